@@ -1,0 +1,99 @@
+#include "channel/control.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+
+namespace postern::channel {
+namespace {
+
+struct Header {
+  uint32_t type;
+  uint32_t payload_size;
+  uint64_t id;
+  int64_t a;
+  int64_t b;
+};
+
+}  // namespace
+
+Result<std::pair<UniqueFd, UniqueFd>> MakeControlPair() {
+  int fds[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
+    return SystemError("cannot make a control socket");
+  }
+  return std::pair{UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+Status SendControl(int socket, const ControlMessage& message, const std::vector<int>& fds) {
+  if (message.payload.size() > kMaxPayload) return Error{"control message too large", EMSGSIZE};
+  if (fds.size() > kMaxFds) return Error{"too many descriptors for one control message", EINVAL};
+  Header header{static_cast<uint32_t>(message.type), static_cast<uint32_t>(message.payload.size()),
+                message.id, message.a, message.b};
+  std::array<iovec, 2> parts{{{&header, sizeof header},
+                              {const_cast<char*>(message.payload.data()), message.payload.size()}}};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)] = {};
+  msghdr msg{};
+  msg.msg_iov = parts.data();
+  msg.msg_iovlen = parts.size();
+  if (!fds.empty()) {
+    msg.msg_control = control;
+    msg.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
+    cmsghdr* rights = CMSG_FIRSTHDR(&msg);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+    std::memcpy(CMSG_DATA(rights), fds.data(), sizeof(int) * fds.size());
+  }
+  for (;;) {
+    if (::sendmsg(socket, &msg, MSG_NOSIGNAL) >= 0) return Ok{};
+    if (errno != EINTR) return SystemError("cannot send a control message");
+  }
+}
+
+Result<std::optional<ControlMessage>> ReceiveControl(int socket) {
+  static thread_local std::array<char, sizeof(Header) + kMaxPayload> buffer;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)] = {};
+  iovec part{buffer.data(), buffer.size()};
+  msghdr msg{};
+  msg.msg_iov = &part;
+  msg.msg_iovlen = 1;
+  msg.msg_control = control;
+  msg.msg_controllen = sizeof control;
+  ssize_t size;
+  do {
+    size = ::recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) {
+    if (errno == ECONNRESET) return std::optional<ControlMessage>{};
+    return SystemError("cannot receive a control message");
+  }
+  ControlMessage message;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&msg); c != nullptr; c = CMSG_NXTHDR(&msg, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
+      message.fds.emplace_back(fd);
+    }
+  }
+  if (size == 0) return std::optional<ControlMessage>{};
+  Header header;
+  if (static_cast<size_t>(size) < sizeof header || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    return Error{"malformed control message", EBADMSG};
+  }
+  std::memcpy(&header, buffer.data(), sizeof header);
+  if (header.payload_size != static_cast<size_t>(size) - sizeof header) {
+    return Error{"malformed control message", EBADMSG};
+  }
+  message.type = static_cast<ControlType>(header.type);
+  message.id = header.id;
+  message.a = header.a;
+  message.b = header.b;
+  message.payload.assign(buffer.data() + sizeof header, header.payload_size);
+  return std::optional<ControlMessage>(std::move(message));
+}
+
+}  // namespace postern::channel

@@ -1,0 +1,54 @@
+// Control socket: how the supervisor talks with the processes it started (zygote, brokers).
+//
+// A SOCK_SEQPACKET Unix socket carries one message a datagram: a fixed header (type, id, two
+// numbers), an optional payload (JSON made by Postern itself, never by a guest) and up to kMaxFds
+// descriptors (SCM_RIGHTS). Guests never hold such a socket.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace postern::channel {
+
+// Who sends it, and what the fields mean, is said at each name. `id` is the spare's number.
+enum class ControlType : uint32_t {
+  kReady = 1,    // child -> supervisor: confined and serving; payload: layers as JSON
+  kFailed,       // child -> supervisor: cannot start; payload: the reason
+  kFork,         // supervisor -> zygote: make spare `id`
+  kSpare,        // zygote -> supervisor: spare `id`; fds: see worker/spare_fds.h
+  kExited,       // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
+  kBind,         // supervisor -> broker: serve guest `id`; fds: read end, write end; payload: policy
+  kEnded,        // broker -> supervisor: channel `id` closed; payload: usage as JSON
+  kDropGuest,    // supervisor -> broker: guest `id` is gone, end its channel and report kEnded
+  kPing,         // supervisor -> broker
+  kPong,         // broker -> supervisor
+};
+
+inline constexpr size_t kMaxFds = 16;
+inline constexpr size_t kMaxPayload = 96 * 1024;  // below the default SO_SNDBUF (212 992 bytes)
+
+struct ControlMessage {
+  ControlType type{};
+  uint64_t id = 0;
+  int64_t a = 0;
+  int64_t b = 0;
+  std::string payload;
+  std::vector<UniqueFd> fds;
+};
+
+// A connected pair, both ends O_CLOEXEC.
+Result<std::pair<UniqueFd, UniqueFd>> MakeControlPair();
+
+// Sends one message; `fds` are borrowed. Fails with EAGAIN where the socket is non-blocking and full.
+Status SendControl(int socket, const ControlMessage& message, const std::vector<int>& fds = {});
+
+// Receives one message. nullopt: the other side is gone. EAGAIN is an error with that errnum.
+// A truncated or malformed datagram is an error; its descriptors are closed.
+Result<std::optional<ControlMessage>> ReceiveControl(int socket);
+
+}  // namespace postern::channel

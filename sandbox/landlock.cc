@@ -1,0 +1,72 @@
+#include "sandbox/landlock.h"
+
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+
+namespace postern::sandbox {
+namespace {
+
+// Newer than Debian 12's <linux/landlock.h>; values from the kernel's include/uapi/linux/landlock.h.
+constexpr uint64_t kFsV1 = (1ULL << 13) - 1;  // EXECUTE … MAKE_SYM
+constexpr uint64_t kFsRefer = 1ULL << 13;     // ABI 2
+constexpr uint64_t kFsTruncate = 1ULL << 14;  // ABI 3
+constexpr uint64_t kFsIoctlDev = 1ULL << 15;  // ABI 5
+constexpr uint64_t kNetBindTcp = 1ULL << 0;   // ABI 4
+constexpr uint64_t kNetConnectTcp = 1ULL << 1;
+constexpr uint64_t kScopeAll = 3;             // ABI 6: abstract Unix sockets, signals
+constexpr uint64_t kFsReadFile = 1ULL << 2;
+constexpr uint64_t kFsReadDir = 1ULL << 3;
+
+struct RulesetAttr {
+  uint64_t handled_access_fs;
+  uint64_t handled_access_net;
+  uint64_t scoped;
+};
+
+size_t AttrSize(int abi) {
+  if (abi >= 6) return sizeof(RulesetAttr);
+  return abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
+}
+
+}  // namespace
+
+int LandlockAbi() {
+  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1U /* VERSION */);
+  return abi < 0 ? 0 : static_cast<int>(abi);
+}
+
+Result<int> EnterLandlock(const LandlockRules& rules) {
+  const int abi = LandlockAbi();
+  if (abi == 0) return Error{"this kernel offers no Landlock", ENOSYS};
+  RulesetAttr attr{};
+  attr.handled_access_fs = kFsV1 | (abi >= 2 ? kFsRefer : 0) | (abi >= 3 ? kFsTruncate : 0) |
+                           (abi >= 5 ? kFsIoctlDev : 0);
+  attr.handled_access_net = kNetBindTcp | (rules.tcp_connect ? 0 : kNetConnectTcp);
+  attr.scoped = kScopeAll;
+  UniqueFd ruleset(
+      static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attr, AttrSize(abi), 0)));
+  if (!ruleset.valid()) return SystemError("cannot make a Landlock ruleset");
+  for (const std::string& path : rules.read_only) {
+    UniqueFd target(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    if (!target.valid()) return SystemError("cannot open " + path);
+    struct stat st {};
+    if (::fstat(target.get(), &st) != 0) return SystemError("cannot stat " + path);
+    landlock_path_beneath_attr beneath{};
+    beneath.allowed_access = S_ISDIR(st.st_mode) ? (kFsReadFile | kFsReadDir) : kFsReadFile;
+    beneath.parent_fd = target.get();
+    if (::syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0) {
+      return SystemError("cannot add a Landlock rule for " + path);
+    }
+  }
+  if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) {
+    return SystemError("cannot enter the Landlock domain");
+  }
+  return abi;
+}
+
+}  // namespace postern::sandbox

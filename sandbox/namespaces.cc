@@ -1,0 +1,134 @@
+#include "sandbox/namespaces.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/route.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "base/unique_fd.h"
+
+namespace postern::sandbox {
+namespace {
+
+constexpr uid_t kNobody = 65534;
+
+Status WriteFile(const char* path, const std::string& text) {
+  UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
+  if (!fd.valid()) return SystemError(std::string("cannot open ") + path);
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return SystemError(std::string("cannot write ") + path);
+  }
+  return Ok{};
+}
+
+Status BecomeNobody() {
+  if (::geteuid() != 0) return Ok{};
+  if (::setgroups(0, nullptr) != 0 && errno != EPERM) return SystemError("cannot drop groups");
+  if (::setresgid(kNobody, kNobody, kNobody) != 0) return SystemError("cannot drop group root");
+  if (::setresuid(kNobody, kNobody, kNobody) != 0) return SystemError("cannot drop user root");
+  // Changing ids cleared dumpable, and a non-dumpable process cannot write its own uid_map.
+  if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return SystemError("cannot restore dumpable");
+  return Ok{};
+}
+
+Status EnterUserNamespace() {
+  const uid_t uid = ::geteuid();
+  const gid_t gid = ::getegid();
+  if (::unshare(CLONE_NEWUSER) != 0) return SystemError("the kernel or container refuses it");
+  if (Status s = WriteFile("/proc/self/setgroups", "deny"); !s) return s;
+  const std::string id = std::to_string(kNobody) + " ";
+  if (Status s = WriteFile("/proc/self/uid_map", id + std::to_string(uid) + " 1"); !s) return s;
+  return WriteFile("/proc/self/gid_map", id + std::to_string(gid) + " 1");
+}
+
+struct NlClose {
+  void operator()(nl_sock* s) const { nl_socket_free(s); }
+  void operator()(nl_cache* c) const { nl_cache_free(c); }
+};
+using NlCache = std::unique_ptr<nl_cache, NlClose>;
+
+}  // namespace
+
+bool NamespaceReport::has(const std::string& layer) const {
+  return std::find(on.begin(), on.end(), layer) != on.end();
+}
+
+Result<NamespaceReport> EnterNamespaces(const std::vector<std::string>& layers) {
+  static const std::map<std::string, int> kFlags = {
+      {"net", CLONE_NEWNET}, {"mount", CLONE_NEWNS}, {"pid", CLONE_NEWPID},
+      {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},  {"cgroup", CLONE_NEWCGROUP}};
+  NamespaceReport report;
+  if (Status s = BecomeNobody(); !s) return s.error();
+  if (Status s = EnterUserNamespace(); s) {
+    report.on.emplace_back("user");
+  } else {
+    report.missing.push_back("user: " + s.error().message);
+  }
+  for (const std::string& layer : layers) {
+    if (::unshare(kFlags.at(layer)) == 0) {
+      report.on.push_back(layer);
+    } else {
+      report.missing.push_back(layer + ": " + std::strerror(errno));
+    }
+  }
+  return report;
+}
+
+Status EnterEmptyRoot() {
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return SystemError("cannot make mounts private");
+  }
+  // Any directory serves as the mount point: it disappears with the old root.
+  const char* point = "/tmp";
+  if (::mount("empty", point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2") != 0) {
+    point = "/proc";
+    if (::mount("empty", point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2") != 0) {
+      return SystemError("cannot mount an empty root");
+    }
+  }
+  if (::chdir(point) != 0) return SystemError("cannot enter the empty root");
+  if (::syscall(SYS_pivot_root, ".", ".") != 0) return SystemError("cannot pivot to the empty root");
+  if (::umount2(".", MNT_DETACH) != 0) return SystemError("cannot detach the old root");
+  if (::chdir("/") != 0) return SystemError("cannot enter the empty root");
+  if (::mount(nullptr, "/", nullptr,
+              MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+    return SystemError("cannot make the empty root read-only");
+  }
+  return Ok{};
+}
+
+Status CheckNetworkIsEmpty() {
+  std::unique_ptr<nl_sock, NlClose> sock(nl_socket_alloc());
+  if (!sock || nl_connect(sock.get(), NETLINK_ROUTE) < 0) {
+    return Error{"cannot ask netlink whether the network namespace is empty"};
+  }
+  nl_cache* raw = nullptr;
+  if (rtnl_addr_alloc_cache(sock.get(), &raw) < 0) return Error{"cannot list network addresses"};
+  const NlCache addresses(raw);
+  if (nl_cache_nitems(addresses.get()) != 0) return Error{"the network namespace has an address"};
+  if (rtnl_route_alloc_cache(sock.get(), AF_UNSPEC, 0, &raw) < 0) return Error{"cannot list routes"};
+  const NlCache routes(raw);
+  if (nl_cache_nitems(routes.get()) != 0) return Error{"the network namespace has a route"};
+  if (rtnl_link_alloc_cache(sock.get(), AF_UNSPEC, &raw) < 0) return Error{"cannot list interfaces"};
+  const NlCache links(raw);
+  for (nl_object* o = nl_cache_get_first(links.get()); o != nullptr; o = nl_cache_get_next(o)) {
+    if ((rtnl_link_get_flags(reinterpret_cast<rtnl_link*>(o)) & IFF_UP) != 0) {
+      return Error{"the network namespace has an interface that is up"};
+    }
+  }
+  return Ok{};
+}
+
+}  // namespace postern::sandbox

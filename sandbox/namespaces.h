@@ -1,0 +1,36 @@
+// Namespaces and the empty root: what a process can name at all.
+//
+// Made once by the launcher (worker) or by a broker, inherited by every child: they cost a guest
+// nothing. Each layer that the kernel or a surrounding container refuses is left off and reported,
+// never pretended.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace postern::sandbox {
+
+// Layers that are on, by the names `postern doctor` prints: "user", "net", "mount", "pid", "ipc",
+// "uts", "cgroup". `missing` has one "layer: reason" a layer that is not.
+struct NamespaceReport {
+  std::vector<std::string> on;
+  std::vector<std::string> missing;
+  bool has(const std::string& layer) const;
+};
+
+// If running as root, first becomes nobody (65534): a guest is never the machine's root, not even
+// behind the user namespace. Then unshares user (and maps the one id) and each of `layers`.
+// Without a user namespace the others need privileges and are reported as missing.
+Result<NamespaceReport> EnterNamespaces(const std::vector<std::string>& layers);
+
+// Makes an empty read-only tmpfs the root. Needs the mount namespace.
+// Lost without it: Landlock and seccomp still forbid opening files.
+Status EnterEmptyRoot();
+
+// Refuses unless this network namespace has no address, no route and no interface that is up
+// (asked over netlink with libnl).
+Status CheckNetworkIsEmpty();
+
+}  // namespace postern::sandbox

@@ -1,0 +1,71 @@
+#include "sandbox/process.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+namespace postern::sandbox {
+
+Status DieWithParent() {
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return SystemError("cannot arm PDEATHSIG");
+  return Ok{};
+}
+
+Status Harden() {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return SystemError("cannot set no_new_privs");
+  if (Status core = LimitTo(RLIMIT_CORE, 0); !core) return core;
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return SystemError("cannot clear dumpable");
+  return Ok{};
+}
+
+Status LimitTo(int resource, uint64_t value) {
+  rlimit limit{};
+  if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) {
+    return SystemError("cannot read a resource limit");
+  }
+  const rlim_t target = std::min<rlim_t>(value, limit.rlim_max);
+  limit.rlim_cur = target;
+  limit.rlim_max = target;
+  if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) {
+    return SystemError("cannot set a resource limit");
+  }
+  return Ok{};
+}
+
+Status CloseAllBut(std::vector<int> keep) {
+  std::sort(keep.begin(), keep.end());
+  unsigned next = 3;
+  for (int fd : keep) {
+    const auto kept = static_cast<unsigned>(fd);
+    if (kept < next) continue;
+    if (kept > next && ::syscall(SYS_close_range, next, kept - 1, 0) != 0) {
+      return SystemError("cannot close inherited descriptors");
+    }
+    next = kept + 1;
+  }
+  if (::syscall(SYS_close_range, next, ~0U, 0) != 0) {
+    return SystemError("cannot close inherited descriptors");
+  }
+  return Ok{};
+}
+
+Result<std::vector<int>> OpenDescriptors() {
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir("/proc/self/fd"), &::closedir);
+  if (!dir) return SystemError("cannot read /proc/self/fd");
+  std::vector<int> fds;
+  while (dirent* entry = ::readdir(dir.get())) {
+    char* end = nullptr;
+    const long fd = std::strtol(entry->d_name, &end, 10);
+    if (end != entry->d_name && fd != ::dirfd(dir.get())) fds.push_back(static_cast<int>(fd));
+  }
+  return fds;
+}
+
+}  // namespace postern::sandbox

@@ -1,0 +1,31 @@
+// What every confined process does to itself first: die with its parent, gain no privileges, leave
+// no core, answer no debugger.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace postern::sandbox {
+
+// Arms PR_SET_PDEATHSIG with SIGKILL. The kernel clears it on any credential change, so call it
+// after the last one; then check once that the parent still lives (the control socket is at EOF
+// otherwise), which closes the race.
+Status DieWithParent();
+
+// no_new_privs, RLIMIT_CORE 0, not dumpable (no ptrace, no /proc/PID by others).
+// A process that still has to write its uid_map must call it afterwards.
+Status Harden();
+
+// Sets soft and hard limit of `resource` (RLIMIT_*) to `value`. A value above the hard limit is
+// lowered to it: nothing here can raise a limit.
+Status LimitTo(int resource, uint64_t value);
+
+// Closes every descriptor above 2 that is not in `keep`.
+Status CloseAllBut(std::vector<int> keep);
+
+// Descriptors open in this process, read from /proc/self/fd; needs /proc.
+Result<std::vector<int>> OpenDescriptors();
+
+}  // namespace postern::sandbox

@@ -1,0 +1,66 @@
+#include "sandbox/seccomp.h"
+
+#include <execinfo.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <span>
+#include <string>
+
+#include "seccomp_filters.inc"  // generated: kSeccompFilters
+
+namespace postern::sandbox {
+namespace {
+
+constexpr int kExitForbiddenCall = 159;  // 128 + SIGSYS, as a shell would say
+
+// Async-signal-safe but for backtrace_symbols_fd's first use, which is why InstallSeccomp calls
+// backtrace once beforehand. A debugging aid, never on in production.
+void NameTheCall(int /*signal*/, siginfo_t* info, void* context) {
+  const auto* regs = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  char line[256];
+  const char* name = "?";
+  for (const SyscallName& s : kSyscallNames) {
+    if (s.number == info->si_syscall) name = s.name;
+  }
+  const int n = std::snprintf(
+      line, sizeof line, "postern: forbidden system call %s (%d) args %llx %llx %llx %llx %llx %llx\n", name,
+      info->si_syscall, regs[REG_RDI], regs[REG_RSI], regs[REG_RDX], regs[REG_R10], regs[REG_R8], regs[REG_R9]);
+  if (n > 0 && ::write(2, line, static_cast<size_t>(n)) < 0) ::_exit(kExitForbiddenCall);
+  void* frames[32];
+  ::backtrace_symbols_fd(frames, ::backtrace(frames, 32), 2);
+  ::_exit(kExitForbiddenCall);
+}
+
+}  // namespace
+
+Status InstallSeccomp(std::string_view name, SeccompMode mode) {
+  for (const SeccompFilter& filter : kSeccompFilters) {
+    if (filter.name != name) continue;
+    const auto code = mode == SeccompMode::kDebug ? filter.debug : filter.kill;
+    if (mode == SeccompMode::kDebug) {
+      void* frame[1];
+      ::backtrace(frame, 1);  // loads libgcc now, while files can still be opened
+      struct sigaction action {};
+      action.sa_sigaction = NameTheCall;
+      action.sa_flags = SA_SIGINFO;
+      if (::sigaction(SIGSYS, &action, nullptr) != 0) return SystemError("cannot trap SIGSYS");
+    }
+    sock_fprog program{static_cast<unsigned short>(code.size() / 8),
+                       reinterpret_cast<sock_filter*>(const_cast<unsigned char*>(code.data()))};
+    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
+      return SystemError("cannot install the seccomp filter");
+    }
+    return Ok{};
+  }
+  return Error{"no seccomp policy named " + std::string(name)};
+}
+
+}  // namespace postern::sandbox
