@@ -1,0 +1,94 @@
+// Http2Session: one end of a channel, HTTP/2 (RFC 9113) by nghttp2, without any I/O of its own.
+//
+// The owner feeds it what a pipe delivered (Receive) and writes what it has to say (NextOutput).
+// The client end lives in a guest, the server end in a broker; everything the client end sends is
+// hostile. No push, no priorities, no HPACK dynamic table; a peer that floods with resets, pings or
+// settings, or sends more header bytes than allowed, fails the session, and with it this channel
+// only.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace postern::channel {
+
+struct Field {
+  std::string name;  // lower case
+  std::string value;
+};
+using Fields = std::vector<Field>;
+
+const std::string* FindField(const Fields& fields, std::string_view name);
+
+inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one block, names and values
+inline constexpr uint32_t kMaxFrameSize = 64 * 1024;
+inline constexpr uint32_t kStreamWindow = 1024 * 1024;  // bytes a stream may have unread
+
+class Http2Session {
+ public:
+  enum class Role { kClient, kServer };
+
+  // What the owner of a session implements. No call may destroy the session.
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    // A complete header block: a request (server), a response or trailers (client).
+    virtual void OnHeaders(int32_t stream, Fields fields, bool end_stream) = 0;
+    // Body bytes, valid during the call. The stream's window shrinks until Consume.
+    virtual void OnData(int32_t stream, std::span<const uint8_t> data) = 0;
+    virtual void OnEndOfBody(int32_t stream) = 0;
+    // Nothing more on this stream. `error`: an HTTP/2 error code, 0 after a clean end.
+    virtual void OnClosed(int32_t stream, uint32_t error) = 0;
+    virtual void OnPong() {}
+    // The peer will take no new streams.
+    virtual void OnGoaway() {}
+    // Fills `out` with body bytes to send. Returns the count; 0 with *end false defers until
+    // ResumeBody. On *end, `trailers` may be filled.
+    virtual size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, Fields* trailers) = 0;
+  };
+
+  Http2Session(Role role, uint32_t max_streams, Handler& handler);
+
+  // Client: sends a request. Returns the stream.
+  Result<int32_t> Request(const Fields& fields, bool has_body);
+  // Server: sends a response.
+  Status Respond(int32_t stream, const Fields& fields, bool has_body);
+  void ResumeBody(int32_t stream);
+  // Gives the peer back `bytes` of this stream's window.
+  void Consume(int32_t stream, size_t bytes);
+  void Reset(int32_t stream, uint32_t error);
+  void Ping();
+  void Goaway(uint32_t error);
+
+  // Bytes from the pipe. An error ends the channel.
+  Status Receive(std::span<const uint8_t> bytes);
+  // The next bytes to write, empty when there is nothing; valid until the next call.
+  Result<std::span<const uint8_t>> NextOutput();
+  bool WantsWrite() const { return nghttp2_session_want_write(session_.get()) != 0; }
+  // Neither side has anything left to say.
+  bool Done() const;
+
+ private:
+  struct Callbacks;
+  struct SessionFree {
+    void operator()(nghttp2_session* s) const { nghttp2_session_del(s); }
+  };
+  Status CheckSubmitted(int rc, const char* what);
+
+  Role role_;
+  Handler& handler_;
+  std::unique_ptr<nghttp2_session, SessionFree> session_;
+  // The header block being received: HTTP/2 never interleaves two.
+  Fields block_;
+  size_t block_bytes_ = 0;
+};
+
+}  // namespace postern::channel

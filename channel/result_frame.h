@@ -1,0 +1,34 @@
+// Result pipe: how a guest tells the supervisor what became of its run.
+//
+// A sequence of frames, each [tag: u8][length: u32 little-endian][bytes]. The supervisor checks tag
+// and length and copies the bytes; it parses nothing inside them.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace postern::channel {
+
+enum class ResultTag : uint8_t {
+  kSucceeded = 1,     // empty
+  kFailed,            // empty; the error's parts come in frames of their own
+  kOutOfMemory,       // empty
+  kExitCode,          // decimal digits
+  kValue,             // JSON text of what __return was given
+  kErrorName, kErrorMessage, kErrorStack, kCauseCode, kCauseMessage,  // UTF-8 text
+  kLast = kCauseMessage,
+};
+
+inline constexpr uint32_t kMaxResultBytes = 16 * 1024 * 1024;  // one frame, and all of them together
+
+inline std::string ResultFrame(ResultTag tag, std::string_view bytes) {
+  std::string out(5, '\0');
+  const auto size = static_cast<uint32_t>(bytes.size());
+  out[0] = static_cast<char>(tag);
+  std::memcpy(out.data() + 1, &size, sizeof size);
+  return out.append(bytes);
+}
+
+}  // namespace postern::channel
