@@ -1,5 +1,8 @@
 #include "channel/http2_session.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 namespace postern::channel {
 namespace {
 

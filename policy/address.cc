@@ -1,0 +1,160 @@
+#include "policy/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <charconv>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+namespace postern::policy {
+namespace {
+
+struct Special {
+  const char* cidr;
+  const char* name;
+};
+
+// IANA IPv4 and IPv6 Special-Purpose Address Registries, and multicast (RFC 5771, RFC 4291).
+constexpr Special kSpecial[] = {
+    {"0.0.0.0/8", "unspecified"},
+    {"10.0.0.0/8", "private"},
+    {"100.64.0.0/10", "CGNAT"},
+    {"127.0.0.0/8", "loopback"},
+    {"169.254.0.0/16", "link-local"},
+    {"172.16.0.0/12", "private"},
+    {"192.0.0.0/24", "reserved"},
+    {"192.0.2.0/24", "documentation"},
+    {"192.88.99.0/24", "reserved"},
+    {"192.168.0.0/16", "private"},
+    {"198.18.0.0/15", "benchmarking"},
+    {"198.51.100.0/24", "documentation"},
+    {"203.0.113.0/24", "documentation"},
+    {"224.0.0.0/4", "multicast"},
+    {"255.255.255.255/32", "broadcast"},
+    {"240.0.0.0/4", "reserved"},
+    {"::/128", "unspecified"},
+    {"::1/128", "loopback"},
+    {"::ffff:0:0/96", "IPv4-mapped"},
+    {"::ffff:0:0:0/96", "IPv4-translated"},
+    {"::/96", "IPv4-compatible"},
+    {"64:ff9b::/96", "NAT64"},
+    {"64:ff9b:1::/48", "NAT64"},
+    {"100::/64", "reserved"},
+    {"2001::/32", "Teredo"},
+    {"2001:2::/48", "benchmarking"},
+    {"2001:db8::/32", "documentation"},
+    {"2001::/23", "reserved"},
+    {"2002::/16", "6to4"},
+    {"3fff::/20", "documentation"},
+    {"5f00::/16", "reserved"},
+    {"fc00::/7", "private"},
+    {"fe80::/10", "link-local"},
+    {"fec0::/10", "site-local"},
+    {"ff00::/8", "multicast"},
+};
+
+// The addresses at which clouds serve instance metadata, and with it credentials.
+constexpr Special kMetadata[] = {
+    {"169.254.169.254/32", "cloud metadata"},
+    {"169.254.170.2/32", "cloud metadata"},
+    {"100.100.100.200/32", "cloud metadata"},
+    {"fd00:ec2::254/128", "cloud metadata"},
+};
+
+std::optional<std::string> Find(const IpAddress& address) {
+  static const auto kTable = [] {
+    std::vector<std::pair<Cidr, const char*>> table;
+    for (const Special& s : kMetadata) table.emplace_back(*Cidr::Parse(s.cidr), s.name);
+    for (const Special& s : kSpecial) table.emplace_back(*Cidr::Parse(s.cidr), s.name);
+    return table;
+  }();
+  for (const auto& [cidr, name] : kTable) {
+    if (cidr.Contains(address)) return name;
+  }
+  return std::nullopt;
+}
+
+// The IPv4 address inside an IPv6 one, for a better word than the embedding's own.
+std::optional<IpAddress> Embedded(const IpAddress& a, std::string_view how) {
+  IpAddress v4;
+  const size_t at = how == "6to4" ? 2 : 12;
+  std::memcpy(v4.bytes.data(), a.bytes.data() + at, 4);
+  if (how == "Teredo") {
+    for (int i = 0; i < 4; ++i) v4.bytes[i] ^= 0xff;  // RFC 4380 section 4: obfuscated
+  }
+  return v4;
+}
+
+}  // namespace
+
+std::optional<IpAddress> IpAddress::Parse(const std::string& text) {
+  IpAddress a;
+  if (::inet_pton(AF_INET, text.c_str(), a.bytes.data()) == 1) return a;
+  a.v6 = true;
+  if (::inet_pton(AF_INET6, text.c_str(), a.bytes.data()) == 1) return a;
+  return std::nullopt;
+}
+
+std::optional<IpAddress> IpAddress::From(const sockaddr* address) {
+  IpAddress a;
+  if (address->sa_family == AF_INET) {
+    std::memcpy(a.bytes.data(), &reinterpret_cast<const sockaddr_in*>(address)->sin_addr, 4);
+    return a;
+  }
+  if (address->sa_family != AF_INET6) return std::nullopt;
+  a.v6 = true;
+  std::memcpy(a.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr, 16);
+  return a;
+}
+
+std::string IpAddress::ToString() const {
+  char text[INET6_ADDRSTRLEN];
+  ::inet_ntop(v6 ? AF_INET6 : AF_INET, bytes.data(), text, sizeof text);
+  return text;
+}
+
+Result<Cidr> Cidr::Parse(const std::string& text) {
+  const size_t slash = text.find('/');
+  const auto base = IpAddress::Parse(text.substr(0, slash));
+  if (!base) return Error{"not an IP address or range: " + text};
+  Cidr cidr{*base, base->v6 ? 128 : 32};
+  if (slash == std::string::npos) return cidr;
+  const char* first = text.data() + slash + 1;
+  const char* last = text.data() + text.size();
+  const int bits = cidr.prefix;
+  const auto [end, error] = std::from_chars(first, last, cidr.prefix);
+  if (error != std::errc() || end != last || cidr.prefix < 0 || cidr.prefix > bits) {
+    return Error{"a range's prefix must be 0 to " + std::to_string(bits) + " bits: " + text};
+  }
+  return cidr;
+}
+
+bool Cidr::Contains(const IpAddress& a) const {
+  if (a.v6 != base.v6) return false;
+  const int whole = prefix / 8;
+  if (std::memcmp(a.bytes.data(), base.bytes.data(), static_cast<size_t>(whole)) != 0) return false;
+  const int rest = prefix % 8;
+  if (rest == 0) return true;
+  const auto mask = static_cast<uint8_t>(0xff << (8 - rest));
+  return ((a.bytes[whole] ^ base.bytes[whole]) & mask) == 0;
+}
+
+std::string Cidr::ToString() const { return base.ToString() + "/" + std::to_string(prefix); }
+
+std::optional<std::string> NotPublic(const IpAddress& address) {
+  auto name = Find(address);
+  if (!address.v6) return name;
+  // ISATAP (RFC 5214): any prefix, interface identifier 00-00-5e-fe or 02-00-5e-fe and an IPv4 address.
+  const auto& b = address.bytes;
+  if ((b[8] & ~0x02) == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe) name = "ISATAP";
+  for (const char* how : {"IPv4-mapped", "IPv4-translated", "IPv4-compatible", "NAT64", "6to4", "Teredo", "ISATAP"}) {
+    if (name != how) continue;
+    const auto inner = Find(*Embedded(address, how));
+    return inner ? std::string(how) + " " + *inner : std::string(how);
+  }
+  return name;
+}
+
+}  // namespace postern::policy

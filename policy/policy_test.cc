@@ -1,0 +1,178 @@
+#include "policy/policy.h"
+
+#include <gtest/gtest.h>
+
+#include "policy/policy_file.h"
+#include "policy/units.h"
+
+namespace postern::policy {
+namespace {
+
+Policy Allowing(std::initializer_list<const char*> allows, std::initializer_list<const char*> denies = {}) {
+  Policy p;
+  p.permission = true;
+  for (const char* text : allows) p.rules.push_back({.allow = true, .text = text, .origin = "test", .target = *Target::Parse(text)});
+  for (const char* text : denies) p.rules.push_back({.allow = false, .text = text, .origin = "test", .target = *Target::Parse(text)});
+  return p;
+}
+
+bool Allowed(const Policy& p, const char* url) {
+  const auto parsed = ParseUrl(url);
+  return parsed && Decide(p, *parsed).allow;
+}
+
+TEST(Decide, WithoutPermissionNothingPasses) {
+  Policy p = Allowing({"*"});
+  p.permission = false;
+  const Decision d = Decide(p, *ParseUrl("https://api.example.com/"));
+  EXPECT_FALSE(d.allow);
+  EXPECT_NE(d.reason.find("--allow-net=api.example.com:443"), std::string::npos);
+}
+
+TEST(Decide, OneCanonicalFormForEverySpelling) {
+  const Policy p = Allowing({"api.example.com:443", "127.0.0.1:80", "[::1]:80", "bücher.example"});
+  EXPECT_TRUE(Allowed(p, "https://API.example.COM/"));
+  EXPECT_TRUE(Allowed(p, "https://api.example.com./"));
+  EXPECT_TRUE(Allowed(p, "https://api.example.com:443/"));
+  EXPECT_FALSE(Allowed(p, "https://api.example.com:444/"));
+  EXPECT_FALSE(Allowed(p, "http://api.example.com/"));
+  for (const char* spelling : {"http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://0177.0.0.1/"}) {
+    EXPECT_TRUE(Allowed(p, spelling)) << spelling;
+  }
+  EXPECT_TRUE(Allowed(p, "http://[0:0::1]/"));
+  EXPECT_TRUE(Allowed(p, "https://xn--bcher-kva.example/"));
+}
+
+TEST(Decide, DenyWinsWhateverTheOrder) {
+  const Policy p = Allowing({"*.example.org"}, {"secret.example.org"});
+  EXPECT_TRUE(Allowed(p, "https://www.example.org/"));
+  EXPECT_FALSE(Allowed(p, "https://secret.example.org/"));
+  EXPECT_FALSE(Allowed(p, "https://example.org/"));
+  EXPECT_FALSE(Allowed(p, "https://notexample.org/"));
+}
+
+TEST(Decide, SchemesAndTcp) {
+  const Policy p = Allowing({"https://a.test", "tcp://db.test:5432"});
+  EXPECT_TRUE(Allowed(p, "https://a.test/"));
+  EXPECT_TRUE(Allowed(p, "wss://a.test/"));
+  EXPECT_FALSE(Allowed(p, "http://a.test:443/"));
+  EXPECT_TRUE(Allowed(p, "tcp://db.test:5432"));
+  EXPECT_FALSE(Allowed(p, "http://db.test:5432/"));
+  EXPECT_FALSE(Allowed(Allowing({"*"}), "tcp://db.test:5432"));
+}
+
+TEST(Target, BadRulesSayWhatIsWrong) {
+  for (const char* bad : {"", "http://", "a.test:0", "a.test:x", "ftp://a.test", "a*.test", "10.0.0.0/33",
+                          "user@a.test", "*.10.0.0.1", "a b", "tcp://a.test"}) {
+    EXPECT_FALSE(Target::Parse(bad)) << bad;
+  }
+}
+
+std::optional<std::string> Blocked(const char* rule, const char* url, const char* address,
+                                   std::vector<IpAddress> own = {}) {
+  const Policy p = Allowing({rule});
+  const auto parsed = ParseUrl(url);
+  return AddressBlocked(p, p.rules[0], *parsed, *IpAddress::Parse(address), own);
+}
+
+TEST(AddressGuard, EveryClassIsRefusedBehindAName) {
+  for (const char* a :
+       {"0.0.0.0", "0.1.2.3", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.9.9.9", "169.254.169.254", "169.254.1.1",
+        "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
+        "198.51.100.1", "203.0.113.9", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "::", "::1",
+        "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::10.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::1", "2002:7f00:1::",
+        "2001:0:4136:e378:8000:63bf:3fff:fdd2", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
+        "fec0::1", "2606:4700::5efe:a00:1", "2606:4700::200:5efe:a00:1", "100::1", "5f00::1", "3fff::1"}) {
+    EXPECT_TRUE(Blocked("*", "https://a.test/", a)) << a;
+  }
+  for (const char* a : {"8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00::1"}) {
+    EXPECT_FALSE(Blocked("*", "https://a.test/", a)) << a;
+  }
+}
+
+TEST(AddressGuard, EmbeddedAddressesAreNamed) {
+  EXPECT_EQ(Blocked("*", "https://a.test/", "::ffff:127.0.0.1"), "IPv4-mapped loopback");
+  EXPECT_EQ(Blocked("*", "https://a.test/", "2002:a00:1::"), "6to4 private");
+  EXPECT_EQ(Blocked("*", "https://a.test/", "169.254.169.254"), "cloud metadata");
+}
+
+TEST(AddressGuard, OnlyLiteralsAndNamedRangesOpenAnAddress) {
+  EXPECT_FALSE(Blocked("127.0.0.1:80", "http://127.0.0.1/", "127.0.0.1"));
+  EXPECT_TRUE(Blocked("a.test", "http://a.test/", "127.0.0.1"));
+  EXPECT_FALSE(Blocked("localhost", "http://localhost/", "127.0.0.1"));
+  EXPECT_TRUE(Blocked("localhost", "http://localhost/", "10.0.0.1"));
+  EXPECT_FALSE(Blocked("10.0.0.0/8", "http://10.1.1.1/", "10.1.1.1"));
+  EXPECT_TRUE(Blocked("0.0.0.0/0", "http://127.0.0.1/", "127.0.0.1"));
+  EXPECT_FALSE(Blocked("127.0.0.0/8", "http://127.0.0.1/", "127.0.0.1"));
+  EXPECT_TRUE(Blocked("*", "https://a.test/", "8.8.8.8", {*IpAddress::Parse("8.8.8.8")}));
+}
+
+TEST(Url, CredentialsSchemesAndPorts) {
+  EXPECT_TRUE(ParseUrl("http://u:p@a.test/")->has_credentials);
+  EXPECT_FALSE(ParseUrl("file:///etc/passwd"));
+  EXPECT_FALSE(ParseUrl("http://a.test:0/"));
+  EXPECT_FALSE(ParseUrl("http://a.test:65536/"));
+  EXPECT_EQ(ParseUrl("http://[::1]:8080/x")->HostPort(), "[::1]:8080");
+}
+
+TEST(Policy, JsonRoundTrip) {
+  Policy p = Allowing({"a.test", "10.0.0.0/8"}, {"b.test:99"});
+  p.rules[0].addresses.push_back(*Cidr::Parse("127.0.0.0/8"));
+  p.limits.connect_timeout = 123;
+  p.dns.hosts["a.test"] = {"127.0.0.1"};
+  const auto back = FromJson(ToJson(p));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(ToJson(*back), ToJson(p));
+  EXPECT_FALSE(FromJson("{}"));
+  EXPECT_FALSE(FromJson("nonsense"));
+}
+
+TEST(PolicyFile, ReadsWhatDesignSays) {
+  const auto file = ParsePolicyFile(R"(version: 1
+network:
+  permission: allow
+  adapter: direct
+  rules:
+    - allow: https://api.example.com
+    - allow: db.internal:8080
+      addresses: [10.1.2.0/24]
+    - deny: "*.example.net"
+  limits: {connect_timeout: 300ms, concurrent: 8, response_bytes: 1GiB}
+  dns: {servers: ["127.0.0.1:5353"], hosts: {a.test: 127.0.0.1}}
+limits: {wall: 30s, memory: 64MiB}
+env: {LANG: C}
+)", "p.yaml");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_TRUE(file->network.permission);
+  EXPECT_EQ(file->network.rules.size(), 3u);
+  EXPECT_EQ(file->network.rules[1].origin, "p.yaml:7:7");
+  EXPECT_EQ(file->network.limits.connect_timeout, 300);
+  EXPECT_EQ(file->limits.wall, 30'000);
+  EXPECT_EQ(file->env.at("LANG"), "C");
+}
+
+TEST(PolicyFile, ErrorsNameThePlaceAndTheNearestKey) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"version: 1\nnetwork:\n  permision: allow\n", "p.yaml:3:3: unknown key \"permision\" in network; did you mean \"permission\"?"},
+      {"version: 2\n", "p.yaml:1:10: version must be one of 1, not \"2\""},
+      {"network: {}\n", "p.yaml:1:1: the policy must begin with \"version: 1\""},
+      {"version: 1\nnetwork: {limits: {connect_timeout: soon}}\n", "p.yaml:2:37: \"soon\" is no duration; write 300ms, 5s, 2m or 1h"},
+      {"version: 1\nversion: 1\n", "p.yaml:2:1: key \"version\" stands twice in the policy"},
+      {"version: [\n", "p.yaml:"},
+      {"", "p.yaml:1:1: the policy must be a mapping"},
+  };
+  for (const auto& [text, message] : cases) {
+    const auto file = ParsePolicyFile(text, "p.yaml");
+    ASSERT_FALSE(file) << text;
+    EXPECT_TRUE(file.error().message.starts_with(message)) << file.error().message;
+  }
+}
+
+TEST(Units, DurationsAndSizes) {
+  EXPECT_EQ(*ParseDuration("1.5s"), 1500);
+  EXPECT_EQ(*ParseBytes("2MiB"), 2 << 20);
+  for (const char* bad : {"", "5", "-1s", "nan", "s", "1e300h", "5 s"}) EXPECT_FALSE(ParseDuration(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace postern::policy

@@ -1,0 +1,43 @@
+#include "policy/units.h"
+
+#include <charconv>
+#include <span>
+
+namespace postern::policy {
+namespace {
+
+struct Unit {
+  std::string_view suffix;
+  int64_t factor;
+};
+
+constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+constexpr Unit kSizes[] = {{"", 1}, {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+                           {"kB", 1000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
+
+Result<int64_t> Parse(std::string_view text, std::span<const Unit> units, const char* what) {
+  const Error bad{"\"" + std::string(text) + "\" is no " + what};
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || !(number >= 0)) return bad;
+  const std::string_view suffix = text.substr(static_cast<size_t>(end - text.data()));
+  for (const Unit& u : units) {
+    if (suffix != u.suffix) continue;
+    const double value = number * static_cast<double>(u.factor);
+    if (value > 9e15) return bad;  // exact in a double, and more than anyone means
+    return static_cast<int64_t>(value);
+  }
+  return bad;
+}
+
+}  // namespace
+
+Result<int64_t> ParseDuration(std::string_view text) {
+  return Parse(text, kDurations, "duration; write 300ms, 5s, 2m or 1h");
+}
+
+Result<int64_t> ParseBytes(std::string_view text) {
+  return Parse(text, kSizes, "size; write 4096, 64KiB, 128MiB or 1GiB");
+}
+
+}  // namespace postern::policy

@@ -1,0 +1,72 @@
+#include "policy/url.h"
+
+#include <arpa/inet.h>
+
+#include "ada.h"
+
+namespace postern::policy {
+namespace {
+
+uint16_t DefaultPort(std::string_view scheme) {
+  return scheme == "https" || scheme == "wss" ? 443 : scheme == "http" || scheme == "ws" ? 80 : 0;
+}
+
+bool IsIp(const std::string& host) {
+  unsigned char buffer[16];
+  return ::inet_pton(AF_INET, host.c_str(), buffer) == 1 ||
+         ::inet_pton(AF_INET6, host.c_str(), buffer) == 1;
+}
+
+void StripHost(std::string& host) {
+  if (host.size() > 1 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  if (host.size() > 1 && host.back() == '.') host.pop_back();
+}
+
+}  // namespace
+
+std::string Url::HostPort() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+Result<Url> ParseUrl(std::string_view text) {
+  // tcp: is not special in WHATWG terms; its host and port are read by https' rules.
+  const bool tcp = text.starts_with("tcp://");
+  auto parsed = ada::parse<ada::url_aggregator>(tcp ? "https" + std::string(text.substr(3)) : std::string(text));
+  if (!parsed) return Error{"not a valid URL: " + std::string(text.substr(0, 200))};
+  Url url;
+  url.scheme = tcp ? "tcp" : std::string(parsed->get_protocol());
+  if (!tcp) url.scheme.pop_back();
+  if (!tcp && DefaultPort(url.scheme) == 0) {
+    return Error{"scheme " + url.scheme + ": is not for the network; use http, https, ws, wss or tcp"};
+  }
+  url.host = parsed->get_hostname();
+  StripHost(url.host);
+  if (url.host.empty()) return Error{"a URL without a host: " + std::string(text.substr(0, 200))};
+  url.host_is_ip = IsIp(url.host);
+  const std::string port(parsed->get_port());
+  url.port = port.empty() ? DefaultPort(url.scheme) : static_cast<uint16_t>(std::stoul(port));
+  if (tcp && port.empty()) return Error{"a tcp: URL needs a port: " + std::string(text.substr(0, 200))};
+  if (url.port == 0) return Error{"port 0 cannot be connected to: " + std::string(text.substr(0, 200))};
+  url.path = parsed->get_pathname();
+  url.query = parsed->get_search();
+  url.has_credentials = parsed->has_credentials();
+  return url;
+}
+
+Result<std::string> CanonicalHost(std::string_view host) {
+  std::string text(host);
+  unsigned char buffer[16];
+  if (::inet_pton(AF_INET6, text.c_str(), buffer) == 1) text = "[" + text + "]";
+  if (text.find_first_of("/?#@\\") != std::string::npos) return Error{"not a host name: " + text};
+  auto parsed = ada::parse<ada::url_aggregator>("http://" + text + "/");
+  if (!parsed || parsed->has_port()) return Error{"not a host name: " + text};
+  std::string canonical(parsed->get_hostname());
+  StripHost(canonical);
+  if (canonical.empty()) return Error{"not a host name: " + text};
+  return canonical;
+}
+
+}  // namespace postern::policy

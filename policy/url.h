@@ -1,0 +1,32 @@
+// Url: the one URL parser of Postern (WHATWG URL, by ada), for the guest's URL class and for the
+// broker's decisions, so that no difference between two parsers can be used to slip through.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace postern::policy {
+
+// A parsed, canonical URL of scheme http, https, ws, wss or tcp.
+struct Url {
+  std::string scheme;  // without the colon
+  std::string host;    // lower case, punycode, no brackets, no trailing dot; IPs in canonical form
+  bool host_is_ip = false;
+  uint16_t port = 0;   // the effective one
+  std::string path;    // percent-encoded, dot segments resolved; begins with '/'
+  std::string query;   // with the '?', or empty
+  bool has_credentials = false;
+
+  std::string HostPort() const;  // "host:port", IPv6 in brackets
+};
+
+// Fails with a sentence for what is no URL, has another scheme, or has port 0.
+Result<Url> ParseUrl(std::string_view text);
+
+// The canonical form of a host alone ("EXAMPLE.com.", "0x7f.1", "[::1]"), as in Url::host.
+Result<std::string> CanonicalHost(std::string_view host);
+
+}  // namespace postern::policy
