@@ -1,11 +1,18 @@
 #include "channel/http2_session.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+
+// What nghttp2's debugging aid would print to, were it ever called: see CMakeLists.txt.
+extern "C" __attribute__((visibility("hidden"))) FILE* postern_nghttp2_stderr;
+FILE* postern_nghttp2_stderr = nullptr;
 
 namespace postern::channel {
 namespace {
 
+// What a client may open before the server's SETTINGS say more; any policy allows as much as one.
+constexpr uint32_t kStreamsBeforeSettings = 1;
 constexpr uint32_t kConnectionWindow = 64 * 1024 * 1024;  // credit is returned on receipt anyway
 
 std::vector<nghttp2_nv> ToNv(const Fields& fields) {
@@ -79,6 +86,13 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
+  static int FrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      Self(user).handler_.OnRequestSent(frame->hd.stream_id);
+    }
+    return 0;
+  }
+
   static int StreamClosed(nghttp2_session*, int32_t stream, uint32_t error, void* user) {
     Self(user).handler_.OnClosed(stream, error);
     return 0;
@@ -118,11 +132,13 @@ Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
   nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::Header);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::FrameReceived);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::Data);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Callbacks::FrameSent);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::StreamClosed);
   nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, Callbacks::ReadLength);
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);
   nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_peer_max_concurrent_streams(option, kStreamsBeforeSettings);
   nghttp2_option_set_max_deflate_dynamic_table_size(option, 0);
   nghttp2_option_set_max_send_header_block_length(option, kMaxHeaderBytes + 64 * 1024);
   nghttp2_session* raw = nullptr;

@@ -47,6 +47,8 @@ class Http2Session {
     virtual void OnEndOfBody(int32_t stream) = 0;
     // Nothing more on this stream. `error`: an HTTP/2 error code, 0 after a clean end.
     virtual void OnClosed(int32_t stream, uint32_t error) = 0;
+    // Client: the request's header block has left the session.
+    virtual void OnRequestSent(int32_t stream) {}
     virtual void OnPong() {}
     // The peer will take no new streams.
     virtual void OnGoaway() {}

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +19,8 @@
 #include <memory>
 
 #include "base/unique_fd.h"
+#include "sandbox/process.h"
+#include "sandbox/seccomp.h"
 
 namespace postern::sandbox {
 namespace {
@@ -65,12 +68,14 @@ bool NamespaceReport::has(const std::string& layer) const {
   return std::find(on.begin(), on.end(), layer) != on.end();
 }
 
-Result<NamespaceReport> EnterNamespaces(const std::vector<std::string>& layers) {
+Result<NamespaceReport> EnterNamespaces(const std::vector<std::string>& layers, Identity identity) {
   static const std::map<std::string, int> kFlags = {
       {"net", CLONE_NEWNET}, {"mount", CLONE_NEWNS}, {"pid", CLONE_NEWPID},
       {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},  {"cgroup", CLONE_NEWCGROUP}};
   NamespaceReport report;
-  if (Status s = BecomeNobody(); !s) return s.error();
+  if (identity == Identity::kNobody) {
+    if (Status s = BecomeNobody(); !s) return s.error();
+  }
   if (Status s = EnterUserNamespace(); s) {
     report.on.emplace_back("user");
   } else {
@@ -84,6 +89,20 @@ Result<NamespaceReport> EnterNamespaces(const std::vector<std::string>& layers) 
     }
   }
   return report;
+}
+
+Status ContinueAsPid1() {
+  const pid_t child = ::fork();
+  if (child < 0) return SystemError("cannot fork into the pid namespace");
+  if (child == 0) return DieWithParent();
+  if (!CloseAllBut({}) || !DropCapabilities() || !Harden() || !InstallSeccomp("launcher", SeccompMode::kKill)) {
+    ::_exit(125);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) ::_exit(125);
+  }
+  ::_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 Status EnterEmptyRoot() {

@@ -1,6 +1,7 @@
 #include "sandbox/process.h"
 
 #include <dirent.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +23,20 @@ Status Harden() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return SystemError("cannot set no_new_privs");
   if (Status core = LimitTo(RLIMIT_CORE, 0); !core) return core;
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return SystemError("cannot clear dumpable");
+  return Ok{};
+}
+
+Status DropCapabilities() {
+  for (int cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {
+    // EPERM: without CAP_SETPCAP; no_new_privs then keeps the bounding set from mattering.
+    if (::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM) return SystemError("cannot drop a capability");
+  }
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) {
+    return SystemError("cannot clear ambient capabilities");
+  }
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2] = {};
+  if (::syscall(SYS_capset, &header, none) != 0) return SystemError("cannot drop capabilities");
   return Ok{};
 }
 

@@ -18,6 +18,9 @@ Status DieWithParent();
 // A process that still has to write its uid_map must call it afterwards.
 Status Harden();
 
+// Gives up every capability, in the bounding and ambient sets too.
+Status DropCapabilities();
+
 // Sets soft and hard limit of `resource` (RLIMIT_*) to `value`. A value above the hard limit is
 // lowered to it: nothing here can raise a limit.
 Status LimitTo(int resource, uint64_t value);

@@ -1,0 +1,43 @@
+// ControlLoop: a broker's side of its control socket. The supervisor is trusted; its end is ours.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+
+#include "broker/fd_watch.h"
+#include "channel/control.h"
+
+namespace postern::broker {
+
+class ControlLoop {
+ public:
+  using OnMessage = std::function<void(channel::ControlMessage)>;
+
+  // Stops `io` when the supervisor is gone. `on_message` gets everything but pings.
+  ControlLoop(boost::asio::io_context& io, int socket, OnMessage on_message)
+      : io_(io), socket_(socket), on_message_(std::move(on_message)), watch_(io, socket, [this](bool, bool) { Readable(); }) {
+    watch_.Want(true, false);
+  }
+  void Send(const channel::ControlMessage& message) {
+    // A supervisor that takes nothing is stopped or gone; PDEATHSIG and EOF end this broker then.
+    if (!channel::SendControl(socket_, message)) io_.stop();
+  }
+
+ private:
+  void Readable() {
+    auto message = channel::ReceiveControl(socket_);
+    if (!message || !*message) return io_.stop();
+    if ((*message)->type == channel::ControlType::kPing) {
+      Send({.type = channel::ControlType::kPong, .id = (*message)->id});
+    } else {
+      on_message_(std::move(**message));
+    }
+  }
+
+  boost::asio::io_context& io_;
+  int socket_;
+  OnMessage on_message_;
+  FdWatch watch_;
+};
+
+}  // namespace postern::broker

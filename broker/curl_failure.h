@@ -1,0 +1,15 @@
+// What libcurl reports, as the project's vocabulary of failure.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <string>
+
+#include "channel/failure.h"
+
+namespace postern::broker {
+
+// `where`: "host:port", for the sentence. `text`: libcurl's error buffer, maybe empty.
+channel::Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::string_view text);
+
+}  // namespace postern::broker

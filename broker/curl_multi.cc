@@ -1,0 +1,106 @@
+#include "broker/curl_multi.h"
+
+#include <boost/asio/post.hpp>
+
+namespace postern::broker {
+namespace {
+
+constexpr size_t kMaxPooled = 64;
+
+}  // namespace
+
+CurlMulti::CurlMulti(boost::asio::io_context& io, long max_idle_connections)
+    : io_(io), multi_(curl_multi_init()), timer_(io) {
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, OnSocket);
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, OnTimer);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, max_idle_connections);
+}
+
+CurlMulti::~CurlMulti() {
+  *alive_ = false;
+  for (const auto& [easy, done] : running_) {
+    curl_multi_remove_handle(multi_, easy);
+    curl_easy_cleanup(easy);
+  }
+  for (CURL* easy : pool_) curl_easy_cleanup(easy);
+  curl_multi_cleanup(multi_);
+}
+
+CURL* CurlMulti::Acquire() {
+  if (pool_.empty()) return curl_easy_init();
+  CURL* easy = pool_.back();
+  pool_.pop_back();
+  return easy;
+}
+
+void CurlMulti::Release(CURL* easy) {
+  if (pool_.size() >= kMaxPooled) {
+    curl_easy_cleanup(easy);
+    return;
+  }
+  curl_easy_reset(easy);
+  pool_.push_back(easy);
+}
+
+void CurlMulti::Add(CURL* easy, Done done) {
+  running_.emplace(easy, std::move(done));
+  curl_multi_add_handle(multi_, easy);
+}
+
+void CurlMulti::Remove(CURL* easy) {
+  if (running_.erase(easy) != 0) curl_multi_remove_handle(multi_, easy);
+}
+
+int CurlMulti::OnSocket(CURL* /*easy*/, curl_socket_t fd, int what, void* arg, void* /*socket*/) {
+  auto* self = static_cast<CurlMulti*>(arg);
+  if (what == CURL_POLL_REMOVE) {
+    self->watches_.erase(fd);
+    return 0;
+  }
+  auto& watch = self->watches_[fd];
+  if (!watch) {
+    watch = std::make_unique<FdWatch>(self->io_, fd, [self, fd](bool readable, bool) {
+      self->Act(fd, readable ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
+    });
+  }
+  watch->Want((what & CURL_POLL_IN) != 0, (what & CURL_POLL_OUT) != 0);
+  return 0;
+}
+
+int CurlMulti::OnTimer(CURLM* /*multi*/, long timeout_ms, void* arg) {
+  auto* self = static_cast<CurlMulti*>(arg);
+  if (timeout_ms < 0) {
+    self->timer_.cancel();
+    return 0;
+  }
+  self->timer_.expires_after(std::chrono::milliseconds(timeout_ms));
+  self->timer_.async_wait([self, alive = self->alive_](const boost::system::error_code& error) {
+    if (!error && *alive) self->Act(CURL_SOCKET_TIMEOUT, 0);
+  });
+  return 0;
+}
+
+void CurlMulti::Act(curl_socket_t fd, int events) {
+  int running = 0;
+  curl_multi_socket_action(multi_, fd, events, &running);
+  CollectDone();
+}
+
+void CurlMulti::CollectDone() {
+  const auto alive = alive_;
+  int left = 0;
+  while (*alive) {
+    const CURLMsg* message = curl_multi_info_read(multi_, &left);
+    if (message == nullptr) return;
+    if (message->msg != CURLMSG_DONE) continue;
+    CURL* easy = message->easy_handle;
+    const CURLcode code = message->data.result;
+    auto node = running_.extract(easy);
+    curl_multi_remove_handle(multi_, easy);
+    if (!node.empty()) node.mapped()(code);
+  }
+}
+
+}  // namespace postern::broker

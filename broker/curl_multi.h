@@ -1,0 +1,52 @@
+// CurlMulti: a libcurl multi handle on an Asio loop, with a pool of easy handles.
+//
+// One a guest: its connections are its own. curl_multi calls happen on the loop only, never inside a
+// libcurl callback.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "broker/fd_watch.h"
+
+namespace postern::broker {
+
+class CurlMulti {
+ public:
+  using Done = std::function<void(CURLcode)>;
+
+  CurlMulti(boost::asio::io_context& io, long max_idle_connections);
+  ~CurlMulti();
+  CurlMulti(const CurlMulti&) = delete;
+  CurlMulti& operator=(const CurlMulti&) = delete;
+
+  // A reset easy handle; give it back with Release. Making one anew costs a third of a request.
+  CURL* Acquire();
+  void Release(CURL* easy);
+
+  // Starts the transfer. `done` is called once from the loop, unless Remove comes first.
+  void Add(CURL* easy, Done done);
+  void Remove(CURL* easy);
+
+ private:
+  static int OnSocket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
+  static int OnTimer(CURLM* multi, long timeout_ms, void* self);
+  void Act(curl_socket_t fd, int events);
+  void CollectDone();
+
+  boost::asio::io_context& io_;
+  CURLM* multi_;
+  boost::asio::steady_timer timer_;
+  std::map<curl_socket_t, std::unique_ptr<FdWatch>> watches_;
+  std::map<CURL*, Done> running_;
+  std::vector<CURL*> pool_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace postern::broker

@@ -1,0 +1,44 @@
+// GuestChannel: the broker's end of one guest's channel, on the Asio loop.
+//
+// Everything that arrives is hostile: an error on it ends this channel only. A guest that does not
+// read fills its pipe and its stream windows, and waits alone.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+
+#include "broker/fd_watch.h"
+#include "channel/endpoint.h"
+
+namespace postern::broker {
+
+class GuestChannel {
+ public:
+  // `ended` is called once, from the loop, when the channel is over; the owner then destroys this.
+  GuestChannel(boost::asio::io_context& io, uint32_t max_streams, channel::Http2Session::Handler& handler,
+               UniqueFd in, UniqueFd out, std::function<void()> ended);
+  ~GuestChannel() { *alive_ = false; }
+  GuestChannel(const GuestChannel&) = delete;
+  GuestChannel& operator=(const GuestChannel&) = delete;
+
+  channel::Http2Session& session() { return endpoint_.session(); }
+  // Writes what the session has to say, soon; any number of calls in one turn make one write.
+  void FlushSoon();
+
+ private:
+  void Readable();
+  void Flush();
+  void End();
+
+  boost::asio::io_context& io_;
+  channel::Endpoint endpoint_;
+  FdWatch reader_;
+  FdWatch writer_;
+  std::function<void()> ended_;
+  bool flush_queued_ = false;
+  bool over_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace postern::broker

@@ -1,0 +1,63 @@
+// NetGuest: what the network broker knows of one guest: its channel, its policy, its connections, its
+// resolver and its requests. All of it ends with the channel.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "broker/curl_multi.h"
+#include "broker/guest_channel.h"
+#include "broker/own_addresses.h"
+#include "broker/resolver.h"
+#include "broker/tls_store.h"
+#include "policy/policy.h"
+
+namespace postern::broker {
+
+class Request;
+
+// What all guests of a network broker share. All of it outlives every guest.
+struct NetShared {
+  boost::asio::io_context& io;
+  OwnAddresses& own_addresses;
+  TlsStore& tls;
+  std::vector<std::string> resolv_conf_servers;
+};
+
+struct Usage {
+  uint64_t requests = 0, denied = 0;
+  uint64_t bytes_in = 0, bytes_out = 0;  // of bodies: from origins, to origins
+};
+
+class NetGuest : public channel::Http2Session::Handler {
+ public:
+  // `ended` is called once when the channel is over.
+  NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, UniqueFd out, std::function<void()> ended);
+  ~NetGuest() override;
+
+  const policy::Policy& policy() const { return policy_; }
+  NetShared& shared() { return shared_; }
+  CurlMulti& curl() { return curl_; }
+  Resolver& resolver() { return resolver_; }
+  GuestChannel& channel() { return channel_; }
+  Usage& usage() { return usage_; }
+
+  void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
+  void OnData(int32_t stream, std::span<const uint8_t> data) override;
+  void OnEndOfBody(int32_t stream) override;
+  void OnClosed(int32_t stream, uint32_t error) override;
+  size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, channel::Fields* trailers) override;
+
+ private:
+  NetShared& shared_;
+  policy::Policy policy_;
+  Usage usage_;
+  CurlMulti curl_;
+  Resolver resolver_;
+  std::map<int32_t, std::unique_ptr<Request>> requests_;
+  GuestChannel channel_;
+};
+
+}  // namespace postern::broker

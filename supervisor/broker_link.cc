@@ -1,0 +1,108 @@
+#include "supervisor/broker_link.h"
+
+#include <boost/asio/post.hpp>
+
+namespace postern::supervisor {
+namespace {
+
+using channel::ControlType;
+using namespace std::chrono_literals;
+
+constexpr auto kPongWithin = 500ms;
+constexpr auto kUsageWithin = 500ms;
+
+}  // namespace
+
+Status BrokerLink::Start() {
+  if (child_) return Ok{};
+  bound_.clear();
+  auto child = Child::Start(io_, program_, {[this](channel::ControlMessage m) { OnMessage(std::move(m)); }, [this] { OnGone(); }});
+  if (!child) return child.error();
+  child_ = *std::move(child);
+  return Ok{};
+}
+
+Status BrokerLink::Bind(UniqueFd in, UniqueFd out) {
+  const bool had_one = child_ && !bound_.empty();
+  if (Status s = Start(); !s) return s;
+  waiting_ = {std::move(in), std::move(out)};
+  if (!had_one) {
+    SendBind();
+    return Ok{};
+  }
+  // The guest gave up on its last channel: its broker may be stopped or stuck.
+  if (!child_->Send({.type = ControlType::kPing})) Replace();
+  patience_.expires_after(kPongWithin);
+  patience_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && waiting_.first.valid()) Replace();
+  });
+  return Ok{};
+}
+
+void BrokerLink::SendBind() {
+  if (!waiting_.first.valid() || !child_) return;
+  const uint64_t id = next_id_++;
+  bound_.push_back(id);
+  const Status sent = child_->Send({.type = ControlType::kBind, .id = id, .payload = payload_}, {waiting_.first.get(), waiting_.second.get()});
+  waiting_ = {};
+  if (!sent && failed) failed(sent.error().message);
+}
+
+void BrokerLink::Replace() {
+  child_.reset();
+  if (const Status s = Start(); !s) {
+    if (failed) failed(s.error().message);
+    return;
+  }
+  SendBind();
+}
+
+void BrokerLink::OnMessage(channel::ControlMessage m) {
+  switch (m.type) {
+    case ControlType::kReady:
+      layers_ = nlohmann::json::parse(m.payload, nullptr, false);
+      if (ready) ready();
+      return;
+    case ControlType::kFailed:
+      if (failed) failed(m.payload);
+      return;
+    case ControlType::kPong:
+      patience_.cancel();
+      SendBind();
+      return;
+    case ControlType::kEnded:
+      usages_.push_back(nlohmann::json::parse(m.payload, nullptr, false));
+      std::erase(bound_, m.id);
+      if (finished_ && bound_.empty()) boost::asio::post(io_, std::exchange(finished_, nullptr));
+      return;
+    default:
+      return;
+  }
+}
+
+void BrokerLink::OnGone() {
+  // Later: this is called from the child's own callback.
+  boost::asio::post(io_, [this] {
+    child_.reset();
+    bound_.clear();
+    if (waiting_.first.valid()) Replace();
+    if (finished_) std::exchange(finished_, nullptr)();
+  });
+}
+
+void BrokerLink::Finish(std::function<void()> done) {
+  if (!child_ || bound_.empty()) {
+    boost::asio::post(io_, std::move(done));
+    return;
+  }
+  finished_ = std::move(done);
+  for (const uint64_t id : bound_) {
+    if (!child_->Send({.type = ControlType::kDropGuest, .id = id})) break;
+  }
+  patience_.expires_after(kUsageWithin);
+  patience_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && finished_) std::exchange(finished_, nullptr)();
+  });
+}
+
+}  // namespace postern::supervisor

@@ -1,0 +1,54 @@
+// BrokerLink: the supervisor's view of one broker of a run: started when first needed, replaced when it
+// dies or no longer answers.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "supervisor/child.h"
+
+namespace postern::supervisor {
+
+class BrokerLink {
+ public:
+  using OnEnded = std::function<void(const nlohmann::json& usage)>;
+
+  BrokerLink(boost::asio::io_context& io, Child::Program program, std::string payload)
+      : io_(io), program_(std::move(program)), payload_(std::move(payload)), patience_(io) {}
+
+  // Starts the broker unless it runs. An error where it cannot be started.
+  Status Start();
+  // Hands a channel over. A broker that has one already is asked whether it still lives, first.
+  Status Bind(UniqueFd in, UniqueFd out);
+  // Ends the channels and collects what was used; `done` is called once, soon.
+  void Finish(std::function<void()> done);
+
+  const nlohmann::json& layers() const { return layers_; }
+  const std::vector<nlohmann::json>& usages() const { return usages_; }
+  bool running() const { return child_ != nullptr; }
+  // A sentence, where the broker could not start.
+  std::function<void(const std::string&)> failed;
+  std::function<void()> ready;
+
+ private:
+  void OnMessage(channel::ControlMessage message);
+  void OnGone();
+  void SendBind();
+  void Replace();
+
+  boost::asio::io_context& io_;
+  Child::Program program_;
+  std::string payload_;
+  std::unique_ptr<Child> child_;
+  boost::asio::steady_timer patience_;
+  uint64_t next_id_ = 1;
+  std::vector<uint64_t> bound_;
+  std::pair<UniqueFd, UniqueFd> waiting_;
+  nlohmann::json layers_;
+  std::vector<nlohmann::json> usages_;
+  std::function<void()> finished_;
+};
+
+}  // namespace postern::supervisor

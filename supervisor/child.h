@@ -1,0 +1,55 @@
+// Child: a program of ours (worker or broker) that the supervisor started, with a control socket.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "channel/control.h"
+
+namespace postern::supervisor {
+
+// Where the parts of Postern lie: beside the build tree's or the installation's supervisor.
+struct Parts {
+  std::string node, worker_library, broker;
+};
+Parts LocateParts();
+
+class Child {
+ public:
+  struct Events {
+    std::function<void(channel::ControlMessage)> message;
+    std::function<void()> gone;  // its control socket ended; called once
+  };
+  struct Program {
+    std::string executable;
+    std::vector<std::string> arguments;
+    std::vector<std::pair<std::string, std::string>> environment;  // all of it
+    std::vector<int> inherited;  // become descriptors 4, 5, …
+  };
+
+  static Result<std::unique_ptr<Child>> Start(boost::asio::io_context& io, const Program& program, Events events);
+  // Kills the process, reaps it and waits until all that it made is gone (its control socket is held by
+  // the last of them).
+  ~Child();
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  Status Send(const channel::ControlMessage& message, const std::vector<int>& fds = {});
+  pid_t pid() const { return pid_; }
+
+ private:
+  Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events events);
+  void Listen();
+
+  pid_t pid_;
+  boost::asio::posix::stream_descriptor control_;
+  Events events_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace postern::supervisor

@@ -1,0 +1,116 @@
+#include "supervisor/entry.h"
+
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace postern::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMaxModuleBytes = 64LL << 20;
+
+Result<std::string> ReadAll(int fd, const std::string& name) {
+  std::string bytes;
+  char buffer[64 * 1024];
+  for (;;) {
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0) return SystemError("cannot read " + name);
+    if (n == 0) return bytes;
+    bytes.append(buffer, static_cast<size_t>(n));
+    if (static_cast<int64_t>(bytes.size()) > kMaxModuleBytes) {
+      return Error{name + " is larger than a module may be (" + std::to_string(kMaxModuleBytes) + " bytes)"};
+    }
+  }
+}
+
+Result<std::string> ReadModule(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) return SystemError("cannot read the module " + path);
+  struct stat st {};
+  if (::fstat(fd.get(), &st) != 0) return SystemError("cannot read the module " + path);
+  if (S_ISDIR(st.st_mode)) return Error{path + " is a directory; name a file, such as " + path + "/main.mjs"};
+  if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file"};
+  if (st.st_size > kMaxModuleBytes) {
+    return Error{path + " has " + std::to_string(st.st_size) + " bytes, more than a module may have (" + std::to_string(kMaxModuleBytes) + ")"};
+  }
+  return ReadAll(fd.get(), path);
+}
+
+Result<OpenMount> Open(const std::string& host, const std::string& guest) {
+  UniqueFd fd(::open(host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return SystemError("cannot mount " + host);
+  return OpenMount{guest, std::move(fd)};
+}
+
+// A file: URL of an absolute path: what a URL's path cannot hold is percent-encoded.
+std::string FileUrl(const std::string& path) {
+  static constexpr std::string_view kKept = "-._~!$&'()*+,;=:@/";
+  std::string url = "file://";
+  for (const char c : path) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || kKept.find(c) != std::string_view::npos) {
+      url += c;
+    } else {
+      char hex[4];
+      std::snprintf(hex, sizeof hex, "%%%02X", static_cast<unsigned char>(c));
+      url += hex;
+    }
+  }
+  return url;
+}
+
+}  // namespace
+
+Result<Entry> ReadEntry(const Settings& s) {
+  Entry entry;
+  worker::Order& order = entry.order;
+  std::string directory = "/";
+  if (s.command == Settings::Command::kEval) {
+    order.eval = true;
+    order.print = !s.json;
+    order.source = s.target;
+    order.url = "file:///[eval]";
+    order.argv = {"postern", "[eval]"};
+  } else if (s.target == "-") {
+    auto source = ReadAll(0, "standard input");
+    if (!source) return source.error();
+    order.source = *std::move(source);
+    order.url = "file:///[stdin].mjs";
+    order.argv = {"postern", "-"};
+  } else {
+    auto source = ReadModule(s.target);
+    if (!source) return source.error();
+    std::error_code error;
+    const fs::path path = fs::canonical(s.target, error);
+    if (error) return Error{"cannot read the module " + s.target + ": " + error.message(), error.value()};
+    directory = path.parent_path();
+    auto mount = Open(directory, directory == "/" ? "" : directory);
+    if (!mount) return mount.error();
+    entry.mounts.push_back(*std::move(mount));
+    order.source = *std::move(source);
+    order.url = FileUrl(path);
+    order.argv = {"postern", path};
+  }
+  for (const MountSetting& m : s.mounts) {
+    auto mount = Open(m.host, m.guest);
+    if (!mount) return mount.error();
+    entry.mounts.push_back(*std::move(mount));
+  }
+  order.argv.insert(order.argv.end(), s.arguments.begin(), s.arguments.end());
+  order.cwd = s.cwd.value_or(directory);
+  return entry;
+}
+
+std::string TimeZone() {
+  if (const char* tz = std::getenv("TZ"); tz != nullptr && *tz != '\0') return tz;
+  std::error_code error;
+  const std::string target = fs::read_symlink("/etc/localtime", error);
+  const size_t at = target.find("zoneinfo/");
+  return at == std::string::npos ? std::string() : target.substr(at + 9);
+}
+
+}  // namespace postern::supervisor

@@ -1,0 +1,30 @@
+// Entry: what a run begins with: the entry module's source, its order and the directories it may read.
+// Checked before anything is started.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "supervisor/settings.h"
+#include "worker/order.h"
+
+namespace postern::supervisor {
+
+struct OpenMount {
+  std::string guest;
+  UniqueFd directory;  // O_PATH
+};
+
+struct Entry {
+  worker::Order order;
+  std::vector<OpenMount> mounts;
+};
+
+// Errors are sentences: what is missing, too large, no file, no directory.
+Result<Entry> ReadEntry(const Settings& settings);
+
+// The machine's time zone by its IANA name, for a guest that has no /etc/localtime; empty when unknown.
+std::string TimeZone();
+
+}  // namespace postern::supervisor

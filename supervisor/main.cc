@@ -1,0 +1,59 @@
+// postern: the program the user starts.
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "supervisor/run.h"
+#include "supervisor/settings.h"
+
+namespace postern::supervisor {
+namespace {
+
+int Doctor(const Settings& settings) {
+  auto report = Examine();
+  if (!report) {
+    std::fprintf(stderr, "postern: %s\n", report.error().message.c_str());
+    return 125;
+  }
+  if (settings.json) {
+    std::printf("%s\n", report->dump().c_str());
+    return 0;
+  }
+  for (const auto& [part, layers] : report->items()) {
+    std::string on;
+    for (const std::string layer : layers["on"]) on += " " + layer;
+    std::printf("%-13s on:%s\n", part.c_str(), on.c_str());
+    for (const std::string missing : layers["missing"]) std::printf("%-13s missing: %s\n", "", missing.c_str());
+  }
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const auto parsed = ParseCommandLine(argc, argv);
+  if (const auto* refusal = std::get_if<Refusal>(&parsed)) {
+    if (!refusal->message.empty()) std::fprintf(stderr, "postern: %s\n", refusal->message.c_str());
+    return refusal->exit_status;
+  }
+  const auto& settings = std::get<Settings>(parsed);
+  if (settings.command == Settings::Command::kDoctor) return Doctor(settings);
+  const Outcome outcome = RunGuest(settings);
+  if (settings.json) {
+    std::printf("%s\n", outcome.ToJson().c_str());
+  } else if (!outcome.notice.empty()) {
+    std::fprintf(stderr, "postern: %s\n", outcome.notice.c_str());
+  }
+  return outcome.exit_status;
+}
+
+}  // namespace
+}  // namespace postern::supervisor
+
+int main(int argc, char** argv) {
+  const int status = postern::supervisor::Main(argc, argv);
+  std::fflush(stdout);
+  return status;
+}

@@ -1,0 +1,114 @@
+#include "supervisor/outcome.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "channel/result_frame.h"
+
+namespace postern::supervisor {
+namespace {
+
+using channel::ResultTag;
+using nlohmann::json;
+
+const char* KindName(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::kSucceeded:
+      return "succeeded";
+    case Outcome::Kind::kFailed:
+      return "failed";
+    case Outcome::Kind::kTimedOut:
+      return "timed_out";
+    case Outcome::Kind::kOutOfMemory:
+      return "out_of_memory";
+    case Outcome::Kind::kKilled:
+      return "killed";
+    case Outcome::Kind::kRefused:
+      return "refused";
+  }
+  return "failed";
+}
+
+// Returns true where the tag is an outcome of its own.
+bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
+  const auto error_text = [&](std::string& to) {
+    o.has_error = true;
+    to = std::move(bytes);
+    return false;
+  };
+  switch (tag) {
+    case ResultTag::kSucceeded:
+      o.kind = Outcome::Kind::kSucceeded;
+      return true;
+    case ResultTag::kFailed:
+      o.kind = Outcome::Kind::kFailed;
+      o.exit_status = 1;
+      return true;
+    case ResultTag::kOutOfMemory:
+      o.kind = Outcome::Kind::kOutOfMemory;
+      o.exit_status = 137;
+      return true;
+    case ResultTag::kExitCode: {
+      int code = 1;
+      std::from_chars(bytes.data(), bytes.data() + bytes.size(), code);
+      o.exit_status = code & 0xff;
+      o.kind = o.exit_status == 0 ? Outcome::Kind::kSucceeded : Outcome::Kind::kFailed;
+      return true;
+    }
+    case ResultTag::kValue:
+      if (json::accept(bytes)) o.value = std::move(bytes);
+      return false;
+    case ResultTag::kErrorName:
+      return error_text(o.error_name);
+    case ResultTag::kErrorMessage:
+      return error_text(o.error_message);
+    case ResultTag::kErrorStack:
+      return error_text(o.error_stack);
+    case ResultTag::kCauseCode:
+      return error_text(o.cause_code);
+    case ResultTag::kCauseMessage:
+      return error_text(o.cause_message);
+  }
+  return false;
+}
+
+std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+}  // namespace
+
+Result<bool> ReadResult(std::string_view bytes, Outcome& outcome) {
+  bool complete = false;
+  while (!bytes.empty()) {
+    uint32_t size = 0;
+    if (bytes.size() < 5) return Error{"the guest's result is cut short"};
+    const auto tag = static_cast<uint8_t>(bytes[0]);
+    std::memcpy(&size, bytes.data() + 1, sizeof size);
+    bytes.remove_prefix(5);
+    if (tag < 1 || tag > static_cast<uint8_t>(ResultTag::kLast)) return Error{"the guest's result has an unknown frame"};
+    if (size > bytes.size()) return Error{"the guest's result is cut short"};
+    complete = TakeFrame(static_cast<ResultTag>(tag), std::string(bytes.substr(0, size)), outcome) || complete;
+    bytes.remove_prefix(size);
+  }
+  return complete;
+}
+
+std::string Outcome::ToJson() const {
+  // The value goes in as the text that it is: parsing what a guest wrote is not this program's business.
+  std::string text = "{\"outcome\":" + Dump(KindName(kind)) + ",\"exitCode\":" + std::to_string(exit_status);
+  if (!value.empty()) text += ",\"value\":" + value;
+  json rest = json::object();
+  if (has_error) {
+    json error = {{"name", error_name}, {"message", error_message}};
+    if (!error_stack.empty()) error["stack"] = error_stack;
+    if (!cause_code.empty() || !cause_message.empty()) error["cause"] = {{"code", cause_code}, {"message", cause_message}};
+    rest["error"] = error;
+  }
+  rest["stdout"] = out;
+  rest["stderr"] = err;
+  rest["usage"] = {{"wallMs", usage.wall_ms}, {"cpuMs", usage.cpu_ms}, {"peakMemoryBytes", usage.peak_memory_bytes},
+                   {"requests", usage.requests}, {"denied", usage.denied}, {"bytesIn", usage.bytes_in}, {"bytesOut", usage.bytes_out}};
+  rest["confinement"] = confinement;
+  return text + "," + Dump(rest).substr(1);
+}
+
+}  // namespace postern::supervisor

@@ -1,0 +1,36 @@
+// Outcome: what became of a run, for people, for `--json` and as an exit status.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace postern::supervisor {
+
+struct Usage {
+  int64_t wall_ms = 0, cpu_ms = 0, peak_memory_bytes = 0;
+  uint64_t requests = 0, denied = 0, bytes_in = 0, bytes_out = 0;
+};
+
+struct Outcome {
+  enum class Kind { kSucceeded, kFailed, kTimedOut, kOutOfMemory, kKilled, kRefused } kind = Kind::kSucceeded;
+  int exit_status = 0;
+  std::string value;  // JSON text, empty for none
+  bool has_error = false;
+  std::string error_name, error_message, error_stack, cause_code, cause_message;
+  std::string out, err;  // with --json only
+  Usage usage;
+  nlohmann::json confinement = nlohmann::json::object();
+  std::string notice;    // for people, on stderr: what Postern itself has to say
+
+  std::string ToJson() const;
+};
+
+// Reads the result pipe's frames into `outcome`: lengths and tags are checked, contents are not looked
+// into (a value is only tried for being JSON at all). False: no outcome among them.
+Result<bool> ReadResult(std::string_view bytes, Outcome& outcome);
+
+}  // namespace postern::supervisor

@@ -1,0 +1,157 @@
+#include "worker/engine.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "worker/natives.h"
+
+namespace postern::worker {
+namespace {
+
+constexpr size_t kMiB = 1024 * 1024;
+constexpr size_t kInitialOldGeneration = 32 * kMiB;
+constexpr size_t kYoungGeneration = 8 * kMiB;
+// Explicit, or V8 reserves 512 MiB, which RLIMIT_DATA would count.
+constexpr size_t kCodeRange = 64 * kMiB;
+
+Engine* g_engine = nullptr;
+
+}  // namespace
+
+// Array buffers live outside V8's heap: counted here against the same limit.
+class Engine::Allocator : public v8::ArrayBuffer::Allocator {
+ public:
+  void* Allocate(size_t size) override { return Take(size) ? GiveBackIfNull(std::calloc(size == 0 ? 1 : size, 1), size) : nullptr; }
+  void* AllocateUninitialized(size_t size) override {
+    return Take(size) ? GiveBackIfNull(std::malloc(size == 0 ? 1 : size), size) : nullptr;
+  }
+  void Free(void* data, size_t size) override {
+    std::free(data);
+    used_ -= size;
+  }
+  size_t limit = 64 * kMiB;
+
+ private:
+  bool Take(size_t size) {
+    if (size > limit || used_ > limit - size) return false;
+    used_ += size;
+    return true;
+  }
+  void* GiveBackIfNull(void* data, size_t size) {
+    if (data == nullptr) used_ -= size;
+    return data;
+  }
+  size_t used_ = 0;
+};
+
+void Engine::InitializeV8(Platform* platform, bool jitless) {
+  // --single-threaded: no helper threads exist in a forked guest. --stack-size: KiB of the 8 MiB stack.
+  std::string flags = "--single-threaded --stack-size=960 --no-freeze-flags-after-init";
+  if (jitless) flags += " --jitless";
+  v8::V8::SetFlagsFromString(flags.c_str(), flags.size());
+  v8::V8::InitializePlatform(platform);
+  v8::V8::Initialize();
+}
+
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
+  std::unique_ptr<Engine> self(new Engine);
+  self->blob_ = std::move(options.snapshot);
+  self->startup_ = {self->blob_.data(), static_cast<int>(self->blob_.size())};
+  self->platform_ = std::make_unique<Platform>();
+  self->allocator_ = std::make_unique<Allocator>();
+  InitializeV8(self->platform_.get(), options.jitless);
+
+  v8::Isolate::CreateParams params;
+  params.snapshot_blob = &self->startup_;
+  params.external_references = NativeAddresses();
+  params.array_buffer_allocator = self->allocator_.get();
+  params.constraints.set_max_old_generation_size_in_bytes(kInitialOldGeneration);
+  params.constraints.set_max_young_generation_size_in_bytes(kYoungGeneration);
+  params.constraints.set_code_range_size_in_bytes(kCodeRange);
+  v8::Isolate* isolate = v8::Isolate::New(params);
+  self->isolate_ = isolate;
+  isolate->Enter();
+  isolate->SetMicrotasksPolicy(v8::MicrotasksPolicy::kExplicit);
+  isolate->SetCaptureStackTraceForUncaughtExceptions(true, 20);
+  isolate->AddNearHeapLimitCallback(NearHeapLimit, self.get());
+  g_engine = self.get();
+  isolate->SetOOMErrorHandler([](const char*, const v8::OOMDetails&) {
+    if (g_engine->on_exhausted_) g_engine->on_exhausted_();
+    ::_exit(137);
+  });
+
+  v8::HandleScope scope(isolate);
+  const auto context = v8::Context::New(isolate);
+  v8::Local<v8::Object> hooks;
+  if (!context->GetDataFromSnapshotOnce<v8::Object>(0).ToLocal(&hooks)) {
+    return Error{"the start-up snapshot is not one of this build"};
+  }
+  self->context_.Reset(isolate, context);
+  self->hooks_.Reset(isolate, hooks);
+  return self;
+}
+
+v8::Local<v8::Function> Engine::Hook(const char* name) {
+  return hooks()->Get(context(), Str(isolate_, name)).ToLocalChecked().As<v8::Function>();
+}
+
+Status Engine::MakeSnapshot(const std::string& source, const std::string& path) {
+  Platform platform;
+  InitializeV8(&platform, false);
+  v8::Isolate* isolate = v8::Isolate::Allocate();
+  Allocator allocator;
+  v8::Isolate::CreateParams params;
+  params.external_references = NativeAddresses();
+  params.array_buffer_allocator = &allocator;
+  v8::SnapshotCreator creator(isolate, params);
+  std::string failed;
+  {
+    v8::HandleScope scope(isolate);
+    const auto context = v8::Context::New(isolate);
+    const v8::Context::Scope entered(context);
+    v8::TryCatch caught(isolate);
+    v8::ScriptOrigin origin(Str(isolate, "postern:runtime"));
+    v8::Local<v8::Script> script;
+    v8::Local<v8::Value> main, hooks;
+    v8::Local<v8::Value> argument = MakeNatives(isolate, context);
+    if (!v8::Script::Compile(context, Str(isolate, source), &origin).ToLocal(&script) ||
+        !script->Run(context).ToLocal(&main) || !main->IsFunction() ||
+        !main.As<v8::Function>()->Call(context, v8::Undefined(isolate), 1, &argument).ToLocal(&hooks) || !hooks->IsObject()) {
+      v8::Local<v8::Value> stack;
+      if (!caught.HasCaught() || !caught.StackTrace(context).ToLocal(&stack)) stack = caught.Exception();
+      failed = stack.IsEmpty() ? "the bundle gave no hooks" : Utf8(isolate, stack);
+    } else {
+      creator.AddData(context, hooks.As<v8::Object>());
+    }
+    creator.SetDefaultContext(context);
+  }
+  if (!failed.empty()) return Error{"the runtime failed: " + failed};
+  const v8::StartupData blob = creator.CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
+  std::ofstream out(path, std::ios::binary);
+  out.write(blob.data, blob.raw_size);
+  out.flush();
+  if (!out) return SystemError("cannot write " + path);
+  return Ok{};
+}
+
+void Engine::SetMemoryLimit(size_t bytes, std::function<void()> on_exhausted) {
+  memory_limit_ = bytes;
+  on_exhausted_ = std::move(on_exhausted);
+  allocator_->limit = bytes;
+}
+
+size_t Engine::NearHeapLimit(void* arg, size_t current, size_t /*initial*/) {
+  auto* self = static_cast<Engine*>(arg);
+  if (current >= self->memory_limit_) {
+    if (self->on_exhausted_) self->on_exhausted_();
+    return current;
+  }
+  return std::min(self->memory_limit_, current * 2);
+}
+
+}  // namespace postern::worker

@@ -1,0 +1,57 @@
+// Engine: V8 in this process: one isolate, one context from the start-up snapshot, one heap whose limit
+// can be raised once a guest's policy is known.
+#pragma once
+
+#include <v8.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "worker/platform.h"
+
+namespace postern::worker {
+
+class Engine {
+ public:
+  struct Options {
+    bool jitless = false;
+    std::string snapshot;  // the start-up blob's bytes
+  };
+
+  // Starts V8. Call once a process, before any fork.
+  static Result<std::unique_ptr<Engine>> Start(Options options);
+  // Makes the blob: evaluates the runtime bundle `source` in a fresh context and writes it to `path`.
+  static Status MakeSnapshot(const std::string& source, const std::string& path);
+
+  ~Engine();
+  v8::Isolate* isolate() { return isolate_; }
+  v8::Local<v8::Context> context() { return context_.Get(isolate_); }
+  TaskQueue& tasks() { return platform_->tasks(); }
+  // The object that the runtime's main module returned: its entry points for the C++ side.
+  v8::Local<v8::Object> hooks() { return hooks_.Get(isolate_); }
+  v8::Local<v8::Function> Hook(const char* name);
+
+  // Sets the guest's memory limit in bytes: V8's heap and array buffers, each. `on_exhausted` must not
+  // return.
+  void SetMemoryLimit(size_t bytes, std::function<void()> on_exhausted);
+
+ private:
+  class Allocator;
+  Engine() = default;
+  static void InitializeV8(Platform* platform, bool jitless);
+  static size_t NearHeapLimit(void* self, size_t current, size_t initial);
+
+  std::unique_ptr<Platform> platform_;
+  std::unique_ptr<Allocator> allocator_;
+  std::string blob_;
+  v8::StartupData startup_{};
+  v8::Isolate* isolate_ = nullptr;
+  v8::Global<v8::Context> context_;
+  v8::Global<v8::Object> hooks_;
+  size_t memory_limit_ = 0;
+  std::function<void()> on_exhausted_;
+};
+
+}  // namespace postern::worker

@@ -1,0 +1,42 @@
+// FileClient: the guest's end of its channel to the files broker. Reads are synchronous: modules are
+// loaded before they run, and the broker answers from a local file system.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "channel/endpoint.h"
+#include "channel/failure.h"
+
+namespace postern::worker {
+
+class FileClient : public channel::Http2Session::Handler {
+ public:
+  // The file's bytes, or an Error whose message is a sentence; `code` (ENOENT, EACCES, …) tells why.
+  struct Answer {
+    bool ok = false;
+    std::string bytes;
+    std::string code;
+    std::string message;
+  };
+  Answer Read(const std::string& path);
+
+ private:
+  void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
+  void OnData(int32_t stream, std::span<const uint8_t> data) override;
+  void OnEndOfBody(int32_t stream) override;
+  void OnClosed(int32_t stream, uint32_t error) override;
+  size_t ReadBody(int32_t, std::span<uint8_t>, bool* end, channel::Fields*) override {
+    *end = true;
+    return 0;
+  }
+  void Lost(const std::string& why);
+
+  std::unique_ptr<channel::Endpoint> endpoint_;
+  bool opened_ = false;
+  Answer answer_;
+  bool done_ = false;
+};
+
+}  // namespace postern::worker

@@ -1,0 +1,68 @@
+// Guest: one run of one piece of unvetted code, from its order to its result.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "channel/result_frame.h"
+#include "worker/engine.h"
+#include "worker/event_loop.h"
+#include "worker/file_client.h"
+#include "worker/modules.h"
+#include "worker/net_client.h"
+#include "worker/order.h"
+
+namespace postern::worker {
+
+class Guest : NetEvents {
+ public:
+  Guest(Engine& engine, Order order);
+
+  // Runs to the end and leaves the process; the result is on the result pipe.
+  [[noreturn]] void Run();
+
+  // For the natives.
+  static Guest& Current();
+  // False in a spare, while the runtime is warmed.
+  static bool Running();
+  Engine& engine() { return engine_; }
+  EventLoop& loop() { return loop_; }
+  NetClient& net() { return net_; }
+  // An error that nobody caught: printed as Node prints it, and the run is over.
+  [[noreturn]] void Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message);
+  [[noreturn]] void Exit(int code);
+  void SetReturnValue(std::string json) { value_ = std::move(json); }
+  bool HasReturnValue() const { return !value_.empty(); }
+
+ private:
+  void OnResponse(uint32_t id, int status, const std::string& text, const channel::Fields& fields) override;
+  void OnReadable(uint32_t id) override;
+  void OnCollected(uint32_t id, std::string body) override;
+  void OnWritable(uint32_t id) override;
+  void OnFailure(uint32_t id, const channel::Failure& failure) override;
+  void Call(const char* hook, std::initializer_list<v8::Local<v8::Value>> args);
+
+  static void OnRejection(v8::PromiseRejectMessage message);
+  void ReportRejections();
+  void Start();
+  v8::MaybeLocal<v8::Value> RunEval();
+  [[noreturn]] void Finish(channel::ResultTag outcome, int code);
+  void Put(channel::ResultTag tag, std::string_view bytes);
+
+  Engine& engine_;
+  Order order_;
+  EventLoop loop_;
+  FileClient files_;
+  Modules modules_;
+  NetClient net_;
+  struct Rejected {
+    v8::Global<v8::Promise> promise;
+    v8::Global<v8::Value> reason;
+    v8::Global<v8::Message> message;
+  };
+  std::vector<Rejected> rejected_;
+  std::string value_;
+};
+
+}  // namespace postern::worker

@@ -1,0 +1,141 @@
+// Natives for time, random numbers, output, structuredClone, inspection and the run's end.
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "worker/guest.h"
+#include "worker/natives.h"
+
+namespace postern::worker {
+namespace {
+
+using v8::Local;
+using v8::Value;
+
+constexpr int kExitPipeClosed = 141;  // 128 + SIGPIPE, as a shell shows it
+
+// now(): monotonic milliseconds
+void Now(const Args& args) { args.GetReturnValue().Set(MonotonicSeconds() * 1000); }
+
+// setTimer(due in monotonic milliseconds, keeps the run going): runTimers is called then
+void SetTimer(const Args& args) {
+  if (Guest::Running()) Guest::Current().loop().SetTimer(args[0].As<v8::Number>()->Value() / 1000, args[1]->IsTrue());
+}
+
+// microtasks(): runs them, between two timers
+void Microtasks(const Args& args) {
+  args.GetIsolate()->PerformMicrotaskCheckpoint();
+  Guest::Current().loop().after_microtasks();
+}
+
+// random(bytes): fills them from the kernel's CSPRNG
+void Random(const Args& args) {
+  auto bytes = Bytes(args[0]);
+  while (!bytes.empty()) {
+    const ssize_t n = ::getrandom(bytes.data(), bytes.size(), 0);
+    if (n < 0) return ThrowType(args.GetIsolate(), "no random numbers");
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+}
+
+// write(1 or 2, string): to stdout or stderr, in order, waiting while the reader is slow; the run is over
+// when there is none any more
+void Write(const Args& args) {
+  const std::string text = Utf8(args.GetIsolate(), args[1]);
+  const int fd = args[0].As<v8::Int32>()->Value() == 2 ? 2 : 1;
+  for (size_t at = 0; at < text.size();) {
+    const ssize_t n = ::write(fd, text.data() + at, text.size() - at);
+    if (n < 0) ::_exit(kExitPipeClosed);
+    at += static_cast<size_t>(n);
+  }
+}
+
+void Exit(const Args& args) { Guest::Current().Exit(args[0].As<v8::Int32>()->Value()); }
+
+// die(error): as if nobody had caught it
+void Die(const Args& args) {
+  Guest::Current().Die(args[0], v8::Exception::CreateMessage(args.GetIsolate(), args[0]));
+}
+
+// setReturnValue(json)
+void SetReturnValue(const Args& args) { Guest::Current().SetReturnValue(Utf8(args.GetIsolate(), args[0])); }
+void SetReturnValueIfNone(const Args& args) {
+  if (!Guest::Current().HasReturnValue()) SetReturnValue(args);
+}
+
+class CloneDelegate : public v8::ValueSerializer::Delegate {
+ public:
+  explicit CloneDelegate(v8::Isolate* isolate) : isolate_(isolate) {}
+  void ThrowDataCloneError(Local<v8::String> message) override { isolate_->ThrowException(v8::Exception::Error(message)); }
+
+ private:
+  v8::Isolate* isolate_;
+};
+
+// clone(value, array of ArrayBuffers to transfer): a structured clone; throws an Error with V8's words
+void Clone(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  const auto context = isolate->GetCurrentContext();
+  CloneDelegate delegate(isolate);
+  v8::ValueSerializer serializer(isolate, &delegate);
+  std::vector<std::shared_ptr<v8::BackingStore>> stores;
+  const auto transfer = args[1].As<v8::Array>();
+  for (uint32_t i = 0; i < transfer->Length(); ++i) {
+    serializer.TransferArrayBuffer(i, transfer->Get(context, i).ToLocalChecked().As<v8::ArrayBuffer>());
+  }
+  serializer.WriteHeader();
+  if (!serializer.WriteValue(context, args[0]).FromMaybe(false)) return;
+  for (uint32_t i = 0; i < transfer->Length(); ++i) {
+    const auto buffer = transfer->Get(context, i).ToLocalChecked().As<v8::ArrayBuffer>();
+    stores.push_back(buffer->GetBackingStore());
+    buffer->Detach({}).Check();
+  }
+  const auto [data, size] = serializer.Release();
+  const std::unique_ptr<uint8_t, decltype(&std::free)> owned(data, std::free);
+  v8::ValueDeserializer deserializer(isolate, data, size);
+  for (uint32_t i = 0; i < stores.size(); ++i) deserializer.TransferArrayBuffer(i, v8::ArrayBuffer::New(isolate, stores[i]));
+  Local<Value> result;
+  if (deserializer.ReadHeader(context).FromMaybe(false) && deserializer.ReadValue(context).ToLocal(&result)) {
+    args.GetReturnValue().Set(result);
+  }
+}
+
+// promiseState(promise): [0 pending, 1 fulfilled or 2 rejected, result]
+void PromiseState(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  if (!args[0]->IsPromise()) return;
+  const auto promise = args[0].As<v8::Promise>();
+  Local<Value> pair[] = {v8::Integer::New(isolate, promise->State()),
+                         promise->State() == v8::Promise::kPending ? Local<Value>(v8::Undefined(isolate)) : promise->Result()};
+  args.GetReturnValue().Set(v8::Array::New(isolate, pair, 2));
+}
+
+// previewEntries(object): [entries, are they key and value pairs]
+void PreviewEntries(const Args& args) {
+  if (!args[0]->IsObject()) return;
+  bool pairs = false;
+  Local<v8::Array> entries;
+  if (!args[0].As<v8::Object>()->PreviewEntries(&pairs).ToLocal(&entries)) return;
+  Local<Value> both[] = {entries, v8::Boolean::New(args.GetIsolate(), pairs)};
+  args.GetReturnValue().Set(v8::Array::New(args.GetIsolate(), both, 2));
+}
+
+// proxyDetails(value): [target, handler], or undefined where it is no proxy
+void ProxyDetails(const Args& args) {
+  if (!args[0]->IsProxy()) return;
+  const auto proxy = args[0].As<v8::Proxy>();
+  Local<Value> both[] = {proxy->GetTarget(), proxy->GetHandler()};
+  args.GetReturnValue().Set(v8::Array::New(args.GetIsolate(), both, 2));
+}
+
+}  // namespace
+
+std::span<const Native> SystemNatives() {
+  static constexpr Native kNatives[] = {{"now", Now}, {"setTimer", SetTimer}, {"microtasks", Microtasks}, {"random", Random}, {"write", Write},
+                                        {"exit", Exit}, {"die", Die}, {"setReturnValue", SetReturnValue}, {"setReturnValueIfNone", SetReturnValueIfNone}, {"clone", Clone},
+                                        {"promiseState", PromiseState}, {"previewEntries", PreviewEntries}, {"proxyDetails", ProxyDetails}};
+  return kNatives;
+}
+
+}  // namespace postern::worker

@@ -1,0 +1,72 @@
+#include "worker/natives.h"
+
+#include <cstring>
+
+namespace postern::worker {
+namespace {
+
+std::vector<Native> All() {
+  std::vector<Native> all;
+  for (const auto table : {TextNatives(), UrlNatives(), SystemNatives(), NetNatives()}) {
+    all.insert(all.end(), table.begin(), table.end());
+  }
+  return all;
+}
+
+}  // namespace
+
+v8::Local<v8::Object> MakeNatives(v8::Isolate* isolate, v8::Local<v8::Context> context) {
+  v8::Local<v8::Object> object = v8::Object::New(isolate);
+  for (const Native& n : All()) {
+    const auto name = Str(isolate, n.name);
+    const auto function = v8::FunctionTemplate::New(isolate, n.function, {}, {}, 0, v8::ConstructorBehavior::kThrow)
+                              ->GetFunction(context).ToLocalChecked();
+    function->SetName(name);
+    object->Set(context, name, function).Check();
+  }
+  return object;
+}
+
+const intptr_t* NativeAddresses() {
+  static const std::vector<intptr_t> kAddresses = [] {
+    std::vector<intptr_t> list;
+    for (const Native& n : All()) list.push_back(reinterpret_cast<intptr_t>(n.function));
+    list.push_back(0);
+    return list;
+  }();
+  return kAddresses.data();
+}
+
+std::span<uint8_t> Bytes(v8::Local<v8::Value> value) {
+  if (value->IsArrayBufferView()) {
+    const auto view = value.As<v8::ArrayBufferView>();
+    auto* data = static_cast<uint8_t*>(view->Buffer()->Data());
+    if (data == nullptr) return {};
+    return {data + view->ByteOffset(), view->ByteLength()};
+  }
+  if (value->IsArrayBuffer()) {
+    const auto buffer = value.As<v8::ArrayBuffer>();
+    return {static_cast<uint8_t*>(buffer->Data()), buffer->ByteLength()};
+  }
+  return {};
+}
+
+v8::MaybeLocal<v8::Uint8Array> NewBytes(v8::Isolate* isolate, std::span<const uint8_t> bytes) {
+  v8::Local<v8::ArrayBuffer> buffer;
+  if (!v8::ArrayBuffer::MaybeNew(isolate, bytes.size(), v8::BackingStoreInitializationMode::kUninitialized).ToLocal(&buffer)) {
+    ThrowRange(isolate, "Array buffer allocation failed");
+    return {};
+  }
+  if (!bytes.empty()) std::memcpy(buffer->Data(), bytes.data(), bytes.size());
+  return v8::Uint8Array::New(buffer, 0, bytes.size());
+}
+
+void ThrowType(v8::Isolate* isolate, std::string_view message) {
+  isolate->ThrowException(v8::Exception::TypeError(Str(isolate, message)));
+}
+
+void ThrowRange(v8::Isolate* isolate, std::string_view message) {
+  isolate->ThrowException(v8::Exception::RangeError(Str(isolate, message)));
+}
+
+}  // namespace postern::worker

@@ -1,0 +1,142 @@
+// Headers (Fetch standard, section 5.1): names kept lower-case, values as byte strings.
+import { ArrayJoin, ArrayPush, ArraySort, RegExpTest, StringLower, isLatin1, uncurryThis, webidlClass } from './primordials.js';
+import { pairIterable } from './url.js';
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const badValue = /[\0\r\n]/;
+const edges = /^[\t\n\r ]+|[\t\n\r ]+$/g;
+const replace = uncurryThis(String.prototype.replace);
+
+/** @param {any} name */
+function headerName(name) {
+  const text = `${name}`;
+  if (RegExpTest(token, text) === null) throw new TypeError(`"${text}" is no valid header name`);
+  return StringLower(text);
+}
+/** @param {any} value @param {string} name */
+function headerValue(value, name) {
+  const text = replace(`${value}`, edges, '');
+  if (RegExpTest(badValue, text) !== null || !isLatin1(text)) throw new TypeError(`The value of the header "${name}" has characters that a header cannot hold`);
+  return text;
+}
+
+/** The list of [name, value] of a Headers. @type {(headers: any) => [string, string][]} */
+export let headerList;
+/** A Headers over `list`, which it keeps. @type {(list: [string, string][], immutable: boolean) => Headers} */
+export let wrapHeaders;
+/** @type {(value: any) => boolean} */
+export let isHeaders;
+
+export class Headers {
+  /** @type {[string, string][]} */ #list = [];
+  /** @type {[string, string][] | null} */ #sorted = null;
+  #immutable = false;
+  static {
+    headerList = (headers) => headers.#list;
+    isHeaders = (value) => typeof value === 'object' && value !== null && #list in value;
+    wrapHeaders = (list, immutable) => {
+      const headers = new Headers();
+      headers.#list = list;
+      headers.#immutable = immutable;
+      return headers;
+    };
+  }
+  /** @param {any} [init] */
+  constructor(init) {
+    if (init === undefined) return;
+    if (init === null || (typeof init !== 'object' && typeof init !== 'function')) throw new TypeError('Headers take an object or a list of pairs');
+    if (isHeaders(init)) {
+      for (const [name, value] of init.#list) ArrayPush(this.#list, [name, value]);
+    } else if (init[Symbol.iterator] !== undefined && init[Symbol.iterator] !== null) {
+      for (const pair of init) {
+        const two = [...pair];
+        if (two.length !== 2) throw new TypeError('Each header must be a name and a value');
+        this.append(two[0], two[1]);
+      }
+    } else {
+      for (const key of Reflect.ownKeys(init)) {
+        if (typeof key === 'symbol') throw new TypeError('a header name cannot be a symbol');
+        if (Reflect.getOwnPropertyDescriptor(init, key)?.enumerable) this.append(key, init[key]);
+      }
+    }
+  }
+  #change() {
+    if (this.#immutable) throw new TypeError('these headers cannot be changed');
+    this.#sorted = null;
+  }
+  /** @param {any} name @param {any} value */
+  append(name, value) {
+    if (arguments.length < 2) throw new TypeError('append needs a name and a value');
+    const key = headerName(name);
+    const text = headerValue(value, key);
+    this.#change();
+    ArrayPush(this.#list, [key, text]);
+  }
+  /** @param {any} name */
+  delete(name) {
+    const key = headerName(name);
+    this.#change();
+    const kept = [];
+    for (let i = 0; i < this.#list.length; i++) if (this.#list[i][0] !== key) ArrayPush(kept, this.#list[i]);
+    this.#list = /** @type {any} */ (kept);
+  }
+  /** @param {any} name */
+  get(name) {
+    const key = headerName(name);
+    const values = [];
+    for (let i = 0; i < this.#list.length; i++) if (this.#list[i][0] === key) ArrayPush(values, this.#list[i][1]);
+    return values.length === 0 ? null : ArrayJoin(values, ', ');
+  }
+  getSetCookie() {
+    const values = [];
+    for (let i = 0; i < this.#list.length; i++) if (this.#list[i][0] === 'set-cookie') ArrayPush(values, this.#list[i][1]);
+    return values;
+  }
+  /** @param {any} name */
+  has(name) {
+    const key = headerName(name);
+    for (let i = 0; i < this.#list.length; i++) if (this.#list[i][0] === key) return true;
+    return false;
+  }
+  /** @param {any} name @param {any} value */
+  set(name, value) {
+    if (arguments.length < 2) throw new TypeError('set needs a name and a value');
+    const key = headerName(name);
+    const text = headerValue(value, key);
+    this.#change();
+    let found = false;
+    const kept = [];
+    for (let i = 0; i < this.#list.length; i++) {
+      const pair = this.#list[i];
+      if (pair[0] !== key) ArrayPush(kept, pair);
+      else if (!found) {
+        found = true;
+        ArrayPush(kept, [key, text]);
+      }
+    }
+    if (!found) ArrayPush(kept, [key, text]);
+    this.#list = /** @type {any} */ (kept);
+  }
+  #sort() {
+    if (this.#sorted !== null) return this.#sorted;
+    const out = [];
+    const seen = { __proto__: null };
+    for (let i = 0; i < this.#list.length; i++) {
+      const [name, value] = this.#list[i];
+      if (name === 'set-cookie') ArrayPush(out, [name, value]);
+      else if (!(/** @type {any} */ (seen)[name])) {
+        /** @type {any} */ (seen)[name] = true;
+        ArrayPush(out, [name, this.get(name)]);
+      }
+    }
+    ArraySort(out, (/** @type {any} */ a, /** @type {any} */ b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
+    return (this.#sorted = /** @type {any} */ (out));
+  }
+  static { pairIterable(this, (self) => self.#sort()); }
+  [Symbol.for('nodejs.util.inspect.custom')](/** @type {any} */ _depth, /** @type {any} */ options, /** @type {any} */ inspect) {
+    const shown = {};
+    for (const [name, value] of this.#sort()) /** @type {any} */ (shown)[name] = value;
+    return `Headers ${inspect(shown, options)}`;
+  }
+}
+webidlClass(Headers, ['append', 'delete', 'get', 'getSetCookie', 'has', 'set']);

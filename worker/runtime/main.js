@@ -1,0 +1,121 @@
+// The runtime's entry: puts the Web APIs on the global object, and gives the C++ side its hooks.
+import { defineProperty, stringify } from './primordials.js';
+import { AbortController, AbortSignal } from './abort.js';
+import { Blob, File } from './blob.js';
+import { console } from './console.js';
+import { Crypto, crypto } from './crypto.js';
+import { DOMException } from './dom_exception.js';
+import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
+import { describeError } from './errors.js';
+import { CustomEvent, ErrorEvent, Event, EventTarget, PromiseRejectionEvent, eventHandler, globalEvents, listens, reportError } from './events.js';
+import * as net from './fetch.js';
+import { FormData } from './form_data.js';
+import { Headers } from './headers.js';
+import { inspect } from './inspect.js';
+import { process, startProcess } from './process.js';
+import { Request } from './request.js';
+import { Response } from './response.js';
+import * as streams from './streams.js';
+import { structuredClone } from './structured_clone.js';
+import * as timers from './timers.js';
+import { URL, URLSearchParams } from './url.js';
+
+const { setReturnValue, write } = native;
+const schedule = Promise.resolve();
+
+/** @param {string} name @param {any} value @param {boolean} [enumerable] */
+function expose(name, value, enumerable = false) {
+  defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable });
+}
+
+for (const [name, value] of Object.entries({
+  AbortController, AbortSignal, Blob, File, Crypto, DOMException, TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream,
+  CustomEvent, ErrorEvent, Event, EventTarget, PromiseRejectionEvent, FormData, Headers, Request, Response, URL, URLSearchParams, ...streams,
+})) expose(name, value);
+
+function atob(/** @type {any} */ text) {
+  const bytes = native.atob(`${text}`);
+  if (bytes === undefined) throw new DOMException('The text is not correctly encoded base64', 'InvalidCharacterError');
+  return bytes;
+}
+function btoa(/** @type {any} */ text) {
+  const encoded = native.btoa(`${text}`);
+  if (encoded === undefined) throw new DOMException('The text has characters outside of Latin-1', 'InvalidCharacterError');
+  return encoded;
+}
+function queueMicrotask(/** @type {any} */ callback) {
+  if (typeof callback !== 'function') throw new TypeError('queueMicrotask needs a function');
+  schedule.then(() => {
+    try {
+      callback();
+    } catch (error) {
+      reportError(error);
+    }
+  });
+}
+let origin = native.now();
+const performance = {
+  now: () => native.now() - origin,
+  get timeOrigin() { return Date.now() - (native.now() - origin); },
+  toJSON() { return { timeOrigin: this.timeOrigin }; },
+};
+
+for (const [name, value] of Object.entries({
+  fetch: net.fetch, atob, btoa, queueMicrotask, structuredClone, reportError,
+  setTimeout: timers.setTimeout, clearTimeout: timers.clearTimeout, setInterval: timers.setInterval, clearInterval: timers.clearInterval,
+  setImmediate: timers.setImmediate, clearImmediate: timers.clearImmediate,
+  addEventListener: globalEvents.addEventListener, removeEventListener: globalEvents.removeEventListener, dispatchEvent: globalEvents.dispatchEvent,
+})) expose(name, value, true);
+for (const name of ['error', 'unhandledrejection']) eventHandler(globalThis, name);
+for (const [name, value] of Object.entries({ console, crypto, performance, process, navigator: { userAgent: 'Postern', hardwareConcurrency: 1 } })) expose(name, value);
+expose('self', globalThis);
+expose('global', globalThis);
+expose('__return', function __return(/** @type {any} */ value) {
+  setReturnValue(toJson(value));
+});
+
+/** The JSON text of a value; where it has none, that of how it is shown. @param {any} value */
+function toJson(value) {
+  const text = stringify(value);
+  return text === undefined ? 'null' : text;
+}
+
+export default {
+  /** @param {any} settings */
+  start(settings) {
+    origin = native.now();
+    startProcess(settings);
+    net.setMaxRedirects(settings.redirects);
+  },
+  // Runs in every spare, before its order.
+  warm() {
+    timers.clearTimeout(timers.setTimeout(() => {}, 1e6));
+    new Headers([['a', 'b']]).get('a');
+    new Response('x', { headers: { a: 'b' } });
+    new Request('http://localhost/');
+    Math.random();
+  },
+  runTimers: timers.runTimers,
+  describeError,
+  /** @param {Promise<any>} promise @param {any} reason */
+  unhandledRejection(promise, reason) {
+    if (!listens(globalEvents.target, 'unhandledrejection')) return false;
+    return !globalEvents.dispatchEvent(new PromiseRejectionEvent('unhandledrejection', { promise, reason, cancelable: true }));
+  },
+  /** What `postern eval` shows and returns. @param {any} value @param {boolean} print */
+  evalResult(value, print) {
+    if (print && value !== undefined) write(1, `${typeof value === 'string' ? value : inspect(value)}\n`);
+    let json;
+    try {
+      json = toJson(value);
+    } catch {
+      json = stringify(inspect(value));
+    }
+    native.setReturnValueIfNone(json);
+  },
+  netResponse: net.netResponse,
+  netReadable: net.netReadable,
+  netCollected: net.netCollected,
+  netWritable: net.netWritable,
+  netFailure: net.netFailure,
+};

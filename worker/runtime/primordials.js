@@ -1,0 +1,73 @@
+// What the runtime needs of the language, captured before any guest code runs: a guest may replace
+// Array.prototype.push and friends, and must not change what fetch does by it.
+const { bind, call, apply } = Function.prototype;
+/** @type {(f: Function) => any} Makes a method take its `this` as first argument. */
+export const uncurryThis = bind.bind(call);
+export const applyTo = uncurryThis(apply);
+
+export const { isArray } = Array;
+export const { freeze, defineProperty, defineProperties, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf, create, keys } = Object;
+export const { ownKeys } = Reflect;
+export const hasOwn = Object.hasOwn;
+export const { min, max, floor, trunc } = Math;
+export const { stringify, parse } = JSON;
+export const { fromCharCode } = String;
+
+export const ArrayPush = uncurryThis(Array.prototype.push);
+export const ArrayShift = uncurryThis(Array.prototype.shift);
+export const ArraySplice = uncurryThis(Array.prototype.splice);
+export const ArrayJoin = uncurryThis(Array.prototype.join);
+export const ArraySort = uncurryThis(Array.prototype.sort);
+export const StringLower = uncurryThis(String.prototype.toLowerCase);
+export const StringUpper = uncurryThis(String.prototype.toUpperCase);
+export const StringSlice = uncurryThis(String.prototype.slice);
+export const StringIndexOf = uncurryThis(String.prototype.indexOf);
+export const StringStartsWith = uncurryThis(String.prototype.startsWith);
+export const StringCharCodeAt = uncurryThis(String.prototype.charCodeAt);
+export const StringToWellFormed = uncurryThis(String.prototype.toWellFormed);
+export const RegExpTest = uncurryThis(RegExp.prototype.exec);
+export const PromiseThen = uncurryThis(Promise.prototype.then);
+export const Uint8Array_ = Uint8Array;
+export const Uint8Slice = uncurryThis(Uint8Array.prototype.slice);
+export const Uint8Set = uncurryThis(Uint8Array.prototype.set);
+export const Uint8Subarray = uncurryThis(Uint8Array.prototype.subarray);
+
+export const MapGet = uncurryThis(Map.prototype.get);
+export const MapSet = uncurryThis(Map.prototype.set);
+export const MapDelete = uncurryThis(Map.prototype.delete);
+export const MapHas = uncurryThis(Map.prototype.has);
+
+const TypedArrayProto = getPrototypeOf(Uint8Array.prototype);
+const byteLengthOf = uncurryThis(/** @type {any} */ (getOwnPropertyDescriptor(TypedArrayProto, 'byteLength')).get);
+export const byteLength = byteLengthOf;
+const bufferByteLength = uncurryThis(/** @type {any} */ (getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')).get);
+export const isView = ArrayBuffer.isView;
+/** Whether `value` is an ArrayBuffer, whatever its prototype. @param {any} value */
+export function isArrayBuffer(value) {
+  try {
+    bufferByteLength(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A promise with its two ends. @returns {{promise: Promise<any>, resolve: Function, reject: Function}} */
+export const withResolvers = Promise.withResolvers.bind(Promise);
+
+/** Whether every unit is below 256. @param {string} text */
+export function isLatin1(text) {
+  for (let i = 0; i < text.length; i++) if (StringCharCodeAt(text, i) > 255) return false;
+  return true;
+}
+
+/** Makes properties of a class's prototype enumerable and tags it, as Web IDL wants. @param {any} C @param {string[]} names */
+export function webidlClass(C, names) {
+  for (let i = 0; i < names.length; i++) defineProperty(C.prototype, names[i], { enumerable: true });
+  defineProperty(C.prototype, Symbol.toStringTag, { value: C.name, configurable: true });
+}
+
+/** Web IDL's USVString. @param {any} value */
+export function toUSVString(value) {
+  return StringToWellFormed(`${value}`);
+}

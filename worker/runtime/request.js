@@ -1,0 +1,136 @@
+// Request (Fetch standard, section 5.4).
+import { StringUpper, webidlClass } from './primordials.js';
+import { AbortController, isSignal, onAbort, signalAbort } from './abort.js';
+import { bodyMixin, cloneBody, extractBody, isUnusable, streamOf } from './body.js';
+import { Headers, headerList, wrapHeaders } from './headers.js';
+import { TransformStream } from './streams.js';
+import { URL } from './url.js';
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const normalized = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']);
+const forbidden = new Set(['CONNECT', 'TRACE', 'TRACK']);
+const enums = {
+  mode: ['navigate', 'same-origin', 'no-cors', 'cors'],
+  credentials: ['omit', 'same-origin', 'include'],
+  cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
+  redirect: ['follow', 'error', 'manual'],
+  duplex: ['half'],
+};
+
+/** @param {any} method */
+function methodOf(method) {
+  const text = `${method}`;
+  if (!token.test(text)) throw new TypeError(`"${text}" is no valid HTTP method`);
+  const upper = StringUpper(text);
+  if (forbidden.has(upper)) throw new TypeError(`The method "${text}" is not allowed`);
+  return normalized.has(upper) ? upper : text;
+}
+
+/** @param {any} init @param {keyof typeof enums} name @param {string} otherwise */
+function enumOf(init, name, otherwise) {
+  const value = init[name];
+  if (value === undefined) return otherwise;
+  if (!enums[name].includes(`${value}`)) throw new TypeError(`"${value}" is no value of ${name}`);
+  return `${value}`;
+}
+
+/** The parts of a Request that fetch works with. @type {(request: any) => any} */
+export let requestState;
+
+export class Request {
+  /** @type {any} */ #state;
+  static { requestState = (request) => request.#state; }
+  /** @param {any} input @param {any} [init] */
+  constructor(input, init) {
+    if (arguments.length === 0) throw new TypeError('Request needs a URL or a Request');
+    if (init !== undefined && init !== null && typeof init !== 'object' && typeof init !== 'function') throw new TypeError('Request options must be an object');
+    init ??= {};
+    const from = typeof input === 'object' && input !== null && #state in input ? input.#state : null;
+    const url = from ? from.url : new URL(input);
+    if (!from && (url.username !== '' || url.password !== '')) throw new TypeError('A URL with user info cannot be fetched; send an Authorization header');
+    const s = (this.#state = {
+      url,
+      method: init.method === undefined ? (from?.method ?? 'GET') : methodOf(init.method),
+      headers: /** @type {any} */ (null),
+      body: /** @type {any} */ (null),
+      signal: /** @type {any} */ (null),
+      redirect: enumOf(init, 'redirect', from?.redirect ?? 'follow'),
+      mode: enumOf(init, 'mode', from?.mode ?? 'cors'),
+      credentials: enumOf(init, 'credentials', from?.credentials ?? 'same-origin'),
+      cache: enumOf(init, 'cache', from?.cache ?? 'default'),
+      integrity: init.integrity === undefined ? (from?.integrity ?? '') : `${init.integrity}`,
+      keepalive: init.keepalive === undefined ? (from?.keepalive ?? false) : Boolean(init.keepalive),
+      referrer: from?.referrer ?? 'about:client',
+      referrerPolicy: init.referrerPolicy === undefined ? (from?.referrerPolicy ?? '') : `${init.referrerPolicy}`,
+      duplex: enumOf(init, 'duplex', 'half'),
+    });
+    if (s.mode === 'navigate') throw new TypeError('A request cannot have mode "navigate"');
+    if (init.window !== undefined && init.window !== null) throw new TypeError('window must be null');
+    s.headers = init.headers !== undefined ? new Headers(init.headers) : from ? wrapHeaders(copy(headerList(from.headers)), false) : new Headers();
+    const given = init.signal === undefined ? from?.signal : init.signal;
+    if (given !== undefined && given !== null && !isSignal(given)) throw new TypeError('signal must be an AbortSignal');
+    s.signal = given ?? null;
+    const has = init.body !== undefined && init.body !== null;
+    if ((has || (from?.body && init.body === undefined)) && (s.method === 'GET' || s.method === 'HEAD')) throw new TypeError(`A ${s.method} request cannot have a body`);
+    if (has) {
+      const { body, type } = extractBody(init.body);
+      if (body.stream !== null && init.duplex === undefined) throw new TypeError('A request with a stream as its body needs duplex: "half"');
+      s.body = body;
+      if (type !== null && !s.headers.has('content-type')) s.headers.append('content-type', type);
+    } else if (from?.body && init.body === undefined) {
+      if (isUnusable(from.body)) throw new TypeError('The body of this request was read already');
+      // The new request takes the body over.
+      const taken = from.body;
+      s.body = { bytes: taken.bytes, net: null, stream: taken.bytes === null ? streamOf(taken) : null, used: false };
+      if (s.body.stream !== null) {
+        const through = s.body.stream.pipeThrough(new TransformStream());
+        s.body.stream = through;
+      }
+      taken.used = true;
+    }
+  }
+  get method() { return this.#state.method; }
+  get url() { return this.#state.url.href; }
+  get headers() { return this.#state.headers; }
+  get destination() { return ''; }
+  get referrer() { return this.#state.referrer; }
+  get referrerPolicy() { return this.#state.referrerPolicy; }
+  get mode() { return this.#state.mode; }
+  get credentials() { return this.#state.credentials; }
+  get cache() { return this.#state.cache; }
+  get redirect() { return this.#state.redirect; }
+  get integrity() { return this.#state.integrity; }
+  get keepalive() { return this.#state.keepalive; }
+  get isReloadNavigation() { return false; }
+  get isHistoryNavigation() { return false; }
+  get duplex() { return this.#state.duplex; }
+  get signal() {
+    const s = this.#state;
+    if (s.ownSignal === undefined) {
+      // A request's signal is its own and follows the one that it was given.
+      const controller = new AbortController();
+      s.ownSignal = controller.signal;
+      if (s.signal?.aborted) signalAbort(s.ownSignal, s.signal.reason);
+      else if (s.signal) onAbort(s.signal, (/** @type {any} */ reason) => signalAbort(s.ownSignal, reason));
+    }
+    return s.ownSignal;
+  }
+  clone() {
+    const s = this.#state;
+    if (s.body !== null && isUnusable(s.body)) throw new TypeError('The body of this request was read already');
+    const request = new Request(s.url.href, { signal: s.signal });
+    request.#state = { ...s, headers: wrapHeaders(copy(headerList(s.headers)), false), body: cloneBody(s.body), ownSignal: undefined };
+    return request;
+  }
+}
+bodyMixin(Request, (self) => requestState(self).body, (self) => requestState(self).headers.get('content-type') ?? '');
+webidlClass(Request, ['method', 'url', 'headers', 'destination', 'referrer', 'referrerPolicy', 'mode', 'credentials', 'cache', 'redirect',
+  'integrity', 'keepalive', 'isReloadNavigation', 'isHistoryNavigation', 'duplex', 'signal', 'clone']);
+
+/** @param {[string, string][]} list @returns {[string, string][]} */
+function copy(list) {
+  /** @type {[string, string][]} */
+  const out = [];
+  for (let i = 0; i < list.length; i++) out[i] = [list[i][0], list[i][1]];
+  return out;
+}

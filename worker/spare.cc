@@ -1,0 +1,94 @@
+#include "worker/spare.h"
+
+#include <sys/resource.h>
+
+#include "sandbox/process.h"
+#include "worker/guest.h"
+#include "worker/natives.h"
+#include "worker/spare_fds.h"
+
+namespace postern::worker {
+namespace {
+
+constexpr int kExitCannotStart = 125;
+// What V8, malloc and the stacks need beside the guest's own limit: half-filled pages, code, compiler zones.
+constexpr uint64_t kDataSlack = 64ULL << 20;
+
+[[noreturn]] void GiveUp(const std::string& why) {
+  const std::string text = "postern: a spare cannot start: " + why + "\n";
+  if (::write(kStderr, text.data(), text.size()) < 0) ::_exit(kExitCannotStart);
+  ::_exit(kExitCannotStart);
+}
+
+void Must(const Status& status) {
+  if (!status) GiveUp(status.error().message);
+}
+
+void PlaceDescriptors(std::vector<UniqueFd>& fds) {
+  // Out of the way first: a descriptor must not be overwritten before it is moved.
+  std::vector<int> high;
+  for (UniqueFd& fd : fds) high.push_back(::fcntl(fd.get(), F_DUPFD, 64));
+  for (size_t i = 0; i < high.size(); ++i) {
+    if (high[i] < 0 || ::dup2(high[i], static_cast<int>(i)) < 0) GiveUp("descriptors");
+  }
+  for (UniqueFd& fd : fds) fd.release();
+  std::vector<int> keep;
+  for (int fd = 0; fd < kSpareFdCount; ++fd) keep.push_back(fd);
+  Must(sandbox::CloseAllBut(keep));
+}
+
+void LockDown(const ZygoteOptions& options) {
+  Must(sandbox::DieWithParent());
+  Must(sandbox::LimitTo(RLIMIT_NOFILE, kSpareFdCount));  // poll() checks the highest number
+  Must(sandbox::LimitTo(RLIMIT_NPROC, 0));
+  Must(sandbox::LimitTo(RLIMIT_FSIZE, 0));
+  Must(sandbox::LimitTo(RLIMIT_MEMLOCK, 0));
+  Must(sandbox::InstallSeccomp(options.jitless ? "guest-jitless" : "guest", options.seccomp));
+}
+
+// Touches what every guest will touch, so that the copies of those pages are made before the order.
+void Warm(Engine& engine) {
+  v8::Isolate* isolate = engine.isolate();
+  const v8::HandleScope scope(isolate);
+  const auto context = engine.context();
+  const v8::Context::Scope entered(context);
+  const v8::TryCatch ignored(isolate);
+  v8::ScriptOrigin origin(Str(isolate, "postern:warm"));
+  v8::Local<v8::Script> script;
+  if (v8::Script::Compile(context, Str(isolate, "(() => { const a = []; for (let i = 0; i < 50; i++) a.push({ i, s: 'x' + i }); return a.length; })()"), &origin).ToLocal(&script)) {
+    (void)script->Run(context);
+  }
+  (void)engine.Hook("warm")->Call(context, v8::Undefined(isolate), 0, nullptr);
+  isolate->PerformMicrotaskCheckpoint();
+}
+
+std::string ReadOrder() {
+  std::string bytes;
+  char buffer[64 * 1024];
+  for (;;) {
+    const ssize_t n = ::read(kOrderFd, buffer, sizeof buffer);
+    if (n < 0) GiveUp("the order cannot be read");
+    if (n == 0) break;
+    bytes.append(buffer, static_cast<size_t>(n));
+  }
+  ::close(kOrderFd);
+  if (bytes.empty()) ::_exit(0);  // never ordered: the supervisor has no more work
+  return bytes;
+}
+
+}  // namespace
+
+void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<UniqueFd> fds) {
+  PlaceDescriptors(fds);
+  LockDown(options);
+  Warm(engine);
+  auto order = Order::Decode(ReadOrder());
+  if (!order) GiveUp(order.error().message);
+  Must(sandbox::LimitTo(RLIMIT_DATA, options.data_bytes + static_cast<uint64_t>(order->memory) + kDataSlack));
+  // In whole seconds and only the wall behind: the supervisor's clock is finer.
+  Must(sandbox::LimitTo(RLIMIT_CPU, static_cast<uint64_t>(order->cpu_ms + 1999) / 1000));
+  auto guest = std::make_unique<Guest>(engine, *std::move(order));
+  guest->Run();
+}
+
+}  // namespace postern::worker

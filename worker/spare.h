@@ -1,0 +1,16 @@
+// Spare: a forked, locked-down, warmed process that waits for its order and then is a guest.
+#pragma once
+
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "worker/engine.h"
+#include "worker/zygote.h"
+
+namespace postern::worker {
+
+// In the child of a zygote's fork: `fds` become descriptors 0, 1, 2, … (spare_fds.h), all others are
+// closed, the process locks itself down, and waits.
+[[noreturn]] void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<UniqueFd> fds);
+
+}  // namespace postern::worker

@@ -1,0 +1,21 @@
+// Zygote: V8 started, runtime loaded, context made; forks spares on the supervisor's order and reaps
+// what they became.
+#pragma once
+
+#include "base/result.h"
+#include "sandbox/seccomp.h"
+#include "worker/engine.h"
+
+namespace postern::worker {
+
+struct ZygoteOptions {
+  int control = 3;          // the socket to the supervisor
+  bool jitless = false;
+  sandbox::SeccompMode seccomp = sandbox::SeccompMode::kKill;
+  uint64_t data_bytes = 0;  // VmData of this process: what a guest's RLIMIT_DATA stands on
+};
+
+// Serves until the supervisor is gone. In a spare it never returns.
+Status ServeZygote(Engine& engine, const ZygoteOptions& options);
+
+}  // namespace postern::worker
