@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "sandbox/landlock.h"
@@ -29,21 +30,19 @@ Status EnterRoleNamespaces(Role role, Layers& layers) {
 
 Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>& readable, sandbox::SeccompMode mode,
                 Layers& layers) {
-  sandbox::LandlockRules rules;
-  rules.tcp_connect = role == Role::kNet;
-  for (const int fd : readable) rules.read_only.push_back("/proc/self/fd/" + std::to_string(fd));
   if (Status s = sandbox::CloseAllBut(keep); !s) return s;
+  // Before Landlock, in whose domain nothing can be mounted.
+  if (std::find(layers.on.begin(), layers.on.end(), "mount") != layers.on.end()) {
+    if (Status s = sandbox::EnterEmptyRoot(); s) layers.on.emplace_back("root");
+    else layers.missing.push_back("root: " + s.error().message);
+  }
   if (Status s = sandbox::Harden(); !s) return s;
-  if (auto abi = sandbox::EnterLandlock(rules); abi) {
+  if (auto abi = sandbox::EnterLandlock({.readable = readable, .tcp_connect = role == Role::kNet}); abi) {
     layers.on.push_back("landlock:" + std::to_string(*abi));
   } else if (abi.error().errnum == ENOSYS || abi.error().errnum == EOPNOTSUPP) {
     layers.missing.push_back("landlock: " + abi.error().message);
   } else {
     return abi.error();
-  }
-  if (std::find(layers.on.begin(), layers.on.end(), "mount") != layers.on.end()) {
-    if (Status s = sandbox::EnterEmptyRoot(); s) layers.on.emplace_back("root");
-    else layers.missing.push_back("root: " + s.error().message);
   }
   if (Status s = sandbox::DropCapabilities(); !s) return s;
   // FSIZE 0 would forbid nothing that seccomp leaves; NPROC 0: no process is ever made from here.

@@ -51,16 +51,14 @@ Result<int> EnterLandlock(const LandlockRules& rules) {
   UniqueFd ruleset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attr, AttrSize(abi), 0)));
   if (!ruleset.valid()) return SystemError("cannot make a Landlock ruleset");
-  for (const std::string& path : rules.read_only) {
-    UniqueFd target(::open(path.c_str(), O_PATH | O_CLOEXEC));
-    if (!target.valid()) return SystemError("cannot open " + path);
+  for (const int target : rules.readable) {
     struct stat st {};
-    if (::fstat(target.get(), &st) != 0) return SystemError("cannot stat " + path);
+    if (::fstat(target, &st) != 0) return SystemError("cannot look at what is to stay readable");
     landlock_path_beneath_attr beneath{};
     beneath.allowed_access = S_ISDIR(st.st_mode) ? (kFsReadFile | kFsReadDir) : kFsReadFile;
-    beneath.parent_fd = target.get();
+    beneath.parent_fd = target;
     if (::syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0) {
-      return SystemError("cannot add a Landlock rule for " + path);
+      return SystemError("cannot add a Landlock rule");
     }
   }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -11,8 +10,8 @@
 namespace postern::sandbox {
 
 struct LandlockRules {
-  std::vector<std::string> read_only;   // directories or files that stay readable
-  bool tcp_connect = false;             // leave connect(2) over TCP alone (needs ABI 4 to forbid)
+  std::vector<int> readable;  // open directories or files that stay readable, with what is beneath
+  bool tcp_connect = false;   // leave connect(2) over TCP alone (needs ABI 4 to forbid)
 };
 
 // The kernel's Landlock ABI, 0 where there is none.

@@ -41,14 +41,9 @@ Status DropCapabilities() {
 }
 
 Status LimitTo(int resource, uint64_t value) {
-  rlimit limit{};
-  if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) {
-    return SystemError("cannot read a resource limit");
-  }
-  const rlim_t target = std::min<rlim_t>(value, limit.rlim_max);
-  limit.rlim_cur = target;
-  limit.rlim_max = target;
-  if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) {
+  const rlimit limit{value, value};
+  // EPERM: the hard limit is lower already, which is as good.
+  if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0 && errno != EPERM) {
     return SystemError("cannot set a resource limit");
   }
   return Ok{};
