@@ -78,6 +78,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
   isolate->Enter();
   isolate->SetMicrotasksPolicy(v8::MicrotasksPolicy::kExplicit);
   isolate->SetCaptureStackTraceForUncaughtExceptions(true, 20);
+  isolate->SetPrepareStackTraceCallback(PrepareStackTrace);
   isolate->AddNearHeapLimitCallback(NearHeapLimit, self.get());
   g_engine = self.get();
   isolate->SetOOMErrorHandler([](const char*, const v8::OOMDetails&) {
@@ -94,6 +95,12 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
   self->context_.Reset(isolate, context);
   self->hooks_.Reset(isolate, hooks);
   return self;
+}
+
+v8::MaybeLocal<v8::Value> Engine::PrepareStackTrace(v8::Local<v8::Context> context, v8::Local<v8::Value> error, v8::Local<v8::Array> sites) {
+  if (g_engine->hooks_.IsEmpty()) return v8::Undefined(g_engine->isolate_);
+  v8::Local<v8::Value> args[] = {error, sites};
+  return g_engine->Hook("prepareStackTrace")->Call(context, v8::Undefined(g_engine->isolate_), 2, args);
 }
 
 v8::Local<v8::Function> Engine::Hook(const char* name) {

@@ -41,6 +41,7 @@ class Engine {
   class Allocator;
   Engine() = default;
   static void InitializeV8(Platform* platform, bool jitless);
+  static v8::MaybeLocal<v8::Value> PrepareStackTrace(v8::Local<v8::Context> context, v8::Local<v8::Value> error, v8::Local<v8::Array> sites);
   static size_t NearHeapLimit(void* self, size_t current, size_t initial);
 
   std::unique_ptr<Platform> platform_;

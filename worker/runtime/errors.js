@@ -1,5 +1,33 @@
 // How an error that nobody caught is told to the C++ side.
+import { ArrayPush, applyTo } from './primordials.js';
 import { inspect } from './inspect.js';
+
+const defaultPrepare = Error.prepareStackTrace;
+const errorToString = Error.prototype.toString;
+
+/**
+ * V8 asks this for an error's `stack`: the runtime's own frames are left out, and a guest's
+ * Error.prepareStackTrace is asked as usual.
+ * @param {any} error @param {any[]} sites
+ */
+export function prepareStackTrace(error, sites) {
+  /** @type {any[]} */
+  const shown = [];
+  for (let i = 0; i < sites.length; i++) {
+    const name = sites[i].getScriptNameOrSourceURL();
+    if (name !== 'postern:runtime') ArrayPush(shown, sites[i]);
+  }
+  const prepare = Error.prepareStackTrace;
+  if (typeof prepare === 'function' && prepare !== defaultPrepare) return applyTo(prepare, Error, [error, shown]);
+  let text;
+  try {
+    text = applyTo(errorToString, error, []);
+  } catch {
+    text = 'Error';
+  }
+  for (let i = 0; i < shown.length; i++) text += `\n    at ${shown[i].toString()}`;
+  return text;
+}
 
 /** @param {() => any} get */
 function safely(get) {

@@ -6,7 +6,7 @@ import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
 import { DOMException } from './dom_exception.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
-import { describeError } from './errors.js';
+import { describeError, prepareStackTrace } from './errors.js';
 import { CustomEvent, ErrorEvent, Event, EventTarget, PromiseRejectionEvent, eventHandler, globalEvents, listens, reportError } from './events.js';
 import * as net from './fetch.js';
 import { FormData } from './form_data.js';
@@ -97,6 +97,7 @@ export default {
   },
   runTimers: timers.runTimers,
   describeError,
+  prepareStackTrace,
   /** @param {Promise<any>} promise @param {any} reason */
   unhandledRejection(promise, reason) {
     if (!listens(globalEvents.target, 'unhandledrejection')) return false;
