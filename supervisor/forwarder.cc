@@ -22,7 +22,7 @@ Forwarder::Forwarder(boost::asio::io_context& io, UniqueFd from, Sink sink, std:
     to_ = std::make_unique<Descriptor>(io);
     boost::system::error_code error;
     to_->assign(::fcntl(sink_.fd, F_DUPFD_CLOEXEC, 3), error);
-    if (error) to_.reset();  // /dev/null and the like are always ready
+    if (error) to_.reset();
   }
   Read();
 }
@@ -48,7 +48,11 @@ void Forwarder::Write() {
   while (at_ < piece_.size()) {
     if (to_) {
       to_->async_wait(Descriptor::wait_write, [this](const boost::system::error_code& error) {
-        const ssize_t n = error ? -1 : ::write(sink_.fd, piece_.data() + at_, std::min(kWriteBytes, piece_.size() - at_));
+        if (error) {  // epoll takes no /dev/null and the like, which are always ready
+          to_.reset();
+          return Write();
+        }
+        const ssize_t n = ::write(sink_.fd, piece_.data() + at_, std::min(kWriteBytes, piece_.size() - at_));
         if (n < 0 && errno != EAGAIN && errno != EINTR) return End();
         if (n > 0) at_ += static_cast<size_t>(n);
         if (at_ == piece_.size()) return Read();
