@@ -352,11 +352,11 @@ size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
   const size_t n = size * count;
   if (self->body_.size() - self->body_at_ >= kBufferedBody) {
     self->body_paused_ = true;
-    if (!self->blocked_) self->blocked_ = true, self->blocked_since_ = Clock::now();
+    self->WaitForGuest();
     return CURL_WRITEFUNC_PAUSE;
   }
   self->body_total_ += static_cast<int64_t>(n);
-  self->period_bytes_ += static_cast<int64_t>(n);
+  self->CountProgress(n);
   self->guest_.usage().bytes_in += n;
   const int64_t limit = self->guest_.policy().limits.response_bytes;
   if (self->body_total_ > limit) {
@@ -368,6 +368,20 @@ size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
   self->guest_.channel().session().ResumeBody(self->stream_);
   self->guest_.channel().FlushSoon();
   return n;
+}
+
+// The idle clock of a body measures the origin: a period begins anew with each min_bytes of it.
+void Request::CountProgress(size_t bytes) {
+  period_bytes_ += static_cast<int64_t>(bytes);
+  if (period_bytes_ < guest_.policy().limits.min_bytes) return;
+  period_bytes_ = 0;
+  period_start_ = Clock::now();
+}
+
+// While the guest does not read, its own clock runs instead.
+void Request::WaitForGuest() {
+  if (std::exchange(blocked_, true)) return;
+  Arm(Clock::now() + milliseconds(guest_.policy().limits.unread_timeout));
 }
 
 // ---- the guest's side
@@ -409,8 +423,8 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
   }
   if (n > 0 && blocked_) {
     blocked_ = false;
-    period_bytes_ = 0;
-    period_start_ = Clock::now();
+    if (phase_ == Phase::kBody) Enter(Phase::kBody);
+    else if (body_at_ < body_.size()) WaitForGuest();
   }
   if (body_paused_ && body_.size() - body_at_ < kResumeBelow) {
     // Not here: this is called while the session writes.
@@ -441,9 +455,7 @@ void Request::Finished(CURLcode code) {
   if (body_.empty()) {
     timer_.cancel();
   } else {
-    blocked_ = true;  // what is left waits for the guest alone
-    blocked_since_ = Clock::now();
-    Arm(blocked_since_ + milliseconds(guest_.policy().limits.unread_timeout));
+    WaitForGuest();  // for what is left
   }
   guest_.channel().session().ResumeBody(stream_);
   guest_.channel().FlushSoon();
@@ -541,15 +553,12 @@ void Request::Expired() {
 void Request::ExpiredInBody(Clock::time_point now) {
   const policy::Limits& l = guest_.policy().limits;
   if (blocked_) {
-    const auto deadline = blocked_since_ + milliseconds(l.unread_timeout);
-    if (now < deadline) return Arm(deadline);
     return Fail({"connection_write_timeout", "ERR_BODY_UNREAD",
                  "the guest read nothing of the body of " + url_.HostPort() + " for " + Seconds(l.unread_timeout) + " (unread_timeout)"});
   }
   if (phase_ == Phase::kDone) return;
   const auto deadline = period_start_ + milliseconds(l.idle_timeout);
   if (now < deadline) return Arm(deadline);
-  if (period_bytes_ >= l.min_bytes) return Enter(Phase::kBody);
   Fail({"connection_read_timeout", "ERR_BODY_TIMEOUT",
         "the body of " + url_.HostPort() + " stalled for " + Seconds(l.idle_timeout) + " (idle_timeout)"});
 }

@@ -60,6 +60,8 @@ class Request {
   bool TakeHeaderLine(std::string_view line);
   bool EndOfHeaders();
   void ResumeIfDrained();
+  void CountProgress(size_t bytes);
+  void WaitForGuest();
 
   NetGuest& guest_;
   const int32_t stream_;
@@ -93,8 +95,8 @@ class Request {
   size_t body_at_ = 0;
   bool body_paused_ = false, body_complete_ = false;
   int64_t body_total_ = 0, period_bytes_ = 0;
-  Clock::time_point period_start_{}, blocked_since_{};
-  bool blocked_ = false;
+  Clock::time_point period_start_{};
+  bool blocked_ = false;  // on the guest, which does not read
 
   std::optional<channel::Failure> failure_;
   boost::asio::steady_timer timer_;

@@ -26,6 +26,8 @@ channel::Failure DnsFailure(const std::string& name, int status) {
       return {"dns_error", "ERR_DNS", "the resolver refused to look up " + name + " (REFUSED)"};
     case ARES_EBADNAME:
       return {"dns_error", "ERR_DNS", name + " is no name that DNS can hold"};
+    case ARES_ECONNREFUSED:
+      return {"dns_error", "ERR_DNS", "no resolver could look up " + name + ": each was unreachable or failed"};
     case ARES_ETIMEOUT:
       return {"dns_timeout", "ERR_DNS_TIMEOUT", "the resolver did not answer for " + name};
     default:
@@ -55,6 +57,8 @@ Resolver::Resolver(boost::asio::io_context& io, const policy::Dns& dns, const st
     : io_(io), dns_(dns), timer_(io), self_(std::make_shared<Resolver*>(this)) {
   ares_options options{};
   options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+  // With several servers a failing one is passed over; a lone one's own words are what the guest gets.
+  if (servers.size() == 1) options.flags |= ARES_FLAG_NOCHECKRESP;
   options.timeout = kTryMs;
   options.tries = 4;
   char lookups[] = "b";

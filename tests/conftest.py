@@ -1,0 +1,133 @@
+"""Fixtures: running postern on a piece of JavaScript, and the misbehaving origin."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from origin import Origin  # noqa: E402
+
+ROOT = pathlib.Path(__file__).parent.parent
+BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", ROOT / "build" / "release"))
+POSTERN = str(BUILD / "supervisor" / "postern")
+
+
+def our_processes():
+    """Pids of this build's workers and brokers."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"--postern-worker" in line or str(BUILD / "broker" / "postern-broker").encode() in line:
+                found.append(int(entry.name))
+    return found
+
+
+class Result:
+    def __init__(self, status, out, err, seconds):
+        self.status, self.out, self.err, self.seconds = status, out, err, seconds
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def value(self):
+        assert "value" in self.json, (self.out, self.err)
+        return self.json["value"]
+
+
+@pytest.fixture
+def postern(tmp_path):
+    """postern(code, *options, args=(), policy=None): runs the module `code`, asserts that nothing stays behind."""
+
+    def run(code, *options, args=(), policy=None, json_result=True, command="run", name="job.mjs", timeout=60, stdin=None):
+        if command == "run":
+            file = tmp_path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(code) if isinstance(code, str) else file.write_bytes(code)
+            code = str(file)
+        if policy is not None:
+            path = tmp_path / "policy.yaml"
+            path.write_text(policy if isinstance(policy, str) else json.dumps(policy))
+            options = ["--policy=%s" % path, *options]
+        if json_result:
+            options = ["--json", *options]
+        begun = time.monotonic()
+        done = subprocess.run([POSTERN, command, *options, code, *args], capture_output=True, text=True, timeout=timeout, input=stdin,
+                              errors="replace")
+        result = Result(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
+        assert our_processes() == []
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """name -> (certificate, key): good, expired, selfsigned, wrongname; and "ca" -> path."""
+    d = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=d, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=Test CA",
+            "-addext", "basicConstraints=critical,CA:TRUE")
+    (d / "index.txt").write_text("")
+    (d / "ca.cnf").write_text("[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n"
+                              "rand_serial=yes\ncopy_extensions=copy\n[p]\ncommonName=supplied\n")
+    files = {}
+    for name, host, dates in (("good", "good.test", ()), ("wrongname", "other.test", ()),
+                              ("expired", "expired.test", ("-startdate", "20200101000000Z", "-enddate", "20200201000000Z"))):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", name + ".key", "-out", name + ".csr", "-subj", "/CN=" + host,
+                "-addext", "subjectAltName=DNS:" + host)
+        openssl("ca", "-batch", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key", "-in", name + ".csr", "-out", name + ".pem",
+                "-notext", *(dates or ("-days", "30")))
+        files[name] = (d / (name + ".pem"), d / (name + ".key"))
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "self.key", "-out", "self.pem", "-days", "30", "-subj", "/CN=self.test",
+            "-addext", "subjectAltName=DNS:self.test")
+    files["selfsigned"] = (d / "self.pem", d / "self.key")
+    return files, d / "ca.pem"
+
+
+@pytest.fixture
+def origin(certificates):
+    with Origin(certificates[0]) as o:
+        yield o
+
+
+FETCH = """
+const begun = performance.now();
+const settle = (rest) => __return({ ms: performance.now() - begun, ...rest });
+try {
+  const response = await fetch(process.argv[2], JSON.parse(process.argv[3] ?? '{}'));
+  const body = await response.text();
+  settle({ status: response.status, statusText: response.statusText, body, headers: Object.fromEntries(response.headers) });
+} catch (error) {
+  settle({ name: error.name, message: error.message, code: error.cause?.code ?? null });
+}
+"""
+
+
+@pytest.fixture
+def fetch(postern):
+    """fetch(url, policy, init): what one fetch came to, in the guest: status and body, or name, message and code; ms."""
+
+    def one(url, policy, init=None, options=()):
+        return postern(FETCH, *options, args=(url, json.dumps(init or {})), policy=policy).value
+
+    return one
+
+
+def allowing(*rules, **limits):
+    """A policy that allows `rules` (texts, or mappings) with `limits`."""
+    return {"version": 1, "network": {"permission": "allow", "limits": limits,
+                                      "rules": [r if isinstance(r, dict) else {"allow": r} for r in rules]}}

@@ -1,0 +1,405 @@
+"""Every request ends: with a response, or with an error that names its cause, within its deadline."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import POSTERN, allowing, our_processes
+
+SLACK = 250  # ms after a deadline
+
+
+def ended(result, code, deadline_ms=None, message=None):
+    assert result.get("name") == "TypeError", result
+    assert result["code"] == code, result
+    assert result["message"].startswith("fetch failed: "), result
+    if message is not None:
+        assert message in result["message"], result
+    if deadline_ms is not None:
+        assert deadline_ms - 5 <= result["ms"] <= deadline_ms + SLACK, result
+
+
+def test_answered(fetch, origin):
+    result = fetch(f"http://{origin.http}/ok", allowing(origin.http))
+    assert (result["status"], result["statusText"], result["body"]) == (200, "OK", "fine")
+
+
+def test_denied_without_permission(fetch, origin):
+    result = fetch(f"http://{origin.http}/ok", {"version": 1})
+    ended(result, "ERR_NETWORK_DENIED", message=f"add --allow-net={origin.http}")
+    assert origin.accepted == 0
+
+
+def test_denied_by_no_rule(fetch, origin):
+    result = fetch(f"http://{origin.http}/ok", allowing("example.com"))
+    ended(result, "ERR_NETWORK_DENIED", message=f"no rule allows it; add --allow-net={origin.http}")
+    assert origin.accepted == 0
+
+
+def test_denied_by_a_deny_rule(fetch, origin):
+    result = fetch(f"http://{origin.http}/ok", allowing(origin.http, {"deny": origin.http}))
+    ended(result, "ERR_NETWORK_DENIED", message=f'denied by the rule "{origin.http}"')
+    assert origin.accepted == 0
+
+
+def test_no_adapter(fetch, origin):
+    result = fetch(f"http://{origin.http}/ok", allowing(origin.http), options=["--adapter=none"])
+    ended(result, "ERR_NO_NETWORK_ADAPTER")
+    assert result["message"] == "fetch failed: network permitted but no host network adapter configured"
+    assert origin.accepted == 0
+
+
+def dns(origin, *rules, server=None, **limits):
+    policy = allowing(*rules, **limits)
+    policy["network"]["dns"] = {"servers": [server or origin.dns]}
+    return policy
+
+
+def test_name_does_not_exist(fetch, origin):
+    ended(fetch("http://nx.test/", dns(origin, "nx.test")), "ERR_DNS", message="does not exist")
+
+
+def test_resolver_fails(fetch, origin):
+    ended(fetch("http://fail.test/", dns(origin, "fail.test")), "ERR_DNS", message="SERVFAIL")
+
+
+def test_resolver_never_answers(fetch, origin):
+    policy = dns(origin, "a.test", server=origin.silent_dns, resolve_timeout="300ms")
+    ended(fetch("http://a.test/", policy), "ERR_DNS_TIMEOUT", 300)
+
+
+def test_a_refused_name_is_never_looked_up(fetch, origin):
+    ended(fetch("http://lo.test/", dns(origin, "other.test")), "ERR_NETWORK_DENIED")
+    assert origin.dns_queries == []
+
+
+def test_no_search_domains(fetch, origin):
+    ended(fetch("http://nx/", dns(origin, "nx")), "ERR_DNS")
+    assert set(origin.dns_queries) == {"nx"}
+
+
+@pytest.mark.parametrize("name,why", [("lo", "loopback"), ("private", "private"), ("metadata", "cloud metadata")])
+def test_a_name_never_opens_an_address(fetch, origin, name, why):
+    port = origin.http.split(":")[1]
+    ended(fetch(f"http://{name}.test:{port}/ok", dns(origin, f"{name}.test")), "ERR_ADDRESS_BLOCKED", message=why)
+    assert origin.accepted == 0
+
+
+def test_blocked_addresses_of_a_name_are_dropped(fetch, origin):
+    port = origin.http.split(":")[1]
+    policy = dns(origin, {"allow": "mixed.test", "addresses": ["127.0.0.0/8"]})
+    assert fetch(f"http://mixed.test:{port}/ok", policy)["body"] == "fine"
+
+
+@pytest.mark.parametrize("spelling", ["127.1", "0x7f000001", "2130706433", "0177.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0.0.0.0"])
+def test_an_address_is_blocked_however_it_is_spelled(fetch, origin, spelling):
+    port = origin.http.split(":")[1]
+    ended(fetch(f"http://{spelling}:{port}/ok", allowing("*")), "ERR_ADDRESS_BLOCKED")
+    assert origin.accepted == 0
+
+
+def test_refused_port(fetch, origin):
+    ended(fetch(f"http://{origin.refused}/", allowing(origin.refused)), "ERR_CONNECTION_REFUSED")
+
+
+def test_full_backlog(fetch, origin):
+    ended(fetch(f"http://{origin.full}/", allowing(origin.full, connect_timeout="300ms")), "ERR_CONNECTION_TIMEOUT", 300)
+
+
+@pytest.mark.parametrize("path", ["silence", "drip-headers", "endless-100", "partial-headers"])
+def test_no_headers_in_time(fetch, origin, path):
+    policy = allowing(origin.http, headers_timeout="400ms")
+    ended(fetch(f"http://{origin.http}/{path}", policy), "ERR_RESPONSE_TIMEOUT", 400)
+
+
+def test_accept_then_silence(fetch, origin):
+    ended(fetch(f"http://{origin.silent}/", allowing(origin.silent, headers_timeout="300ms")), "ERR_RESPONSE_TIMEOUT", 300)
+
+
+def test_close_at_once(fetch, origin):
+    ended(fetch(f"http://{origin.http}/close", allowing(origin.http)), "ERR_RESPONSE_INCOMPLETE")
+
+
+def test_endless_headers(fetch, origin):
+    ended(fetch(f"http://{origin.http}/endless-headers", allowing(origin.http)), "ERR_LIMIT", message="header")
+
+
+@pytest.mark.parametrize("path", ["stall-body", "stall-chunk"])
+def test_body_stalled(fetch, origin, path):
+    ended(fetch(f"http://{origin.http}/{path}", allowing(origin.http, idle_timeout="300ms")), "ERR_BODY_TIMEOUT", 300)
+
+
+def test_a_drip_is_no_progress(fetch, origin):
+    policy = allowing(origin.http, idle_timeout="300ms", min_bytes=1000)
+    ended(fetch(f"http://{origin.http}/drip-body", policy), "ERR_BODY_TIMEOUT", 300)
+
+
+def test_a_drip_does_not_outlive_the_total(fetch, origin):
+    policy = allowing(origin.http, total_timeout="500ms")
+    ended(fetch(f"http://{origin.http}/drip-body", policy), "ERR_TOTAL_TIMEOUT", 500)
+
+
+def test_body_cut_short(fetch, origin):
+    ended(fetch(f"http://{origin.http}/short-body", allowing(origin.http)), "ERR_RESPONSE_INCOMPLETE")
+
+
+def test_reset_midway(fetch, origin):
+    ended(fetch(f"http://{origin.http}/reset-midway", allowing(origin.http)), "ERR_CONNECTION_RESET")
+
+
+@pytest.mark.parametrize("path", ["bad-status", "not-http", "two-lengths", "bad-chunk", "bad-field"])
+def test_malformed_answers(fetch, origin, path):
+    ended(fetch(f"http://{origin.http}/{path}", allowing(origin.http)), "ERR_HTTP_PROTOCOL")
+
+
+def test_redirect_loop(fetch, origin):
+    ended(fetch(f"http://{origin.http}/redirect-loop", allowing(origin.http, redirects=5)), "ERR_LIMIT", message="redirects")
+    assert len(origin.requests) == 6
+
+
+def test_each_redirect_is_a_fresh_decision(fetch, origin):
+    ended(fetch(f"http://{origin.http}/redirect?to=http://{origin.refused}/", allowing(origin.http)), "ERR_NETWORK_DENIED",
+          message=origin.refused)
+
+
+@pytest.mark.parametrize("how", ["cut", "bad"])
+def test_broken_compression(fetch, origin, how):
+    code = {"cut": "ERR_RESPONSE_INCOMPLETE", "bad": "ERR_CONTENT_DECODING"}[how]
+    ended(fetch(f"http://{origin.http}/coded?how={how}", allowing(origin.http)), code)
+
+
+def test_decompression_bomb(fetch, origin):
+    policy = allowing(origin.http, response_bytes="16MiB")
+    ended(fetch(f"http://{origin.http}/bomb", policy), "ERR_LIMIT", message="response_bytes")
+
+
+def test_a_failure_cannot_be_forged(fetch, origin):
+    result = fetch(f"http://{origin.http}/forged", allowing(origin.http))
+    assert (result["body"], result["statusText"]) == ("fine", "OK")
+    assert "proxy-status" not in result["headers"]
+
+
+def tls(origin, certificates, host, **limits):
+    policy = allowing({"allow": host, "addresses": ["127.0.0.0/8"]}, **limits)
+    policy["network"]["dns"] = {"hosts": {host: "127.0.0.1"}}
+    policy["network"]["tls"] = {"ca_file": str(certificates[1])}
+    return policy
+
+
+def test_tls(fetch, origin, certificates):
+    result = fetch(f"https://good.test:{origin.tls['good']}/ok", tls(origin, certificates, "good.test"))
+    assert result.get("body") == "fine", result
+
+
+@pytest.mark.parametrize("name,host,why", [("expired", "expired.test", "expired"), ("selfsigned", "self.test", "self"),
+                                           ("wrongname", "good.test", "good.test")])
+def test_bad_certificates(fetch, origin, certificates, name, host, why):
+    result = fetch(f"https://{host}:{origin.tls[name]}/ok", tls(origin, certificates, host))
+    ended(result, "ERR_TLS_CERTIFICATE", message=why)
+    assert origin.requests == []
+
+
+def test_tls_handshake_silence(fetch, origin):
+    ended(fetch(f"https://{origin.silent}/", allowing(origin.silent, tls_timeout="300ms")), "ERR_TLS_TIMEOUT", 300)
+
+
+def test_plain_text_where_tls_should_be(fetch, origin):
+    result = fetch(f"https://{origin.plain}/", allowing(origin.plain, tls_timeout="2s"))
+    ended(result, "ERR_TLS_PROTOCOL")
+
+
+def broker_memory():
+    pids = [p for p in our_processes() if b"postern-broker\0net" in open(f"/proc/{p}/cmdline", "rb").read()]
+    return max(int(next(line for line in open(f"/proc/{p}/status") if line.startswith("VmRSS")).split()[1]) for p in pids)
+
+
+class Live:
+    """A run under way, its output read line by line."""
+
+    def __init__(self, tmp_path, code, *options, policy=None, descriptors=None):
+        file = tmp_path / "live.mjs"
+        file.write_text(code)
+        if policy is not None:
+            (tmp_path / "live.yaml").write_text(json.dumps(policy))
+            options = (f"--policy={tmp_path / 'live.yaml'}", *options)
+        self.process = subprocess.Popen([POSTERN, "run", *options, str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors,) * 2)))
+
+    def line(self):
+        return self.process.stdout.readline().strip()
+
+    def brokers(self):
+        return [p for p in our_processes() if b"postern-broker\0net" in open(f"/proc/{p}/cmdline", "rb").read()]
+
+    def end(self, timeout=20):
+        out, err = self.process.communicate(timeout=timeout)
+        assert our_processes() == []
+        return self.process.returncode, out, err
+
+
+def test_endless_unread_body_keeps_the_broker_flat(tmp_path, origin):
+    run = Live(tmp_path, f"""
+      const responses = [];
+      for (let i = 0; i < 16; i++) responses.push(await fetch('http://{origin.http}/endless-body'));
+      console.log('open');
+      await new Promise((done) => setTimeout(done, 1500));
+      console.log((await (await fetch('http://{origin.http}/ok')).text()));
+      process.exit(responses.length - 16);
+    """, policy=allowing(origin.http))
+    assert run.line() == "open"
+    samples = []
+    deadline = time.monotonic() + 1.2
+    while time.monotonic() < deadline:
+        samples.append(broker_memory())
+    assert max(samples) - samples[0] < 16 * 1024, (samples[0], max(samples))  # KiB, of an endless 16 bodies
+    assert run.line() == "fine"
+    assert run.end()[0] == 0
+
+
+def test_unread_body_has_an_end_of_its_own(postern, origin):
+    value = postern(f"""
+      const response = await fetch('http://{origin.http}/endless-body');
+      const reader = response.body.getReader();
+      await reader.read();
+      await new Promise((done) => setTimeout(done, 700));
+      try {{ for (;;) await reader.read(); }} catch (error) {{ __return({{ code: error.cause?.code, message: error.message }}); }}
+    """, policy=allowing(origin.http, unread_timeout="300ms")).value
+    assert value["code"] == "ERR_BODY_UNREAD", value
+
+
+def test_second_fetch_while_a_first_body_is_never_read(postern, origin):
+    value = postern(f"""
+      const first = await fetch('http://{origin.http}/bytes?n=8000000');
+      const texts = [];
+      for (let i = 0; i < 5; i++) texts.push(await (await fetch('http://{origin.http}/ok')).text());
+      __return([first.status, ...texts]);
+    """, policy=allowing(origin.http)).value
+    assert value == [200] + ["fine"] * 5
+
+
+def test_guest_gone_with_100_requests_in_flight(postern, origin):
+    result = postern(f"""
+      for (let i = 0; i < 100; i++) fetch('http://{origin.http}/silence').catch(() => {{}});
+      setTimeout(() => process.exit(7), 300);
+    """, policy=allowing(origin.http))
+    assert result.status == 7 and result.seconds < 3
+
+
+def test_guest_computing_while_its_request_is_answered(postern, origin):
+    value = postern(f"""
+      const pending = fetch('http://{origin.http}/ok');
+      await null;
+      const until = performance.now() + 5000;
+      while (performance.now() < until);
+      __return((await (await pending).text()));
+    """, policy=allowing(origin.http)).value
+    assert value == "fine"
+
+
+def in_flight_code(origin):
+    return f"""
+      const begun = performance.now();
+      const pending = fetch('http://{origin.http}/silence').then(() => 'answered', (error) => error.cause.code);
+      setTimeout(() => console.log('in flight'), 300);
+      console.log(await pending);
+      console.log(await (await fetch('http://{origin.http}/ok')).text());
+      console.log(Math.round(performance.now() - begun));
+    """
+
+
+def test_broker_killed_in_flight(tmp_path, origin):
+    run = Live(tmp_path, in_flight_code(origin), policy=allowing(origin.http))
+    assert run.line() == "in flight"
+    killed = time.monotonic()
+    for pid in run.brokers():
+        os.kill(pid, signal.SIGKILL)
+    assert run.line() == "ERR_BROKER_LOST"
+    assert time.monotonic() - killed < SLACK / 1000
+    assert run.line() == "fine"  # by a new broker
+    assert [r[1] for r in origin.requests] == ["/silence", "/ok"]  # nothing was repeated
+    run.line()
+    assert run.end()[0] == 0
+
+
+def test_broker_stopped_in_flight(tmp_path, origin):
+    run = Live(tmp_path, in_flight_code(origin), policy=allowing(origin.http))
+    assert run.line() == "in flight"
+    stopped = time.monotonic()
+    for pid in run.brokers():
+        os.kill(pid, signal.SIGSTOP)
+    assert run.line() == "ERR_BROKER_LOST"
+    assert time.monotonic() - stopped < 2 + SLACK / 1000
+    assert run.line() == "fine"
+    run.line()
+    assert run.end()[0] == 0
+
+
+def test_broker_out_of_descriptors(tmp_path, origin):
+    run = Live(tmp_path, f"""
+      const all = await Promise.all(Array.from({{ length: 400 }}, () =>
+        fetch('http://{origin.http}/delay?ms=300').then((r) => r.text(), (error) => error.cause.code)));
+      console.log([...new Set(all)].sort().join());
+      console.log((await (await fetch('http://{origin.http}/ok')).text()));
+    """, policy=allowing(origin.http, concurrent=400), descriptors=200)
+    assert run.line() == "ERR_BROKER_RESOURCES,late"
+    assert run.line() == "fine"
+    assert run.end()[0] == 0
+
+
+def test_10000_fetches_at_once(postern, origin):
+    value = postern(f"""
+      const all = await Promise.all(Array.from({{ length: 10000 }}, (_, i) => fetch('http://{origin.http}/bytes?n=' + (i % 10)).then((r) => r.text())));
+      __return([all.length, all.every((text, i) => text.length === i % 10)]);
+    """, policy=allowing(origin.http)).value
+    assert value == [10000, True]
+
+
+def test_request_body_whose_reader_is_slow(postern, origin):
+    value = postern(f"""
+      let made = 0;
+      const body = new ReadableStream({{ pull(c) {{ if (made === 4096 * 1024) return c.close(); made += 65536; c.enqueue(new Uint8Array(65536)); }} }});
+      const response = await fetch('http://{origin.http}/slow-reader', {{ method: 'POST', body: new Uint8Array(4096 * 1024) }});
+      __return([await response.text()]);
+    """, policy=allowing(origin.http)).value
+    assert value == [str(4096 * 1024)]
+
+
+def test_origin_that_never_reads_the_request_body(postern, origin):
+    value = postern(f"""
+      const begun = performance.now();
+      try {{
+        await fetch('http://{origin.http}/never-reads', {{ method: 'POST', body: new Uint8Array(16 << 20) }});
+      }} catch (error) {{ __return({{ code: error.cause.code, name: error.name, message: error.message, ms: performance.now() - begun }}); }}
+    """, policy=allowing(origin.http, upload_timeout="500ms")).value
+    ended(value, "ERR_UPLOAD_TIMEOUT")
+
+
+def test_guest_in_an_endless_loop_with_a_fetch_pending(postern, origin):
+    result = postern(f"fetch('http://{origin.http}/silence'); await null; for (;;);", "--timeout=500ms", policy=allowing(origin.http))
+    assert (result.status, result.json["outcome"]) == (124, "timed_out")
+    assert 500 <= result.json["usage"]["wallMs"] <= 500 + SLACK
+
+
+def test_cpu_limit(postern):
+    result = postern("for (;;);", "--cpu=300ms")
+    assert (result.status, result.json["outcome"]) == (124, "timed_out")
+    assert "--cpu" in result.json["error"]["message"] and result.seconds < 2
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_supervisor_ended_by_a_signal(tmp_path, origin, signal_number):
+    run = Live(tmp_path, f"console.log('up'); await fetch('http://{origin.http}/silence');", policy=allowing(origin.http))
+    assert run.line() == "up"
+    run.process.send_signal(signal_number)
+    ended_at = time.monotonic() + 0.1 if signal_number == signal.SIGKILL else None
+    status = run.process.wait(10)
+    assert status == (-9 if signal_number == signal.SIGKILL else 128 + signal_number)
+    while ended_at and our_processes() and time.monotonic() < ended_at:
+        pass
+    assert our_processes() == []
+
+
