@@ -12,7 +12,9 @@
 
 namespace postern::broker {
 
-std::string Layers::ToJson() const { return nlohmann::json{{"on", on}, {"missing", missing}}.dump(); }
+std::string Layers::ToJson() const {
+  return nlohmann::json{{"on", on}, {"missing", missing}}.dump();
+}
 
 Status EnterRoleNamespaces(Role role, Layers& layers) {
   ::setsid();  // a terminal's ^C is the supervisor's business; fails harmlessly for a group leader
@@ -28,16 +30,19 @@ Status EnterRoleNamespaces(Role role, Layers& layers) {
   return Ok{};
 }
 
-Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>& readable, sandbox::SeccompMode mode,
-                Layers& layers) {
+Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>& readable,
+                sandbox::SeccompMode mode, Layers& layers) {
   if (Status s = sandbox::CloseAllBut(keep); !s) return s;
   // Before Landlock, in whose domain nothing can be mounted.
   if (std::find(layers.on.begin(), layers.on.end(), "mount") != layers.on.end()) {
-    if (Status s = sandbox::EnterEmptyRoot(); s) layers.on.emplace_back("root");
-    else layers.missing.push_back("root: " + s.error().message);
+    if (Status s = sandbox::EnterEmptyRoot(); s)
+      layers.on.emplace_back("root");
+    else
+      layers.missing.push_back("root: " + s.error().message);
   }
   if (Status s = sandbox::Harden(); !s) return s;
-  if (auto abi = sandbox::EnterLandlock({.readable = readable, .tcp_connect = role == Role::kNet}); abi) {
+  if (auto abi = sandbox::EnterLandlock({.readable = readable, .tcp_connect = role == Role::kNet});
+      abi) {
     layers.on.push_back("landlock:" + std::to_string(*abi));
   } else if (abi.error().errnum == ENOSYS || abi.error().errnum == EOPNOTSUPP) {
     layers.missing.push_back("landlock: " + abi.error().message);
@@ -47,7 +52,9 @@ Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>&
   if (Status s = sandbox::DropCapabilities(); !s) return s;
   // FSIZE 0 would forbid nothing that seccomp leaves; NPROC 0: no process is ever made from here.
   if (Status s = sandbox::LimitTo(RLIMIT_NPROC, 0); !s) return s;
-  if (Status s = sandbox::InstallSeccomp(role == Role::kNet ? "broker-net" : "broker-files", mode); !s) return s;
+  if (Status s = sandbox::InstallSeccomp(role == Role::kNet ? "broker-net" : "broker-files", mode);
+      !s)
+    return s;
   layers.on.emplace_back("seccomp");
   return Ok{};
 }

@@ -17,11 +17,13 @@ struct Layers {
   std::string ToJson() const;
 };
 
-// First half: namespaces, before anything else is opened; returns in the child (see ContinueAsPid1).
+// First half: namespaces, before anything else is opened; returns in the child (see
+// ContinueAsPid1).
 Status EnterRoleNamespaces(Role role, Layers& layers);
-// Second half, with everything read that will be needed: empty root, Landlock, capabilities, limits,
-// seccomp. `keep`: descriptors to keep besides 0 to 2; `readable`: directories that stay readable.
-Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>& readable, sandbox::SeccompMode mode,
-                Layers& layers);
+// Second half, with everything read that will be needed: empty root, Landlock, capabilities,
+// limits, seccomp. `keep`: descriptors to keep besides 0 to 2; `readable`: directories that stay
+// readable.
+Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>& readable,
+                sandbox::SeccompMode mode, Layers& layers);
 
 }  // namespace postern::broker

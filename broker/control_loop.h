@@ -15,7 +15,10 @@ class ControlLoop {
 
   // Stops `io` when the supervisor is gone. `on_message` gets everything but pings.
   ControlLoop(boost::asio::io_context& io, int socket, OnMessage on_message)
-      : io_(io), socket_(socket), on_message_(std::move(on_message)), watch_(io, socket, [this](bool, bool) { Readable(); }) {
+      : io_(io),
+        socket_(socket),
+        on_message_(std::move(on_message)),
+        watch_(io, socket, [this](bool, bool) { Readable(); }) {
     watch_.Want(true, false);
   }
   void Send(const channel::ControlMessage& message) {

@@ -10,7 +10,9 @@ namespace {
 
 using channel::Failure;
 
-bool Mentions(std::string_view text, std::string_view what) { return text.find(what) != std::string_view::npos; }
+bool Mentions(std::string_view text, std::string_view what) {
+  return text.find(what) != std::string_view::npos;
+}
 
 Failure ConnectFailure(CURL* easy, const std::string& where) {
   long error = 0;
@@ -22,27 +24,34 @@ Failure ConnectFailure(CURL* easy, const std::string& where) {
     case EHOSTUNREACH:
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT:
-      return {"destination_ip_unroutable", "ERR_ADDRESS_UNREACHABLE", where + " cannot be reached: " + std::strerror(static_cast<int>(error))};
+      return {"destination_ip_unroutable", "ERR_ADDRESS_UNREACHABLE",
+              where + " cannot be reached: " + std::strerror(static_cast<int>(error))};
     case ETIMEDOUT:
-      return {"connection_timeout", "ERR_CONNECTION_TIMEOUT", "connecting to " + where + " took too long"};
+      return {"connection_timeout", "ERR_CONNECTION_TIMEOUT",
+              "connecting to " + where + " took too long"};
     default:
       return {"connection_refused", "ERR_CONNECTION_REFUSED",
-              "cannot connect to " + where + (error != 0 ? std::string(": ") + std::strerror(static_cast<int>(error)) : "")};
+              "cannot connect to " + where +
+                  (error != 0 ? std::string(": ") + std::strerror(static_cast<int>(error)) : "")};
   }
 }
 
 Failure CertificateFailure(CURL* easy, const std::string& where, std::string_view text) {
   long verify = X509_V_OK;
   curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verify);
-  const std::string why = verify != X509_V_OK ? X509_verify_cert_error_string(verify) : std::string(text);
-  return {"tls_certificate_error", "ERR_TLS_CERTIFICATE", "the certificate of " + where + " is not accepted: " + why};
+  const std::string why =
+      verify != X509_V_OK ? X509_verify_cert_error_string(verify) : std::string(text);
+  return {"tls_certificate_error", "ERR_TLS_CERTIFICATE",
+          "the certificate of " + where + " is not accepted: " + why};
 }
 
 Failure TlsFailure(const std::string& where, std::string_view text) {
   if (Mentions(text, "alert")) {
-    return {"tls_alert_received", "ERR_TLS_ALERT", where + " ended the TLS handshake: " + std::string(text)};
+    return {"tls_alert_received", "ERR_TLS_ALERT",
+            where + " ended the TLS handshake: " + std::string(text)};
   }
-  return {"tls_protocol_error", "ERR_TLS_PROTOCOL", "the TLS handshake with " + where + " failed: " + std::string(text)};
+  return {"tls_protocol_error", "ERR_TLS_PROTOCOL",
+          "the TLS handshake with " + where + " failed: " + std::string(text)};
 }
 
 }  // namespace
@@ -56,23 +65,28 @@ Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::st
     case CURLE_SSL_CONNECT_ERROR:
       return TlsFailure(where, text);
     case CURLE_GOT_NOTHING:
-      return {"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE", where + " closed the connection without an answer"};
+      return {"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+              where + " closed the connection without an answer"};
     case CURLE_PARTIAL_FILE:
-      return {"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE", "the response of " + where + " was cut short"};
+      return {"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+              "the response of " + where + " was cut short"};
     case CURLE_RECV_ERROR:
       if (Mentions(text, "hunk") || Mentions(text, "hexadecimal")) break;
       return {"connection_terminated", "ERR_CONNECTION_RESET", where + " reset the connection"};
     case CURLE_SEND_ERROR:
-      return {"connection_terminated", "ERR_CONNECTION_RESET", where + " reset the connection while the request was sent"};
+      return {"connection_terminated", "ERR_CONNECTION_RESET",
+              where + " reset the connection while the request was sent"};
     case CURLE_SEND_FAIL_REWIND:
-      return {"connection_terminated", "ERR_CONNECTION_RESET", where + " closed a kept connection; the request's body cannot be sent again"};
+      return {"connection_terminated", "ERR_CONNECTION_RESET",
+              where + " closed a kept connection; the request's body cannot be sent again"};
     case CURLE_OUT_OF_MEMORY:
       return {"proxy_internal_error", "ERR_BROKER_RESOURCES", "the broker is out of memory"};
     default:
       break;
   }
   return {"http_protocol_error", "ERR_HTTP_PROTOCOL",
-          "the answer of " + where + " is not valid HTTP: " + (text.empty() ? curl_easy_strerror(code) : std::string(text))};
+          "the answer of " + where + " is not valid HTTP: " +
+              (text.empty() ? curl_easy_strerror(code) : std::string(text))};
 }
 
 }  // namespace postern::broker

@@ -10,6 +10,7 @@
 namespace postern::broker {
 
 // `where`: "host:port", for the sentence. `text`: libcurl's error buffer, maybe empty.
-channel::Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::string_view text);
+channel::Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where,
+                             std::string_view text);
 
 }  // namespace postern::broker

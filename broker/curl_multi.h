@@ -1,7 +1,7 @@
 // CurlMulti: a libcurl multi handle on an Asio loop, with a pool of easy handles.
 //
-// One a guest: its connections are its own. curl_multi calls happen on the loop only, never inside a
-// libcurl callback.
+// One a guest: its connections are its own. curl_multi calls happen on the loop only, never inside
+// a libcurl callback.
 #pragma once
 
 #include <curl/curl.h>

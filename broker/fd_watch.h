@@ -1,4 +1,5 @@
-// FdWatch: tells a callback when a descriptor that belongs to somebody else (libcurl, c-ares) is ready.
+// FdWatch: tells a callback when a descriptor that belongs to somebody else (libcurl, c-ares) is
+// ready.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -13,7 +14,8 @@ class FdWatch {
   using Ready = std::function<void(bool readable, bool writable)>;
 
   FdWatch(boost::asio::io_context& io, int fd, Ready ready)
-      : state_(std::make_shared<State>(State{boost::asio::posix::stream_descriptor(io, fd), std::move(ready)})) {}
+      : state_(std::make_shared<State>(
+            State{boost::asio::posix::stream_descriptor(io, fd), std::move(ready)})) {}
   // The descriptor is let go of, never closed.
   ~FdWatch() {
     state_->alive = false;

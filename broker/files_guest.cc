@@ -37,25 +37,30 @@ std::string ErrorName(int errnum) {
 
 }  // namespace
 
-FilesGuest::FilesGuest(boost::asio::io_context& io, const std::vector<Mount>& mounts, UniqueFd in, UniqueFd out,
-                       std::function<void()> ended)
-    : mounts_(mounts), channel_(io, kMaxReads, *this, std::move(in), std::move(out), std::move(ended)) {}
+FilesGuest::FilesGuest(boost::asio::io_context& io, const std::vector<Mount>& mounts, UniqueFd in,
+                       UniqueFd out, std::function<void()> ended)
+    : mounts_(mounts),
+      channel_(io, kMaxReads, *this, std::move(in), std::move(out), std::move(ended)) {}
 
 Result<UniqueFd> FilesGuest::Open(const std::string& path) const {
-  if (path.find('\0') != std::string::npos) return Error{"a path cannot contain a zero byte", ENOENT};
+  if (path.find('\0') != std::string::npos)
+    return Error{"a path cannot contain a zero byte", ENOENT};
   const Mount* best = nullptr;
   for (const Mount& m : mounts_) {
     const bool beneath = path.starts_with(m.guest + "/");
     if (beneath && (best == nullptr || m.guest.size() > best->guest.size())) best = &m;
   }
   if (best == nullptr) {
-    return Error{path + " is outside what is mounted; add --mount=HOST:GUEST for its directory", EACCES};
+    return Error{path + " is outside what is mounted; add --mount=HOST:GUEST for its directory",
+                 EACCES};
   }
   const std::string relative = path.substr(best->guest.size() + 1);
   open_how how{};
   how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, best->directory.get(), relative.empty() ? "." : relative.c_str(), &how, sizeof how)));
+  UniqueFd fd(
+      static_cast<int>(::syscall(SYS_openat2, best->directory.get(),
+                                 relative.empty() ? "." : relative.c_str(), &how, sizeof how)));
   if (!fd.valid()) {
     if (errno == EXDEV || errno == ELOOP) return Error{path + " leads out of its mount", errno};
     return SystemError("cannot read " + path);
@@ -65,7 +70,9 @@ Result<UniqueFd> FilesGuest::Open(const std::string& path) const {
   if (S_ISDIR(st.st_mode)) return Error{path + " is a directory", EISDIR};
   if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file", EACCES};
   if (st.st_size > kMaxFileBytes) {
-    return Error{path + " has " + std::to_string(st.st_size) + " bytes, more than the limit of " + std::to_string(kMaxFileBytes), EFBIG};
+    return Error{path + " has " + std::to_string(st.st_size) + " bytes, more than the limit of " +
+                     std::to_string(kMaxFileBytes),
+                 EFBIG};
   }
   return fd;
 }
@@ -75,26 +82,36 @@ void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_st
   const std::string* path = FindField(fields, "postern-path");
   auto& session = channel_.session();
   Result<UniqueFd> fd = Error{"only GET is answered here", EACCES};
-  if (method != nullptr && *method == "GET" && path != nullptr) fd = Open(channel::UnescapeText(*path));
+  if (method != nullptr && *method == "GET" && path != nullptr)
+    fd = Open(channel::UnescapeText(*path));
   if (!fd) {
-    const channel::Failure failure{"http_request_error", ErrorName(fd.error().errnum), fd.error().message};
-    if (!session.Respond(stream, channel::FailureResponse(failure), false)) session.Reset(stream, NGHTTP2_INTERNAL_ERROR);
+    const channel::Failure failure{"http_request_error", ErrorName(fd.error().errnum),
+                                   fd.error().message};
+    if (!session.Respond(stream, channel::FailureResponse(failure), false))
+      session.Reset(stream, NGHTTP2_INTERNAL_ERROR);
     return;
   }
   open_[stream] = *std::move(fd);
-  if (!session.Respond(stream, {{":status", "200"}}, true)) session.Reset(stream, NGHTTP2_INTERNAL_ERROR);
+  if (!session.Respond(stream, {{":status", "200"}}, true))
+    session.Reset(stream, NGHTTP2_INTERNAL_ERROR);
 }
 
-void FilesGuest::OnData(int32_t stream, std::span<const uint8_t> data) { channel_.session().Consume(stream, data.size()); }
+void FilesGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
+  channel_.session().Consume(stream, data.size());
+}
 
 void FilesGuest::OnClosed(int32_t stream, uint32_t /*error*/) { open_.erase(stream); }
 
-size_t FilesGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, channel::Fields* trailers) {
+size_t FilesGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                            channel::Fields* trailers) {
   const auto file = open_.find(stream);
   const ssize_t n = file == open_.end() ? 0 : ::read(file->second.get(), out.data(), out.size());
   if (n > 0) return static_cast<size_t>(n);
   *end = true;
-  if (n < 0) trailers->push_back({"proxy-status", channel::FormatProxyStatus({"http_request_error", "EIO", "cannot read the file to its end"})});
+  if (n < 0)
+    trailers->push_back(
+        {"proxy-status", channel::FormatProxyStatus(
+                             {"http_request_error", "EIO", "cannot read the file to its end"})});
   return 0;
 }
 

@@ -1,7 +1,7 @@
 // FilesGuest: answers one guest's reads of mounted files: GET file:///GUEST/PATH on its channel.
 //
-// Paths are opened beneath their mount by the kernel (openat2, RESOLVE_BENEATH), so neither "..", nor
-// a symlink, nor a race between the two can leave it. Only regular files are read.
+// Paths are opened beneath their mount by the kernel (openat2, RESOLVE_BENEATH), so neither "..",
+// nor a symlink, nor a race between the two can leave it. Only regular files are read.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -23,14 +23,15 @@ inline constexpr int64_t kMaxFileBytes = 64LL << 20;
 
 class FilesGuest : public channel::Http2Session::Handler {
  public:
-  FilesGuest(boost::asio::io_context& io, const std::vector<Mount>& mounts, UniqueFd in, UniqueFd out,
-             std::function<void()> ended);
+  FilesGuest(boost::asio::io_context& io, const std::vector<Mount>& mounts, UniqueFd in,
+             UniqueFd out, std::function<void()> ended);
 
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t) override {}
   void OnClosed(int32_t stream, uint32_t error) override;
-  size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, channel::Fields* trailers) override;
+  size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                  channel::Fields* trailers) override;
 
  private:
   // What a guest path leads to, or an Error whose errnum tells ENOENT, EACCES, EISDIR, EFBIG, …

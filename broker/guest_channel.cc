@@ -4,10 +4,12 @@
 
 namespace postern::broker {
 
-GuestChannel::GuestChannel(boost::asio::io_context& io, uint32_t max_streams, channel::Http2Session::Handler& handler,
-                           UniqueFd in, UniqueFd out, std::function<void()> ended)
+GuestChannel::GuestChannel(boost::asio::io_context& io, uint32_t max_streams,
+                           channel::Http2Session::Handler& handler, UniqueFd in, UniqueFd out,
+                           std::function<void()> ended)
     : io_(io),
-      endpoint_(channel::Http2Session::Role::kServer, max_streams, handler, std::move(in), std::move(out)),
+      endpoint_(channel::Http2Session::Role::kServer, max_streams, handler, std::move(in),
+                std::move(out)),
       reader_(io, endpoint_.in(), [this](bool, bool) { Readable(); }),
       writer_(io, endpoint_.out(), [this](bool, bool) { Flush(); }),
       ended_(std::move(ended)) {

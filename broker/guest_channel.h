@@ -16,8 +16,9 @@ namespace postern::broker {
 class GuestChannel {
  public:
   // `ended` is called once, from the loop, when the channel is over; the owner then destroys this.
-  GuestChannel(boost::asio::io_context& io, uint32_t max_streams, channel::Http2Session::Handler& handler,
-               UniqueFd in, UniqueFd out, std::function<void()> ended);
+  GuestChannel(boost::asio::io_context& io, uint32_t max_streams,
+               channel::Http2Session::Handler& handler, UniqueFd in, UniqueFd out,
+               std::function<void()> ended);
   ~GuestChannel() { *alive_ = false; }
   GuestChannel(const GuestChannel&) = delete;
   GuestChannel& operator=(const GuestChannel&) = delete;

@@ -1,4 +1,5 @@
-// postern-broker: acts for guests. Started by the supervisor with its control socket as descriptor 3.
+// postern-broker: acts for guests. Started by the supervisor with its control socket as
+// descriptor 3.
 //
 //   postern-broker net   [--debug-seccomp] [--ca-file=PEM]
 //   postern-broker files [--debug-seccomp] MOUNT…     a MOUNT is FD:GUEST_PATH
@@ -32,15 +33,18 @@ struct Arguments {
 Result<Arguments> Parse(int argc, char** argv) {
   if (argc < 2) return Error{"a role is missing; this program is started by postern"};
   Arguments a;
-  if (std::strcmp(argv[1], "files") == 0) a.role = Role::kFiles;
-  else if (std::strcmp(argv[1], "net") != 0) return Error{"unknown role; this program is started by postern"};
+  if (std::strcmp(argv[1], "files") == 0)
+    a.role = Role::kFiles;
+  else if (std::strcmp(argv[1], "net") != 0)
+    return Error{"unknown role; this program is started by postern"};
   for (int i = 2; i < argc; ++i) {
     const std::string arg = argv[i];
     if (arg == "--debug-seccomp") {
       a.seccomp = sandbox::SeccompMode::kDebug;
     } else if (arg.starts_with("--ca-file=")) {
       a.ca_file = arg.substr(10);
-    } else if (const size_t colon = arg.find(':'); a.role == Role::kFiles && colon != std::string::npos) {
+    } else if (const size_t colon = arg.find(':');
+               a.role == Role::kFiles && colon != std::string::npos) {
       a.mounts.push_back({arg.substr(colon + 1), UniqueFd(std::atoi(arg.c_str()))});
     } else {
       return Error{"unknown argument " + arg};
@@ -51,9 +55,10 @@ Result<Arguments> Parse(int argc, char** argv) {
 
 // Serves guests of type G, made by `make`, until the supervisor is gone.
 template <typename G>
-void Serve(boost::asio::io_context& io, const Layers& layers,
-           const std::function<Result<std::unique_ptr<G>>(ControlMessage&, std::function<void()>)>& make,
-           const std::function<std::string(G&)>& usage) {
+void Serve(
+    boost::asio::io_context& io, const Layers& layers,
+    const std::function<Result<std::unique_ptr<G>>(ControlMessage&, std::function<void()>)>& make,
+    const std::function<std::string(G&)>& usage) {
   std::map<uint64_t, std::unique_ptr<G>> guests;
   ControlLoop* loop = nullptr;
   const auto end = [&](uint64_t id) {
@@ -67,8 +72,10 @@ void Serve(boost::asio::io_context& io, const Layers& layers,
     if (message.type == ControlType::kDropGuest) return end(id);
     if (message.type != ControlType::kBind || message.fds.size() != 2) return;
     auto guest = make(message, [&, id] { end(id); });
-    if (guest) guests[id] = *std::move(guest);
-    else loop->Send({.type = ControlType::kFailed, .id = id, .payload = guest.error().message});
+    if (guest)
+      guests[id] = *std::move(guest);
+    else
+      loop->Send({.type = ControlType::kFailed, .id = id, .payload = guest.error().message});
   });
   loop = &control;
   control.Send({.type = ControlType::kReady, .payload = layers.ToJson()});
@@ -107,11 +114,16 @@ Status RunNet(Arguments& a) {
         auto policy = policy::FromJson(m.payload);
         if (!policy) return policy.error();
         if (Status s = PrepareChannel(m); !s) return s.error();
-        return std::make_unique<NetGuest>(shared, *std::move(policy), std::move(m.fds[0]), std::move(m.fds[1]), std::move(ended));
+        return std::make_unique<NetGuest>(shared, *std::move(policy), std::move(m.fds[0]),
+                                          std::move(m.fds[1]), std::move(ended));
       },
       [](NetGuest& g) {
         const Usage& u = g.usage();
-        return nlohmann::json{{"requests", u.requests}, {"denied", u.denied}, {"bytesIn", u.bytes_in}, {"bytesOut", u.bytes_out}}.dump();
+        return nlohmann::json{{"requests", u.requests},
+                              {"denied", u.denied},
+                              {"bytesIn", u.bytes_in},
+                              {"bytesOut", u.bytes_out}}
+            .dump();
       });
   return Ok{};
 }
@@ -129,7 +141,8 @@ Status RunFiles(Arguments& a) {
       io, layers,
       [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<FilesGuest>> {
         if (Status s = PrepareChannel(m); !s) return s.error();
-        return std::make_unique<FilesGuest>(io, a.mounts, std::move(m.fds[0]), std::move(m.fds[1]), std::move(ended));
+        return std::make_unique<FilesGuest>(io, a.mounts, std::move(m.fds[0]), std::move(m.fds[1]),
+                                            std::move(ended));
       },
       [](FilesGuest&) { return std::string("{}"); });
   return Ok{};
@@ -144,7 +157,9 @@ int Main(int argc, char** argv) {
   }
   const Status status = arguments->role == Role::kNet ? RunNet(*arguments) : RunFiles(*arguments);
   if (status) return 0;
-  if (!channel::SendControl(kControl, {.type = ControlType::kFailed, .payload = status.error().message})) return 125;
+  if (!channel::SendControl(kControl,
+                            {.type = ControlType::kFailed, .payload = status.error().message}))
+    return 125;
   return 125;
 }
 

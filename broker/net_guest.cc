@@ -4,13 +4,15 @@
 
 namespace postern::broker {
 
-NetGuest::NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, UniqueFd out, std::function<void()> ended)
+NetGuest::NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, UniqueFd out,
+                   std::function<void()> ended)
     : shared_(shared),
       policy_(std::move(policy)),
       curl_(shared.io, policy_.limits.concurrent),
-      resolver_(shared.io, policy_.dns, policy_.dns.servers.empty() ? shared.resolv_conf_servers : policy_.dns.servers),
-      channel_(shared.io, static_cast<uint32_t>(policy_.limits.concurrent), *this, std::move(in), std::move(out),
-               std::move(ended)) {}
+      resolver_(shared.io, policy_.dns,
+                policy_.dns.servers.empty() ? shared.resolv_conf_servers : policy_.dns.servers),
+      channel_(shared.io, static_cast<uint32_t>(policy_.limits.concurrent), *this, std::move(in),
+               std::move(out), std::move(ended)) {}
 
 NetGuest::~NetGuest() { requests_.clear(); }
 
@@ -35,7 +37,8 @@ void NetGuest::OnEndOfBody(int32_t stream) {
 
 void NetGuest::OnClosed(int32_t stream, uint32_t /*error*/) { requests_.erase(stream); }
 
-size_t NetGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, channel::Fields* trailers) {
+size_t NetGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                          channel::Fields* trailers) {
   const auto r = requests_.find(stream);
   if (r == requests_.end()) {
     *end = true;

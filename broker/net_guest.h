@@ -1,5 +1,5 @@
-// NetGuest: what the network broker knows of one guest: its channel, its policy, its connections, its
-// resolver and its requests. All of it ends with the channel.
+// NetGuest: what the network broker knows of one guest: its channel, its policy, its connections,
+// its resolver and its requests. All of it ends with the channel.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -34,7 +34,8 @@ struct Usage {
 class NetGuest : public channel::Http2Session::Handler {
  public:
   // `ended` is called once when the channel is over.
-  NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, UniqueFd out, std::function<void()> ended);
+  NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, UniqueFd out,
+           std::function<void()> ended);
   ~NetGuest() override;
 
   const policy::Policy& policy() const { return policy_; }
@@ -48,7 +49,8 @@ class NetGuest : public channel::Http2Session::Handler {
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t stream) override;
   void OnClosed(int32_t stream, uint32_t error) override;
-  size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, channel::Fields* trailers) override;
+  size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                  channel::Fields* trailers) override;
 
  private:
   NetShared& shared_;

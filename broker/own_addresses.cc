@@ -17,12 +17,14 @@ Result<std::unique_ptr<OwnAddresses>> OwnAddresses::Open() {
   std::unique_ptr<OwnAddresses> self(new OwnAddresses);
   self->query_ = nl_socket_alloc();
   self->events_ = nl_socket_alloc();
-  if (self->query_ == nullptr || self->events_ == nullptr || nl_connect(self->query_, NETLINK_ROUTE) < 0) {
+  if (self->query_ == nullptr || self->events_ == nullptr ||
+      nl_connect(self->query_, NETLINK_ROUTE) < 0) {
     return Error{"cannot ask netlink for this host's addresses"};
   }
   nl_socket_disable_seq_check(self->events_);
   nl_socket_modify_cb(self->events_, NL_CB_VALID, NL_CB_CUSTOM, IgnoreMessage, nullptr);
-  if (nl_connect(self->events_, NETLINK_ROUTE) < 0 || nl_socket_set_nonblocking(self->events_) < 0 ||
+  if (nl_connect(self->events_, NETLINK_ROUTE) < 0 ||
+      nl_socket_set_nonblocking(self->events_) < 0 ||
       nl_socket_add_memberships(self->events_, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0) < 0) {
     return Error{"cannot watch this host's addresses over netlink"};
   }
@@ -45,7 +47,8 @@ Status OwnAddresses::Refresh() {
     if (local == nullptr) continue;
     policy::IpAddress address;
     address.v6 = nl_addr_get_family(local) == AF_INET6;
-    std::memcpy(address.bytes.data(), nl_addr_get_binary_addr(local), std::min<size_t>(nl_addr_get_len(local), 16));
+    std::memcpy(address.bytes.data(), nl_addr_get_binary_addr(local),
+                std::min<size_t>(nl_addr_get_len(local), 16));
     list_.push_back(address);
   }
   nl_cache_free(cache);

@@ -21,13 +21,24 @@ constexpr size_t kBufferedBody = 256 * 1024;  // bytes of a response held here b
 constexpr size_t kResumeBelow = 64 * 1024;
 
 // RFC 9110 section 7.6.1 (hop by hop), and what the broker itself decides.
-constexpr std::string_view kNotForwarded[] = {
-    "connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
-    "proxy-connection", "proxy-status", "te", "trailer", "transfer-encoding", "upgrade"};
+constexpr std::string_view kNotForwarded[] = {"connection",
+                                              "content-length",
+                                              "expect",
+                                              "host",
+                                              "keep-alive",
+                                              "proxy-authenticate",
+                                              "proxy-authorization",
+                                              "proxy-connection",
+                                              "proxy-status",
+                                              "te",
+                                              "trailer",
+                                              "transfer-encoding",
+                                              "upgrade"};
 
 bool Forwarded(std::string_view name) {
   return !name.starts_with("postern-") && !name.starts_with(':') &&
-         std::find(std::begin(kNotForwarded), std::end(kNotForwarded), name) == std::end(kNotForwarded);
+         std::find(std::begin(kNotForwarded), std::end(kNotForwarded), name) ==
+             std::end(kNotForwarded);
 }
 
 std::string Trim(std::string_view text) {
@@ -43,7 +54,8 @@ std::string Seconds(int64_t ms) {
 }
 
 Failure TooLarge(const char* error, const std::string& what, int64_t limit, const char* key) {
-  return {error, "ERR_LIMIT", what + " is larger than the limit of " + std::to_string(limit) + " (" + key + ")"};
+  return {error, "ERR_LIMIT",
+          what + " is larger than the limit of " + std::to_string(limit) + " (" + key + ")"};
 }
 
 }  // namespace
@@ -94,12 +106,14 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
   if (method == nullptr || *method == "CONNECT" || *method == "TRACE" || *method == "TRACK") {
     return denied("the method is not allowed");
   }
-  if (scheme == nullptr || authority == nullptr || path == nullptr || (*scheme != "http" && *scheme != "https")) {
+  if (scheme == nullptr || authority == nullptr || path == nullptr ||
+      (*scheme != "http" && *scheme != "https")) {
     return denied("a request needs an http or https URL");
   }
   auto url = policy::ParseUrl(*scheme + "://" + *authority + *path);
   if (!url) return denied(url.error().message);
-  if (url->has_credentials) return denied("a URL with user info is refused; send an Authorization header");
+  if (url->has_credentials)
+    return denied("a URL with user info is refused; send an Authorization header");
   method_ = *method;
   url_ = *std::move(url);
   const policy::Decision decision = policy::Decide(policy, url_);
@@ -107,17 +121,20 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
   rule_ = decision.rule;
   if (policy.adapter == policy::AdapterKind::kNone) {
     ++usage.denied;
-    return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER", std::string(channel::kNoAdapter)};
+    return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER",
+                   std::string(channel::kNoAdapter)};
   }
   if (usage.requests > static_cast<uint64_t>(policy.limits.requests)) {
     return Failure{"connection_limit_reached", "ERR_LIMIT",
-                   "this guest has used up its " + std::to_string(policy.limits.requests) + " requests (requests)"};
+                   "this guest has used up its " + std::to_string(policy.limits.requests) +
+                       " requests (requests)"};
   }
   return std::nullopt;
 }
 
 std::optional<std::string> Request::Blocked(const policy::IpAddress& address) const {
-  return policy::AddressBlocked(guest_.policy(), *rule_, url_, address, guest_.shared().own_addresses.list());
+  return policy::AddressBlocked(guest_.policy(), *rule_, url_, address,
+                                guest_.shared().own_addresses.list());
 }
 
 void Request::Resolve() {
@@ -142,12 +159,14 @@ void Request::Connect(const std::vector<policy::IpAddress>& addresses) {
   }
   if (addresses_.empty()) {
     ++guest_.usage().denied;
-    return Fail({"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
-                 "the address " + first + " of " + url_.HostPort() + " is blocked (" + why +
-                     "); a rule for the address itself, or addresses: on its rule, would allow it"});
+    return Fail(
+        {"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
+         "the address " + first + " of " + url_.HostPort() + " is blocked (" + why +
+             "); a rule for the address itself, or addresses: on its rule, would allow it"});
   }
   easy_ = guest_.curl().Acquire();
-  if (easy_ == nullptr) return Fail({"proxy_internal_error", "ERR_BROKER_RESOURCES", "the broker is out of memory"});
+  if (easy_ == nullptr)
+    return Fail({"proxy_internal_error", "ERR_BROKER_RESOURCES", "the broker is out of memory"});
   SetUp(easy_);
   Enter(Phase::kConnect);
   running_ = true;
@@ -165,7 +184,8 @@ void Request::SetUp(CURL* easy) {
   if (!url_.host_is_ip) {
     std::string entry = "+" + url_.host + ":" + std::to_string(url_.port) + ":";
     for (size_t i = 0; i < addresses_.size(); ++i) {
-      entry += (i == 0 ? "" : ",") + (addresses_[i].v6 ? "[" + addresses_[i].ToString() + "]" : addresses_[i].ToString());
+      entry += (i == 0 ? "" : ",") +
+               (addresses_[i].v6 ? "[" + addresses_[i].ToString() + "]" : addresses_[i].ToString());
     }
     resolve_list_ = curl_slist_append(nullptr, entry.c_str());
     curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_list_);
@@ -177,7 +197,8 @@ void Request::SetUp(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 128L * 1024);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(guest_.policy().limits.total_timeout + 60'000));
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(guest_.policy().limits.total_timeout + 60'000));
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_text_);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
@@ -200,10 +221,12 @@ void Request::SetUp(CURL* easy) {
 void Request::SetUpMethod() {
   for (const channel::Field& f : request_fields_) {
     if (!Forwarded(f.name)) continue;
-    header_list_ = curl_slist_append(header_list_, (f.value.empty() ? f.name + ";" : f.name + ": " + f.value).c_str());
+    header_list_ = curl_slist_append(
+        header_list_, (f.value.empty() ? f.name + ";" : f.name + ": " + f.value).c_str());
   }
   header_list_ = curl_slist_append(header_list_, "Expect:");  // never waits for 100 Continue
-  if (FindField(request_fields_, "accept") == nullptr) header_list_ = curl_slist_append(header_list_, "Accept:");
+  if (FindField(request_fields_, "accept") == nullptr)
+    header_list_ = curl_slist_append(header_list_, "Accept:");
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
   const bool sends = has_upload_ || method_ == "POST" || method_ == "PUT" || method_ == "PATCH";
   if (!sends) {
@@ -216,7 +239,8 @@ void Request::SetUpMethod() {
     return;
   }
   curl_off_t size = has_upload_ ? -1 : 0;  // -1: chunked
-  if (const std::string* length = FindField(request_fields_, "content-length"); has_upload_ && length != nullptr) {
+  if (const std::string* length = FindField(request_fields_, "content-length");
+      has_upload_ && length != nullptr) {
     std::from_chars(length->data(), length->data() + length->size(), size);
   }
   curl_easy_setopt(easy_, CURLOPT_UPLOAD, 1L);
@@ -231,7 +255,8 @@ void Request::SetUpMethod() {
 curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_sockaddr* address) {
   auto* self = static_cast<Request*>(arg);
   const auto ip = policy::IpAddress::From(&address->addr);
-  const bool checked = ip && std::find(self->addresses_.begin(), self->addresses_.end(), *ip) != self->addresses_.end();
+  const bool checked = ip && std::find(self->addresses_.begin(), self->addresses_.end(), *ip) !=
+                                 self->addresses_.end();
   if (!checked || self->Blocked(*ip)) {
     self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
                              "an address of " + self->url_.HostPort() + " is blocked"};
@@ -239,8 +264,9 @@ curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_so
   }
   const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd < 0) {
-    self->failure_ = Failure{"connection_limit_reached", "ERR_BROKER_RESOURCES",
-                             std::string("the broker cannot open another connection: ") + std::strerror(errno)};
+    self->failure_ =
+        Failure{"connection_limit_reached", "ERR_BROKER_RESOURCES",
+                std::string("the broker cannot open another connection: ") + std::strerror(errno)};
     return CURL_SOCKET_BAD;
   }
   return fd;
@@ -249,10 +275,13 @@ curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_so
 CURLcode Request::OnTlsStart(CURL* /*easy*/, void* ssl_context, void* arg) {
   auto* self = static_cast<Request*>(arg);
   self->Enter(Phase::kTls);
-  return self->guest_.shared().tls.ApplyTo(static_cast<SSL_CTX*>(ssl_context)) ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+  return self->guest_.shared().tls.ApplyTo(static_cast<SSL_CTX*>(ssl_context))
+             ? CURLE_OK
+             : CURLE_OUT_OF_MEMORY;
 }
 
-int Request::OnConnected(void* arg, char* /*remote*/, char* /*local*/, int /*remote_port*/, int /*local_port*/) {
+int Request::OnConnected(void* arg, char* /*remote*/, char* /*local*/, int /*remote_port*/,
+                         int /*local_port*/) {
   auto* self = static_cast<Request*>(arg);
   self->failure_.reset();  // another address of the host answered
   self->Enter(self->has_upload_ && !self->upload_ended_ ? Phase::kSend : Phase::kHeaders);
@@ -289,7 +318,9 @@ bool Request::TakeHeaderLine(std::string_view line) {
   const policy::Limits& limits = guest_.policy().limits;
   header_bytes_ += line.size();
   if (header_bytes_ > static_cast<size_t>(limits.header_bytes)) {
-    failure_ = TooLarge("http_response_header_section_size", "the header section of " + url_.HostPort(), limits.header_bytes, "header_bytes");
+    failure_ =
+        TooLarge("http_response_header_section_size", "the header section of " + url_.HostPort(),
+                 limits.header_bytes, "header_bytes");
     return false;
   }
   if (responded_) return true;  // trailers
@@ -303,31 +334,39 @@ bool Request::TakeHeaderLine(std::string_view line) {
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), status_);
     reason_ = Trim(std::string_view(rest).substr(static_cast<size_t>(end - rest.data())));
     if (error == std::errc() && status_ >= 100 && status_ <= 599) return true;
-    failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL", url_.HostPort() + " answered with a malformed status line"};
+    failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+                       url_.HostPort() + " answered with a malformed status line"};
     return false;
   }
   if (line == "\r\n" || line == "\n") return EndOfHeaders();
   const size_t colon = line.find(':');
   std::string name(line.substr(0, colon));
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   const std::string value = colon == std::string_view::npos ? "" : Trim(line.substr(colon + 1));
-  const bool valid = colon != std::string_view::npos &&
-                     nghttp2_check_header_name(reinterpret_cast<const uint8_t*>(name.data()), name.size()) != 0 &&
-                     nghttp2_check_header_value(reinterpret_cast<const uint8_t*>(value.data()), value.size()) != 0;
+  const bool valid =
+      colon != std::string_view::npos &&
+      nghttp2_check_header_name(reinterpret_cast<const uint8_t*>(name.data()), name.size()) != 0 &&
+      nghttp2_check_header_value(reinterpret_cast<const uint8_t*>(value.data()), value.size()) != 0;
   if (!valid) {
-    failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL", url_.HostPort() + " answered with a malformed header field"};
+    failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+                       url_.HostPort() + " answered with a malformed header field"};
     return false;
   }
   if (++header_count_ > static_cast<size_t>(limits.header_count)) {
-    failure_ = TooLarge("http_response_header_section_size", "the number of header fields of " + url_.HostPort(), limits.header_count, "header_count");
+    failure_ = TooLarge("http_response_header_section_size",
+                        "the number of header fields of " + url_.HostPort(), limits.header_count,
+                        "header_count");
     return false;
   }
   if (name == "content-length") {
     if (content_length_ && *content_length_ != value) {
-      failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL", url_.HostPort() + " gave two different Content-Lengths"};
+      failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+                         url_.HostPort() + " gave two different Content-Lengths"};
       return false;
     }
-    // Under another name on the channel: a body cut short must end in a failure, not in a stream error.
+    // Under another name on the channel: a body cut short must end in a failure, not in a stream
+    // error.
     if (!content_length_) response_fields_.push_back({"postern-content-length", value});
     content_length_ = value;
   } else if (Forwarded(name)) {
@@ -338,8 +377,10 @@ bool Request::TakeHeaderLine(std::string_view line) {
 
 bool Request::EndOfHeaders() {
   if (status_ < 200) return true;  // informational: the deadline runs on
-  Fields fields = {{":status", std::to_string(status_)}, {"postern-status-text", channel::EscapeText(reason_)}};
-  fields.insert(fields.end(), std::make_move_iterator(response_fields_.begin()), std::make_move_iterator(response_fields_.end()));
+  Fields fields = {{":status", std::to_string(status_)},
+                   {"postern-status-text", channel::EscapeText(reason_)}};
+  fields.insert(fields.end(), std::make_move_iterator(response_fields_.begin()),
+                std::make_move_iterator(response_fields_.end()));
   responded_ = true;
   Enter(Phase::kBody);
   if (!guest_.channel().session().Respond(stream_, fields, true)) return false;
@@ -360,7 +401,8 @@ size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
   self->guest_.usage().bytes_in += n;
   const int64_t limit = self->guest_.policy().limits.response_bytes;
   if (self->body_total_ > limit) {
-    self->failure_ = TooLarge("http_response_body_size", "the response of " + self->url_.HostPort(), limit, "response_bytes");
+    self->failure_ = TooLarge("http_response_body_size", "the response of " + self->url_.HostPort(),
+                              limit, "response_bytes");
     return 0;
   }
   if (self->body_at_ > kBufferedBody) self->body_.erase(0, std::exchange(self->body_at_, 0));
@@ -395,17 +437,20 @@ void Request::OnUpload(std::span<const uint8_t> data) {
   const int64_t limit = guest_.policy().limits.request_bytes;
   if (upload_total_ > limit) {
     return Fail({"http_request_denied", "ERR_LIMIT",
-                 "the request body is larger than the limit of " + std::to_string(limit) + " bytes (request_bytes)"});
+                 "the request body is larger than the limit of " + std::to_string(limit) +
+                     " bytes (request_bytes)"});
   }
   const bool was_empty = upload_.empty();
   upload_.append(reinterpret_cast<const char*>(data.data()), data.size());
   if (phase_ == Phase::kSend && was_empty) Enter(Phase::kSend);
-  if (std::exchange(upload_paused_, false)) curl_easy_pause(easy_, body_paused_ ? CURLPAUSE_RECV : CURLPAUSE_CONT);
+  if (std::exchange(upload_paused_, false))
+    curl_easy_pause(easy_, body_paused_ ? CURLPAUSE_RECV : CURLPAUSE_CONT);
 }
 
 void Request::OnUploadEnd() {
   upload_ended_ = true;
-  if (std::exchange(upload_paused_, false)) curl_easy_pause(easy_, body_paused_ ? CURLPAUSE_RECV : CURLPAUSE_CONT);
+  if (std::exchange(upload_paused_, false))
+    curl_easy_pause(easy_, body_paused_ ? CURLPAUSE_RECV : CURLPAUSE_CONT);
 }
 
 size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
@@ -423,8 +468,10 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
   }
   if (n > 0 && blocked_) {
     blocked_ = false;
-    if (phase_ == Phase::kBody) Enter(Phase::kBody);
-    else if (body_at_ < body_.size()) WaitForGuest();
+    if (phase_ == Phase::kBody)
+      Enter(Phase::kBody);
+    else if (body_at_ < body_.size())
+      WaitForGuest();
   }
   if (body_paused_ && body_.size() - body_at_ < kResumeBelow) {
     // Not here: this is called while the session writes.
@@ -444,10 +491,12 @@ void Request::ResumeIfDrained() {
 // ---- how it ends
 
 void Request::Finished(CURLcode code) {
-  if (code != CURLE_OK && !failure_) failure_ = CurlFailure(easy_, code, url_.HostPort(), error_text_);
+  if (code != CURLE_OK && !failure_)
+    failure_ = CurlFailure(easy_, code, url_.HostPort(), error_text_);
   if (code == CURLE_OK) failure_.reset();
   if (code == CURLE_OK && !responded_) {
-    failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE", url_.HostPort() + " sent no response"};
+    failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+                       url_.HostPort() + " sent no response"};
   }
   if (failure_) return Fail(*std::exchange(failure_, std::nullopt));
   StopTransfer();
@@ -475,7 +524,8 @@ void Request::Fail(Failure failure) {
     session.ResumeBody(stream_);
   } else {
     responded_ = true;
-    if (!session.Respond(stream_, channel::FailureResponse(failure), false)) session.Reset(stream_, NGHTTP2_INTERNAL_ERROR);
+    if (!session.Respond(stream_, channel::FailureResponse(failure), false))
+      session.Reset(stream_, NGHTTP2_INTERNAL_ERROR);
   }
   guest_.channel().FlushSoon();
 }
@@ -521,27 +571,34 @@ void Request::Expired() {
   const policy::Limits& l = guest_.policy().limits;
   const std::string where = url_.HostPort();
   if (now >= total_deadline_ && phase_ != Phase::kDone) {
-    const std::string what = where + " did not finish within " + Seconds(l.total_timeout) + " (total_timeout)";
+    const std::string what =
+        where + " did not finish within " + Seconds(l.total_timeout) + " (total_timeout)";
     return responded_ ? Fail({"connection_read_timeout", "ERR_TOTAL_TIMEOUT", what})
                       : Fail({"http_response_timeout", "ERR_TOTAL_TIMEOUT", what});
   }
   switch (phase_) {
     case Phase::kResolve:
       return Fail({"dns_timeout", "ERR_DNS_TIMEOUT",
-                   "the resolver did not answer for " + url_.host + " within " + Seconds(l.resolve_timeout) + " (resolve_timeout)"});
+                   "the resolver did not answer for " + url_.host + " within " +
+                       Seconds(l.resolve_timeout) + " (resolve_timeout)"});
     case Phase::kConnect:
       return Fail({"connection_timeout", "ERR_CONNECTION_TIMEOUT",
-                   "connecting to " + where + " took more than " + Seconds(l.connect_timeout) + " (connect_timeout)"});
+                   "connecting to " + where + " took more than " + Seconds(l.connect_timeout) +
+                       " (connect_timeout)"});
     case Phase::kTls:
       return Fail({"connection_timeout", "ERR_TLS_TIMEOUT",
-                   "the TLS handshake with " + where + " took more than " + Seconds(l.tls_timeout) + " (tls_timeout)"});
+                   "the TLS handshake with " + where + " took more than " + Seconds(l.tls_timeout) +
+                       " (tls_timeout)"});
     case Phase::kSend:
-      if (upload_.empty()) return Enter(Phase::kSend);  // the guest has nothing to send: the total bounds it
+      if (upload_.empty())
+        return Enter(Phase::kSend);  // the guest has nothing to send: the total bounds it
       return Fail({"connection_write_timeout", "ERR_UPLOAD_TIMEOUT",
-                   where + " took nothing of the request body for " + Seconds(l.upload_timeout) + " (upload_timeout)"});
+                   where + " took nothing of the request body for " + Seconds(l.upload_timeout) +
+                       " (upload_timeout)"});
     case Phase::kHeaders:
       return Fail({"http_response_timeout", "ERR_RESPONSE_TIMEOUT",
-                   where + " sent no response within " + Seconds(l.headers_timeout) + " (headers_timeout)"});
+                   where + " sent no response within " + Seconds(l.headers_timeout) +
+                       " (headers_timeout)"});
     case Phase::kBody:
     case Phase::kDone:
       return ExpiredInBody(now);
@@ -554,13 +611,15 @@ void Request::ExpiredInBody(Clock::time_point now) {
   const policy::Limits& l = guest_.policy().limits;
   if (blocked_) {
     return Fail({"connection_write_timeout", "ERR_BODY_UNREAD",
-                 "the guest read nothing of the body of " + url_.HostPort() + " for " + Seconds(l.unread_timeout) + " (unread_timeout)"});
+                 "the guest read nothing of the body of " + url_.HostPort() + " for " +
+                     Seconds(l.unread_timeout) + " (unread_timeout)"});
   }
   if (phase_ == Phase::kDone) return;
   const auto deadline = period_start_ + milliseconds(l.idle_timeout);
   if (now < deadline) return Arm(deadline);
   Fail({"connection_read_timeout", "ERR_BODY_TIMEOUT",
-        "the body of " + url_.HostPort() + " stalled for " + Seconds(l.idle_timeout) + " (idle_timeout)"});
+        "the body of " + url_.HostPort() + " stalled for " + Seconds(l.idle_timeout) +
+            " (idle_timeout)"});
 }
 
 }  // namespace postern::broker

@@ -1,8 +1,8 @@
 // Request: one request of a guest, from its decision to its last byte, whatever happens.
 //
-// Phases: decide, resolve, connect, TLS, send and wait for headers, body. Each has a deadline, armed
-// when the phase begins; a total runs over all of them. However it ends, the guest gets a response or
-// a failure that names the cause, once.
+// Phases: decide, resolve, connect, TLS, send and wait for headers, body. Each has a deadline,
+// armed when the phase begins; a total runs over all of them. However it ends, the guest gets a
+// response or a failure that names the cause, once.
 #pragma once
 
 #include <curl/curl.h>

@@ -27,7 +27,8 @@ channel::Failure DnsFailure(const std::string& name, int status) {
     case ARES_EBADNAME:
       return {"dns_error", "ERR_DNS", name + " is no name that DNS can hold"};
     case ARES_ECONNREFUSED:
-      return {"dns_error", "ERR_DNS", "no resolver could look up " + name + ": each was unreachable or failed"};
+      return {"dns_error", "ERR_DNS",
+              "no resolver could look up " + name + ": each was unreachable or failed"};
     case ARES_ETIMEOUT:
       return {"dns_timeout", "ERR_DNS_TIMEOUT", "the resolver did not answer for " + name};
     default:
@@ -53,11 +54,13 @@ struct Resolver::Query {
   std::string name;
 };
 
-Resolver::Resolver(boost::asio::io_context& io, const policy::Dns& dns, const std::vector<std::string>& servers)
+Resolver::Resolver(boost::asio::io_context& io, const policy::Dns& dns,
+                   const std::vector<std::string>& servers)
     : io_(io), dns_(dns), timer_(io), self_(std::make_shared<Resolver*>(this)) {
   ares_options options{};
   options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
-  // With several servers a failing one is passed over; a lone one's own words are what the guest gets.
+  // With several servers a failing one is passed over; a lone one's own words are what the guest
+  // gets.
   if (servers.size() == 1) options.flags |= ARES_FLAG_NOCHECKRESP;
   options.timeout = kTryMs;
   options.tries = 4;
@@ -65,7 +68,8 @@ Resolver::Resolver(boost::asio::io_context& io, const policy::Dns& dns, const st
   options.lookups = lookups;
   options.sock_state_cb = SocketState;
   options.sock_state_cb_data = this;
-  const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+  const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
+                   ARES_OPT_SOCK_STATE_CB;
   if (const int rc = ares_init_options(&channel_, &options, mask); rc != ARES_SUCCESS) {
     setup_error_ = ares_strerror(rc);
     return;
@@ -110,7 +114,8 @@ uint64_t Resolver::Resolve(const std::string& name, Done done) {
     cache_.erase(hit);
   }
   if (!setup_error_.empty()) {
-    done({}, channel::Failure{"dns_error", "ERR_DNS", "cannot look up " + name + ": " + setup_error_});
+    done({},
+         channel::Failure{"dns_error", "ERR_DNS", "cannot look up " + name + ": " + setup_error_});
     return 0;
   }
   const uint64_t id = next_id_++;
@@ -121,7 +126,8 @@ uint64_t Resolver::Resolve(const std::string& name, Done done) {
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = ARES_AI_NOSORT;
-  ares_getaddrinfo(channel_, (name + ".").c_str(), nullptr, &hints, Answered, new Query{self_, name});
+  ares_getaddrinfo(channel_, (name + ".").c_str(), nullptr, &hints, Answered,
+                   new Query{self_, name});
   ArmTimer();
   return id;
 }
@@ -137,7 +143,8 @@ void Resolver::Answered(void* arg, int status, int /*timeouts*/, ares_addrinfo* 
   if (self == nullptr) return;
   Addresses addresses;
   std::chrono::seconds ttl = kMaxTtl;
-  for (const ares_addrinfo_node* n = result == nullptr ? nullptr : result->nodes; n != nullptr; n = n->ai_next) {
+  for (const ares_addrinfo_node* n = result == nullptr ? nullptr : result->nodes; n != nullptr;
+       n = n->ai_next) {
     if (auto ip = policy::IpAddress::From(n->ai_addr)) addresses.push_back(*ip);
     ttl = std::min(ttl, std::chrono::seconds(n->ai_ttl));
   }
@@ -145,7 +152,8 @@ void Resolver::Answered(void* arg, int status, int /*timeouts*/, ares_addrinfo* 
   if (status != ARES_SUCCESS || addresses.empty()) {
     failure = DnsFailure(query->name, status == ARES_SUCCESS ? ARES_ENODATA : status);
   } else if (self->cache_.size() < kMaxCached) {
-    self->cache_[query->name] = {addresses, std::chrono::steady_clock::now() + std::max<std::chrono::seconds>(ttl, kMinTtl)};
+    self->cache_[query->name] = {
+        addresses, std::chrono::steady_clock::now() + std::max<std::chrono::seconds>(ttl, kMinTtl)};
   }
   // Later, never inside a c-ares call: a waiter may end this guest and its resolver.
   boost::asio::post(self->io_, [alive = query->resolver, name = query->name, addresses, failure] {
@@ -153,7 +161,8 @@ void Resolver::Answered(void* arg, int status, int /*timeouts*/, ares_addrinfo* 
   });
 }
 
-void Resolver::Finish(const std::string& name, Addresses addresses, const std::optional<channel::Failure>& failure) {
+void Resolver::Finish(const std::string& name, Addresses addresses,
+                      const std::optional<channel::Failure>& failure) {
   const auto node = waiting_.extract(name);
   if (node.empty()) return;
   const auto alive = self_;
@@ -183,7 +192,8 @@ void Resolver::ArmTimer() {
   timeval buffer{};
   const timeval* next = ares_timeout(channel_, nullptr, &buffer);
   if (next == nullptr) return;
-  timer_.expires_after(std::chrono::seconds(next->tv_sec) + std::chrono::microseconds(next->tv_usec) + 1ms);
+  timer_.expires_after(std::chrono::seconds(next->tv_sec) +
+                       std::chrono::microseconds(next->tv_usec) + 1ms);
   timer_.async_wait([alive = self_](const boost::system::error_code& error) {
     if (error || *alive == nullptr) return;
     ares_process_fd((*alive)->channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);

@@ -1,7 +1,8 @@
 // Resolver: names to addresses by DNS (c-ares) on the broker's loop, one a guest.
 //
-// A name is looked up as an absolute one, never with search domains, so that what was decided is what
-// is looked up. No file is read: servers come from the policy or from resolv.conf, read at start.
+// A name is looked up as an absolute one, never with search domains, so that what was decided is
+// what is looked up. No file is read: servers come from the policy or from resolv.conf, read at
+// start.
 #pragma once
 
 #include <ares.h>
@@ -31,13 +32,14 @@ class Resolver {
   using Done = std::function<void(Addresses, std::optional<channel::Failure>)>;
 
   // `servers`: "address" or "address:port".
-  Resolver(boost::asio::io_context& io, const policy::Dns& dns, const std::vector<std::string>& servers);
+  Resolver(boost::asio::io_context& io, const policy::Dns& dns,
+           const std::vector<std::string>& servers);
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // `name` is canonical. `done` is called once: at once when the answer is known, else later; never after
-  // Cancel(id) or the resolver's end. Returns an id, 0 when done was called already.
+  // `name` is canonical. `done` is called once: at once when the answer is known, else later; never
+  // after Cancel(id) or the resolver's end. Returns an id, 0 when done was called already.
   uint64_t Resolve(const std::string& name, Done done);
   void Cancel(uint64_t id);
 
@@ -50,7 +52,8 @@ class Resolver {
   static void SocketState(void* self, ares_socket_t fd, int readable, int writable);
   static void Answered(void* query, int status, int timeouts, ares_addrinfo* result);
   void ArmTimer();
-  void Finish(const std::string& name, Addresses addresses, const std::optional<channel::Failure>& failure);
+  void Finish(const std::string& name, Addresses addresses,
+              const std::optional<channel::Failure>& failure);
 
   boost::asio::io_context& io_;
   const policy::Dns& dns_;
@@ -59,7 +62,8 @@ class Resolver {
   boost::asio::steady_timer timer_;
   std::map<ares_socket_t, std::unique_ptr<FdWatch>> watches_;
   std::map<std::string, Cached> cache_;
-  std::map<std::string, std::map<uint64_t, Done>> waiting_;  // by name: a name is asked once at a time
+  std::map<std::string, std::map<uint64_t, Done>>
+      waiting_;  // by name: a name is asked once at a time
   uint64_t next_id_ = 1;
   std::shared_ptr<Resolver*> self_;  // what a query holds: null once this is gone
 };

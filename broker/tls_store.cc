@@ -9,8 +9,8 @@
 namespace postern::broker {
 namespace {
 
-constexpr const char* kSystemBundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-                                          "/etc/ssl/cert.pem"};
+constexpr const char* kSystemBundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
 
 bool ReadAll(const std::string& path, std::string& out) {
   std::ifstream file(path, std::ios::binary);
@@ -24,7 +24,8 @@ bool ReadAll(const std::string& path, std::string& out) {
 Result<TlsStore> TlsStore::Read(const std::string& path) {
   TlsStore store;
   if (!path.empty()) {
-    if (!ReadAll(path, store.pem_)) return SystemError("cannot read the certificate authorities in " + path);
+    if (!ReadAll(path, store.pem_))
+      return SystemError("cannot read the certificate authorities in " + path);
     return store;
   }
   for (const char* bundle : kSystemBundles) {
@@ -36,7 +37,8 @@ Result<TlsStore> TlsStore::Read(const std::string& path) {
 Status TlsStore::ApplyTo(SSL_CTX* context) {
   if (!store_) {
     store_.reset(X509_STORE_new());
-    const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(pem_.data(), static_cast<int>(pem_.size())), BIO_free);
+    const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+        BIO_new_mem_buf(pem_.data(), static_cast<int>(pem_.size())), BIO_free);
     if (!store_ || !bio) return Error{"out of memory for the certificate authorities"};
     while (X509* certificate = PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr)) {
       X509_STORE_add_cert(store_.get(), certificate);

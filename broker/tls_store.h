@@ -1,5 +1,5 @@
-// TlsStore: the certificate authorities that origins are checked against, read before the broker gives
-// up files and parsed when the first https request needs them.
+// TlsStore: the certificate authorities that origins are checked against, read before the broker
+// gives up files and parsed when the first https request needs them.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -13,8 +13,8 @@ namespace postern::broker {
 
 class TlsStore {
  public:
-  // Reads PEM from `path`, or from where Debian and others keep the system's authorities when empty.
-  // Without any the store is empty and every https request fails on the certificate.
+  // Reads PEM from `path`, or from where Debian and others keep the system's authorities when
+  // empty. Without any the store is empty and every https request fails on the certificate.
   static Result<TlsStore> Read(const std::string& path);
   // Parsed once; shared with every context that it is put into.
   Status ApplyTo(SSL_CTX* context);

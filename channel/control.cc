@@ -81,7 +81,8 @@ Result<std::optional<ControlMessage>> ReceiveControl(int socket) {
   }
   if (size == 0) return std::optional<ControlMessage>{};
   Header header;
-  if (static_cast<size_t>(size) < sizeof header || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  if (static_cast<size_t>(size) < sizeof header ||
+      (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     return Error{"malformed control message", EBADMSG};
   }
   std::memcpy(&header, buffer.data(), sizeof header);

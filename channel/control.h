@@ -17,16 +17,16 @@ namespace postern::channel {
 
 // Who sends it, and what the fields mean, is said at each name. `id` is the spare's number.
 enum class ControlType : uint32_t {
-  kReady = 1,    // child -> supervisor: confined and serving; payload: layers as JSON
-  kFailed,       // child -> supervisor: cannot start; payload: the reason
-  kFork,         // supervisor -> zygote: make spare `id`
-  kSpare,        // zygote -> supervisor: spare `id`; fds: see worker/spare_fds.h
-  kExited,       // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
-  kBind,         // supervisor -> broker: serve guest `id`; fds: read end, write end; payload: policy
-  kEnded,        // broker -> supervisor: channel `id` closed; payload: usage as JSON
-  kDropGuest,    // supervisor -> broker: guest `id` is gone, end its channel and report kEnded
-  kPing,         // supervisor -> broker
-  kPong,         // broker -> supervisor
+  kReady = 1,  // child -> supervisor: confined and serving; payload: layers as JSON
+  kFailed,     // child -> supervisor: cannot start; payload: the reason
+  kFork,       // supervisor -> zygote: make spare `id`
+  kSpare,      // zygote -> supervisor: spare `id`; fds: see worker/spare_fds.h
+  kExited,     // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
+  kBind,       // supervisor -> broker: serve guest `id`; fds: read end, write end; payload: policy
+  kEnded,      // broker -> supervisor: channel `id` closed; payload: usage as JSON
+  kDropGuest,  // supervisor -> broker: guest `id` is gone, end its channel and report kEnded
+  kPing,       // supervisor -> broker
+  kPong,       // broker -> supervisor
 };
 
 inline constexpr size_t kMaxFds = 16;
@@ -44,7 +44,8 @@ struct ControlMessage {
 // A connected pair, both ends O_CLOEXEC.
 Result<std::pair<UniqueFd, UniqueFd>> MakeControlPair();
 
-// Sends one message; `fds` are borrowed. Fails with EAGAIN where the socket is non-blocking and full.
+// Sends one message; `fds` are borrowed. Fails with EAGAIN where the socket is non-blocking and
+// full.
 Status SendControl(int socket, const ControlMessage& message, const std::vector<int>& fds = {});
 
 // Receives one message. nullopt: the other side is gone. EAGAIN is an error with that errnum.

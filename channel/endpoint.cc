@@ -12,7 +12,8 @@ constexpr size_t kBatchBytes = 128 * 1024;  // frames gathered into one write
 
 Status SetNonBlocking(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return SystemError("cannot make a pipe non-blocking");
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+    return SystemError("cannot make a pipe non-blocking");
   return Ok{};
 }
 
@@ -45,7 +46,8 @@ Result<bool> Endpoint::Flush() {
       }
       if (pending_.empty()) return true;
     }
-    const ssize_t n = ::write(out_.get(), pending_.data() + pending_at_, pending_.size() - pending_at_);
+    const ssize_t n =
+        ::write(out_.get(), pending_.data() + pending_at_, pending_.size() - pending_at_);
     if (n < 0) {
       if (errno == EAGAIN) return false;
       if (errno == EINTR) continue;

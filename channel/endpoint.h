@@ -21,7 +21,8 @@ inline constexpr int kActivePipeBytes = 1024 * 1024;
 class Endpoint {
  public:
   // `in` and `out` must be non-blocking.
-  Endpoint(Http2Session::Role role, uint32_t max_streams, Http2Session::Handler& handler, UniqueFd in, UniqueFd out)
+  Endpoint(Http2Session::Role role, uint32_t max_streams, Http2Session::Handler& handler,
+           UniqueFd in, UniqueFd out)
       : session_(role, max_streams, handler), in_(std::move(in)), out_(std::move(out)) {}
 
   Http2Session& session() { return session_; }
@@ -29,7 +30,8 @@ class Endpoint {
   int out() const { return out_.get(); }
 
   enum class ReadOutcome { kAgain, kMore, kClosed };
-  // Reads once and feeds the session. kMore: call again, after others had their turn. An error ends the channel.
+  // Reads once and feeds the session. kMore: call again, after others had their turn. An error ends
+  // the channel.
   Result<ReadOutcome> Read();
   // Writes what the session has to say until it is done (true) or the pipe is full (false).
   Result<bool> Flush();

@@ -45,7 +45,8 @@ std::string EscapeText(std::string_view text) {
 std::string UnescapeText(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 && HexDigit(text[i + 2]) >= 0) {
+    if (text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
+        HexDigit(text[i + 2]) >= 0) {
       out += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
       i += 2;
     } else {
@@ -74,7 +75,8 @@ std::optional<Failure> ParseProxyStatus(std::string_view value) {
 }
 
 Fields FailureResponse(const Failure& failure) {
-  const bool refused = failure.error == "http_request_denied" || failure.error == "destination_ip_prohibited";
+  const bool refused =
+      failure.error == "http_request_denied" || failure.error == "destination_ip_prohibited";
   return {{":status", refused ? "403" : "502"}, {"proxy-status", FormatProxyStatus(failure)}};
 }
 

@@ -1,8 +1,9 @@
 // Failure: the project's one vocabulary of what can go wrong with a request.
 //
-// A failure travels from broker to guest as Proxy-Status (RFC 9209): in the response's fields, or in
-// the trailers of a body that broke midway. The guest shows `code` as the error's cause.code. Where
-// RFC 9209 has one word for what a person must tell apart, the extension parameter "code" does.
+// A failure travels from broker to guest as Proxy-Status (RFC 9209): in the response's fields, or
+// in the trailers of a body that broke midway. The guest shows `code` as the error's cause.code.
+// Where RFC 9209 has one word for what a person must tell apart, the extension parameter "code"
+// does.
 #pragma once
 
 #include <optional>
@@ -19,13 +20,15 @@ struct Failure {
   std::string details;  // a sentence a person can act on
 };
 
-inline constexpr std::string_view kNoAdapter = "network permitted but no host network adapter configured";
+inline constexpr std::string_view kNoAdapter =
+    "network permitted but no host network adapter configured";
 
 // "postern; error=…; code=…; details="…"", an RFC 8941 item with parameters.
 std::string FormatProxyStatus(const Failure& failure);
 std::optional<Failure> ParseProxyStatus(std::string_view value);
 
-// The fields of a response that reports `failure`: :status 502 (403 for a refusal) and proxy-status.
+// The fields of a response that reports `failure`: :status 502 (403 for a refusal) and
+// proxy-status.
 Fields FailureResponse(const Failure& failure);
 
 // Percent-encodes what is not printable ASCII, so that any text is an RFC 8941 string; and back.

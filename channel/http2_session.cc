@@ -44,8 +44,9 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
-  static int Header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
-                    const uint8_t* value, size_t value_size, uint8_t, void* user) {
+  static int Header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+                    size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
+                    void* user) {
     Http2Session& self = Self(user);
     self.block_bytes_ += name_size + value_size + 32;  // as RFC 9113 6.5.2 counts
     if (self.block_bytes_ > kMaxHeaderBytes) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -78,8 +79,8 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
-  static int Data(nghttp2_session* session, uint8_t, int32_t stream, const uint8_t* data, size_t size,
-                  void* user) {
+  static int Data(nghttp2_session* session, uint8_t, int32_t stream, const uint8_t* data,
+                  size_t size, void* user) {
     // One unread body must not hang the others: only the stream's own window waits for its reader.
     nghttp2_session_consume_connection(session, size);
     Self(user).handler_.OnData(stream, {data, size});
@@ -181,7 +182,9 @@ Status Http2Session::Respond(int32_t stream, const Fields& fields, bool has_body
                         "cannot send a response");
 }
 
-void Http2Session::ResumeBody(int32_t stream) { nghttp2_session_resume_data(session_.get(), stream); }
+void Http2Session::ResumeBody(int32_t stream) {
+  nghttp2_session_resume_data(session_.get(), stream);
+}
 
 void Http2Session::Consume(int32_t stream, size_t bytes) {
   nghttp2_session_consume_stream(session_.get(), stream, bytes);
@@ -193,7 +196,9 @@ void Http2Session::Reset(int32_t stream, uint32_t error) {
 
 void Http2Session::Ping() { nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr); }
 
-void Http2Session::Goaway(uint32_t error) { nghttp2_session_terminate_session(session_.get(), error); }
+void Http2Session::Goaway(uint32_t error) {
+  nghttp2_session_terminate_session(session_.get(), error);
+}
 
 Status Http2Session::Receive(std::span<const uint8_t> bytes) {
   const ssize_t n = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size());
@@ -209,7 +214,8 @@ Result<std::span<const uint8_t>> Http2Session::NextOutput() {
 }
 
 bool Http2Session::Done() const {
-  return nghttp2_session_want_read(session_.get()) == 0 && nghttp2_session_want_write(session_.get()) == 0;
+  return nghttp2_session_want_read(session_.get()) == 0 &&
+         nghttp2_session_want_write(session_.get()) == 0;
 }
 
 }  // namespace postern::channel

@@ -54,7 +54,8 @@ class Http2Session {
     virtual void OnGoaway() {}
     // Fills `out` with body bytes to send. Returns the count; 0 with *end false defers until
     // ResumeBody. On *end, `trailers` may be filled.
-    virtual size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, Fields* trailers) = 0;
+    virtual size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                            Fields* trailers) = 0;
   };
 
   Http2Session(Role role, uint32_t max_streams, Handler& handler);

@@ -12,16 +12,21 @@
 namespace postern::channel {
 
 enum class ResultTag : uint8_t {
-  kSucceeded = 1,     // empty
-  kFailed,            // empty; the error's parts come in frames of their own
-  kOutOfMemory,       // empty
-  kExitCode,          // decimal digits
-  kValue,             // JSON text of what __return was given
-  kErrorName, kErrorMessage, kErrorStack, kCauseCode, kCauseMessage,  // UTF-8 text
+  kSucceeded = 1,  // empty
+  kFailed,         // empty; the error's parts come in frames of their own
+  kOutOfMemory,    // empty
+  kExitCode,       // decimal digits
+  kValue,          // JSON text of what __return was given
+  kErrorName,
+  kErrorMessage,
+  kErrorStack,
+  kCauseCode,
+  kCauseMessage,  // UTF-8 text
   kLast = kCauseMessage,
 };
 
-inline constexpr uint32_t kMaxResultBytes = 16 * 1024 * 1024;  // one frame, and all of them together
+inline constexpr uint32_t kMaxResultBytes =
+    16 * 1024 * 1024;  // one frame, and all of them together
 
 inline std::string ResultFrame(ResultTag tag, std::string_view bytes) {
   std::string out(5, '\0');

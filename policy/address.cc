@@ -146,10 +146,12 @@ std::string Cidr::ToString() const { return base.ToString() + "/" + std::to_stri
 std::optional<std::string> NotPublic(const IpAddress& address) {
   auto name = Find(address);
   if (!address.v6) return name;
-  // ISATAP (RFC 5214): any prefix, interface identifier 00-00-5e-fe or 02-00-5e-fe and an IPv4 address.
+  // ISATAP (RFC 5214): any prefix, interface identifier 00-00-5e-fe or 02-00-5e-fe and an IPv4
+  // address.
   const auto& b = address.bytes;
   if ((b[8] & ~0x02) == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe) name = "ISATAP";
-  for (const char* how : {"IPv4-mapped", "IPv4-translated", "IPv4-compatible", "NAT64", "6to4", "Teredo", "ISATAP"}) {
+  for (const char* how :
+       {"IPv4-mapped", "IPv4-translated", "IPv4-compatible", "NAT64", "6to4", "Teredo", "ISATAP"}) {
     if (name != how) continue;
     const auto inner = Find(*Embedded(address, how));
     return inner ? std::string(how) + " " + *inner : std::string(how);

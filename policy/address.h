@@ -34,10 +34,10 @@ struct Cidr {
   std::string ToString() const;
 };
 
-// Why an address is not public ("loopback", "private", "link-local", "IPv4-mapped loopback", …), from
-// the IANA special-purpose registries; nullopt for a public one. An IPv4 address inside an IPv6 one
-// (mapped, compatible, NAT64, 6to4, Teredo, ISATAP) is blocked whatever it embeds: none of these is
-// how a public origin is reached from a host with IPv4 of its own.
+// Why an address is not public ("loopback", "private", "link-local", "IPv4-mapped loopback", …),
+// from the IANA special-purpose registries; nullopt for a public one. An IPv4 address inside an
+// IPv6 one (mapped, compatible, NAT64, 6to4, Teredo, ISATAP) is blocked whatever it embeds: none of
+// these is how a public origin is reached from a host with IPv4 of its own.
 std::optional<std::string> NotPublic(const IpAddress& address);
 
 }  // namespace postern::policy

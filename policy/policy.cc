@@ -19,8 +19,9 @@ Result<uint16_t> ParsePort(std::string_view text, std::string_view rule) {
 }
 
 Error BadRule(std::string_view rule, const std::string& why) {
-  return Error{"rule \"" + std::string(rule) + "\": " + why +
-               "; a rule is HOST[:PORT], *.HOST, *, SCHEME://HOST[:PORT], an IP address or a range"};
+  return Error{
+      "rule \"" + std::string(rule) + "\": " + why +
+      "; a rule is HOST[:PORT], *.HOST, *, SCHEME://HOST[:PORT], an IP address or a range"};
 }
 
 // Splits "host:port", "[v6]:port", "v6" and "host"; the port is empty where there is none.
@@ -28,11 +29,13 @@ std::pair<std::string_view, std::string_view> SplitPort(std::string_view text) {
   if (text.starts_with('[')) {
     const size_t close = text.find(']');
     if (close == std::string_view::npos) return {text, {}};
-    if (close + 1 < text.size() && text[close + 1] == ':') return {text.substr(0, close + 1), text.substr(close + 2)};
+    if (close + 1 < text.size() && text[close + 1] == ':')
+      return {text.substr(0, close + 1), text.substr(close + 2)};
     return {text, {}};
   }
   const size_t colon = text.find(':');
-  if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos) return {text, {}};
+  if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos)
+    return {text, {}};
   return {text.substr(0, colon), text.substr(colon + 1)};
 }
 
@@ -41,7 +44,9 @@ bool EndsInLabel(const std::string& host, const std::string& suffix) {
          host[host.size() - suffix.size() - 1] == '.';
 }
 
-bool IsLocalhost(const std::string& host) { return host == "localhost" || EndsInLabel(host, "localhost"); }
+bool IsLocalhost(const std::string& host) {
+  return host == "localhost" || EndsInLabel(host, "localhost");
+}
 
 bool SchemeMatches(const std::string& rule, const std::string& url) {
   if (rule.empty()) return url != "tcp";  // a tcp: rule alone grants raw streams
@@ -63,7 +68,8 @@ Result<Target> Target::Parse(std::string_view text) {
     }
   }
   if (rest.empty()) return BadRule(text, "the host is missing");
-  if (rest.find('@') != std::string_view::npos) return BadRule(text, "user info has no place in a rule");
+  if (rest.find('@') != std::string_view::npos)
+    return BadRule(text, "user info has no place in a rule");
   if (rest.find('/') != std::string_view::npos) {
     const Result<Cidr> range = Cidr::Parse(std::string(rest));
     if (!range) return BadRule(text, range.error().message);
@@ -89,7 +95,8 @@ Result<Target> Target::Parse(std::string_view text) {
   }
   const bool below = host.starts_with("*.");
   const std::string_view name = below ? host.substr(2) : host;
-  if (name.find('*') != std::string_view::npos) return BadRule(text, "\"*\" stands alone or before the first dot");
+  if (name.find('*') != std::string_view::npos)
+    return BadRule(text, "\"*\" stands alone or before the first dot");
   const Result<std::string> canonical = CanonicalHost(name);
   if (!canonical) return BadRule(text, canonical.error().message);
   t.host = *canonical;
@@ -124,21 +131,27 @@ bool Target::Matches(const Url& url) const {
 Decision Decide(const Policy& policy, const Url& url) {
   const std::string where = url.HostPort();
   if (!policy.permission) {
-    return {false, nullptr, "network access to " + where + " is denied: this guest has no network permission; add --allow-net=" + where};
+    return {false, nullptr,
+            "network access to " + where +
+                " is denied: this guest has no network permission; add --allow-net=" + where};
   }
   for (const Rule& rule : policy.rules) {
     if (!rule.allow && rule.target.Matches(url)) {
-      return {false, &rule, "network access to " + where + " is denied by the rule \"" + rule.text + "\" (" + rule.origin + ")"};
+      return {false, &rule,
+              "network access to " + where + " is denied by the rule \"" + rule.text + "\" (" +
+                  rule.origin + ")"};
     }
   }
   for (const Rule& rule : policy.rules) {
     if (rule.allow && rule.target.Matches(url)) return {true, &rule, {}};
   }
-  return {false, nullptr, "network access to " + where + " is denied: no rule allows it; add --allow-net=" + where};
+  return {false, nullptr,
+          "network access to " + where + " is denied: no rule allows it; add --allow-net=" + where};
 }
 
 std::optional<std::string> AddressBlocked(const Policy& policy, const Rule& rule, const Url& url,
-                                          const IpAddress& address, const std::vector<IpAddress>& own) {
+                                          const IpAddress& address,
+                                          const std::vector<IpAddress>& own) {
   for (const Cidr& denied : policy.denied_addresses) {
     if (denied.Contains(address)) return "denied by addresses: {deny: [" + denied.ToString() + "]}";
   }
@@ -158,7 +171,8 @@ std::optional<std::string> AddressBlocked(const Policy& policy, const Rule& rule
     }
     return std::nullopt;
   }
-  if (t.kind == Target::Kind::kHost && IsLocalhost(t.host) && special == "loopback") return std::nullopt;
+  if (t.kind == Target::Kind::kHost && IsLocalhost(t.host) && special == "loopback")
+    return std::nullopt;
   if (special) return *special;
   for (const IpAddress& mine : own) {
     if (mine == address) return "an address of this host";
@@ -192,15 +206,20 @@ const std::vector<LimitName>& LimitNames() {
 }
 
 std::string ToJson(const Policy& p) {
-  json out = {{"permission", p.permission}, {"direct", p.adapter == AdapterKind::kDirect},
-              {"servers", p.dns.servers}, {"hosts", p.dns.hosts}};
+  json out = {{"permission", p.permission},
+              {"direct", p.adapter == AdapterKind::kDirect},
+              {"servers", p.dns.servers},
+              {"hosts", p.dns.hosts}};
   const auto strings = [](const std::vector<Cidr>& cidrs) {
     json list = json::array();
     for (const Cidr& c : cidrs) list.push_back(c.ToString());
     return list;
   };
   for (const Rule& r : p.rules) {
-    out["rules"].push_back({{"allow", r.allow}, {"text", r.text}, {"origin", r.origin}, {"addresses", strings(r.addresses)}});
+    out["rules"].push_back({{"allow", r.allow},
+                            {"text", r.text},
+                            {"origin", r.origin},
+                            {"addresses", strings(r.addresses)}});
   }
   out["denied"] = strings(p.denied_addresses);
   for (const LimitName& l : LimitNames()) out["limits"][l.name] = p.limits.*(l.member);

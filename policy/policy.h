@@ -32,7 +32,7 @@ struct Target {
 
 struct Rule {
   bool allow = true;
-  std::string text;  // as written
+  std::string text;    // as written
   std::string origin;  // where: "--allow-net" or FILE:LINE
   Target target;
   std::vector<Cidr> addresses;  // non-public ranges that this rule's host may resolve into
@@ -43,7 +43,7 @@ enum class AdapterKind { kNone, kDirect };
 // Every duration is in milliseconds and finite. 0 means "no limit" only where said.
 struct Limits {
   int64_t resolve_timeout = 5'000;
-  int64_t connect_timeout = 5'000;   // TCP
+  int64_t connect_timeout = 5'000;  // TCP
   int64_t tls_timeout = 10'000;
   int64_t headers_timeout = 30'000;  // from the request sent to the last header byte: a total
   int64_t idle_timeout = 30'000;     // a period of the body in which fewer than min_rate bytes came
@@ -53,15 +53,15 @@ struct Limits {
   int64_t total_timeout = 300'000;
   int64_t concurrent = 64;
   int64_t requests = 1'000'000;
-  int64_t request_bytes = 64LL << 20;   // a request
-  int64_t response_bytes = 1LL << 30;   // a response, decoded
-  int64_t header_bytes = 64 << 10;      // a response's header section, informational ones included
+  int64_t request_bytes = 64LL << 20;  // a request
+  int64_t response_bytes = 1LL << 30;  // a response, decoded
+  int64_t header_bytes = 64 << 10;     // a response's header section, informational ones included
   int64_t header_count = 256;
   int64_t redirects = 20;
 };
 
 struct Dns {
-  std::vector<std::string> servers;               // "address" or "address:port"; empty: resolv.conf
+  std::vector<std::string> servers;  // "address" or "address:port"; empty: resolv.conf
   std::map<std::string, std::vector<std::string>> hosts;  // canonical name -> addresses
 };
 
@@ -77,15 +77,17 @@ struct Policy {
 struct Decision {
   bool allow = false;
   const Rule* rule = nullptr;  // the rule that made it; null where none matched
-  std::string reason;          // for a denial: a sentence with the host, the port and what would allow it
+  std::string reason;  // for a denial: a sentence with the host, the port and what would allow it
 };
 
 // Whether a request to `url` may be made at all: permission, then denies, then allows.
 Decision Decide(const Policy& policy, const Url& url);
 
-// Whether a connection for `url`, allowed by `rule`, may go to `address`. nullopt: it may; else why not.
+// Whether a connection for `url`, allowed by `rule`, may go to `address`. nullopt: it may; else why
+// not.
 std::optional<std::string> AddressBlocked(const Policy& policy, const Rule& rule, const Url& url,
-                                          const IpAddress& address, const std::vector<IpAddress>& own);
+                                          const IpAddress& address,
+                                          const std::vector<IpAddress>& own);
 
 // The policy as one JSON text, from the supervisor to its broker.
 std::string ToJson(const Policy& policy);

@@ -48,7 +48,8 @@ class Reader {
   using Field = std::pair<const char*, std::function<void(const YAML::Node&)>>;
 
   // Reads a mapping: each key once, none that is not in `fields`.
-  void Map(const YAML::Node& node, const std::string& what, const std::vector<Field>& fields) const {
+  void Map(const YAML::Node& node, const std::string& what,
+           const std::vector<Field>& fields) const {
     if (!node.IsMap()) Refuse(node.Mark(), what + " must be a mapping");
     std::vector<std::string> seen;
     for (const auto& entry : node) {
@@ -57,7 +58,8 @@ class Reader {
         Refuse(entry.first.Mark(), "key \"" + key + "\" stands twice in " + what);
       }
       seen.push_back(key);
-      const auto known = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return key == f.first; });
+      const auto known = std::find_if(fields.begin(), fields.end(),
+                                      [&](const Field& f) { return key == f.first; });
       if (known == fields.end()) UnknownKey(entry.first, key, what, fields);
       known->second(entry.second);
     }
@@ -68,12 +70,14 @@ class Reader {
     return node.Scalar();
   }
 
-  void Each(const YAML::Node& node, const std::string& what, const std::function<void(const YAML::Node&)>& item) const {
+  void Each(const YAML::Node& node, const std::string& what,
+            const std::function<void(const YAML::Node&)>& item) const {
     if (!node.IsSequence()) Refuse(node.Mark(), what + " must be a list");
     for (const auto& n : node) item(n);
   }
 
-  std::string OneOf(const YAML::Node& node, const std::string& what, std::initializer_list<const char*> words) const {
+  std::string OneOf(const YAML::Node& node, const std::string& what,
+                    std::initializer_list<const char*> words) const {
     std::string text = Text(node, what);
     std::string list;
     for (const char* w : words) {
@@ -90,12 +94,14 @@ class Reader {
   }
 
  private:
-  [[noreturn]] void UnknownKey(const YAML::Node& at, const std::string& key, const std::string& what,
-                               const std::vector<Field>& fields) const {
-    const auto nearest = std::min_element(fields.begin(), fields.end(), [&](const Field& a, const Field& b) {
-      return EditDistance(key, a.first) < EditDistance(key, b.first);
-    });
-    Refuse(at.Mark(), "unknown key \"" + key + "\" in " + what + "; did you mean \"" + nearest->first + "\"?");
+  [[noreturn]] void UnknownKey(const YAML::Node& at, const std::string& key,
+                               const std::string& what, const std::vector<Field>& fields) const {
+    const auto nearest =
+        std::min_element(fields.begin(), fields.end(), [&](const Field& a, const Field& b) {
+          return EditDistance(key, a.first) < EditDistance(key, b.first);
+        });
+    Refuse(at.Mark(),
+           "unknown key \"" + key + "\" in " + what + "; did you mean \"" + nearest->first + "\"?");
   }
 
   std::string file_;
@@ -115,12 +121,14 @@ int64_t ReadLimit(const Reader& r, const YAML::Node& node, const LimitName& limi
       try {
         value = node.as<int64_t>();
       } catch (const YAML::Exception&) {
-        r.Refuse(node.Mark(), std::string(limit.name) + " must be a whole number, not \"" + text + "\"");
+        r.Refuse(node.Mark(),
+                 std::string(limit.name) + " must be a whole number, not \"" + text + "\"");
       }
       break;
   }
   if (value < limit.min || value > limit.max) {
-    r.Refuse(node.Mark(), std::string(limit.name) + " is out of range: " + std::to_string(limit.min) + " to " + std::to_string(limit.max));
+    r.Refuse(node.Mark(), std::string(limit.name) + " is out of range: " +
+                              std::to_string(limit.min) + " to " + std::to_string(limit.max));
   }
   return value;
 }
@@ -137,85 +145,116 @@ void ReadRule(const Reader& r, const YAML::Node& node, Policy& policy) {
       rule.target = r.Must(n, Target::Parse(rule.text));
     };
   };
-  r.Map(node, "a rule", {{"allow", target(true)},
-                         {"deny", target(false)},
-                         {"addresses", [&](const YAML::Node& n) {
-                            r.Each(n, "addresses", [&](const YAML::Node& item) {
-                              rule.addresses.push_back(r.Must(item, Cidr::Parse(r.Text(item, "an address range"))));
-                            });
-                          }}});
+  r.Map(node, "a rule",
+        {{"allow", target(true)},
+         {"deny", target(false)},
+         {"addresses", [&](const YAML::Node& n) {
+            r.Each(n, "addresses", [&](const YAML::Node& item) {
+              rule.addresses.push_back(r.Must(item, Cidr::Parse(r.Text(item, "an address range"))));
+            });
+          }}});
   if (!named) r.Refuse(node.Mark(), "a rule needs allow or deny");
-  if (!rule.allow && !rule.addresses.empty()) r.Refuse(node.Mark(), "addresses belong to an allow rule");
+  if (!rule.allow && !rule.addresses.empty())
+    r.Refuse(node.Mark(), "addresses belong to an allow rule");
   rule.origin = r.Where(node.Mark());
   policy.rules.push_back(std::move(rule));
 }
 
 void ReadDns(const Reader& r, const YAML::Node& node, Dns& dns) {
-  r.Map(node, "dns", {{"servers", [&](const YAML::Node& n) {
-                         r.Each(n, "servers", [&](const YAML::Node& s) { dns.servers.push_back(r.Text(s, "a server")); });
-                       }},
-                      {"hosts", [&](const YAML::Node& n) {
-                         if (!n.IsMap()) r.Refuse(n.Mark(), "hosts must be a mapping from name to address");
-                         for (const auto& entry : n) {
-                           auto& to = dns.hosts[r.Must(entry.first, CanonicalHost(r.Text(entry.first, "a name")))];
-                           const auto add = [&](const YAML::Node& a) {
-                             const std::string text = r.Text(a, "an address");
-                             if (!IpAddress::Parse(text)) r.Refuse(a.Mark(), "\"" + text + "\" is no IP address");
-                             to.push_back(text);
-                           };
-                           if (entry.second.IsSequence()) r.Each(entry.second, "addresses", add);
-                           else add(entry.second);
-                         }
-                       }}});
+  r.Map(node, "dns",
+        {{"servers",
+          [&](const YAML::Node& n) {
+            r.Each(n, "servers",
+                   [&](const YAML::Node& s) { dns.servers.push_back(r.Text(s, "a server")); });
+          }},
+         {"hosts", [&](const YAML::Node& n) {
+            if (!n.IsMap()) r.Refuse(n.Mark(), "hosts must be a mapping from name to address");
+            for (const auto& entry : n) {
+              auto& to =
+                  dns.hosts[r.Must(entry.first, CanonicalHost(r.Text(entry.first, "a name")))];
+              const auto add = [&](const YAML::Node& a) {
+                const std::string text = r.Text(a, "an address");
+                if (!IpAddress::Parse(text))
+                  r.Refuse(a.Mark(), "\"" + text + "\" is no IP address");
+                to.push_back(text);
+              };
+              if (entry.second.IsSequence())
+                r.Each(entry.second, "addresses", add);
+              else
+                add(entry.second);
+            }
+          }}});
 }
 
 void ReadNetwork(const Reader& r, const YAML::Node& node, PolicyFile& file) {
   Policy& p = file.network;
   std::vector<Reader::Field> limits;
   for (const LimitName& l : LimitNames()) {
-    limits.emplace_back(l.name, [&r, &p, &l](const YAML::Node& n) { p.limits.*(l.member) = ReadLimit(r, n, l); });
+    limits.emplace_back(
+        l.name, [&r, &p, &l](const YAML::Node& n) { p.limits.*(l.member) = ReadLimit(r, n, l); });
   }
   r.Map(node, "network",
-        {{"permission", [&](const YAML::Node& n) {
+        {{"permission",
+          [&](const YAML::Node& n) {
             file.sets_permission = true;
             p.permission = r.OneOf(n, "permission", {"allow", "deny"}) == "allow";
           }},
-         {"adapter", [&](const YAML::Node& n) {
+         {"adapter",
+          [&](const YAML::Node& n) {
             file.sets_adapter = true;
-            p.adapter = r.OneOf(n, "adapter", {"none", "direct"}) == "none" ? AdapterKind::kNone : AdapterKind::kDirect;
+            p.adapter = r.OneOf(n, "adapter", {"none", "direct"}) == "none" ? AdapterKind::kNone
+                                                                            : AdapterKind::kDirect;
           }},
-         {"rules", [&](const YAML::Node& n) { r.Each(n, "rules", [&](const YAML::Node& rule) { ReadRule(r, rule, p); }); }},
-         {"addresses", [&](const YAML::Node& n) {
+         {"rules",
+          [&](const YAML::Node& n) {
+            r.Each(n, "rules", [&](const YAML::Node& rule) { ReadRule(r, rule, p); });
+          }},
+         {"addresses",
+          [&](const YAML::Node& n) {
             r.Map(n, "addresses", {{"deny", [&](const YAML::Node& list) {
-                    r.Each(list, "deny", [&](const YAML::Node& item) {
-                      p.denied_addresses.push_back(r.Must(item, Cidr::Parse(r.Text(item, "an address range"))));
-                    });
-                  }}});
+                                      r.Each(list, "deny", [&](const YAML::Node& item) {
+                                        p.denied_addresses.push_back(r.Must(
+                                            item, Cidr::Parse(r.Text(item, "an address range"))));
+                                      });
+                                    }}});
           }},
          {"limits", [&](const YAML::Node& n) { r.Map(n, "limits", limits); }},
          {"dns", [&](const YAML::Node& n) { ReadDns(r, n, p.dns); }},
          {"tls", [&](const YAML::Node& n) {
-            r.Map(n, "tls", {{"ca_file", [&](const YAML::Node& f) { file.ca_file = r.Text(f, "ca_file"); }}});
+            r.Map(n, "tls",
+                  {{"ca_file", [&](const YAML::Node& f) { file.ca_file = r.Text(f, "ca_file"); }}});
           }}});
 }
 
 void ReadRunLimits(const Reader& r, const YAML::Node& node, RunLimits& limits) {
-  const auto duration = [&](int64_t& to) { return [&](const YAML::Node& n) { to = r.Must(n, ParseDuration(r.Text(n, "a duration"))); }; };
-  const auto bytes = [&](int64_t& to) { return [&](const YAML::Node& n) { to = r.Must(n, ParseBytes(r.Text(n, "a size"))); }; };
-  r.Map(node, "limits", {{"wall", duration(limits.wall)}, {"cpu", duration(limits.cpu)},
-                         {"memory", bytes(limits.memory)}, {"output", bytes(limits.output)}});
+  const auto duration = [&](int64_t& to) {
+    return [&](const YAML::Node& n) { to = r.Must(n, ParseDuration(r.Text(n, "a duration"))); };
+  };
+  const auto bytes = [&](int64_t& to) {
+    return [&](const YAML::Node& n) { to = r.Must(n, ParseBytes(r.Text(n, "a size"))); };
+  };
+  r.Map(node, "limits",
+        {{"wall", duration(limits.wall)},
+         {"cpu", duration(limits.cpu)},
+         {"memory", bytes(limits.memory)},
+         {"output", bytes(limits.output)}});
 }
 
 PolicyFile Read(const Reader& r, const YAML::Node& root) {
   PolicyFile file;
   bool versioned = false;
   r.Map(root, "the policy",
-        {{"version", [&](const YAML::Node& n) { versioned = true; r.OneOf(n, "version", {"1"}); }},
+        {{"version",
+          [&](const YAML::Node& n) {
+            versioned = true;
+            r.OneOf(n, "version", {"1"});
+          }},
          {"network", [&](const YAML::Node& n) { ReadNetwork(r, n, file); }},
          {"limits", [&](const YAML::Node& n) { ReadRunLimits(r, n, file.limits); }},
          {"env", [&](const YAML::Node& n) {
             if (!n.IsMap()) r.Refuse(n.Mark(), "env must be a mapping");
-            for (const auto& e : n) file.env[r.Text(e.first, "a name")] = r.Text(e.second, "a value");
+            for (const auto& e : n)
+              file.env[r.Text(e.first, "a name")] = r.Text(e.second, "a value");
           }}});
   if (!versioned) r.Refuse(root.Mark(), "the policy must begin with \"version: 1\"");
   return file;

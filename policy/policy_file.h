@@ -1,5 +1,5 @@
-// Policy files: YAML with `version: 1` (docs/policy.md). Every error names file:line:column and what
-// would be right; an unknown key is refused with the nearest known one.
+// Policy files: YAML with `version: 1` (docs/policy.md). Every error names file:line:column and
+// what would be right; an unknown key is refused with the nearest known one.
 #pragma once
 
 #include <cstdint>

@@ -8,11 +8,16 @@
 namespace postern::policy {
 namespace {
 
-Policy Allowing(std::initializer_list<const char*> allows, std::initializer_list<const char*> denies = {}) {
+Policy Allowing(std::initializer_list<const char*> allows,
+                std::initializer_list<const char*> denies = {}) {
   Policy p;
   p.permission = true;
-  for (const char* text : allows) p.rules.push_back({.allow = true, .text = text, .origin = "test", .target = *Target::Parse(text)});
-  for (const char* text : denies) p.rules.push_back({.allow = false, .text = text, .origin = "test", .target = *Target::Parse(text)});
+  for (const char* text : allows)
+    p.rules.push_back(
+        {.allow = true, .text = text, .origin = "test", .target = *Target::Parse(text)});
+  for (const char* text : denies)
+    p.rules.push_back(
+        {.allow = false, .text = text, .origin = "test", .target = *Target::Parse(text)});
   return p;
 }
 
@@ -36,7 +41,8 @@ TEST(Decide, OneCanonicalFormForEverySpelling) {
   EXPECT_TRUE(Allowed(p, "https://api.example.com:443/"));
   EXPECT_FALSE(Allowed(p, "https://api.example.com:444/"));
   EXPECT_FALSE(Allowed(p, "http://api.example.com/"));
-  for (const char* spelling : {"http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://0177.0.0.1/"}) {
+  for (const char* spelling :
+       {"http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://0177.0.0.1/"}) {
     EXPECT_TRUE(Allowed(p, spelling)) << spelling;
   }
   EXPECT_TRUE(Allowed(p, "http://[0:0::1]/"));
@@ -62,8 +68,8 @@ TEST(Decide, SchemesAndTcp) {
 }
 
 TEST(Target, BadRulesSayWhatIsWrong) {
-  for (const char* bad : {"", "http://", "a.test:0", "a.test:x", "ftp://a.test", "a*.test", "10.0.0.0/33",
-                          "user@a.test", "*.10.0.0.1", "a b", "tcp://a.test"}) {
+  for (const char* bad : {"", "http://", "a.test:0", "a.test:x", "ftp://a.test", "a*.test",
+                          "10.0.0.0/33", "user@a.test", "*.10.0.0.1", "a b", "tcp://a.test"}) {
     EXPECT_FALSE(Target::Parse(bad)) << bad;
   }
 }
@@ -76,16 +82,51 @@ std::optional<std::string> Blocked(const char* rule, const char* url, const char
 }
 
 TEST(AddressGuard, EveryClassIsRefusedBehindAName) {
-  for (const char* a :
-       {"0.0.0.0", "0.1.2.3", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.9.9.9", "169.254.169.254", "169.254.1.1",
-        "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
-        "198.51.100.1", "203.0.113.9", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "::", "::1",
-        "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::10.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::1", "2002:7f00:1::",
-        "2001:0:4136:e378:8000:63bf:3fff:fdd2", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
-        "fec0::1", "2606:4700::5efe:a00:1", "2606:4700::200:5efe:a00:1", "100::1", "5f00::1", "3fff::1"}) {
+  for (const char* a : {"0.0.0.0",
+                        "0.1.2.3",
+                        "10.1.2.3",
+                        "100.64.0.1",
+                        "127.0.0.1",
+                        "127.9.9.9",
+                        "169.254.169.254",
+                        "169.254.1.1",
+                        "172.16.0.1",
+                        "172.31.255.255",
+                        "192.0.0.1",
+                        "192.0.2.1",
+                        "192.168.1.1",
+                        "198.18.0.1",
+                        "198.19.255.255",
+                        "198.51.100.1",
+                        "203.0.113.9",
+                        "224.0.0.1",
+                        "239.1.1.1",
+                        "240.0.0.1",
+                        "255.255.255.255",
+                        "::",
+                        "::1",
+                        "::ffff:127.0.0.1",
+                        "::ffff:8.8.8.8",
+                        "::10.0.0.1",
+                        "64:ff9b::a00:1",
+                        "64:ff9b:1::1",
+                        "2002:7f00:1::",
+                        "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+                        "fe80::1",
+                        "fc00::1",
+                        "fd00:ec2::254",
+                        "ff02::1",
+                        "2001:db8::1",
+                        "fec0::1",
+                        "2606:4700::5efe:a00:1",
+                        "2606:4700::200:5efe:a00:1",
+                        "100::1",
+                        "5f00::1",
+                        "3fff::1"}) {
     EXPECT_TRUE(Blocked("*", "https://a.test/", a)) << a;
   }
-  for (const char* a : {"8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00::1"}) {
+  for (const char* a :
+       {"8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00::1"}) {
     EXPECT_FALSE(Blocked("*", "https://a.test/", a)) << a;
   }
 }
@@ -141,7 +182,8 @@ network:
   dns: {servers: ["127.0.0.1:5353"], hosts: {a.test: 127.0.0.1}}
 limits: {wall: 30s, memory: 64MiB}
 env: {LANG: C}
-)", "p.yaml");
+)",
+                                    "p.yaml");
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_TRUE(file->network.permission);
   EXPECT_EQ(file->network.rules.size(), 3u);
@@ -153,10 +195,12 @@ env: {LANG: C}
 
 TEST(PolicyFile, ErrorsNameThePlaceAndTheNearestKey) {
   const std::pair<const char*, const char*> cases[] = {
-      {"version: 1\nnetwork:\n  permision: allow\n", "p.yaml:3:3: unknown key \"permision\" in network; did you mean \"permission\"?"},
+      {"version: 1\nnetwork:\n  permision: allow\n",
+       "p.yaml:3:3: unknown key \"permision\" in network; did you mean \"permission\"?"},
       {"version: 2\n", "p.yaml:1:10: version must be one of 1, not \"2\""},
       {"network: {}\n", "p.yaml:1:1: the policy must begin with \"version: 1\""},
-      {"version: 1\nnetwork: {limits: {connect_timeout: soon}}\n", "p.yaml:2:37: \"soon\" is no duration; write 300ms, 5s, 2m or 1h"},
+      {"version: 1\nnetwork: {limits: {connect_timeout: soon}}\n",
+       "p.yaml:2:37: \"soon\" is no duration; write 300ms, 5s, 2m or 1h"},
       {"version: 1\nversion: 1\n", "p.yaml:2:1: key \"version\" stands twice in the policy"},
       {"version: [\n", "p.yaml:"},
       {"", "p.yaml:1:1: the policy must be a mapping"},
@@ -171,7 +215,8 @@ TEST(PolicyFile, ErrorsNameThePlaceAndTheNearestKey) {
 TEST(Units, DurationsAndSizes) {
   EXPECT_EQ(*ParseDuration("1.5s"), 1500);
   EXPECT_EQ(*ParseBytes("2MiB"), 2 << 20);
-  for (const char* bad : {"", "5", "-1s", "nan", "s", "1e300h", "5 s"}) EXPECT_FALSE(ParseDuration(bad)) << bad;
+  for (const char* bad : {"", "5", "-1s", "nan", "s", "1e300h", "5 s"})
+    EXPECT_FALSE(ParseDuration(bad)) << bad;
 }
 
 }  // namespace

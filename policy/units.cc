@@ -12,8 +12,9 @@ struct Unit {
 };
 
 constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-constexpr Unit kSizes[] = {{"", 1}, {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
-                           {"kB", 1000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
+constexpr Unit kSizes[] = {
+    {"", 1},          {"B", 1},     {"KiB", 1 << 10},  {"MiB", 1 << 20},
+    {"GiB", 1 << 30}, {"kB", 1000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
 
 Result<int64_t> Parse(std::string_view text, std::span<const Unit> units, const char* what) {
   const Error bad{"\"" + std::string(text) + "\" is no " + what};

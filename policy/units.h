@@ -1,4 +1,5 @@
-// Durations and sizes as people write them: "300ms", "5s", "2m", "1h"; "64KiB", "128MiB", "1GiB", "4096".
+// Durations and sizes as people write them: "300ms", "5s", "2m", "1h"; "64KiB", "128MiB", "1GiB",
+// "4096".
 #pragma once
 
 #include <cstdint>

@@ -34,13 +34,15 @@ std::string Url::HostPort() const {
 Result<Url> ParseUrl(std::string_view text) {
   // tcp: is not special in WHATWG terms; its host and port are read by https' rules.
   const bool tcp = text.starts_with("tcp://");
-  auto parsed = ada::parse<ada::url_aggregator>(tcp ? "https" + std::string(text.substr(3)) : std::string(text));
+  auto parsed = ada::parse<ada::url_aggregator>(tcp ? "https" + std::string(text.substr(3))
+                                                    : std::string(text));
   if (!parsed) return Error{"not a valid URL: " + std::string(text.substr(0, 200))};
   Url url;
   url.scheme = tcp ? "tcp" : std::string(parsed->get_protocol());
   if (!tcp) url.scheme.pop_back();
   if (!tcp && DefaultPort(url.scheme) == 0) {
-    return Error{"scheme " + url.scheme + ": is not for the network; use http, https, ws, wss or tcp"};
+    return Error{"scheme " + url.scheme +
+                 ": is not for the network; use http, https, ws, wss or tcp"};
   }
   url.host = parsed->get_hostname();
   StripHost(url.host);
@@ -48,8 +50,10 @@ Result<Url> ParseUrl(std::string_view text) {
   url.host_is_ip = IsIp(url.host);
   const std::string port(parsed->get_port());
   url.port = port.empty() ? DefaultPort(url.scheme) : static_cast<uint16_t>(std::stoul(port));
-  if (tcp && port.empty()) return Error{"a tcp: URL needs a port: " + std::string(text.substr(0, 200))};
-  if (url.port == 0) return Error{"port 0 cannot be connected to: " + std::string(text.substr(0, 200))};
+  if (tcp && port.empty())
+    return Error{"a tcp: URL needs a port: " + std::string(text.substr(0, 200))};
+  if (url.port == 0)
+    return Error{"port 0 cannot be connected to: " + std::string(text.substr(0, 200))};
   url.path = parsed->get_pathname();
   url.query = parsed->get_search();
   url.has_credentials = parsed->has_credentials();

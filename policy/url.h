@@ -15,9 +15,9 @@ struct Url {
   std::string scheme;  // without the colon
   std::string host;    // lower case, punycode, no brackets, no trailing dot; IPs in canonical form
   bool host_is_ip = false;
-  uint16_t port = 0;   // the effective one
-  std::string path;    // percent-encoded, dot segments resolved; begins with '/'
-  std::string query;   // with the '?', or empty
+  uint16_t port = 0;  // the effective one
+  std::string path;   // percent-encoded, dot segments resolved; begins with '/'
+  std::string query;  // with the '?', or empty
   bool has_credentials = false;
 
   std::string HostPort() const;  // "host:port", IPv6 in brackets

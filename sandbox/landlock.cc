@@ -11,14 +11,15 @@
 namespace postern::sandbox {
 namespace {
 
-// Newer than Debian 12's <linux/landlock.h>; values from the kernel's include/uapi/linux/landlock.h.
+// Newer than Debian 12's <linux/landlock.h>; values from the kernel's
+// include/uapi/linux/landlock.h.
 constexpr uint64_t kFsV1 = (1ULL << 13) - 1;  // EXECUTE … MAKE_SYM
 constexpr uint64_t kFsRefer = 1ULL << 13;     // ABI 2
 constexpr uint64_t kFsTruncate = 1ULL << 14;  // ABI 3
 constexpr uint64_t kFsIoctlDev = 1ULL << 15;  // ABI 5
 constexpr uint64_t kNetBindTcp = 1ULL << 0;   // ABI 4
 constexpr uint64_t kNetConnectTcp = 1ULL << 1;
-constexpr uint64_t kScopeAll = 3;             // ABI 6: abstract Unix sockets, signals
+constexpr uint64_t kScopeAll = 3;  // ABI 6: abstract Unix sockets, signals
 constexpr uint64_t kFsReadFile = 1ULL << 2;
 constexpr uint64_t kFsReadDir = 1ULL << 3;
 
@@ -57,7 +58,8 @@ Result<int> EnterLandlock(const LandlockRules& rules) {
     landlock_path_beneath_attr beneath{};
     beneath.allowed_access = S_ISDIR(st.st_mode) ? (kFsReadFile | kFsReadDir) : kFsReadFile;
     beneath.parent_fd = target;
-    if (::syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0) {
+    if (::syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) !=
+        0) {
       return SystemError("cannot add a Landlock rule");
     }
   }

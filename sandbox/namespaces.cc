@@ -95,7 +95,8 @@ Status ContinueAsPid1() {
   const pid_t child = ::fork();
   if (child < 0) return SystemError("cannot fork into the pid namespace");
   if (child == 0) return DieWithParent();
-  if (!CloseAllBut({}) || !DropCapabilities() || !Harden() || !InstallSeccomp("launcher", SeccompMode::kKill)) {
+  if (!CloseAllBut({}) || !DropCapabilities() || !Harden() ||
+      !InstallSeccomp("launcher", SeccompMode::kKill)) {
     ::_exit(125);
   }
   int status = 0;
@@ -111,14 +112,17 @@ Status EnterEmptyRoot() {
   }
   // Any directory serves as the mount point: it disappears with the old root.
   const char* point = "/tmp";
-  if (::mount("empty", point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2") != 0) {
+  if (::mount("empty", point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2") !=
+      0) {
     point = "/proc";
-    if (::mount("empty", point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2") != 0) {
+    if (::mount("empty", point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2") !=
+        0) {
       return SystemError("cannot mount an empty root");
     }
   }
   if (::chdir(point) != 0) return SystemError("cannot enter the empty root");
-  if (::syscall(SYS_pivot_root, ".", ".") != 0) return SystemError("cannot pivot to the empty root");
+  if (::syscall(SYS_pivot_root, ".", ".") != 0)
+    return SystemError("cannot pivot to the empty root");
   if (::umount2(".", MNT_DETACH) != 0) return SystemError("cannot detach the old root");
   if (::chdir("/") != 0) return SystemError("cannot enter the empty root");
   if (::mount(nullptr, "/", nullptr,
@@ -137,10 +141,12 @@ Status CheckNetworkIsEmpty() {
   if (rtnl_addr_alloc_cache(sock.get(), &raw) < 0) return Error{"cannot list network addresses"};
   const NlCache addresses(raw);
   if (nl_cache_nitems(addresses.get()) != 0) return Error{"the network namespace has an address"};
-  if (rtnl_route_alloc_cache(sock.get(), AF_UNSPEC, 0, &raw) < 0) return Error{"cannot list routes"};
+  if (rtnl_route_alloc_cache(sock.get(), AF_UNSPEC, 0, &raw) < 0)
+    return Error{"cannot list routes"};
   const NlCache routes(raw);
   if (nl_cache_nitems(routes.get()) != 0) return Error{"the network namespace has a route"};
-  if (rtnl_link_alloc_cache(sock.get(), AF_UNSPEC, &raw) < 0) return Error{"cannot list interfaces"};
+  if (rtnl_link_alloc_cache(sock.get(), AF_UNSPEC, &raw) < 0)
+    return Error{"cannot list interfaces"};
   const NlCache links(raw);
   for (nl_object* o = nl_cache_get_first(links.get()); o != nullptr; o = nl_cache_get_next(o)) {
     if ((rtnl_link_get_flags(reinterpret_cast<rtnl_link*>(o)) & IFF_UP) != 0) {

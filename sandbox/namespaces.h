@@ -22,17 +22,20 @@ struct NamespaceReport {
 
 // Who a process is, outside its user namespace.
 enum class Identity {
-  kNobody,  // root first becomes nobody (65534): a guest is never the machine's root, not even outside
-  kKeep,    // stays who started it, so that files readable to that user are readable; no capability remains
+  kNobody,  // root first becomes nobody (65534): a guest is never the machine's root, not even
+            // outside
+  kKeep,    // stays who started it, so that files readable to that user are readable; no capability
+            // remains
 };
 
-// Unshares user (and maps the one id) and each of `layers`. Without a user namespace the others need
-// privileges and are reported as missing.
+// Unshares user (and maps the one id) and each of `layers`. Without a user namespace the others
+// need privileges and are reported as missing.
 Result<NamespaceReport> EnterNamespaces(const std::vector<std::string>& layers, Identity identity);
 
 // After EnterNamespaces with "pid": returns in a forked child, PID 1 of the new pid namespace, that
-// dies with its parent. The parent never returns: it keeps nothing open, confines itself ("launcher"
-// policy), waits for the child and ends as it did (128 + signal where a signal ended it).
+// dies with its parent. The parent never returns: it keeps nothing open, confines itself
+// ("launcher" policy), waits for the child and ends as it did (128 + signal where a signal ended
+// it).
 Status ContinueAsPid1();
 
 // Makes an empty read-only tmpfs the root. Needs the mount namespace.

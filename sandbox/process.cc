@@ -29,7 +29,8 @@ Status Harden() {
 Status DropCapabilities() {
   for (int cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {
     // EPERM: without CAP_SETPCAP; no_new_privs then keeps the bounding set from mattering.
-    if (::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM) return SystemError("cannot drop a capability");
+    if (::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM)
+      return SystemError("cannot drop a capability");
   }
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) {
     return SystemError("cannot clear ambient capabilities");

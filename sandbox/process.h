@@ -21,8 +21,8 @@ Status Harden();
 // Gives up every capability, in the bounding and ambient sets too.
 Status DropCapabilities();
 
-// Sets soft and hard limit of `resource` (RLIMIT_*) to `value`; where the hard limit is lower already,
-// it stays: nothing here raises a limit. One call, prlimit64 without an old value.
+// Sets soft and hard limit of `resource` (RLIMIT_*) to `value`; where the hard limit is lower
+// already, it stays: nothing here raises a limit. One call, prlimit64 without an old value.
 Status LimitTo(int resource, uint64_t value);
 
 // Closes every descriptor above 2 that is not in `keep`.

@@ -32,17 +32,22 @@ void NameTheCall(int /*signal*/, siginfo_t* info, void* context) {
   for (const SyscallName& s : kSyscallNames) {
     if (s.number == info->si_syscall) name = s.name;
   }
-  const int n = std::snprintf(
-      line, sizeof line, "postern: forbidden system call %s (%d) args %llx %llx %llx %llx %llx %llx\n", name,
-      info->si_syscall, regs[REG_RDI], regs[REG_RSI], regs[REG_RDX], regs[REG_R10], regs[REG_R8], regs[REG_R9]);
+  const int n =
+      std::snprintf(line, sizeof line,
+                    "postern: forbidden system call %s (%d) args %llx %llx %llx %llx %llx %llx\n",
+                    name, info->si_syscall, regs[REG_RDI], regs[REG_RSI], regs[REG_RDX],
+                    regs[REG_R10], regs[REG_R8], regs[REG_R9]);
   if (n > 0 && ::write(2, line, static_cast<size_t>(n)) < 0) ::_exit(kExitForbiddenCall);
   void* frames[32];
   const int depth = ::backtrace(frames, 32);
   for (int i = 0; i < depth; ++i) {
     Dl_info where{};
     const bool known = ::dladdr(frames[i], &where) != 0 && where.dli_sname != nullptr;
-    const int size = std::snprintf(line, sizeof line, "  at %p %s\n", frames[i], known ? where.dli_sname : "");
-    if (size > 0 && ::write(2, line, std::min<size_t>(static_cast<size_t>(size), sizeof line - 1)) < 0) break;
+    const int size =
+        std::snprintf(line, sizeof line, "  at %p %s\n", frames[i], known ? where.dli_sname : "");
+    if (size > 0 &&
+        ::write(2, line, std::min<size_t>(static_cast<size_t>(size), sizeof line - 1)) < 0)
+      break;
   }
   ::_exit(kExitForbiddenCall);
 }

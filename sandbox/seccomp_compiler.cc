@@ -28,9 +28,12 @@ uint32_t Action(const std::string& name, uint32_t kill) {
 
 scmp_compare Compare(const std::string& op) {
   static const std::map<std::string, scmp_compare> kOps = {
-      {"SCMP_CMP_EQ", SCMP_CMP_EQ}, {"SCMP_CMP_NE", SCMP_CMP_NE},
-      {"SCMP_CMP_LE", SCMP_CMP_LE}, {"SCMP_CMP_LT", SCMP_CMP_LT},
-      {"SCMP_CMP_GE", SCMP_CMP_GE}, {"SCMP_CMP_GT", SCMP_CMP_GT},
+      {"SCMP_CMP_EQ", SCMP_CMP_EQ},
+      {"SCMP_CMP_NE", SCMP_CMP_NE},
+      {"SCMP_CMP_LE", SCMP_CMP_LE},
+      {"SCMP_CMP_LT", SCMP_CMP_LT},
+      {"SCMP_CMP_GE", SCMP_CMP_GE},
+      {"SCMP_CMP_GT", SCMP_CMP_GT},
       {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ}};
   return kOps.at(op);
 }
@@ -55,7 +58,9 @@ void AddRule(scmp_filter_ctx ctx, const json& rule, uint32_t kill) {
   for (const std::string name : rule.at("names")) {
     const int number = seccomp_syscall_resolve_name(name.c_str());
     if (number == __NR_SCMP_ERROR) throw std::runtime_error("unknown system call " + name);
-    Must(seccomp_rule_add_array(ctx, action, number, static_cast<unsigned>(args.size()), args.data()), name);
+    Must(seccomp_rule_add_array(ctx, action, number, static_cast<unsigned>(args.size()),
+                                args.data()),
+         name);
   }
 }
 
@@ -69,7 +74,9 @@ std::vector<unsigned char> Compile(const json& policy, uint32_t kill) {
   Must(out == nullptr ? -errno : seccomp_export_bpf(ctx, fileno(out)), "export");
   seccomp_release(ctx);
   std::vector<unsigned char> code(static_cast<size_t>(lseek(fileno(out), 0, SEEK_END)));
-  Must(pread(fileno(out), code.data(), code.size(), 0) == static_cast<ssize_t>(code.size()) ? 0 : -EIO, "read");
+  Must(pread(fileno(out), code.data(), code.size(), 0) == static_cast<ssize_t>(code.size()) ? 0
+                                                                                            : -EIO,
+       "read");
   std::fclose(out);
   return code;
 }
@@ -99,8 +106,10 @@ int main(int argc, char** argv) try {
     }
     table += "{\"" + stem + "\", kFilter_" + id + ", kFilterDebug_" + id + "},\n";
   }
-  out << "struct SeccompFilter { std::string_view name; std::span<const unsigned char> kill, debug; };\n"
-      << "inline const SeccompFilter kSeccompFilters[] = {\n" << table << "};\n"
+  out << "struct SeccompFilter { std::string_view name; std::span<const unsigned char> kill, "
+         "debug; };\n"
+      << "inline const SeccompFilter kSeccompFilters[] = {\n"
+      << table << "};\n"
       << "struct SyscallName { int number; const char* name; };\n"
       << "inline constexpr SyscallName kSyscallNames[] = {\n";
   for (int n = 0; n < 600; ++n) {

@@ -37,11 +37,14 @@ bool Survived(int status) { return WIFEXITED(status) && WEXITSTATUS(status) == k
 
 TEST(Seccomp, GuestMayNotMakeSocketsOpenFilesForkOrExec) {
   for (const char* policy : {"guest", "guest-jitless"}) {
-    EXPECT_TRUE(Killed(StatusUnder(policy, [] { ::syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0); })));
-    EXPECT_TRUE(Killed(StatusUnder(policy, [] { ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); })));
+    EXPECT_TRUE(
+        Killed(StatusUnder(policy, [] { ::syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0); })));
+    EXPECT_TRUE(
+        Killed(StatusUnder(policy, [] { ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); })));
     EXPECT_TRUE(Killed(StatusUnder(policy, [] { ::syscall(SYS_openat, AT_FDCWD, "/", 0); })));
     EXPECT_TRUE(Killed(StatusUnder(policy, [] { ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); })));
-    EXPECT_TRUE(Killed(StatusUnder(policy, [] { ::syscall(SYS_execve, "/bin/true", nullptr, nullptr); })));
+    EXPECT_TRUE(
+        Killed(StatusUnder(policy, [] { ::syscall(SYS_execve, "/bin/true", nullptr, nullptr); })));
     EXPECT_TRUE(Killed(StatusUnder(policy, [] { ::syscall(SYS_recvmsg, 3, nullptr, 0); })));
     EXPECT_TRUE(Killed(StatusUnder(policy, [] { ::syscall(SYS_ptrace, 0, 0, 0, 0); })));
   }
@@ -60,17 +63,22 @@ TEST(Seccomp, JitlessMakesNoExecutableMemory) {
 }
 
 TEST(Seccomp, FileMappingsKill) {
-  EXPECT_TRUE(Killed(StatusUnder("guest", [] { ::syscall(SYS_mmap, nullptr, 4096, PROT_READ, MAP_PRIVATE, 0, 0); })));
+  EXPECT_TRUE(Killed(StatusUnder(
+      "guest", [] { ::syscall(SYS_mmap, nullptr, 4096, PROT_READ, MAP_PRIVATE, 0, 0); })));
 }
 
 TEST(Seccomp, BrokerNetHasInternetSocketsOnly) {
-  EXPECT_TRUE(Survived(StatusUnder("broker-net", [] { ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); })));
-  EXPECT_TRUE(Killed(StatusUnder("broker-net", [] { ::syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0); })));
-  EXPECT_TRUE(Killed(StatusUnder("broker-net", [] { ::syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0); })));
+  EXPECT_TRUE(
+      Survived(StatusUnder("broker-net", [] { ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); })));
+  EXPECT_TRUE(
+      Killed(StatusUnder("broker-net", [] { ::syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0); })));
+  EXPECT_TRUE(
+      Killed(StatusUnder("broker-net", [] { ::syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0); })));
 }
 
 TEST(Seccomp, BrokerFilesHasNoSockets) {
-  EXPECT_TRUE(Killed(StatusUnder("broker-files", [] { ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); })));
+  EXPECT_TRUE(
+      Killed(StatusUnder("broker-files", [] { ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); })));
   EXPECT_TRUE(Killed(StatusUnder("broker-files", [] { ::syscall(SYS_openat, AT_FDCWD, "/", 0); })));
 }
 
@@ -80,7 +88,8 @@ TEST(Seccomp, DebugNamesTheCall) {
     ::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
     ::_exit(kSurvived);
   };
-  EXPECT_EXIT(run(), testing::ExitedWithCode(159), "forbidden system call socket \\(41\\) args 2 1 0");
+  EXPECT_EXIT(run(), testing::ExitedWithCode(159),
+              "forbidden system call socket \\(41\\) args 2 1 0");
 }
 
 TEST(Seccomp, UnknownPolicyIsAnError) {

@@ -16,9 +16,12 @@ constexpr auto kUsageWithin = 500ms;
 Status BrokerLink::Start() {
   if (child_) return Ok{};
   bound_.clear();
-  auto child = Child::Start(io_, program_, {[this](channel::ControlMessage m) { OnMessage(std::move(m)); }, [this] { OnGone(); }});
+  auto child = Child::Start(
+      io_, program_,
+      {[this](channel::ControlMessage m) { OnMessage(std::move(m)); }, [this] { OnGone(); }});
   if (!child) return child.error();
   child_ = *std::move(child);
+  ++generation_;
   return Ok{};
 }
 
@@ -43,7 +46,8 @@ void BrokerLink::SendBind() {
   if (!waiting_.first.valid() || !child_) return;
   const uint64_t id = next_id_++;
   bound_.push_back(id);
-  const Status sent = child_->Send({.type = ControlType::kBind, .id = id, .payload = payload_}, {waiting_.first.get(), waiting_.second.get()});
+  const Status sent = child_->Send({.type = ControlType::kBind, .id = id, .payload = payload_},
+                                   {waiting_.first.get(), waiting_.second.get()});
   waiting_ = {};
   if (!sent && failed) failed(sent.error().message);
 }
@@ -81,8 +85,9 @@ void BrokerLink::OnMessage(channel::ControlMessage m) {
 }
 
 void BrokerLink::OnGone() {
-  // Later: this is called from the child's own callback.
-  boost::asio::post(io_, [this] {
+  // Later: this is called from the child's own callback. By then it may be replaced already.
+  boost::asio::post(io_, [this, gone = generation_] {
+    if (gone != generation_) return;
     child_.reset();
     bound_.clear();
     if (waiting_.first.valid()) Replace();

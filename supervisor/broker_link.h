@@ -1,5 +1,5 @@
-// BrokerLink: the supervisor's view of one broker of a run: started when first needed, replaced when it
-// dies or no longer answers.
+// BrokerLink: the supervisor's view of one broker of a run: started when first needed, replaced
+// when it dies or no longer answers.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -43,6 +43,7 @@ class BrokerLink {
   std::string payload_;
   std::unique_ptr<Child> child_;
   boost::asio::steady_timer patience_;
+  uint64_t generation_ = 0;  // of `child_`
   uint64_t next_id_ = 1;
   std::vector<uint64_t> bound_;
   std::pair<UniqueFd, UniqueFd> waiting_;

@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr int kGoneWithinMs = 5'000;
 
-// Moves descriptors to 3, 4, … in the child; everything else is close-on-exec, and closed once more.
+// Moves descriptors to 3, 4, … in the child; everything else is close-on-exec, and closed once
+// more.
 struct PassDescriptors : bp::extend::handler {
   explicit PassDescriptors(std::vector<int> list) : fds(std::move(list)) {}
   template <typename Executor>
@@ -24,8 +25,10 @@ struct PassDescriptors : bp::extend::handler {
     std::vector<int> high;
     for (const int fd : fds) high.push_back(::fcntl(fd, F_DUPFD, 100));
     for (size_t i = 0; i < high.size(); ++i) ::dup2(high[i], static_cast<int>(i) + 3);
-    // Close-on-exec, not closed: Boost.Process still has to report a failing exec on a pipe of its own.
-    ::syscall(SYS_close_range, static_cast<unsigned>(fds.size()) + 3, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
+    // Close-on-exec, not closed: Boost.Process still has to report a failing exec on a pipe of its
+    // own.
+    ::syscall(SYS_close_range, static_cast<unsigned>(fds.size()) + 3, ~0U,
+              4U /* CLOSE_RANGE_CLOEXEC */);
   }
   std::vector<int> fds;
 };
@@ -34,14 +37,16 @@ struct PassDescriptors : bp::extend::handler {
 
 Parts LocateParts() {
   std::error_code error;
-  const fs::path installed = fs::read_symlink("/proc/self/exe", error).parent_path().parent_path() / "lib" / "postern";
+  const fs::path installed =
+      fs::read_symlink("/proc/self/exe", error).parent_path().parent_path() / "lib" / "postern";
   if (fs::exists(installed / "libpostern-worker.so", error)) {
     return {installed / "node", installed / "libpostern-worker.so", installed / "postern-broker"};
   }
   return {POSTERN_NODE_EXECUTABLE, POSTERN_WORKER_LIBRARY, POSTERN_BROKER_EXECUTABLE};
 }
 
-Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const Program& program, Events events) {
+Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const Program& program,
+                                            Events events) {
   auto pair = channel::MakeControlPair();
   if (!pair) return pair.error();
   std::vector<int> fds = {pair->second.get()};
@@ -49,9 +54,10 @@ Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const P
   bp::environment environment;
   for (const auto& [name, value] : program.environment) environment[name] = value;
   std::error_code error;
-  bp::child process(bp::exe = program.executable, bp::args = program.arguments, environment, bp::std_in<bp::null, bp::std_out> bp::null,
-                    error, PassDescriptors(fds));
-  if (error) return Error{"cannot start " + program.executable + ": " + error.message(), error.value()};
+  bp::child process(bp::exe = program.executable, bp::args = program.arguments, environment,
+                    bp::std_in<bp::null, bp::std_out> bp::null, error, PassDescriptors(fds));
+  if (error)
+    return Error{"cannot start " + program.executable + ": " + error.message(), error.value()};
   const pid_t pid = process.id();
   process.detach();  // reaped by ~Child
   return std::unique_ptr<Child>(new Child(io, pid, std::move(pair->first), std::move(events)));
@@ -78,16 +84,17 @@ Status Child::Send(const channel::ControlMessage& message, const std::vector<int
 }
 
 void Child::Listen() {
-  control_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, alive = alive_](const boost::system::error_code& error) {
-    if (error || !*alive) return;
-    auto message = channel::ReceiveControl(control_.native_handle());
-    if (!message || !*message) {
-      events_.gone();
-      return;
-    }
-    events_.message(std::move(**message));
-    if (*alive) Listen();
-  });
+  control_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this, alive = alive_](const boost::system::error_code& error) {
+                        if (error || !*alive) return;
+                        auto message = channel::ReceiveControl(control_.native_handle());
+                        if (!message || !*message) {
+                          events_.gone();
+                          return;
+                        }
+                        events_.message(std::move(**message));
+                        if (*alive) Listen();
+                      });
 }
 
 }  // namespace postern::supervisor

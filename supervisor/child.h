@@ -29,12 +29,13 @@ class Child {
     std::string executable;
     std::vector<std::string> arguments;
     std::vector<std::pair<std::string, std::string>> environment;  // all of it
-    std::vector<int> inherited;  // become descriptors 4, 5, …
+    std::vector<int> inherited;                                    // become descriptors 4, 5, …
   };
 
-  static Result<std::unique_ptr<Child>> Start(boost::asio::io_context& io, const Program& program, Events events);
-  // Kills the process, reaps it and waits until all that it made is gone (its control socket is held by
-  // the last of them).
+  static Result<std::unique_ptr<Child>> Start(boost::asio::io_context& io, const Program& program,
+                                              Events events);
+  // Kills the process, reaps it and waits until all that it made is gone (its control socket is
+  // held by the last of them).
   ~Child();
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;

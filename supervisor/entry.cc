@@ -23,7 +23,8 @@ Result<std::string> ReadAll(int fd, const std::string& name) {
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));
     if (static_cast<int64_t>(bytes.size()) > kMaxModuleBytes) {
-      return Error{name + " is larger than a module may be (" + std::to_string(kMaxModuleBytes) + " bytes)"};
+      return Error{name + " is larger than a module may be (" + std::to_string(kMaxModuleBytes) +
+                   " bytes)"};
     }
   }
 }
@@ -33,10 +34,12 @@ Result<std::string> ReadModule(const std::string& path) {
   if (!fd.valid()) return SystemError("cannot read the module " + path);
   struct stat st {};
   if (::fstat(fd.get(), &st) != 0) return SystemError("cannot read the module " + path);
-  if (S_ISDIR(st.st_mode)) return Error{path + " is a directory; name a file, such as " + path + "/main.mjs"};
+  if (S_ISDIR(st.st_mode))
+    return Error{path + " is a directory; name a file, such as " + path + "/main.mjs"};
   if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file"};
   if (st.st_size > kMaxModuleBytes) {
-    return Error{path + " has " + std::to_string(st.st_size) + " bytes, more than a module may have (" + std::to_string(kMaxModuleBytes) + ")"};
+    return Error{path + " has " + std::to_string(st.st_size) +
+                 " bytes, more than a module may have (" + std::to_string(kMaxModuleBytes) + ")"};
   }
   return ReadAll(fd.get(), path);
 }
@@ -52,7 +55,8 @@ std::string FileUrl(const std::string& path) {
   static constexpr std::string_view kKept = "-._~!$&'()*+,;=:@/";
   std::string url = "file://";
   for (const char c : path) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || kKept.find(c) != std::string_view::npos) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+        kKept.find(c) != std::string_view::npos) {
       url += c;
     } else {
       char hex[4];
@@ -86,7 +90,8 @@ Result<Entry> ReadEntry(const Settings& s) {
     if (!source) return source.error();
     std::error_code error;
     const fs::path path = fs::canonical(s.target, error);
-    if (error) return Error{"cannot read the module " + s.target + ": " + error.message(), error.value()};
+    if (error)
+      return Error{"cannot read the module " + s.target + ": " + error.message(), error.value()};
     directory = path.parent_path();
     auto mount = Open(directory, directory == "/" ? "" : directory);
     if (!mount) return mount.error();

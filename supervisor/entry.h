@@ -1,5 +1,5 @@
-// Entry: what a run begins with: the entry module's source, its order and the directories it may read.
-// Checked before anything is started.
+// Entry: what a run begins with: the entry module's source, its order and the directories it may
+// read. Checked before anything is started.
 #pragma once
 
 #include <string>
@@ -24,7 +24,8 @@ struct Entry {
 // Errors are sentences: what is missing, too large, no file, no directory.
 Result<Entry> ReadEntry(const Settings& settings);
 
-// The machine's time zone by its IANA name, for a guest that has no /etc/localtime; empty when unknown.
+// The machine's time zone by its IANA name, for a guest that has no /etc/localtime; empty when
+// unknown.
 std::string TimeZone();
 
 }  // namespace postern::supervisor

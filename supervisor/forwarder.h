@@ -17,8 +17,10 @@ class Forwarder {
     int fd = -1;                  // where to, or
     std::string* text = nullptr;  // kept here
   };
-  // `count` is told of each piece's bytes and says whether more may come; `ended` is called once at the end.
-  Forwarder(boost::asio::io_context& io, UniqueFd from, Sink sink, std::function<bool(size_t)> count, std::function<void()> ended);
+  // `count` is told of each piece's bytes and says whether more may come; `ended` is called once at
+  // the end.
+  Forwarder(boost::asio::io_context& io, UniqueFd from, Sink sink,
+            std::function<bool(size_t)> count, std::function<void()> ended);
   ~Forwarder();
   bool over() const { return over_; }
 
@@ -30,7 +32,8 @@ class Forwarder {
   boost::asio::io_context& io_;
   boost::asio::posix::stream_descriptor from_;
   Sink sink_;
-  std::unique_ptr<boost::asio::posix::stream_descriptor> to_;  // null where `fd` cannot be waited for: a file
+  std::unique_ptr<boost::asio::posix::stream_descriptor>
+      to_;  // null where `fd` cannot be waited for: a file
   std::function<bool(size_t)> count_;
   std::function<void()> ended_;
   std::string piece_;

@@ -25,7 +25,8 @@ int Doctor(const Settings& settings) {
     std::string on;
     for (const std::string layer : layers["on"]) on += " " + layer;
     std::printf("%-13s on:%s\n", part.c_str(), on.c_str());
-    for (const std::string missing : layers["missing"]) std::printf("%-13s missing: %s\n", "", missing.c_str());
+    for (const std::string missing : layers["missing"])
+      std::printf("%-13s missing: %s\n", "", missing.c_str());
   }
   return 0;
 }

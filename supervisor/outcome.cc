@@ -72,7 +72,9 @@ bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
   return false;
 }
 
-std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string Dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 }  // namespace
 
@@ -84,29 +86,40 @@ Result<bool> ReadResult(std::string_view bytes, Outcome& outcome) {
     const auto tag = static_cast<uint8_t>(bytes[0]);
     std::memcpy(&size, bytes.data() + 1, sizeof size);
     bytes.remove_prefix(5);
-    if (tag < 1 || tag > static_cast<uint8_t>(ResultTag::kLast)) return Error{"the guest's result has an unknown frame"};
+    if (tag < 1 || tag > static_cast<uint8_t>(ResultTag::kLast))
+      return Error{"the guest's result has an unknown frame"};
     if (size > bytes.size()) return Error{"the guest's result is cut short"};
-    complete = TakeFrame(static_cast<ResultTag>(tag), std::string(bytes.substr(0, size)), outcome) || complete;
+    complete =
+        TakeFrame(static_cast<ResultTag>(tag), std::string(bytes.substr(0, size)), outcome) ||
+        complete;
     bytes.remove_prefix(size);
   }
   return complete;
 }
 
 std::string Outcome::ToJson() const {
-  // The value goes in as the text that it is: parsing what a guest wrote is not this program's business.
-  std::string text = "{\"outcome\":" + Dump(KindName(kind)) + ",\"exitCode\":" + std::to_string(exit_status);
+  // The value goes in as the text that it is: parsing what a guest wrote is not this program's
+  // business.
+  std::string text =
+      "{\"outcome\":" + Dump(KindName(kind)) + ",\"exitCode\":" + std::to_string(exit_status);
   if (!value.empty()) text += ",\"value\":" + value;
   json rest = json::object();
   if (has_error) {
     json error = {{"name", error_name}, {"message", error_message}};
     if (!error_stack.empty()) error["stack"] = error_stack;
-    if (!cause_code.empty() || !cause_message.empty()) error["cause"] = {{"code", cause_code}, {"message", cause_message}};
+    if (!cause_code.empty() || !cause_message.empty())
+      error["cause"] = {{"code", cause_code}, {"message", cause_message}};
     rest["error"] = error;
   }
   rest["stdout"] = out;
   rest["stderr"] = err;
-  rest["usage"] = {{"wallMs", usage.wall_ms}, {"cpuMs", usage.cpu_ms}, {"peakMemoryBytes", usage.peak_memory_bytes},
-                   {"requests", usage.requests}, {"denied", usage.denied}, {"bytesIn", usage.bytes_in}, {"bytesOut", usage.bytes_out}};
+  rest["usage"] = {{"wallMs", usage.wall_ms},
+                   {"cpuMs", usage.cpu_ms},
+                   {"peakMemoryBytes", usage.peak_memory_bytes},
+                   {"requests", usage.requests},
+                   {"denied", usage.denied},
+                   {"bytesIn", usage.bytes_in},
+                   {"bytesOut", usage.bytes_out}};
   rest["confinement"] = confinement;
   return text + "," + Dump(rest).substr(1);
 }

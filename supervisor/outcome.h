@@ -16,7 +16,14 @@ struct Usage {
 };
 
 struct Outcome {
-  enum class Kind { kSucceeded, kFailed, kTimedOut, kOutOfMemory, kKilled, kRefused } kind = Kind::kSucceeded;
+  enum class Kind {
+    kSucceeded,
+    kFailed,
+    kTimedOut,
+    kOutOfMemory,
+    kKilled,
+    kRefused
+  } kind = Kind::kSucceeded;
   int exit_status = 0;
   std::string value;  // JSON text, empty for none
   bool has_error = false;
@@ -24,13 +31,13 @@ struct Outcome {
   std::string out, err;  // with --json only
   Usage usage;
   nlohmann::json confinement = nlohmann::json::object();
-  std::string notice;    // for people, on stderr: what Postern itself has to say
+  std::string notice;  // for people, on stderr: what Postern itself has to say
 
   std::string ToJson() const;
 };
 
-// Reads the result pipe's frames into `outcome`: lengths and tags are checked, contents are not looked
-// into (a value is only tried for being JSON at all). False: no outcome among them.
+// Reads the result pipe's frames into `outcome`: lengths and tags are checked, contents are not
+// looked into (a value is only tried for being JSON at all). False: no outcome among them.
 Result<bool> ReadResult(std::string_view bytes, Outcome& outcome);
 
 }  // namespace postern::supervisor

@@ -39,7 +39,9 @@ constexpr auto kWorkerReadyWithin = std::chrono::seconds(20);
 
 Child::Program WorkerProgram(const Settings& s) {
   const Parts parts = LocateParts();
-  Child::Program p{.executable = parts.node, .arguments = {"--postern-worker"}, .environment = {{"LD_PRELOAD", parts.worker_library}}};
+  Child::Program p{.executable = parts.node,
+                   .arguments = {"--postern-worker"},
+                   .environment = {{"LD_PRELOAD", parts.worker_library}}};
   if (s.jitless) p.arguments.emplace_back("--jitless");
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   if (const std::string zone = TimeZone(); !zone.empty()) p.environment.emplace_back("TZ", zone);
@@ -83,22 +85,30 @@ class Run {
         signals_(io_, SIGINT, SIGTERM) {}
 
   Outcome Go() {
-    net_.failed = [this](const std::string& why) { CannotRun("the network broker cannot run: " + why); };
-    files_.failed = [this](const std::string& why) { CannotRun("the files broker cannot run: " + why); };
-    auto worker = Child::Start(io_, WorkerProgram(settings_), {[this](ControlMessage m) { OnWorker(std::move(m)); }, [this] { OnWorkerGone(); }});
+    net_.failed = [this](const std::string& why) {
+      CannotRun("the network broker cannot run: " + why);
+    };
+    files_.failed = [this](const std::string& why) {
+      CannotRun("the files broker cannot run: " + why);
+    };
+    auto worker = Child::Start(
+        io_, WorkerProgram(settings_),
+        {[this](ControlMessage m) { OnWorker(std::move(m)); }, [this] { OnWorkerGone(); }});
     if (!worker) {
       CannotRun(worker.error().message);
       return std::move(outcome_);
     }
     worker_ = *std::move(worker);
     // Sent ahead: the zygote reads it when it is ready.
-    if (Status s = worker_->Send({.type = ControlType::kFork, .id = 1}); !s) CannotRun(s.error().message);
+    if (Status s = worker_->Send({.type = ControlType::kFork, .id = 1}); !s)
+      CannotRun(s.error().message);
     const policy::Policy& network = settings_.policy.network;
     if (network.permission && network.adapter == policy::AdapterKind::kDirect) {
       if (Status s = net_.Start(); !s) CannotRun(s.error().message);
     }
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {
-      if (!error) End(Outcome::Kind::kKilled, 128 + signal, signal == SIGINT ? "interrupted" : "terminated");
+      if (!error)
+        End(Outcome::Kind::kKilled, 128 + signal, signal == SIGINT ? "interrupted" : "terminated");
     });
     wall_.expires_after(kWorkerReadyWithin);
     wall_.async_wait([this](const boost::system::error_code& error) {
@@ -132,15 +142,20 @@ class Run {
   void RequireLayers() {
     const auto& on = outcome_.confinement["worker"]["on"];
     for (const std::string& layer : settings_.required_layers) {
-      const bool has = std::any_of(on.begin(), on.end(), [&](const std::string& l) { return l == layer || l.starts_with(layer + ":"); });
-      if (!has) return CannotRun("the layer \"" + layer + "\" that --require names is not available here; see postern doctor");
+      const bool has = std::any_of(on.begin(), on.end(), [&](const std::string& l) {
+        return l == layer || l.starts_with(layer + ":");
+      });
+      if (!has)
+        return CannotRun("the layer \"" + layer +
+                         "\" that --require names is not available here; see postern doctor");
     }
   }
 
   // The spare becomes the guest: limits are armed, pipes are watched, the order goes out.
   void Activate(std::vector<UniqueFd> fds) {
     if (over_) return;
-    if (fds.size() != worker::kSpareFdCount + 1) return CannotRun("the worker gave a spare without its pipes");
+    if (fds.size() != worker::kSpareFdCount + 1)
+      return CannotRun("the worker gave a spare without its pipes");
     pidfd_ = std::move(fds.back());
     pid_ = PidOf(pidfd_.get());
     started_ = true;
@@ -148,23 +163,35 @@ class Run {
     const policy::RunLimits& limits = settings_.policy.limits;
     wall_.expires_after(std::chrono::milliseconds(limits.wall));
     wall_.async_wait([this](const boost::system::error_code& error) {
-      if (!error) End(Outcome::Kind::kTimedOut, kExitTimeout, "the run took longer than its limit of " + std::to_string(settings_.policy.limits.wall) + " ms (--timeout)");
+      if (!error)
+        End(Outcome::Kind::kTimedOut, kExitTimeout,
+            "the run took longer than its limit of " +
+                std::to_string(settings_.policy.limits.wall) + " ms (--timeout)");
     });
     WatchCpu();
     const auto count = [this](size_t n) {
       output_ += static_cast<int64_t>(n);
       if (output_ <= settings_.policy.limits.output) return true;
-      End(Outcome::Kind::kKilled, 1, "the guest printed more than its limit of " + std::to_string(settings_.policy.limits.output) + " bytes (limits.output)");
+      End(Outcome::Kind::kKilled, 1,
+          "the guest printed more than its limit of " +
+              std::to_string(settings_.policy.limits.output) + " bytes (limits.output)");
       return false;
     };
     const auto ended = [this] { FinishIfComplete(); };
-    const auto sink = [&](int fd, std::string& text) { return settings_.json ? Forwarder::Sink{.text = &text} : Forwarder::Sink{.fd = fd}; };
-    out_ = std::make_unique<Forwarder>(io_, std::move(fds[worker::kStdout]), sink(1, outcome_.out), count, ended);
-    err_ = std::make_unique<Forwarder>(io_, std::move(fds[worker::kStderr]), sink(2, outcome_.err), count, ended);
+    const auto sink = [&](int fd, std::string& text) {
+      return settings_.json ? Forwarder::Sink{.text = &text} : Forwarder::Sink{.fd = fd};
+    };
+    out_ = std::make_unique<Forwarder>(io_, std::move(fds[worker::kStdout]), sink(1, outcome_.out),
+                                       count, ended);
+    err_ = std::make_unique<Forwarder>(io_, std::move(fds[worker::kStderr]), sink(2, outcome_.err),
+                                       count, ended);
     const auto result_count = [this](size_t) { return result_.size() <= channel::kMaxResultBytes; };
-    result_pipe_ = std::make_unique<Forwarder>(io_, std::move(fds[worker::kResultFd]), Forwarder::Sink{.text = &result_}, result_count, ended);
+    result_pipe_ =
+        std::make_unique<Forwarder>(io_, std::move(fds[worker::kResultFd]),
+                                    Forwarder::Sink{.text = &result_}, result_count, ended);
     for (int c = 0; c < worker::kNetChannels; ++c) {
-      AwaitFirstByte(net_, std::move(fds[static_cast<size_t>(worker::NetOut(c))]), std::move(fds[static_cast<size_t>(worker::NetIn(c))]));
+      AwaitFirstByte(net_, std::move(fds[static_cast<size_t>(worker::NetOut(c))]),
+                     std::move(fds[static_cast<size_t>(worker::NetIn(c))]));
     }
     AwaitFirstByte(files_, std::move(fds[worker::kFilesOut]), std::move(fds[worker::kFilesIn]));
     SendOrder(std::move(fds[worker::kOrderFd]));
@@ -178,15 +205,19 @@ class Run {
     return 0;
   }
 
-  // A channel goes to its broker when the guest first writes on it: a broker nobody talks to never starts.
+  // A channel goes to its broker when the guest first writes on it: a broker nobody talks to never
+  // starts.
   void AwaitFirstByte(BrokerLink& link, UniqueFd from_guest, UniqueFd to_guest) {
     auto pipe = std::make_shared<Descriptor>(io_, from_guest.release());
     auto out = std::make_shared<UniqueFd>(std::move(to_guest));
-    pipe->async_wait(Descriptor::wait_read, [this, &link, pipe, out](const boost::system::error_code& error) {
-      pollfd p{pipe->native_handle(), POLLIN, 0};
-      if (error || over_ || ::poll(&p, 1, 0) != 1 || (p.revents & POLLIN) == 0) return;
-      if (Status s = link.Bind(UniqueFd(pipe->release()), std::move(*out)); !s) CannotRun(s.error().message);
-    });
+    pipe->async_wait(Descriptor::wait_read,
+                     [this, &link, pipe, out](const boost::system::error_code& error) {
+                       pollfd p{pipe->native_handle(), POLLIN, 0};
+                       if (error || over_ || ::poll(&p, 1, 0) != 1 || (p.revents & POLLIN) == 0)
+                         return;
+                       if (Status s = link.Bind(UniqueFd(pipe->release()), std::move(*out)); !s)
+                         CannotRun(s.error().message);
+                     });
     watched_.push_back(std::move(pipe));
   }
 
@@ -195,8 +226,10 @@ class Run {
     worker::Order& order = entry_.order;
     order.memory = settings_.policy.limits.memory;
     order.cpu_ms = settings_.policy.limits.cpu;
-    // The broker's deadlines come first and say more; the guest's are for a broker that says nothing.
-    order.headers_ms = l.resolve_timeout + l.connect_timeout + l.tls_timeout + l.headers_timeout + 2000;
+    // The broker's deadlines come first and say more; the guest's are for a broker that says
+    // nothing.
+    order.headers_ms =
+        l.resolve_timeout + l.connect_timeout + l.tls_timeout + l.headers_timeout + 2000;
     order.total_ms = l.total_timeout + 2000;
     order.response_bytes = l.response_bytes;
     order.redirects = l.redirects;
@@ -205,17 +238,21 @@ class Run {
     auto pipe = std::make_shared<Descriptor>(io_, fd.release());
     auto bytes = std::make_shared<std::string>(order.Encode());
     order.source = {};
-    asio::async_write(*pipe, asio::buffer(*bytes), [pipe, bytes](const boost::system::error_code&, size_t) {
-      boost::system::error_code ignored;
-      pipe->close(ignored);  // its end is the order's end; a guest that died is reported by the zygote
-    });
+    asio::async_write(
+        *pipe, asio::buffer(*bytes), [pipe, bytes](const boost::system::error_code&, size_t) {
+          boost::system::error_code ignored;
+          pipe->close(
+              ignored);  // its end is the order's end; a guest that died is reported by the zygote
+        });
   }
 
   void WatchCpu() {
     const int64_t limit = settings_.policy.limits.cpu;
     const int64_t used = CpuTime(pid_) / 1'000'000;
     if (used >= limit) {
-      return End(Outcome::Kind::kTimedOut, kExitTimeout, "the run used more than its limit of " + std::to_string(limit) + " ms of CPU time (--cpu)");
+      return End(Outcome::Kind::kTimedOut, kExitTimeout,
+                 "the run used more than its limit of " + std::to_string(limit) +
+                     " ms of CPU time (--cpu)");
     }
     // A guest has one thread: it cannot use the rest sooner than this.
     cpu_.expires_after(std::chrono::milliseconds(std::max<int64_t>(limit - used, 1)));
@@ -227,14 +264,17 @@ class Run {
   void OnExit(const ControlMessage& m) {
     exited_ = true;
     wait_status_ = static_cast<int>(m.a);
-    outcome_.usage.wall_ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_at_).count();
+    outcome_.usage.wall_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_at_).count();
     outcome_.usage.peak_memory_bytes = m.b * 1024;
     outcome_.usage.cpu_ms = std::atoll(m.payload.c_str()) / 1000;
     FinishIfComplete();
   }
 
   void FinishIfComplete() {
-    if (over_ || ending_ || !exited_ || !out_ || !out_->over() || !err_->over() || !result_pipe_->over()) return;
+    if (over_ || ending_ || !exited_ || !out_ || !out_->over() || !err_->over() ||
+        !result_pipe_->over())
+      return;
     Judge();
     Leave();
   }
@@ -244,14 +284,25 @@ class Run {
     const auto complete = ReadResult(result_, outcome_);
     if (WIFSIGNALED(wait_status_)) {
       const int signal = WTERMSIG(wait_status_);
-      if (signal == SIGSYS) return Set(Outcome::Kind::kKilled, kExitForbiddenCall, "the guest made a forbidden system call; --debug-seccomp names it");
-      if (signal == SIGXCPU) return Set(Outcome::Kind::kTimedOut, kExitTimeout, "the run used more than its limit of CPU time (--cpu)");
-      return Set(Outcome::Kind::kKilled, 128 + signal, "the guest was killed by signal " + std::to_string(signal));
+      if (signal == SIGSYS)
+        return Set(Outcome::Kind::kKilled, kExitForbiddenCall,
+                   "the guest made a forbidden system call; --debug-seccomp names it");
+      if (signal == SIGXCPU)
+        return Set(Outcome::Kind::kTimedOut, kExitTimeout,
+                   "the run used more than its limit of CPU time (--cpu)");
+      return Set(Outcome::Kind::kKilled, 128 + signal,
+                 "the guest was killed by signal " + std::to_string(signal));
     }
-    if (WEXITSTATUS(wait_status_) == kExitForbiddenCall && settings_.debug_seccomp) return Set(Outcome::Kind::kKilled, kExitForbiddenCall, "the guest made a forbidden system call");
-    if (!complete || !*complete) return Set(Outcome::Kind::kFailed, kExitCannotRun, complete ? "the guest ended without a result" : complete.error().message);
+    if (WEXITSTATUS(wait_status_) == kExitForbiddenCall && settings_.debug_seccomp)
+      return Set(Outcome::Kind::kKilled, kExitForbiddenCall,
+                 "the guest made a forbidden system call");
+    if (!complete || !*complete)
+      return Set(Outcome::Kind::kFailed, kExitCannotRun,
+                 complete ? "the guest ended without a result" : complete.error().message);
     if (outcome_.kind == Outcome::Kind::kOutOfMemory) {
-      Set(Outcome::Kind::kOutOfMemory, outcome_.exit_status, "the guest ran out of its " + std::to_string(settings_.policy.limits.memory) + " bytes of memory (--memory)");
+      Set(Outcome::Kind::kOutOfMemory, outcome_.exit_status,
+          "the guest ran out of its " + std::to_string(settings_.policy.limits.memory) +
+              " bytes of memory (--memory)");
     }
   }
 
@@ -269,7 +320,10 @@ class Run {
     if (over_ || ending_) return;
     ending_ = true;
     Set(kind, status, why);
-    outcome_.usage.wall_ms = started_ ? std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_at_).count() : 0;
+    outcome_.usage.wall_ms =
+        started_ ? std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_at_)
+                       .count()
+                 : 0;
     if (pid_ > 0) outcome_.usage.cpu_ms = std::max<int64_t>(CpuTime(pid_), 0) / 1'000'000;
     if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
     asio::post(io_, [this] { Leave(); });
@@ -340,8 +394,10 @@ Result<nlohmann::json> Examine() {
   std::string failed;
   const auto take = [&](const char* part) {
     return Child::Events{[&, part](ControlMessage m) {
-                           if (m.type == ControlType::kReady) report[part] = nlohmann::json::parse(m.payload, nullptr, false);
-                           else failed = std::string(part) + ": " + m.payload;
+                           if (m.type == ControlType::kReady)
+                             report[part] = nlohmann::json::parse(m.payload, nullptr, false);
+                           else
+                             failed = std::string(part) + ": " + m.payload;
                            if (report.size() == 3 || !failed.empty()) io.stop();
                          },
                          [&, part] {
@@ -351,7 +407,9 @@ Result<nlohmann::json> Examine() {
   };
   std::vector<std::unique_ptr<Child>> children;
   const std::pair<const char*, Child::Program> parts[] = {
-      {"worker", WorkerProgram(settings)}, {"broker-net", NetBrokerProgram(settings)}, {"broker-files", FilesBrokerProgram(settings, {})}};
+      {"worker", WorkerProgram(settings)},
+      {"broker-net", NetBrokerProgram(settings)},
+      {"broker-files", FilesBrokerProgram(settings, {})}};
   for (const auto& [name, program] : parts) {
     auto child = Child::Start(io, program, take(name));
     if (!child) return child.error();

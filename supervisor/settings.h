@@ -3,8 +3,8 @@
 
 #include <map>
 #include <optional>
-#include <variant>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -18,9 +18,9 @@ struct MountSetting {
 
 struct Settings {
   enum class Command { kRun, kEval, kDoctor } command = Command::kRun;
-  std::string target;               // FILE of run, CODE of eval
+  std::string target;  // FILE of run, CODE of eval
   std::vector<std::string> arguments;
-  policy::PolicyFile policy;        // flags merged in
+  policy::PolicyFile policy;  // flags merged in
   std::vector<MountSetting> mounts;
   std::optional<std::string> cwd;
   std::vector<std::string> required_layers;

@@ -15,18 +15,22 @@ class Zlib : public Decoder {
     if (started_) inflateEnd(&stream_);
   }
 
-  Result<size_t> Decode(std::span<const uint8_t> in, size_t* used, std::span<uint8_t> out) override {
+  Result<size_t> Decode(std::span<const uint8_t> in, size_t* used,
+                        std::span<uint8_t> out) override {
     *used = 0;
     if (in.empty()) return size_t{0};
     if (!started_) {
-      // "deflate" is zlib by RFC 9110 8.4.1.2; some origins send it raw, told by the first byte (RFC 1950 2.2).
+      // "deflate" is zlib by RFC 9110 8.4.1.2; some origins send it raw, told by the first byte
+      // (RFC 1950 2.2).
       const bool raw = !gzip_ && ((in[0] & 0x0f) != 8 || in[0] > 0x78);
-      if (inflateInit2(&stream_, gzip_ ? 16 + MAX_WBITS : raw ? -MAX_WBITS : MAX_WBITS) != Z_OK) return Error{"out of memory"};
+      if (inflateInit2(&stream_, gzip_ ? 16 + MAX_WBITS : raw ? -MAX_WBITS : MAX_WBITS) != Z_OK)
+        return Error{"out of memory"};
       started_ = true;
     }
     if (finished_) {
       if (!gzip_) return Error{"bytes follow the compressed body's end"};
-      if (inflateReset(&stream_) != Z_OK) return Error{"out of memory"};  // RFC 1952 2.2: members follow each other
+      if (inflateReset(&stream_) != Z_OK)
+        return Error{"out of memory"};  // RFC 1952 2.2: members follow each other
       finished_ = false;
     }
     stream_.next_in = const_cast<uint8_t*>(in.data());
@@ -34,8 +38,10 @@ class Zlib : public Decoder {
     stream_.next_out = out.data();
     stream_.avail_out = static_cast<uInt>(out.size());
     const int rc = inflate(&stream_, Z_NO_FLUSH);
-    if (rc == Z_STREAM_END) finished_ = true;
-    else if (rc != Z_OK && rc != Z_BUF_ERROR) return Error{stream_.msg != nullptr ? stream_.msg : "malformed compressed data"};
+    if (rc == Z_STREAM_END)
+      finished_ = true;
+    else if (rc != Z_OK && rc != Z_BUF_ERROR)
+      return Error{stream_.msg != nullptr ? stream_.msg : "malformed compressed data"};
     *used = in.size() - stream_.avail_in;
     return out.size() - stream_.avail_out;
   }
@@ -49,15 +55,19 @@ class Zlib : public Decoder {
 
 class Brotli : public Decoder {
  public:
-  Brotli() : state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr), BrotliDecoderDestroyInstance) {}
+  Brotli()
+      : state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr),
+               BrotliDecoderDestroyInstance) {}
 
-  Result<size_t> Decode(std::span<const uint8_t> in, size_t* used, std::span<uint8_t> out) override {
+  Result<size_t> Decode(std::span<const uint8_t> in, size_t* used,
+                        std::span<uint8_t> out) override {
     if (!state_) return Error{"out of memory"};
     if (Finished() && !in.empty()) return Error{"bytes follow the compressed body's end"};
     size_t in_left = in.size(), out_left = out.size();
     const uint8_t* next_in = in.data();
     uint8_t* next_out = out.data();
-    const auto rc = BrotliDecoderDecompressStream(state_.get(), &in_left, &next_in, &out_left, &next_out, nullptr);
+    const auto rc = BrotliDecoderDecompressStream(state_.get(), &in_left, &next_in, &out_left,
+                                                  &next_out, nullptr);
     if (rc == BROTLI_DECODER_RESULT_ERROR) {
       return Error{BrotliDecoderErrorString(BrotliDecoderGetErrorCode(state_.get()))};
     }
@@ -77,7 +87,8 @@ class Zstd : public Decoder {
     if (stream_) ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, 23);
   }
 
-  Result<size_t> Decode(std::span<const uint8_t> in, size_t* used, std::span<uint8_t> out) override {
+  Result<size_t> Decode(std::span<const uint8_t> in, size_t* used,
+                        std::span<uint8_t> out) override {
     if (!stream_) return Error{"out of memory"};
     ZSTD_inBuffer input{in.data(), in.size(), 0};
     ZSTD_outBuffer output{out.data(), out.size(), 0};

@@ -24,7 +24,9 @@ Engine* g_engine = nullptr;
 // Array buffers live outside V8's heap: counted here against the same limit.
 class Engine::Allocator : public v8::ArrayBuffer::Allocator {
  public:
-  void* Allocate(size_t size) override { return Take(size) ? GiveBackIfNull(std::calloc(size == 0 ? 1 : size, 1), size) : nullptr; }
+  void* Allocate(size_t size) override {
+    return Take(size) ? GiveBackIfNull(std::calloc(size == 0 ? 1 : size, 1), size) : nullptr;
+  }
   void* AllocateUninitialized(size_t size) override {
     return Take(size) ? GiveBackIfNull(std::malloc(size == 0 ? 1 : size), size) : nullptr;
   }
@@ -48,7 +50,8 @@ class Engine::Allocator : public v8::ArrayBuffer::Allocator {
 };
 
 void Engine::InitializeV8(Platform* platform, bool jitless) {
-  // --single-threaded: no helper threads exist in a forked guest. --stack-size: KiB of the 8 MiB stack.
+  // --single-threaded: no helper threads exist in a forked guest. --stack-size: KiB of the 8 MiB
+  // stack.
   std::string flags = "--single-threaded --stack-size=960 --no-freeze-flags-after-init";
   if (jitless) flags += " --jitless";
   v8::V8::SetFlagsFromString(flags.c_str(), flags.size());
@@ -97,10 +100,13 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
   return self;
 }
 
-v8::MaybeLocal<v8::Value> Engine::PrepareStackTrace(v8::Local<v8::Context> context, v8::Local<v8::Value> error, v8::Local<v8::Array> sites) {
+v8::MaybeLocal<v8::Value> Engine::PrepareStackTrace(v8::Local<v8::Context> context,
+                                                    v8::Local<v8::Value> error,
+                                                    v8::Local<v8::Array> sites) {
   if (g_engine->hooks_.IsEmpty()) return v8::Undefined(g_engine->isolate_);
   v8::Local<v8::Value> args[] = {error, sites};
-  return g_engine->Hook("prepareStackTrace")->Call(context, v8::Undefined(g_engine->isolate_), 2, args);
+  return g_engine->Hook("prepareStackTrace")
+      ->Call(context, v8::Undefined(g_engine->isolate_), 2, args);
 }
 
 v8::Local<v8::Function> Engine::Hook(const char* name) {
@@ -128,9 +134,13 @@ Status Engine::MakeSnapshot(const std::string& source, const std::string& path) 
     v8::Local<v8::Value> argument = MakeNatives(isolate, context);
     if (!v8::Script::Compile(context, Str(isolate, source), &origin).ToLocal(&script) ||
         !script->Run(context).ToLocal(&main) || !main->IsFunction() ||
-        !main.As<v8::Function>()->Call(context, v8::Undefined(isolate), 1, &argument).ToLocal(&hooks) || !hooks->IsObject()) {
+        !main.As<v8::Function>()
+             ->Call(context, v8::Undefined(isolate), 1, &argument)
+             .ToLocal(&hooks) ||
+        !hooks->IsObject()) {
       v8::Local<v8::Value> stack;
-      if (!caught.HasCaught() || !caught.StackTrace(context).ToLocal(&stack)) stack = caught.Exception();
+      if (!caught.HasCaught() || !caught.StackTrace(context).ToLocal(&stack))
+        stack = caught.Exception();
       failed = stack.IsEmpty() ? "the bundle gave no hooks" : Utf8(isolate, stack);
     } else {
       creator.AddData(context, hooks.As<v8::Object>());

@@ -1,5 +1,5 @@
-// Engine: V8 in this process: one isolate, one context from the start-up snapshot, one heap whose limit
-// can be raised once a guest's policy is known.
+// Engine: V8 in this process: one isolate, one context from the start-up snapshot, one heap whose
+// limit can be raised once a guest's policy is known.
 #pragma once
 
 #include <v8.h>
@@ -22,7 +22,8 @@ class Engine {
 
   // Starts V8. Call once a process, before any fork.
   static Result<std::unique_ptr<Engine>> Start(Options options);
-  // Makes the blob: evaluates the runtime bundle `source` in a fresh context and writes it to `path`.
+  // Makes the blob: evaluates the runtime bundle `source` in a fresh context and writes it to
+  // `path`.
   static Status MakeSnapshot(const std::string& source, const std::string& path);
 
   ~Engine();
@@ -33,15 +34,17 @@ class Engine {
   v8::Local<v8::Object> hooks() { return hooks_.Get(isolate_); }
   v8::Local<v8::Function> Hook(const char* name);
 
-  // Sets the guest's memory limit in bytes: V8's heap and array buffers, each. `on_exhausted` must not
-  // return.
+  // Sets the guest's memory limit in bytes: V8's heap and array buffers, each. `on_exhausted` must
+  // not return.
   void SetMemoryLimit(size_t bytes, std::function<void()> on_exhausted);
 
  private:
   class Allocator;
   Engine() = default;
   static void InitializeV8(Platform* platform, bool jitless);
-  static v8::MaybeLocal<v8::Value> PrepareStackTrace(v8::Local<v8::Context> context, v8::Local<v8::Value> error, v8::Local<v8::Array> sites);
+  static v8::MaybeLocal<v8::Value> PrepareStackTrace(v8::Local<v8::Context> context,
+                                                     v8::Local<v8::Value> error,
+                                                     v8::Local<v8::Array> sites);
   static size_t NearHeapLimit(void* self, size_t current, size_t initial);
 
   std::unique_ptr<Platform> platform_;

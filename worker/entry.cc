@@ -1,5 +1,5 @@
-// The worker's entry: this library is preloaded into the Node.js executable, whose V8 it uses, and takes
-// over before any of Node runs (docs/v8.md).
+// The worker's entry: this library is preloaded into the Node.js executable, whose V8 it uses, and
+// takes over before any of Node runs (docs/v8.md).
 //
 //   --postern-worker [--jitless] [--debug-seccomp]   control socket is descriptor 3
 //   --postern-snapshot BUNDLE.js OUT                 at build time
@@ -47,7 +47,8 @@ std::string SnapshotPath() {
 std::string ReadFd(int fd) {
   std::string text;
   char buffer[16 * 1024];
-  for (ssize_t n; (n = ::read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(n));
+  for (ssize_t n; (n = ::read(fd, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<size_t>(n));
   return text;
 }
 
@@ -80,7 +81,8 @@ struct Layers {
 // Namespaces and the empty root; from here on this is the zygote, PID 1 of its pid namespace.
 Status Enclose(Layers& layers, UniqueFd& smaps, UniqueFd& status) {
   ::setsid();  // a terminal's ^C is the supervisor's business
-  auto report = sandbox::EnterNamespaces({"net", "mount", "pid", "ipc", "uts", "cgroup"}, sandbox::Identity::kNobody);
+  auto report = sandbox::EnterNamespaces({"net", "mount", "pid", "ipc", "uts", "cgroup"},
+                                         sandbox::Identity::kNobody);
   if (!report) return report.error();
   layers.on = report->on;
   layers.missing = report->missing;
@@ -95,8 +97,10 @@ Status Enclose(Layers& layers, UniqueFd& smaps, UniqueFd& status) {
   status = UniqueFd(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
   if (!smaps.valid() || !status.valid()) return SystemError("cannot open /proc/self/smaps");
   if (report->has("mount")) {
-    if (Status s = sandbox::EnterEmptyRoot(); s) layers.on.emplace_back("root");
-    else layers.missing.push_back("root: " + s.error().message);
+    if (Status s = sandbox::EnterEmptyRoot(); s)
+      layers.on.emplace_back("root");
+    else
+      layers.missing.push_back("root: " + s.error().message);
   }
   return Ok{};
 }
@@ -120,7 +124,8 @@ Status Confine(const ZygoteOptions& options, Layers& layers) {
 Status RunWorker(ZygoteOptions options) {
   std::signal(SIGPIPE, SIG_IGN);  // a broker that dies is an error of a request, not of the guest
   Engine::Options engine_options{.jitless = options.jitless, .snapshot = ReadFile(SnapshotPath())};
-  if (engine_options.snapshot.empty()) return Error{"cannot read the start-up snapshot beside the worker library"};
+  if (engine_options.snapshot.empty())
+    return Error{"cannot read the start-up snapshot beside the worker library"};
   Layers layers;
   UniqueFd smaps, status;
   if (Status s = Enclose(layers, smaps, status); !s) return s;
@@ -132,7 +137,10 @@ Status RunWorker(ZygoteOptions options) {
   status.reset();
   if (Status s = Confine(options, layers); !s) return s;
   const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
-  if (Status s = channel::SendControl(options.control, {.type = ControlType::kReady, .payload = report.dump()}); !s) return s;
+  if (Status s = channel::SendControl(options.control,
+                                      {.type = ControlType::kReady, .payload = report.dump()});
+      !s)
+    return s;
   return ServeZygote(**engine, options);
 }
 
@@ -149,10 +157,12 @@ int Main(int argc, char** argv, char** /*environment*/) {
   ZygoteOptions options;
   for (int i = 2; i < argc; ++i) {
     if (std::strcmp(argv[i], "--jitless") == 0) options.jitless = true;
-    if (std::strcmp(argv[i], "--debug-seccomp") == 0) options.seccomp = sandbox::SeccompMode::kDebug;
+    if (std::strcmp(argv[i], "--debug-seccomp") == 0)
+      options.seccomp = sandbox::SeccompMode::kDebug;
   }
   const Status status = RunWorker(options);
-  if (!status && !channel::SendControl(options.control, {.type = ControlType::kFailed, .payload = status.error().message})) {
+  if (!status && !channel::SendControl(options.control, {.type = ControlType::kFailed,
+                                                         .payload = status.error().message})) {
     ::_exit(kExitCannotStart);
   }
   // Never by exit(): Node's static destructors crash with a live isolate.
@@ -162,9 +172,9 @@ int Main(int argc, char** argv, char** /*environment*/) {
 }  // namespace
 }  // namespace postern::worker
 
-extern "C" __attribute__((visibility("default"))) int __libc_start_main(int (*)(int, char**, char**), int argc, char** argv,
-                                                                        void (*init)(), void (*fini)(), void (*rtld_fini)(),
-                                                                        void* stack_end) {
+extern "C" __attribute__((visibility("default"))) int __libc_start_main(
+    int (*)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(),
+    void (*rtld_fini)(), void* stack_end) {
   using Main = int (*)(int, char**, char**);
   using Start = int (*)(Main, int, char**, void (*)(), void (*)(), void (*)(), void*);
   ::unsetenv("LD_PRELOAD");

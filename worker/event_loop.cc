@@ -22,7 +22,8 @@ void EventLoop::Run(const std::function<bool()>& done) {
     v8::HandleScope scope(isolate);
     Settle();
     if (done()) return;
-    bool pending = (std::isfinite(timer_due_) && timer_keeps_going_) || engine_.tasks().NextDelayMs() == 0;
+    bool pending =
+        (std::isfinite(timer_due_) && timer_keeps_going_) || engine_.tasks().NextDelayMs() == 0;
     for (const Source* s : sources_) pending = pending || s->Pending();
     if (!pending) return;
     Wait();
@@ -43,7 +44,8 @@ void EventLoop::Wait() {
   }
   const double begun = MonotonicSeconds();
   double wait_ms = std::isfinite(deadline) ? std::max(0.0, (deadline - begun) * 1000) : 1e9;
-  if (const double task = engine_.tasks().NextDelayMs(); task >= 0) wait_ms = std::min(wait_ms, task);
+  if (const double task = engine_.tasks().NextDelayMs(); task >= 0)
+    wait_ms = std::min(wait_ms, task);
   ::poll(fds.data(), fds.size(), static_cast<int>(std::ceil(std::min(wait_ms, 1e9))));
   const double waited = MonotonicSeconds() - begun;
   const auto ready = [&](int fd) -> short {

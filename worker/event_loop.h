@@ -1,4 +1,5 @@
-// EventLoop: a guest's one loop: pipes, V8's tasks, microtasks and the runtime's timers, over poll(2).
+// EventLoop: a guest's one loop: pipes, V8's tasks, microtasks and the runtime's timers, over
+// poll(2).
 #pragma once
 
 #include <functional>
@@ -33,8 +34,8 @@ class EventLoop {
   // Runs microtasks, V8's tasks, and reports rejections that stayed unhandled.
   void Settle();
 
-  // Set by the runtime: when its next timer is due (MonotonicSeconds; infinity for none), and whether
-  // that keeps the run going.
+  // Set by the runtime: when its next timer is due (MonotonicSeconds; infinity for none), and
+  // whether that keeps the run going.
   void SetTimer(double due, bool keeps_going) {
     timer_due_ = due;
     timer_keeps_going_ = keeps_going;

@@ -21,15 +21,20 @@ FileClient::Answer FileClient::Read(const std::string& path) {
   answer_ = {};
   done_ = false;
   if (!std::exchange(opened_, true)) {
-    endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, 1, *this, UniqueFd(kFilesIn), UniqueFd(kFilesOut));
+    endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, 1, *this,
+                                                    UniqueFd(kFilesIn), UniqueFd(kFilesOut));
   }
   if (!endpoint_) {
     Lost("it ended");
     return answer_;
   }
-  const channel::Fields fields = {{":method", "GET"}, {":scheme", "file"}, {":authority", "files"}, {":path", "/"},
+  const channel::Fields fields = {{":method", "GET"},
+                                  {":scheme", "file"},
+                                  {":authority", "files"},
+                                  {":path", "/"},
                                   {"postern-path", channel::EscapeText(path)}};
-  if (const auto stream = endpoint_->session().Request(fields, false); !stream) Lost(stream.error().message);
+  if (const auto stream = endpoint_->session().Request(fields, false); !stream)
+    Lost(stream.error().message);
   while (!done_) {
     const auto flushed = endpoint_->Flush();
     if (!flushed) {
@@ -42,8 +47,10 @@ FileClient::Answer FileClient::Read(const std::string& path) {
       Lost("it stopped answering");
     } else if (fds[0].revents != 0) {
       const auto outcome = endpoint_->Read();
-      if (!outcome) Lost(outcome.error().message);
-      else if (*outcome == channel::Endpoint::ReadOutcome::kClosed && !done_) Lost("it ended");
+      if (!outcome)
+        Lost(outcome.error().message);
+      else if (*outcome == channel::Endpoint::ReadOutcome::kClosed && !done_)
+        Lost("it ended");
     }
   }
   return std::move(answer_);
@@ -52,7 +59,8 @@ FileClient::Answer FileClient::Read(const std::string& path) {
 void FileClient::OnHeaders(int32_t /*stream*/, channel::Fields fields, bool /*end_stream*/) {
   if (const std::string* status = FindField(fields, "proxy-status")) {
     const auto failure = channel::ParseProxyStatus(*status);
-    answer_ = {.code = failure ? failure->code : "EIO", .message = failure ? failure->details : "malformed answer"};
+    answer_ = {.code = failure ? failure->code : "EIO",
+               .message = failure ? failure->details : "malformed answer"};
   } else if (answer_.code.empty()) {
     answer_.ok = true;
   }
@@ -66,7 +74,10 @@ void FileClient::OnData(int32_t stream, std::span<const uint8_t> data) {
 void FileClient::OnEndOfBody(int32_t /*stream*/) { done_ = true; }
 
 void FileClient::OnClosed(int32_t /*stream*/, uint32_t error) {
-  if (!done_) answer_ = {.code = "EIO", .message = std::string("the files broker reset the request: ") + nghttp2_http2_strerror(error)};
+  if (!done_)
+    answer_ = {.code = "EIO",
+               .message = std::string("the files broker reset the request: ") +
+                          nghttp2_http2_strerror(error)};
   done_ = true;
 }
 

@@ -1,5 +1,5 @@
-// FileClient: the guest's end of its channel to the files broker. Reads are synchronous: modules are
-// loaded before they run, and the broker answers from a local file system.
+// FileClient: the guest's end of its channel to the files broker. Reads are synchronous: modules
+// are loaded before they run, and the broker answers from a local file system.
 #pragma once
 
 #include <map>
@@ -13,7 +13,8 @@ namespace postern::worker {
 
 class FileClient : public channel::Http2Session::Handler {
  public:
-  // The file's bytes, or an Error whose message is a sentence; `code` (ENOENT, EACCES, …) tells why.
+  // The file's bytes, or an Error whose message is a sentence; `code` (ENOENT, EACCES, …) tells
+  // why.
   struct Answer {
     bool ok = false;
     std::string bytes;

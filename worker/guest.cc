@@ -19,24 +19,31 @@ Guest* g_guest = nullptr;
 void WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0) return;  // nobody reads any more: the supervisor is gone, and so will this process be
+    if (n < 0)
+      return;  // nobody reads any more: the supervisor is gone, and so will this process be
     bytes.remove_prefix(static_cast<size_t>(n));
   }
 }
 
 // "file.mjs:3\n  source line\n  ^\n\n", as Node shows where an error came from.
-std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context, v8::Local<v8::Message> message) {
+std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context,
+                          v8::Local<v8::Message> message) {
   if (message.IsEmpty()) return {};
   const std::string resource = Utf8(isolate, message->GetScriptResourceName());
   v8::Local<v8::String> line;
-  if (resource.empty() || resource == "undefined" || resource.starts_with("postern:") || !message->GetSourceLine(context).ToLocal(&line)) return {};
-  std::string out = resource + ":" + std::to_string(message->GetLineNumber(context).FromMaybe(0)) + "\n";
+  if (resource.empty() || resource == "undefined" || resource.starts_with("postern:") ||
+      !message->GetSourceLine(context).ToLocal(&line))
+    return {};
+  std::string out =
+      resource + ":" + std::to_string(message->GetLineNumber(context).FromMaybe(0)) + "\n";
   const std::string text = Utf8(isolate, line);
   if (text.size() > 200) return out + "\n";
   const int from = message->GetStartColumn(context).FromMaybe(0);
   const int to = std::max(message->GetEndColumn(context).FromMaybe(from), from + 1);
   out += text + "\n";
-  for (int i = 0; i < from; ++i) out += static_cast<size_t>(i) < text.size() && text[static_cast<size_t>(i)] == '\t' ? '\t' : ' ';
+  for (int i = 0; i < from; ++i)
+    out +=
+        static_cast<size_t>(i) < text.size() && text[static_cast<size_t>(i)] == '\t' ? '\t' : ' ';
   return out + std::string(static_cast<size_t>(std::min(to - from, 100)), '^') + "\n\n";
 }
 
@@ -49,7 +56,11 @@ NetLimits LimitsOf(const Order& order) {
 }  // namespace
 
 Guest::Guest(Engine& engine, Order order)
-    : engine_(engine), order_(std::move(order)), loop_(engine), modules_(engine, files_), net_(LimitsOf(order_), *this) {
+    : engine_(engine),
+      order_(std::move(order)),
+      loop_(engine),
+      modules_(engine, files_),
+      net_(LimitsOf(order_), *this) {
   g_guest = this;
   loop_.Add(net_);
   loop_.after_microtasks = [this] { ReportRejections(); };
@@ -60,7 +71,8 @@ Guest& Guest::Current() { return *g_guest; }
 bool Guest::Running() { return g_guest != nullptr; }
 
 void Guest::Put(ResultTag tag, std::string_view bytes) {
-  if (tag != ResultTag::kValue && bytes.size() > kMaxResultText) bytes = bytes.substr(0, kMaxResultText);
+  if (tag != ResultTag::kValue && bytes.size() > kMaxResultText)
+    bytes = bytes.substr(0, kMaxResultText);
   WriteAll(kResultFd, channel::ResultFrame(tag, bytes));
 }
 
@@ -83,14 +95,19 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
   const v8::HandleScope scope(isolate);
   std::string parts[6];
   {
-    // Getters and proxies of the guest may run here, throw, or never return; the wall clock ends those.
+    // Getters and proxies of the guest may run here, throw, or never return; the wall clock ends
+    // those.
     const v8::TryCatch caught(isolate);
     v8::Local<v8::Value> described;
     v8::Local<v8::Value> argument = error;
-    if (engine_.Hook("describeError")->Call(context, v8::Undefined(isolate), 1, &argument).ToLocal(&described) && described->IsArray()) {
+    if (engine_.Hook("describeError")
+            ->Call(context, v8::Undefined(isolate), 1, &argument)
+            .ToLocal(&described) &&
+        described->IsArray()) {
       for (uint32_t i = 0; i < 6; ++i) {
         v8::Local<v8::Value> part;
-        if (described.As<v8::Object>()->Get(context, i).ToLocal(&part) && part->IsString()) parts[i] = Utf8(isolate, part);
+        if (described.As<v8::Object>()->Get(context, i).ToLocal(&part) && part->IsString())
+          parts[i] = Utf8(isolate, part);
       }
     } else {
       parts[0] = "Error";
@@ -98,7 +115,8 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
     }
   }
   WriteAll(kStderr, SourceExcerpt(isolate, context, message) + parts[5] + "\n");
-  const ResultTag tags[] = {ResultTag::kErrorName, ResultTag::kErrorMessage, ResultTag::kErrorStack, ResultTag::kCauseCode, ResultTag::kCauseMessage};
+  const ResultTag tags[] = {ResultTag::kErrorName, ResultTag::kErrorMessage, ResultTag::kErrorStack,
+                            ResultTag::kCauseCode, ResultTag::kCauseMessage};
   for (size_t i = 0; i < std::size(tags); ++i) {
     if (!parts[i].empty()) Put(tags[i], parts[i]);
   }
@@ -127,7 +145,11 @@ void Guest::ReportRejections() {
     v8::Local<v8::Value> args[] = {r.promise.Get(isolate), r.reason.Get(isolate)};
     const v8::TryCatch caught(isolate);
     // An "unhandledrejection" listener may take care of it.
-    if (engine_.Hook("unhandledRejection")->Call(engine_.context(), v8::Undefined(isolate), 2, args).ToLocal(&handled) && handled->IsTrue()) continue;
+    if (engine_.Hook("unhandledRejection")
+            ->Call(engine_.context(), v8::Undefined(isolate), 2, args)
+            .ToLocal(&handled) &&
+        handled->IsTrue())
+      continue;
     Die(args[1], r.message.Get(isolate));
   }
 }
@@ -135,8 +157,15 @@ void Guest::ReportRejections() {
 void Guest::Start() {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
-  const auto settings = nlohmann::json{{"argv", order_.argv}, {"env", order_.env}, {"cwd", order_.cwd}, {"redirects", order_.redirects}};
-  v8::Local<v8::Value> parsed = v8::JSON::Parse(context, Str(isolate, settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))).ToLocalChecked();
+  const auto settings = nlohmann::json{{"argv", order_.argv},
+                                       {"env", order_.env},
+                                       {"cwd", order_.cwd},
+                                       {"redirects", order_.redirects}};
+  v8::Local<v8::Value> parsed =
+      v8::JSON::Parse(
+          context,
+          Str(isolate, settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)))
+          .ToLocalChecked();
   Call("start", {parsed});
 }
 
@@ -145,7 +174,10 @@ void Guest::Call(const char* hook, std::initializer_list<v8::Local<v8::Value>> a
   v8::TryCatch caught(isolate);
   std::vector<v8::Local<v8::Value>> list(args);
   v8::Local<v8::Value> ignored;
-  if (!engine_.Hook(hook)->Call(engine_.context(), v8::Undefined(isolate), static_cast<int>(list.size()), list.data()).ToLocal(&ignored)) {
+  if (!engine_.Hook(hook)
+           ->Call(engine_.context(), v8::Undefined(isolate), static_cast<int>(list.size()),
+                  list.data())
+           .ToLocal(&ignored)) {
     Die(caught.Exception(), caught.Message());
   }
 }
@@ -168,7 +200,8 @@ v8::MaybeLocal<v8::Value> Guest::RunEval() {
   {
     v8::TryCatch again(isolate);
     if (modules_.Run(order_.url, order_.source).ToLocal(&promise)) return promise;
-    if (!again.Exception()->IsNativeError() || order_.source.find("await") != std::string::npos || order_.source.find("import") != std::string::npos ||
+    if (!again.Exception()->IsNativeError() || order_.source.find("await") != std::string::npos ||
+        order_.source.find("import") != std::string::npos ||
         order_.source.find("export") != std::string::npos) {
       again.ReThrow();
       return {};
@@ -184,7 +217,9 @@ void Guest::Run() {
   const v8::HandleScope scope(isolate);
   const auto context = engine_.context();
   const v8::Context::Scope entered(context);
-  engine_.SetMemoryLimit(static_cast<size_t>(order_.memory), [] { Guest::Current().Finish(ResultTag::kOutOfMemory, kExitOutOfMemory); });
+  engine_.SetMemoryLimit(static_cast<size_t>(order_.memory), [] {
+    Guest::Current().Finish(ResultTag::kOutOfMemory, kExitOutOfMemory);
+  });
   Start();
   v8::Local<v8::Value> value;
   {
@@ -202,9 +237,11 @@ void Guest::Run() {
   loop_.Run([] { return false; });
   if (value->IsPromise()) {
     const auto promise = value.As<v8::Promise>();
-    if (promise->State() == v8::Promise::kRejected) Die(promise->Result(), v8::Exception::CreateMessage(isolate, promise->Result()));
+    if (promise->State() == v8::Promise::kRejected)
+      Die(promise->Result(), v8::Exception::CreateMessage(isolate, promise->Result()));
     if (promise->State() == v8::Promise::kPending) {
-      const auto text = Str(isolate, "the top-level await of " + order_.url + " never settles: nothing is left that could settle it");
+      const auto text = Str(isolate, "the top-level await of " + order_.url +
+                                         " never settles: nothing is left that could settle it");
       Die(v8::Exception::Error(text), {});
     }
     value = promise->Result();
@@ -218,20 +255,23 @@ void Guest::Run() {
 
 // ---- the network's events
 
-void Guest::OnResponse(uint32_t id, int status, const std::string& text, const channel::Fields& fields) {
+void Guest::OnResponse(uint32_t id, int status, const std::string& text,
+                       const channel::Fields& fields) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::HandleScope scope(isolate);
   std::vector<v8::Local<v8::Value>> flat;
   flat.reserve(fields.size() * 2);
   const auto latin1 = [&](const std::string& s) {
-    return v8::String::NewFromOneByte(isolate, reinterpret_cast<const uint8_t*>(s.data()), v8::NewStringType::kNormal, static_cast<int>(s.size())).ToLocalChecked();
+    return v8::String::NewFromOneByte(isolate, reinterpret_cast<const uint8_t*>(s.data()),
+                                      v8::NewStringType::kNormal, static_cast<int>(s.size()))
+        .ToLocalChecked();
   };
   for (const channel::Field& f : fields) {
     flat.push_back(latin1(f.name));
     flat.push_back(latin1(f.value));
   }
-  Call("netResponse", {v8::Integer::NewFromUnsigned(isolate, id), v8::Integer::New(isolate, status), latin1(text),
-                       v8::Array::New(isolate, flat.data(), flat.size())});
+  Call("netResponse", {v8::Integer::NewFromUnsigned(isolate, id), v8::Integer::New(isolate, status),
+                       latin1(text), v8::Array::New(isolate, flat.data(), flat.size())});
 }
 
 void Guest::OnReadable(uint32_t id) {
@@ -244,8 +284,10 @@ void Guest::OnCollected(uint32_t id, std::string body) {
   const v8::HandleScope scope(isolate);
   v8::Local<v8::Uint8Array> bytes;
   v8::TryCatch caught(isolate);
-  if (!NewBytes(isolate, {reinterpret_cast<const uint8_t*>(body.data()), body.size()}).ToLocal(&bytes)) {
-    return OnFailure(id, {"http_response_body_size", "ERR_LIMIT", "the body does not fit into this guest's memory"});
+  if (!NewBytes(isolate, {reinterpret_cast<const uint8_t*>(body.data()), body.size()})
+           .ToLocal(&bytes)) {
+    return OnFailure(id, {"http_response_body_size", "ERR_LIMIT",
+                          "the body does not fit into this guest's memory"});
   }
   body = {};
   Call("netCollected", {v8::Integer::NewFromUnsigned(isolate, id), bytes});
@@ -259,7 +301,8 @@ void Guest::OnWritable(uint32_t id) {
 void Guest::OnFailure(uint32_t id, const channel::Failure& failure) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::HandleScope scope(isolate);
-  Call("netFailure", {v8::Integer::NewFromUnsigned(isolate, id), Str(isolate, failure.code), Str(isolate, failure.details), Str(isolate, failure.error)});
+  Call("netFailure", {v8::Integer::NewFromUnsigned(isolate, id), Str(isolate, failure.code),
+                      Str(isolate, failure.details), Str(isolate, failure.error)});
 }
 
 }  // namespace postern::worker

@@ -36,7 +36,8 @@ class Guest : NetEvents {
   bool HasReturnValue() const { return !value_.empty(); }
 
  private:
-  void OnResponse(uint32_t id, int status, const std::string& text, const channel::Fields& fields) override;
+  void OnResponse(uint32_t id, int status, const std::string& text,
+                  const channel::Fields& fields) override;
   void OnReadable(uint32_t id) override;
   void OnCollected(uint32_t id, std::string body) override;
   void OnWritable(uint32_t id) override;

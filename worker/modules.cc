@@ -3,7 +3,6 @@
 #include <ada.h>
 
 #include <nlohmann/json.hpp>
-
 #include <vector>
 
 #include "worker/natives.h"
@@ -15,7 +14,8 @@ constexpr size_t kMaxGraph = 10'000;  // modules of one guest
 
 Modules* g_modules = nullptr;
 
-// The `type` of "with { type: … }". V8 gives key, value, offset triples for a static import, pairs for a dynamic one.
+// The `type` of "with { type: … }". V8 gives key, value, offset triples for a static import, pairs
+// for a dynamic one.
 std::string TypeAttribute(v8::Isolate* isolate, v8::Local<v8::FixedArray> attributes, int step) {
   for (int i = 0; i + 1 < attributes->Length(); i += step) {
     if (Utf8(isolate, attributes->Get(i).As<v8::Value>()) == "type") {
@@ -25,7 +25,9 @@ std::string TypeAttribute(v8::Isolate* isolate, v8::Local<v8::FixedArray> attrib
   return {};
 }
 
-std::string Key(const std::string& type, const std::string& url) { return type == "json" ? "json " + url : url; }
+std::string Key(const std::string& type, const std::string& url) {
+  return type == "json" ? "json " + url : url;
+}
 
 bool EndsWith(const std::string& path, std::string_view suffix) { return path.ends_with(suffix); }
 
@@ -56,7 +58,8 @@ Modules::Modules(Engine& engine, FileClient& files) : engine_(engine), files_(fi
 void Modules::Throw(const std::string& code, const std::string& message, bool syntax) {
   v8::Isolate* isolate = engine_.isolate();
   const auto text = Str(isolate, message);
-  const auto error = (syntax ? v8::Exception::SyntaxError(text) : v8::Exception::Error(text)).As<v8::Object>();
+  const auto error =
+      (syntax ? v8::Exception::SyntaxError(text) : v8::Exception::Error(text)).As<v8::Object>();
   error->Set(engine_.context(), Str(isolate, "code"), Str(isolate, code)).Check();
   isolate->ThrowException(error);
 }
@@ -70,23 +73,29 @@ const std::string& Modules::UrlOf(v8::Local<v8::Module> module) {
   return kNone;
 }
 
-v8::Maybe<std::string> Modules::ResolveUrl(const std::string& specifier, const std::string& importer) {
-  const bool path_like = specifier.starts_with("./") || specifier.starts_with("../") || specifier.starts_with("/") ||
-                         specifier == "." || specifier == "..";
+v8::Maybe<std::string> Modules::ResolveUrl(const std::string& specifier,
+                                           const std::string& importer) {
+  const bool path_like = specifier.starts_with("./") || specifier.starts_with("../") ||
+                         specifier.starts_with("/") || specifier == "." || specifier == "..";
   if (path_like || specifier.starts_with("file:")) {
     const auto base = ada::parse<ada::url_aggregator>(importer);
     const auto url = ada::parse<ada::url_aggregator>(specifier, base ? &*base : nullptr);
     if (url && url->get_protocol() == "file:") return v8::Just(std::string(url->get_href()));
-    Throw("ERR_INVALID_MODULE_SPECIFIER", "\"" + specifier + "\" is no file that " + importer + " could import");
+    Throw("ERR_INVALID_MODULE_SPECIFIER",
+          "\"" + specifier + "\" is no file that " + importer + " could import");
     return v8::Nothing<std::string>();
   }
   if (specifier.starts_with("node:")) {
-    Throw("ERR_UNKNOWN_BUILTIN_MODULE", "there is no module " + specifier + " in a guest (imported from " + importer + ")");
+    Throw("ERR_UNKNOWN_BUILTIN_MODULE",
+          "there is no module " + specifier + " in a guest (imported from " + importer + ")");
   } else if (ada::can_parse(specifier)) {
-    Throw("ERR_UNSUPPORTED_ESM_URL_SCHEME", "only files can be imported, not " + specifier + " (imported from " + importer + ")");
+    Throw("ERR_UNSUPPORTED_ESM_URL_SCHEME",
+          "only files can be imported, not " + specifier + " (imported from " + importer + ")");
   } else {
-    Throw("ERR_MODULE_NOT_FOUND", "cannot find the package '" + specifier + "' imported from " + importer +
-                                      ": packages are not resolved; import a file by its relative path ('./" + specifier + "')");
+    Throw("ERR_MODULE_NOT_FOUND",
+          "cannot find the package '" + specifier + "' imported from " + importer +
+              ": packages are not resolved; import a file by its relative path ('./" + specifier +
+              "')");
   }
   return v8::Nothing<std::string>();
 }
@@ -94,9 +103,13 @@ v8::Maybe<std::string> Modules::ResolveUrl(const std::string& specifier, const s
 std::string Modules::NotAModule(const std::string& path) {
   if (EndsWith(path, ".mjs")) return {};
   if (EndsWith(path, ".json")) return path + " is JSON: import it with { type: 'json' }";
-  if (EndsWith(path, ".cjs")) return path + " is CommonJS, which guests do not load: make it an ES module and rename it to .mjs";
-  if (!EndsWith(path, ".js")) return path + " has no extension that says what it is: name ES modules .mjs";
-  for (size_t slash = path.rfind('/'); slash != std::string::npos && slash != 0; slash = path.rfind('/', slash - 1)) {
+  if (EndsWith(path, ".cjs"))
+    return path +
+           " is CommonJS, which guests do not load: make it an ES module and rename it to .mjs";
+  if (!EndsWith(path, ".js"))
+    return path + " has no extension that says what it is: name ES modules .mjs";
+  for (size_t slash = path.rfind('/'); slash != std::string::npos && slash != 0;
+       slash = path.rfind('/', slash - 1)) {
     const FileClient::Answer package = files_.Read(path.substr(0, slash) + "/package.json");
     if (package.code == "EACCES") break;  // above the mount
     if (!package.ok) continue;
@@ -104,13 +117,17 @@ std::string Modules::NotAModule(const std::string& path) {
     if (parsed.is_object() && parsed.contains("type") && parsed["type"] == "module") return {};
     break;
   }
-  return path + " would be CommonJS, which guests do not load: rename it to .mjs, or put \"type\": \"module\" into its package.json";
+  return path +
+         " would be CommonJS, which guests do not load: rename it to .mjs, or put \"type\": "
+         "\"module\" into its package.json";
 }
 
 v8::MaybeLocal<v8::Module> Modules::Compile(const std::string& url, const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::String> text;
-  if (!v8::String::NewFromUtf8(isolate, source.data(), v8::NewStringType::kNormal, static_cast<int>(source.size())).ToLocal(&text)) {
+  if (!v8::String::NewFromUtf8(isolate, source.data(), v8::NewStringType::kNormal,
+                               static_cast<int>(source.size()))
+           .ToLocal(&text)) {
     Throw("ERR_MODULE_TOO_LARGE", url + " is too large to be a module");
     return {};
   }
@@ -137,11 +154,13 @@ v8::MaybeLocal<v8::Module> Modules::MakeJson(const std::string& url, const std::
   }
   const std::vector<v8::Local<v8::String>> exports = {Str(isolate, "default")};
   const auto module = v8::Module::CreateSyntheticModule(
-      isolate, Str(isolate, url), v8::MemorySpan<const v8::Local<v8::String>>(exports.data(), exports.size()),
+      isolate, Str(isolate, url),
+      v8::MemorySpan<const v8::Local<v8::String>>(exports.data(), exports.size()),
       [](v8::Local<v8::Context> context, v8::Local<v8::Module> self) -> v8::MaybeLocal<v8::Value> {
         v8::Isolate* i = v8::Isolate::GetCurrent();
         const auto data = g_modules->json_.find(self->GetIdentityHash());
-        if (self->SetSyntheticModuleExport(i, Str(i, "default"), data->second.Get(i)).IsNothing()) return {};
+        if (self->SetSyntheticModuleExport(i, Str(i, "default"), data->second.Get(i)).IsNothing())
+          return {};
         v8::Local<v8::Promise::Resolver> done;
         if (!v8::Promise::Resolver::New(context).ToLocal(&done)) return {};
         done->Resolve(context, v8::Undefined(i)).Check();
@@ -152,15 +171,19 @@ v8::MaybeLocal<v8::Module> Modules::MakeJson(const std::string& url, const std::
   return module;
 }
 
-v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::string& type, const std::string& importer) {
+v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::string& type,
+                                         const std::string& importer) {
   v8::Isolate* isolate = engine_.isolate();
-  if (const auto known = loaded_.find(Key(type, url)); known != loaded_.end()) return known->second.Get(isolate);
+  if (const auto known = loaded_.find(Key(type, url)); known != loaded_.end())
+    return known->second.Get(isolate);
   if (loaded_.size() >= kMaxGraph) {
     Throw("ERR_MODULE_LIMIT", "more than " + std::to_string(kMaxGraph) + " modules");
     return {};
   }
   if (!type.empty() && type != "json") {
-    Throw("ERR_IMPORT_ATTRIBUTE_UNSUPPORTED", "import attribute type \"" + type + "\" is not supported (imported from " + importer + ")");
+    Throw(
+        "ERR_IMPORT_ATTRIBUTE_UNSUPPORTED",
+        "import attribute type \"" + type + "\" is not supported (imported from " + importer + ")");
     return {};
   }
   const std::string path = PathOfUrl(url);
@@ -168,7 +191,8 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
   if (!answer.ok) {
     const bool missing = answer.code == "ENOENT";
     Throw(missing ? "ERR_MODULE_NOT_FOUND" : answer.code,
-          (missing ? "cannot find the module " + path : answer.message) + " (imported from " + importer + ")");
+          (missing ? "cannot find the module " + path : answer.message) + " (imported from " +
+              importer + ")");
     return {};
   }
   if (type == "json") return MakeJson(url, answer.bytes);
@@ -191,7 +215,8 @@ bool Modules::LoadRequests(v8::Local<v8::Module> root, const std::string& root_u
     for (int i = 0; i < requests->Length(); ++i) {
       const auto request = requests->Get(i).As<v8::ModuleRequest>();
       auto where = module->SourceOffsetToLocation(request->GetSourceOffset());
-      const std::string importer = url + ":" + std::to_string(where.GetLineNumber() + 1) + ":" + std::to_string(where.GetColumnNumber() + 1);
+      const std::string importer = url + ":" + std::to_string(where.GetLineNumber() + 1) + ":" +
+                                   std::to_string(where.GetColumnNumber() + 1);
       std::string target;
       if (!ResolveUrl(Utf8(isolate, request->GetSpecifier()), url).To(&target)) return false;
       const std::string type = TypeAttribute(isolate, request->GetImportAttributes(), 3);
@@ -204,8 +229,10 @@ bool Modules::LoadRequests(v8::Local<v8::Module> root, const std::string& root_u
   return true;
 }
 
-v8::MaybeLocal<v8::Module> Modules::Link(v8::Local<v8::Context> /*context*/, v8::Local<v8::String> specifier,
-                                         v8::Local<v8::FixedArray> attributes, v8::Local<v8::Module> referrer) {
+v8::MaybeLocal<v8::Module> Modules::Link(v8::Local<v8::Context> /*context*/,
+                                         v8::Local<v8::String> specifier,
+                                         v8::Local<v8::FixedArray> attributes,
+                                         v8::Local<v8::Module> referrer) {
   Modules& self = *g_modules;
   v8::Isolate* isolate = self.engine_.isolate();
   std::string url;
@@ -222,7 +249,8 @@ v8::MaybeLocal<v8::Promise> Modules::Evaluate(v8::Local<v8::Module> module) {
 }
 
 v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::string& source) {
-  if (const std::string path = PathOfUrl(url); path.find('/') != std::string::npos && url.starts_with("file:")) {
+  if (const std::string path = PathOfUrl(url);
+      path.find('/') != std::string::npos && url.starts_with("file:")) {
     if (const std::string why = NotAModule(path); !why.empty()) {
       Throw("ERR_MODULE_TYPE", why);
       return {};
@@ -233,8 +261,10 @@ v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::stri
   return Evaluate(module);
 }
 
-v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context, v8::Local<v8::Data> /*options*/,
-                                            v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier,
+v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context,
+                                            v8::Local<v8::Data> /*options*/,
+                                            v8::Local<v8::Value> referrer,
+                                            v8::Local<v8::String> specifier,
                                             v8::Local<v8::FixedArray> attributes) {
   Modules& self = *g_modules;
   v8::Isolate* isolate = self.engine_.isolate();
@@ -245,21 +275,26 @@ v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context, v8::
   std::string url;
   v8::Local<v8::Module> module;
   v8::Local<v8::Promise> evaluated;
-  const bool ok = self.ResolveUrl(Utf8(isolate, specifier), importer).To(&url) &&
-                  self.Load(url, TypeAttribute(isolate, attributes, 2), importer).ToLocal(&module) &&
-                  self.LoadRequests(module, url) && self.Evaluate(module).ToLocal(&evaluated);
+  const bool ok =
+      self.ResolveUrl(Utf8(isolate, specifier), importer).To(&url) &&
+      self.Load(url, TypeAttribute(isolate, attributes, 2), importer).ToLocal(&module) &&
+      self.LoadRequests(module, url) && self.Evaluate(module).ToLocal(&evaluated);
   if (!ok) {
     if (caught.HasTerminated()) return {};
     resolver->Reject(context, caught.Exception()).Check();
     return resolver->GetPromise();
   }
   // import() settles with the namespace once evaluation has.
-  const auto namespace_of = v8::Function::New(context, [](const Args& args) { args.GetReturnValue().Set(args.Data()); },
-                                              module->GetModuleNamespace()).ToLocalChecked();
+  const auto namespace_of =
+      v8::Function::New(
+          context, [](const Args& args) { args.GetReturnValue().Set(args.Data()); },
+          module->GetModuleNamespace())
+          .ToLocalChecked();
   return evaluated->Then(context, namespace_of);
 }
 
-void Modules::ImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module, v8::Local<v8::Object> meta) {
+void Modules::ImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module,
+                         v8::Local<v8::Object> meta) {
   Modules& self = *g_modules;
   v8::Isolate* isolate = self.engine_.isolate();
   const std::string& url = self.UrlOf(module);

@@ -23,7 +23,8 @@ class Modules {
   FileClient& files() { return files_; }
 
  private:
-  v8::MaybeLocal<v8::Module> Load(const std::string& url, const std::string& type, const std::string& importer);
+  v8::MaybeLocal<v8::Module> Load(const std::string& url, const std::string& type,
+                                  const std::string& importer);
   v8::MaybeLocal<v8::Module> Compile(const std::string& url, const std::string& source);
   v8::MaybeLocal<v8::Module> MakeJson(const std::string& url, const std::string& source);
   bool LoadRequests(v8::Local<v8::Module> module, const std::string& url);
@@ -36,16 +37,21 @@ class Modules {
   const std::string& UrlOf(v8::Local<v8::Module> module);
 
   static v8::MaybeLocal<v8::Module> Link(v8::Local<v8::Context>, v8::Local<v8::String> specifier,
-                                         v8::Local<v8::FixedArray> attributes, v8::Local<v8::Module> referrer);
-  static v8::MaybeLocal<v8::Promise> Import(v8::Local<v8::Context>, v8::Local<v8::Data>, v8::Local<v8::Value> referrer,
-                                            v8::Local<v8::String> specifier, v8::Local<v8::FixedArray> attributes);
-  static void ImportMeta(v8::Local<v8::Context>, v8::Local<v8::Module> module, v8::Local<v8::Object> meta);
+                                         v8::Local<v8::FixedArray> attributes,
+                                         v8::Local<v8::Module> referrer);
+  static v8::MaybeLocal<v8::Promise> Import(v8::Local<v8::Context>, v8::Local<v8::Data>,
+                                            v8::Local<v8::Value> referrer,
+                                            v8::Local<v8::String> specifier,
+                                            v8::Local<v8::FixedArray> attributes);
+  static void ImportMeta(v8::Local<v8::Context>, v8::Local<v8::Module> module,
+                         v8::Local<v8::Object> meta);
 
   Engine& engine_;
   FileClient& files_;
   std::map<std::string, v8::Global<v8::Module>> loaded_;  // by URL, JSON ones by "json " + URL
-  std::unordered_multimap<int, std::pair<v8::Global<v8::Module>, std::string>> urls_;  // by identity hash
-  std::map<int, v8::Global<v8::Value>> json_;                                          // by identity hash
+  std::unordered_multimap<int, std::pair<v8::Global<v8::Module>, std::string>>
+      urls_;                                   // by identity hash
+  std::map<int, v8::Global<v8::Value>> json_;  // by identity hash
 };
 
 // file: URL <-> absolute path.

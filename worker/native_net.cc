@@ -11,18 +11,21 @@ uint32_t Id(const Args& args) { return args[0].As<v8::Uint32>()->Value(); }
 std::string Latin1(v8::Isolate* isolate, v8::Local<v8::Value> value) {
   const auto text = value.As<v8::String>();
   std::string out(static_cast<size_t>(text->Length()), '\0');
-  text->WriteOneByteV2(isolate, 0, static_cast<uint32_t>(text->Length()), reinterpret_cast<uint8_t*>(out.data()));
+  text->WriteOneByteV2(isolate, 0, static_cast<uint32_t>(text->Length()),
+                       reinterpret_cast<uint8_t*>(out.data()));
   return out;
 }
 
-// netFetch(id, fields [name, value, …], body: undefined | bytes | true for a stream that is written later)
+// netFetch(id, fields [name, value, …], body: undefined | bytes | true for a stream that is written
+// later)
 void NetFetch(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto context = isolate->GetCurrentContext();
   NetClient::Outgoing out;
   const auto flat = args[1].As<v8::Array>();
   for (uint32_t i = 0; i + 1 < flat->Length(); i += 2) {
-    out.fields.push_back({Latin1(isolate, flat->Get(context, i).ToLocalChecked()), Latin1(isolate, flat->Get(context, i + 1).ToLocalChecked())});
+    out.fields.push_back({Latin1(isolate, flat->Get(context, i).ToLocalChecked()),
+                          Latin1(isolate, flat->Get(context, i + 1).ToLocalChecked())});
   }
   out.has_body = !args[2]->IsUndefined();
   out.streaming = args[2]->IsTrue();
@@ -35,7 +38,8 @@ void NetFetch(const Args& args) {
 
 // netWrite(id, bytes): bytes that wait; where more than 0, netWritable comes when they are gone
 void NetWrite(const Args& args) {
-  args.GetReturnValue().Set(static_cast<double>(Guest::Current().net().Write(Id(args), Bytes(args[1]))));
+  args.GetReturnValue().Set(
+      static_cast<double>(Guest::Current().net().Write(Id(args), Bytes(args[1]))));
 }
 
 void NetEndWrite(const Args& args) { Guest::Current().net().EndWrite(Id(args)); }
@@ -47,7 +51,9 @@ void NetRead(const Args& args) {
   switch (Guest::Current().net().Read(Id(args), &piece)) {
     case NetClient::ReadState::kData: {
       v8::Local<v8::Uint8Array> bytes;
-      if (NewBytes(isolate, {reinterpret_cast<const uint8_t*>(piece.data()), piece.size()}).ToLocal(&bytes)) args.GetReturnValue().Set(bytes);
+      if (NewBytes(isolate, {reinterpret_cast<const uint8_t*>(piece.data()), piece.size()})
+              .ToLocal(&bytes))
+        args.GetReturnValue().Set(bytes);
       return;
     }
     case NetClient::ReadState::kWait:
@@ -63,8 +69,9 @@ void NetCancel(const Args& args) { Guest::Current().net().Cancel(Id(args)); }
 }  // namespace
 
 std::span<const Native> NetNatives() {
-  static constexpr Native kNatives[] = {{"netFetch", NetFetch}, {"netWrite", NetWrite}, {"netEndWrite", NetEndWrite},
-                                        {"netRead", NetRead}, {"netCollect", NetCollect}, {"netCancel", NetCancel}};
+  static constexpr Native kNatives[] = {{"netFetch", NetFetch},       {"netWrite", NetWrite},
+                                        {"netEndWrite", NetEndWrite}, {"netRead", NetRead},
+                                        {"netCollect", NetCollect},   {"netCancel", NetCancel}};
   return kNatives;
 }
 

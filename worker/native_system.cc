@@ -20,7 +20,8 @@ void Now(const Args& args) { args.GetReturnValue().Set(MonotonicSeconds() * 1000
 
 // setTimer(due in monotonic milliseconds, keeps the run going): runTimers is called then
 void SetTimer(const Args& args) {
-  if (Guest::Running()) Guest::Current().loop().SetTimer(args[0].As<v8::Number>()->Value() / 1000, args[1]->IsTrue());
+  if (Guest::Running())
+    Guest::Current().loop().SetTimer(args[0].As<v8::Number>()->Value() / 1000, args[1]->IsTrue());
 }
 
 // microtasks(): runs them, between two timers
@@ -39,8 +40,8 @@ void Random(const Args& args) {
   }
 }
 
-// write(1 or 2, string): to stdout or stderr, in order, waiting while the reader is slow; the run is over
-// when there is none any more
+// write(1 or 2, string): to stdout or stderr, in order, waiting while the reader is slow; the run
+// is over when there is none any more
 void Write(const Args& args) {
   const std::string text = Utf8(args.GetIsolate(), args[1]);
   const int fd = args[0].As<v8::Int32>()->Value() == 2 ? 2 : 1;
@@ -59,7 +60,9 @@ void Die(const Args& args) {
 }
 
 // setReturnValue(json)
-void SetReturnValue(const Args& args) { Guest::Current().SetReturnValue(Utf8(args.GetIsolate(), args[0])); }
+void SetReturnValue(const Args& args) {
+  Guest::Current().SetReturnValue(Utf8(args.GetIsolate(), args[0]));
+}
 void SetReturnValueIfNone(const Args& args) {
   if (!Guest::Current().HasReturnValue()) SetReturnValue(args);
 }
@@ -67,13 +70,16 @@ void SetReturnValueIfNone(const Args& args) {
 class CloneDelegate : public v8::ValueSerializer::Delegate {
  public:
   explicit CloneDelegate(v8::Isolate* isolate) : isolate_(isolate) {}
-  void ThrowDataCloneError(Local<v8::String> message) override { isolate_->ThrowException(v8::Exception::Error(message)); }
+  void ThrowDataCloneError(Local<v8::String> message) override {
+    isolate_->ThrowException(v8::Exception::Error(message));
+  }
 
  private:
   v8::Isolate* isolate_;
 };
 
-// clone(value, array of ArrayBuffers to transfer): a structured clone; throws an Error with V8's words
+// clone(value, array of ArrayBuffers to transfer): a structured clone; throws an Error with V8's
+// words
 void Clone(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto context = isolate->GetCurrentContext();
@@ -82,7 +88,8 @@ void Clone(const Args& args) {
   std::vector<std::shared_ptr<v8::BackingStore>> stores;
   const auto transfer = args[1].As<v8::Array>();
   for (uint32_t i = 0; i < transfer->Length(); ++i) {
-    serializer.TransferArrayBuffer(i, transfer->Get(context, i).ToLocalChecked().As<v8::ArrayBuffer>());
+    serializer.TransferArrayBuffer(
+        i, transfer->Get(context, i).ToLocalChecked().As<v8::ArrayBuffer>());
   }
   serializer.WriteHeader();
   if (!serializer.WriteValue(context, args[0]).FromMaybe(false)) return;
@@ -94,9 +101,11 @@ void Clone(const Args& args) {
   const auto [data, size] = serializer.Release();
   const std::unique_ptr<uint8_t, decltype(&std::free)> owned(data, std::free);
   v8::ValueDeserializer deserializer(isolate, data, size);
-  for (uint32_t i = 0; i < stores.size(); ++i) deserializer.TransferArrayBuffer(i, v8::ArrayBuffer::New(isolate, stores[i]));
+  for (uint32_t i = 0; i < stores.size(); ++i)
+    deserializer.TransferArrayBuffer(i, v8::ArrayBuffer::New(isolate, stores[i]));
   Local<Value> result;
-  if (deserializer.ReadHeader(context).FromMaybe(false) && deserializer.ReadValue(context).ToLocal(&result)) {
+  if (deserializer.ReadHeader(context).FromMaybe(false) &&
+      deserializer.ReadValue(context).ToLocal(&result)) {
     args.GetReturnValue().Set(result);
   }
 }
@@ -107,7 +116,9 @@ void PromiseState(const Args& args) {
   if (!args[0]->IsPromise()) return;
   const auto promise = args[0].As<v8::Promise>();
   Local<Value> pair[] = {v8::Integer::New(isolate, promise->State()),
-                         promise->State() == v8::Promise::kPending ? Local<Value>(v8::Undefined(isolate)) : promise->Result()};
+                         promise->State() == v8::Promise::kPending
+                             ? Local<Value>(v8::Undefined(isolate))
+                             : promise->Result()};
   args.GetReturnValue().Set(v8::Array::New(isolate, pair, 2));
 }
 
@@ -132,9 +143,19 @@ void ProxyDetails(const Args& args) {
 }  // namespace
 
 std::span<const Native> SystemNatives() {
-  static constexpr Native kNatives[] = {{"now", Now}, {"setTimer", SetTimer}, {"microtasks", Microtasks}, {"random", Random}, {"write", Write},
-                                        {"exit", Exit}, {"die", Die}, {"setReturnValue", SetReturnValue}, {"setReturnValueIfNone", SetReturnValueIfNone}, {"clone", Clone},
-                                        {"promiseState", PromiseState}, {"previewEntries", PreviewEntries}, {"proxyDetails", ProxyDetails}};
+  static constexpr Native kNatives[] = {{"now", Now},
+                                        {"setTimer", SetTimer},
+                                        {"microtasks", Microtasks},
+                                        {"random", Random},
+                                        {"write", Write},
+                                        {"exit", Exit},
+                                        {"die", Die},
+                                        {"setReturnValue", SetReturnValue},
+                                        {"setReturnValueIfNone", SetReturnValueIfNone},
+                                        {"clone", Clone},
+                                        {"promiseState", PromiseState},
+                                        {"previewEntries", PreviewEntries},
+                                        {"proxyDetails", ProxyDetails}};
   return kNatives;
 }
 

@@ -30,7 +30,10 @@ bool ValidUtf8(std::span<const uint8_t> b) {
       ++i;
       continue;
     }
-    const size_t n = c >= 0xc2 && c <= 0xdf ? 1 : c >= 0xe0 && c <= 0xef ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : 0;
+    const size_t n = c >= 0xc2 && c <= 0xdf   ? 1
+                     : c >= 0xe0 && c <= 0xef ? 2
+                     : c >= 0xf0 && c <= 0xf4 ? 3
+                                              : 0;
     if (n == 0 || i + n >= b.size()) return false;
     const uint8_t second = b[i + 1];
     // Unicode table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF.
@@ -52,7 +55,9 @@ void Utf8Decode(const Args& args) {
   if (args[1]->IsTrue() && !ValidUtf8(bytes)) return;
   Local<String> text;
   if (bytes.size() > static_cast<size_t>(String::kMaxLength) ||
-      !String::NewFromUtf8(isolate, reinterpret_cast<const char*>(bytes.data()), v8::NewStringType::kNormal, static_cast<int>(bytes.size())).ToLocal(&text)) {
+      !String::NewFromUtf8(isolate, reinterpret_cast<const char*>(bytes.data()),
+                           v8::NewStringType::kNormal, static_cast<int>(bytes.size()))
+           .ToLocal(&text)) {
     return ThrowRange(isolate, "the text is longer than a string can be");
   }
   args.GetReturnValue().Set(text);
@@ -69,10 +74,12 @@ void Utf8Encode(const Args& args) {
   const auto text = args[0].As<String>();
   const size_t size = text->Utf8LengthV2(isolate);
   Local<v8::ArrayBuffer> buffer;
-  if (!v8::ArrayBuffer::MaybeNew(isolate, size, v8::BackingStoreInitializationMode::kUninitialized).ToLocal(&buffer)) {
+  if (!v8::ArrayBuffer::MaybeNew(isolate, size, v8::BackingStoreInitializationMode::kUninitialized)
+           .ToLocal(&buffer)) {
     return ThrowRange(isolate, "Array buffer allocation failed");
   }
-  text->WriteUtf8V2(isolate, static_cast<char*>(buffer->Data()), size, String::WriteFlags::kReplaceInvalidUtf8);
+  text->WriteUtf8V2(isolate, static_cast<char*>(buffer->Data()), size,
+                    String::WriteFlags::kReplaceInvalidUtf8);
   args.GetReturnValue().Set(v8::Uint8Array::New(buffer, 0, size));
 }
 
@@ -82,8 +89,10 @@ void Utf8EncodeInto(const Args& args) {
   const auto text = args[0].As<String>();
   const auto out = Bytes(args[1]);
   size_t read = 0;
-  const size_t written = text->WriteUtf8V2(isolate, reinterpret_cast<char*>(out.data()), out.size(), String::WriteFlags::kReplaceInvalidUtf8, &read);
-  Local<Value> pair[] = {v8::Number::New(isolate, static_cast<double>(read)), v8::Number::New(isolate, static_cast<double>(written))};
+  const size_t written = text->WriteUtf8V2(isolate, reinterpret_cast<char*>(out.data()), out.size(),
+                                           String::WriteFlags::kReplaceInvalidUtf8, &read);
+  Local<Value> pair[] = {v8::Number::New(isolate, static_cast<double>(read)),
+                         v8::Number::New(isolate, static_cast<double>(written))};
   args.GetReturnValue().Set(v8::Array::New(isolate, pair, 2));
 }
 
@@ -93,7 +102,9 @@ void Latin1Decode(const Args& args) {
   const auto bytes = Bytes(args[0]);
   Local<String> text;
   if (bytes.size() > static_cast<size_t>(String::kMaxLength) ||
-      !String::NewFromOneByte(isolate, bytes.data(), v8::NewStringType::kNormal, static_cast<int>(bytes.size())).ToLocal(&text)) {
+      !String::NewFromOneByte(isolate, bytes.data(), v8::NewStringType::kNormal,
+                              static_cast<int>(bytes.size()))
+           .ToLocal(&text)) {
     return ThrowRange(isolate, "the text is longer than a string can be");
   }
   args.GetReturnValue().Set(text);
@@ -112,7 +123,9 @@ void Btoa(const Args& args) {
   std::string out;
   out.reserve((in.size() + 2) / 3 * 4);
   for (size_t i = 0; i < in.size(); i += 3) {
-    const auto byte = [&](size_t k) -> uint32_t { return i + k < in.size() ? static_cast<uint8_t>(in[i + k]) : 0; };
+    const auto byte = [&](size_t k) -> uint32_t {
+      return i + k < in.size() ? static_cast<uint8_t>(in[i + k]) : 0;
+    };
     const uint32_t bits = byte(0) << 16 | byte(1) << 8 | byte(2);
     out += kAlphabet[bits >> 18];
     out += kAlphabet[bits >> 12 & 63];
@@ -149,16 +162,22 @@ void Atob(const Args& args) {
     count += 6;
     if (count >= 8) out += static_cast<char>(bits >> (count -= 8) & 0xff);
   }
-  args.GetReturnValue().Set(String::NewFromOneByte(isolate, reinterpret_cast<const uint8_t*>(out.data()), v8::NewStringType::kNormal,
-                                                   static_cast<int>(out.size())).ToLocalChecked());
+  args.GetReturnValue().Set(
+      String::NewFromOneByte(isolate, reinterpret_cast<const uint8_t*>(out.data()),
+                             v8::NewStringType::kNormal, static_cast<int>(out.size()))
+          .ToLocalChecked());
 }
 
 }  // namespace
 
 std::span<const Native> TextNatives() {
-  static constexpr Native kNatives[] = {{"utf8Decode", Utf8Decode}, {"utf8Prefix", Utf8Prefix},
-                                        {"utf8Encode", Utf8Encode}, {"utf8EncodeInto", Utf8EncodeInto},
-                                        {"latin1Decode", Latin1Decode}, {"btoa", Btoa}, {"atob", Atob}};
+  static constexpr Native kNatives[] = {{"utf8Decode", Utf8Decode},
+                                        {"utf8Prefix", Utf8Prefix},
+                                        {"utf8Encode", Utf8Encode},
+                                        {"utf8EncodeInto", Utf8EncodeInto},
+                                        {"latin1Decode", Latin1Decode},
+                                        {"btoa", Btoa},
+                                        {"atob", Atob}};
   return kNatives;
 }
 

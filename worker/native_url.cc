@@ -9,9 +9,17 @@ namespace {
 // [href, protocol, username, password, host, hostname, port, pathname, search, hash, origin]
 v8::Local<v8::Value> Parts(v8::Isolate* isolate, const ada::url_aggregator& url) {
   const std::string origin = url.get_origin();
-  const std::string_view parts[] = {url.get_href(), url.get_protocol(), url.get_username(), url.get_password(),
-                                    url.get_host(), url.get_hostname(), url.get_port(), url.get_pathname(),
-                                    url.get_search(), url.get_hash(), origin};
+  const std::string_view parts[] = {url.get_href(),
+                                    url.get_protocol(),
+                                    url.get_username(),
+                                    url.get_password(),
+                                    url.get_host(),
+                                    url.get_hostname(),
+                                    url.get_port(),
+                                    url.get_pathname(),
+                                    url.get_search(),
+                                    url.get_hash(),
+                                    origin};
   v8::Local<v8::Value> values[std::size(parts)];
   for (size_t i = 0; i < std::size(parts); ++i) values[i] = Str(isolate, parts[i]);
   return v8::Array::New(isolate, values, std::size(parts));
@@ -25,7 +33,8 @@ void UrlParse(const Args& args) {
     base = ada::parse<ada::url_aggregator>(Utf8(isolate, args[1]));
     if (!base) return;
   }
-  const auto url = ada::parse<ada::url_aggregator>(Utf8(isolate, args[0]), args[1]->IsUndefined() ? nullptr : &*base);
+  const auto url = ada::parse<ada::url_aggregator>(Utf8(isolate, args[0]),
+                                                   args[1]->IsUndefined() ? nullptr : &*base);
   if (url) args.GetReturnValue().Set(Parts(isolate, *url));
 }
 

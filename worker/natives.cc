@@ -19,8 +19,10 @@ v8::Local<v8::Object> MakeNatives(v8::Isolate* isolate, v8::Local<v8::Context> c
   v8::Local<v8::Object> object = v8::Object::New(isolate);
   for (const Native& n : All()) {
     const auto name = Str(isolate, n.name);
-    const auto function = v8::FunctionTemplate::New(isolate, n.function, {}, {}, 0, v8::ConstructorBehavior::kThrow)
-                              ->GetFunction(context).ToLocalChecked();
+    const auto function =
+        v8::FunctionTemplate::New(isolate, n.function, {}, {}, 0, v8::ConstructorBehavior::kThrow)
+            ->GetFunction(context)
+            .ToLocalChecked();
     function->SetName(name);
     object->Set(context, name, function).Check();
   }
@@ -53,7 +55,9 @@ std::span<uint8_t> Bytes(v8::Local<v8::Value> value) {
 
 v8::MaybeLocal<v8::Uint8Array> NewBytes(v8::Isolate* isolate, std::span<const uint8_t> bytes) {
   v8::Local<v8::ArrayBuffer> buffer;
-  if (!v8::ArrayBuffer::MaybeNew(isolate, bytes.size(), v8::BackingStoreInitializationMode::kUninitialized).ToLocal(&buffer)) {
+  if (!v8::ArrayBuffer::MaybeNew(isolate, bytes.size(),
+                                 v8::BackingStoreInitializationMode::kUninitialized)
+           .ToLocal(&buffer)) {
     ThrowRange(isolate, "Array buffer allocation failed");
     return {};
   }

@@ -1,5 +1,6 @@
-// Natives: the C++ functions that the runtime's JavaScript calls, as properties of one object that only
-// that JavaScript ever holds. Each file of natives has a table; all addresses go into the snapshot.
+// Natives: the C++ functions that the runtime's JavaScript calls, as properties of one object that
+// only that JavaScript ever holds. Each file of natives has a table; all addresses go into the
+// snapshot.
 #pragma once
 
 #include <v8.h>
@@ -28,13 +29,16 @@ const intptr_t* NativeAddresses();
 // Short spellings for the files of natives.
 using Args = v8::FunctionCallbackInfo<v8::Value>;
 inline v8::Local<v8::String> Str(v8::Isolate* isolate, std::string_view text) {
-  return v8::String::NewFromUtf8(isolate, text.data(), v8::NewStringType::kNormal, static_cast<int>(text.size())).ToLocalChecked();
+  return v8::String::NewFromUtf8(isolate, text.data(), v8::NewStringType::kNormal,
+                                 static_cast<int>(text.size()))
+      .ToLocalChecked();
 }
 inline std::string Utf8(v8::Isolate* isolate, v8::Local<v8::Value> value) {
   const v8::String::Utf8Value text(isolate, value);
   return *text == nullptr ? std::string() : std::string(*text, static_cast<size_t>(text.length()));
 }
-// The bytes of an ArrayBufferView or ArrayBuffer, valid until JavaScript runs again; empty for anything else.
+// The bytes of an ArrayBufferView or ArrayBuffer, valid until JavaScript runs again; empty for
+// anything else.
 std::span<uint8_t> Bytes(v8::Local<v8::Value> value);
 // A Uint8Array with a copy of `bytes`; empty (with an exception pending) when memory is short.
 v8::MaybeLocal<v8::Uint8Array> NewBytes(v8::Isolate* isolate, std::span<const uint8_t> bytes);

@@ -15,14 +15,16 @@ namespace {
 using channel::Failure;
 using channel::FindField;
 
-constexpr double kBrokerSilence = 2.0;  // seconds of this loop's running without a byte from the broker
+constexpr double kBrokerSilence =
+    2.0;  // seconds of this loop's running without a byte from the broker
 constexpr double kPingAfter = 0.5;
 constexpr size_t kPieceBytes = 64 * 1024;
 constexpr size_t kUploadBuffer = 256 * 1024;
 constexpr uint32_t kMaxStreams = 1000;
 
 Failure BrokerLost(const std::string& why) {
-  return {"proxy_internal_error", "ERR_BROKER_LOST", "the network broker was lost: " + why + "; the request was not repeated"};
+  return {"proxy_internal_error", "ERR_BROKER_LOST",
+          "the network broker was lost: " + why + "; the request was not repeated"};
 }
 
 }  // namespace
@@ -33,7 +35,8 @@ bool NetClient::OpenChannel() {
   if (next_channel_ == kNetChannels) return false;
   UniqueFd in(NetIn(next_channel_)), out(NetOut(next_channel_));
   ++next_channel_;
-  endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, kMaxStreams, *this, std::move(in), std::move(out));
+  endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, kMaxStreams,
+                                                  *this, std::move(in), std::move(out));
   gone_ = false;
   silent_ = 0;
   pinged_ = false;
@@ -60,7 +63,8 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   e.upload = std::move(outgoing.body);
   e.upload_ended = !outgoing.streaming;
   const auto stream = endpoint_->session().Request(outgoing.fields, outgoing.has_body);
-  if (!stream) return FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST", stream.error().message});
+  if (!stream)
+    return FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST", stream.error().message});
   e.stream = *stream;
   ids_[*stream] = id;
   if (idle) silent_ = 0, pinged_ = false;
@@ -84,7 +88,8 @@ void NetClient::EndWrite(uint32_t id) {
   endpoint_->session().ResumeBody(e->stream);
 }
 
-size_t NetClient::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, channel::Fields* /*trailers*/) {
+size_t NetClient::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                           channel::Fields* /*trailers*/) {
   uint32_t id = 0;
   Exchange* e = ByStream(stream, &id);
   if (e == nullptr) {
@@ -119,17 +124,23 @@ void NetClient::OnHeaders(int32_t stream, channel::Fields fields, bool end_strea
   if (e == nullptr) return;
   if (const std::string* status = FindField(fields, "proxy-status")) {
     const auto failure = channel::ParseProxyStatus(*status);
-    return FailLater(id, failure ? *failure : Failure{"proxy_internal_error", "ERR_BROKER_LOST", "the broker's answer is malformed"});
+    return FailLater(id, failure ? *failure
+                                 : Failure{"proxy_internal_error", "ERR_BROKER_LOST",
+                                           "the broker's answer is malformed"});
   }
   if (e->responded) return;  // an end of body without a failure
   int code = 0;
-  if (const std::string* status = FindField(fields, ":status")) std::from_chars(status->data(), status->data() + status->size(), code);
+  if (const std::string* status = FindField(fields, ":status"))
+    std::from_chars(status->data(), status->data() + status->size(), code);
   std::string text;
   channel::Fields shown;
   for (channel::Field& f : fields) {
-    if (f.name == "postern-status-text") text = channel::UnescapeText(f.value);
-    else if (f.name == "postern-content-length") shown.push_back({"content-length", f.value});
-    else if (!f.name.starts_with(':')) shown.push_back(std::move(f));
+    if (f.name == "postern-status-text")
+      text = channel::UnescapeText(f.value);
+    else if (f.name == "postern-content-length")
+      shown.push_back({"content-length", f.value});
+    else if (!f.name.starts_with(':'))
+      shown.push_back(std::move(f));
   }
   e->responded = true;
   if (!end_stream) SetDecoders(*e, shown);
@@ -181,7 +192,8 @@ void NetClient::OnClosed(int32_t stream, uint32_t error) {
   Exchange* e = ByStream(stream, &id);
   ids_.erase(stream);
   if (e == nullptr || e->ended || e->failure) return;
-  FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST", std::string("the broker reset the request: ") + nghttp2_http2_strerror(error)});
+  FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST",
+                 std::string("the broker reset the request: ") + nghttp2_http2_strerror(error)});
 }
 
 void NetClient::FailLater(uint32_t id, Failure failure) {
@@ -217,13 +229,17 @@ Result<bool> NetClient::DecodePiece(Exchange& e, std::string* out) {
   for (size_t i = 0; i < e.decoders.size(); ++i) {
     std::string decoded(kPieceBytes, '\0');
     size_t used = 0;
-    const auto n = e.decoders[i]->Decode({reinterpret_cast<const uint8_t*>(in.data()), in.size()}, &used,
-                                         {reinterpret_cast<uint8_t*>(decoded.data()), decoded.size()});
+    const auto n =
+        e.decoders[i]->Decode({reinterpret_cast<const uint8_t*>(in.data()), in.size()}, &used,
+                              {reinterpret_cast<uint8_t*>(decoded.data()), decoded.size()});
     if (!n) return n.error();
     decoded.resize(*n);
-    // Only the first stage may leave input behind; later ones get small pieces and take all of them.
-    if (i == 0) e.undecoded = in.substr(used);
-    else if (used < in.size()) return Error{"the body is coded more often than can be undone"};
+    // Only the first stage may leave input behind; later ones get small pieces and take all of
+    // them.
+    if (i == 0)
+      e.undecoded = in.substr(used);
+    else if (used < in.size())
+      return Error{"the body is coded more often than can be undone"};
     in = std::move(decoded);
   }
   *out = std::move(in);
@@ -239,7 +255,8 @@ NetClient::ReadState NetClient::NextPiece(Exchange& e, std::string* out) {
       const bool had_input = !e.undecoded.empty() || !e.received.empty();
       const auto step = DecodePiece(e, out);
       if (!step) {
-        e.failure = Failure{"http_response_content_coding", "ERR_CONTENT_DECODING", "the body cannot be decoded: " + step.error().message};
+        e.failure = Failure{"http_response_content_coding", "ERR_CONTENT_DECODING",
+                            "the body cannot be decoded: " + step.error().message};
         return ReadState::kEnd;
       }
       if (!*step || (!had_input && out->empty())) break;
@@ -247,14 +264,16 @@ NetClient::ReadState NetClient::NextPiece(Exchange& e, std::string* out) {
     e.decoded_bytes += static_cast<int64_t>(out->size());
     if (e.decoded_bytes > limits_.response_bytes) {
       e.failure = Failure{"http_response_body_size", "ERR_LIMIT",
-                          "the decoded body is larger than the limit of " + std::to_string(limits_.response_bytes) + " bytes (response_bytes)"};
+                          "the decoded body is larger than the limit of " +
+                              std::to_string(limits_.response_bytes) + " bytes (response_bytes)"};
       return ReadState::kEnd;
     }
   }
   if (!out->empty()) return ReadState::kData;
   if (!e.ended) return ReadState::kWait;
   if (!e.decoders.empty() && !e.decoders.front()->Finished() && e.unconsumed > 0) {
-    e.failure = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE", "the compressed body was cut short"};
+    e.failure = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+                        "the compressed body was cut short"};
   }
   return ReadState::kEnd;
 }
@@ -265,7 +284,8 @@ NetClient::ReadState NetClient::Read(uint32_t id, std::string* out) {
   if (e->failure) return ReadState::kWait;  // OnFailure is on its way
   const ReadState state = NextPiece(*e, out);
   if (e->failure) {
-    if (endpoint_ && ids_.contains(e->stream)) endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
+    if (endpoint_ && ids_.contains(e->stream))
+      endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
     failures_.emplace_back(id, *e->failure);
     return ReadState::kWait;
   }
@@ -295,8 +315,10 @@ void NetClient::Deliver(uint32_t id, Exchange& e) {
   std::string piece;
   ReadState state;
   while ((state = NextPiece(e, &piece)) == ReadState::kData) {
-    if (e.collected.empty()) e.collected = std::move(piece);
-    else e.collected += piece;
+    if (e.collected.empty())
+      e.collected = std::move(piece);
+    else
+      e.collected += piece;
   }
   if (e.failure) {
     if (endpoint_ && ids_.contains(e.stream)) endpoint_->session().Reset(e.stream, NGHTTP2_CANCEL);
@@ -336,9 +358,12 @@ void NetClient::Ready(const std::function<short(int)>& ready, double waited) {
   if (endpoint_) {
     if (ready(endpoint_->in()) != 0) {
       const auto outcome = endpoint_->Read();
-      if (!outcome) LoseBroker(outcome.error().message);
-      else if (*outcome == channel::Endpoint::ReadOutcome::kClosed) LoseBroker("it ended");
-      else silent_ = 0, pinged_ = false;
+      if (!outcome)
+        LoseBroker(outcome.error().message);
+      else if (*outcome == channel::Endpoint::ReadOutcome::kClosed)
+        LoseBroker("it ended");
+      else
+        silent_ = 0, pinged_ = false;
     } else if (!ids_.empty()) {
       silent_ += waited;
       if (silent_ >= kPingAfter && !pinged_) {
@@ -364,10 +389,12 @@ void NetClient::Expire() {
       const Due d = due.front();
       due.pop_front();
       Exchange* e = Find(d.id);
-      if (e == nullptr || e->ended || e->failure || static_cast<uint64_t>(e->stream) != d.serial) continue;
+      if (e == nullptr || e->ended || e->failure || static_cast<uint64_t>(e->stream) != d.serial)
+        continue;
       if (headers && (e->responded || !e->upload_ended)) continue;
       endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
-      FailLater(d.id, {"http_response_timeout", headers ? "ERR_RESPONSE_TIMEOUT" : "ERR_TOTAL_TIMEOUT", what});
+      FailLater(d.id, {"http_response_timeout",
+                       headers ? "ERR_RESPONSE_TIMEOUT" : "ERR_TOTAL_TIMEOUT", what});
     }
   };
   expire(headers_due_, true, "the broker reported no response in time");
@@ -380,7 +407,8 @@ double NetClient::Deadline() const {
   if (!headers_due_.empty()) due = std::min(due, headers_due_.front().when);
   if (!total_due_.empty()) due = std::min(due, total_due_.front().when);
   if (endpoint_ && !ids_.empty()) {
-    due = std::min(due, MonotonicSeconds() + std::max(0.001, (pinged_ ? kBrokerSilence : kPingAfter) - silent_));
+    due = std::min(due, MonotonicSeconds() +
+                            std::max(0.001, (pinged_ ? kBrokerSilence : kPingAfter) - silent_));
   }
   return due;
 }

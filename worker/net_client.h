@@ -1,7 +1,8 @@
 // NetClient: the guest's end of its channel to the net broker, and fetch's state in C++.
 //
-// Every request ends: with a response, or with a channel::Failure. Deadlines are held here as well as
-// in the broker, and a broker that is silent for kBrokerSilence while this loop runs counts as gone.
+// Every request ends: with a response, or with a channel::Failure. Deadlines are held here as well
+// as in the broker, and a broker that is silent for kBrokerSilence while this loop runs counts as
+// gone.
 #pragma once
 
 #include <deque>
@@ -23,7 +24,8 @@ namespace postern::worker {
 class NetEvents {
  public:
   virtual ~NetEvents() = default;
-  virtual void OnResponse(uint32_t id, int status, const std::string& status_text, const channel::Fields& fields) = 0;
+  virtual void OnResponse(uint32_t id, int status, const std::string& status_text,
+                          const channel::Fields& fields) = 0;
   // A read that found nothing may find something now.
   virtual void OnReadable(uint32_t id) = 0;
   // The body that Collect asked for, whole.
@@ -34,7 +36,8 @@ class NetEvents {
 };
 
 struct NetLimits {
-  double headers_seconds = 60;  // all phases up to the response, with some grace for the broker to tell first
+  double headers_seconds =
+      60;  // all phases up to the response, with some grace for the broker to tell first
   double total_seconds = 310;
   int64_t response_bytes = 1LL << 30;  // decoded
 };
@@ -45,15 +48,16 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
 
   struct Outgoing {
     channel::Fields fields;
-    std::string body;         // sent as it is, when has_body and not streaming
+    std::string body;  // sent as it is, when has_body and not streaming
     bool has_body = false;
-    bool streaming = false;   // Write and EndWrite follow
+    bool streaming = false;  // Write and EndWrite follow
   };
   void Fetch(uint32_t id, Outgoing outgoing);
   // Bytes that wait to be sent, for the caller's backpressure; OnWritable comes when they are gone.
   size_t Write(uint32_t id, std::span<const uint8_t> bytes);
   void EndWrite(uint32_t id);
-  // The next decoded piece, empty when there is none yet, nullopt at the end. Failures come by OnFailure.
+  // The next decoded piece, empty when there is none yet, nullopt at the end. Failures come by
+  // OnFailure.
   enum class ReadState { kData, kWait, kEnd };
   ReadState Read(uint32_t id, std::string* out);
   // Reads all of the body; OnCollected or OnFailure follows.
@@ -94,7 +98,8 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
   void OnRequestSent(int32_t stream) override;
   void OnPong() override {}
   void OnGoaway() override { gone_ = true; }
-  size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, channel::Fields* trailers) override;
+  size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                  channel::Fields* trailers) override;
 
   Exchange* Find(uint32_t id);
   Exchange* ByStream(int32_t stream, uint32_t* id);

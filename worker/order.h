@@ -1,5 +1,6 @@
-// Order: what a spare is told when it becomes a guest. Written by the supervisor (trusted), read before
-// any guest code runs: a JSON object, its length before it, and the entry module's source after it.
+// Order: what a spare is told when it becomes a guest. Written by the supervisor (trusted), read
+// before any guest code runs: a JSON object, its length before it, and the entry module's source
+// after it.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +14,10 @@
 namespace postern::worker {
 
 struct Order {
-  std::string source;     // of the entry module, or the code of `postern eval`
-  std::string url;        // file: URL of the entry module
+  std::string source;  // of the entry module, or the code of `postern eval`
+  std::string url;     // file: URL of the entry module
   bool eval = false;
-  bool print = false;     // eval's value goes to stdout
+  bool print = false;  // eval's value goes to stdout
   std::vector<std::string> argv;
   std::map<std::string, std::string> env;
   std::string cwd;
@@ -26,11 +27,12 @@ struct Order {
   int64_t response_bytes = 1LL << 30;
   int64_t redirects = 20;
 
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, print, argv, env, cwd, memory, cpu_ms, headers_ms, total_ms,
-                                 response_bytes, redirects)
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, print, argv, env, cwd, memory, cpu_ms,
+                                 headers_ms, total_ms, response_bytes, redirects)
 
   std::string Encode() const {
-    const std::string head = nlohmann::json(*this).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const std::string head =
+        nlohmann::json(*this).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     const auto size = static_cast<uint32_t>(head.size());
     std::string out(reinterpret_cast<const char*>(&size), sizeof size);
     return out.append(head).append(source);
@@ -40,7 +42,8 @@ struct Order {
     if (bytes.size() < sizeof size) return Error{"the order is incomplete"};
     std::memcpy(&size, bytes.data(), sizeof size);
     if (bytes.size() - sizeof size < size) return Error{"the order is incomplete"};
-    const auto head = nlohmann::json::parse(bytes.begin() + sizeof size, bytes.begin() + sizeof size + size, nullptr, false);
+    const auto head = nlohmann::json::parse(bytes.begin() + sizeof size,
+                                            bytes.begin() + sizeof size + size, nullptr, false);
     if (!head.is_object()) return Error{"the order is malformed"};
     Order order = head.get<Order>();
     order.source = bytes.substr(sizeof size + size);

@@ -38,7 +38,8 @@ double MonotonicSeconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
-void TaskQueue::PostDelayedTaskImpl(std::unique_ptr<v8::Task> task, double delay, const v8::SourceLocation&) {
+void TaskQueue::PostDelayedTaskImpl(std::unique_ptr<v8::Task> task, double delay,
+                                    const v8::SourceLocation&) {
   delayed_.push({MonotonicSeconds() + delay, std::move(task)});
 }
 
@@ -62,17 +63,19 @@ double TaskQueue::NextDelayMs() const {
 
 Platform::Platform() : tracing_(std::make_unique<v8::TracingController>()) {}
 
-std::unique_ptr<v8::JobHandle> Platform::CreateJobImpl(v8::TaskPriority, std::unique_ptr<v8::JobTask> job,
+std::unique_ptr<v8::JobHandle> Platform::CreateJobImpl(v8::TaskPriority,
+                                                       std::unique_ptr<v8::JobTask> job,
                                                        const v8::SourceLocation&) {
   return std::make_unique<InlineJob>(std::move(job));
 }
 
-void Platform::PostTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task, const v8::SourceLocation& where) {
+void Platform::PostTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task,
+                                          const v8::SourceLocation& where) {
   tasks_->PostTask(std::move(task), where);
 }
 
-void Platform::PostDelayedTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task, double delay,
-                                                 const v8::SourceLocation& where) {
+void Platform::PostDelayedTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task,
+                                                 double delay, const v8::SourceLocation& where) {
   tasks_->PostDelayedTask(std::move(task), delay, where);
 }
 

@@ -25,12 +25,16 @@ class TaskQueue : public v8::TaskRunner {
   double NextDelayMs() const;
 
  protected:
-  void PostTaskImpl(std::unique_ptr<v8::Task> task, const v8::SourceLocation&) override { ready_.push_back(std::move(task)); }
+  void PostTaskImpl(std::unique_ptr<v8::Task> task, const v8::SourceLocation&) override {
+    ready_.push_back(std::move(task));
+  }
   void PostNonNestableTaskImpl(std::unique_ptr<v8::Task> task, const v8::SourceLocation&) override {
     ready_.push_back(std::move(task));
   }
-  void PostDelayedTaskImpl(std::unique_ptr<v8::Task> task, double delay, const v8::SourceLocation&) override;
-  void PostNonNestableDelayedTaskImpl(std::unique_ptr<v8::Task> task, double delay, const v8::SourceLocation& where) override {
+  void PostDelayedTaskImpl(std::unique_ptr<v8::Task> task, double delay,
+                           const v8::SourceLocation&) override;
+  void PostNonNestableDelayedTaskImpl(std::unique_ptr<v8::Task> task, double delay,
+                                      const v8::SourceLocation& where) override {
     PostDelayedTaskImpl(std::move(task), delay, where);
   }
 
@@ -50,7 +54,9 @@ class Platform : public v8::Platform {
   TaskQueue& tasks() { return *tasks_; }
 
   int NumberOfWorkerThreads() override { return 0; }
-  std::shared_ptr<v8::TaskRunner> GetForegroundTaskRunner(v8::Isolate*, v8::TaskPriority) override { return tasks_; }
+  std::shared_ptr<v8::TaskRunner> GetForegroundTaskRunner(v8::Isolate*, v8::TaskPriority) override {
+    return tasks_;
+  }
   double MonotonicallyIncreasingTime() override { return MonotonicSeconds(); }
   double CurrentClockTimeMillis() override { return SystemClockTimeMillis(); }
   v8::TracingController* GetTracingController() override { return tracing_.get(); }
@@ -58,9 +64,10 @@ class Platform : public v8::Platform {
  protected:
   std::unique_ptr<v8::JobHandle> CreateJobImpl(v8::TaskPriority, std::unique_ptr<v8::JobTask> job,
                                                const v8::SourceLocation&) override;
-  void PostTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task, const v8::SourceLocation& where) override;
-  void PostDelayedTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task, double delay,
-                                         const v8::SourceLocation& where) override;
+  void PostTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task,
+                                  const v8::SourceLocation& where) override;
+  void PostDelayedTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task,
+                                         double delay, const v8::SourceLocation& where) override;
 
  private:
   std::shared_ptr<TaskQueue> tasks_ = std::make_shared<TaskQueue>();

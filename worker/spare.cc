@@ -11,7 +11,8 @@ namespace postern::worker {
 namespace {
 
 constexpr int kExitCannotStart = 125;
-// What V8, malloc and the stacks need beside the guest's own limit: half-filled pages, code, compiler zones.
+// What V8, malloc and the stacks need beside the guest's own limit: half-filled pages, code,
+// compiler zones.
 constexpr uint64_t kDataSlack = 64ULL << 20;
 
 [[noreturn]] void GiveUp(const std::string& why) {
@@ -55,7 +56,12 @@ void Warm(Engine& engine) {
   const v8::TryCatch ignored(isolate);
   v8::ScriptOrigin origin(Str(isolate, "postern:warm"));
   v8::Local<v8::Script> script;
-  if (v8::Script::Compile(context, Str(isolate, "(() => { const a = []; for (let i = 0; i < 50; i++) a.push({ i, s: 'x' + i }); return a.length; })()"), &origin).ToLocal(&script)) {
+  if (v8::Script::Compile(context,
+                          Str(isolate,
+                              "(() => { const a = []; for (let i = 0; i < 50; i++) a.push({ i, s: "
+                              "'x' + i }); return a.length; })()"),
+                          &origin)
+          .ToLocal(&script)) {
     (void)script->Run(context);
   }
   (void)engine.Hook("warm")->Call(context, v8::Undefined(isolate), 0, nullptr);
@@ -84,7 +90,8 @@ void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<Uniqu
   Warm(engine);
   auto order = Order::Decode(ReadOrder());
   if (!order) GiveUp(order.error().message);
-  Must(sandbox::LimitTo(RLIMIT_DATA, options.data_bytes + static_cast<uint64_t>(order->memory) + kDataSlack));
+  Must(sandbox::LimitTo(RLIMIT_DATA,
+                        options.data_bytes + static_cast<uint64_t>(order->memory) + kDataSlack));
   // In whole seconds and only the wall behind: the supervisor's clock is finer.
   Must(sandbox::LimitTo(RLIMIT_CPU, static_cast<uint64_t>(order->cpu_ms + 1999) / 1000));
   auto guest = std::make_unique<Guest>(engine, *std::move(order));

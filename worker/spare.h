@@ -9,8 +9,9 @@
 
 namespace postern::worker {
 
-// In the child of a zygote's fork: `fds` become descriptors 0, 1, 2, … (spare_fds.h), all others are
-// closed, the process locks itself down, and waits.
-[[noreturn]] void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<UniqueFd> fds);
+// In the child of a zygote's fork: `fds` become descriptors 0, 1, 2, … (spare_fds.h), all others
+// are closed, the process locks itself down, and waits.
+[[noreturn]] void BecomeSpare(Engine& engine, const ZygoteOptions& options,
+                              std::vector<UniqueFd> fds);
 
 }  // namespace postern::worker

@@ -5,8 +5,8 @@
 
 namespace postern::worker {
 
-// Numbers in the guest. Its net broker may die: the next channel then takes its place, since a locked
-// process can receive no descriptor.
+// Numbers in the guest. Its net broker may die: the next channel then takes its place, since a
+// locked process can receive no descriptor.
 inline constexpr int kStdin = 0, kStdout = 1, kStderr = 2;
 inline constexpr int kResultFd = 3;
 inline constexpr int kNetChannels = 3;

@@ -35,7 +35,8 @@ class Zygote {
     for (;;) {
       std::vector<pollfd> fds = {{options_.control, POLLIN, 0}};
       for (const Child& c : children_) fds.push_back({c.pidfd.get(), POLLIN, 0});
-      if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return SystemError("zygote: poll");
+      if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR)
+        return SystemError("zygote: poll");
       for (size_t i = fds.size() - 1; i > 0; --i) {
         if (fds[i].revents == 0) continue;
         if (Status s = Reap(i - 1); !s) return s;
@@ -55,7 +56,8 @@ class Zygote {
     std::vector<UniqueFd> near, far;
     for (int fd = 0; fd < kSpareFdCount; ++fd) {
       auto pipe = MakePipe();
-      if (!pipe) return Send({.type = ControlType::kFailed, .id = id, .payload = pipe.error().message});
+      if (!pipe)
+        return Send({.type = ControlType::kFailed, .id = id, .payload = pipe.error().message});
       ::fcntl(pipe->read.get(), F_SETPIPE_SZ, kIdlePipeBytes);  // failing leaves it larger
       near.push_back(std::move(GuestReads(fd) ? pipe->read : pipe->write));
       far.push_back(std::move(GuestReads(fd) ? pipe->write : pipe->read));
@@ -65,7 +67,10 @@ class Zygote {
       }
     }
     const pid_t pid = ::fork();
-    if (pid < 0) return Send({.type = ControlType::kFailed, .id = id, .payload = SystemError("cannot fork a spare").message});
+    if (pid < 0)
+      return Send({.type = ControlType::kFailed,
+                   .id = id,
+                   .payload = SystemError("cannot fork a spare").message});
     if (pid == 0) {
       far.clear();
       BecomeSpare(engine_, options_, std::move(near));
@@ -86,8 +91,13 @@ class Zygote {
     int status = 0;
     rusage usage{};
     if (::wait4(child.pid, &status, 0, &usage) < 0) return SystemError("cannot reap a guest");
-    const auto us = [](const timeval& t) { return static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_usec; };
-    return Send({.type = ControlType::kExited, .id = child.id, .a = status, .b = usage.ru_maxrss,
+    const auto us = [](const timeval& t) {
+      return static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_usec;
+    };
+    return Send({.type = ControlType::kExited,
+                 .id = child.id,
+                 .a = status,
+                 .b = usage.ru_maxrss,
                  .payload = std::to_string(us(usage.ru_utime) + us(usage.ru_stime))});
   }
 
@@ -102,6 +112,8 @@ class Zygote {
 
 }  // namespace
 
-Status ServeZygote(Engine& engine, const ZygoteOptions& options) { return Zygote(engine, options).Serve(); }
+Status ServeZygote(Engine& engine, const ZygoteOptions& options) {
+  return Zygote(engine, options).Serve();
+}
 
 }  // namespace postern::worker

@@ -1,5 +1,5 @@
-// Zygote: V8 started, runtime loaded, context made; forks spares on the supervisor's order and reaps
-// what they became.
+// Zygote: V8 started, runtime loaded, context made; forks spares on the supervisor's order and
+// reaps what they became.
 #pragma once
 
 #include "base/result.h"
@@ -9,7 +9,7 @@
 namespace postern::worker {
 
 struct ZygoteOptions {
-  int control = 3;          // the socket to the supervisor
+  int control = 3;  // the socket to the supervisor
   bool jitless = false;
   sandbox::SeccompMode seccomp = sandbox::SeccompMode::kKill;
   uint64_t data_bytes = 0;  // VmData of this process: what a guest's RLIMIT_DATA stands on
