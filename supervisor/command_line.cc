@@ -37,6 +37,21 @@ std::vector<std::string> SplitGuestArguments(std::vector<std::string>& words) {
   return {};
 }
 
+// What CLI11 would misread: a command that does not exist, and "--option=" without a value.
+std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
+  static const std::set<std::string> kCommands = {"run", "eval", "doctor"};
+  if (!words.empty() && !words[0].starts_with("-") && !kCommands.contains(words[0])) {
+    return Refusal{kWrongUsage, "there is no command \"" + words[0] +
+                                    "\"; the commands are run, eval and doctor"};
+  }
+  for (const std::string& word : words) {
+    if (word.starts_with("--") && word.ends_with("=") && word.find('=') == word.size() - 1) {
+      return Refusal{kWrongUsage, word + " has no value; see postern --help"};
+    }
+  }
+  return std::nullopt;
+}
+
 struct Raw {
   std::string file, code, policy, adapter, timeout, cpu, memory;
   std::vector<std::string> allow, deny, env, mounts;
@@ -164,6 +179,7 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   Settings s;
   s.arguments = SplitGuestArguments(words);
+  if (auto refusal = CheckWords(words)) return *refusal;
   Raw raw;
   CLI::App app{
       "Runs JavaScript that nobody has vetted: no socket, no file, and every fetch answered or "

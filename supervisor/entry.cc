@@ -77,7 +77,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.eval = true;
     order.print = !s.json;
     order.source = s.target;
-    order.url = "file:///[eval]";
+    order.url = "file:///[eval].mjs";
     order.argv = {"postern", "[eval]"};
   } else if (s.target == "-") {
     auto source = ReadAll(0, "standard input");
@@ -115,7 +115,7 @@ std::string TimeZone() {
   std::error_code error;
   const std::string target = fs::read_symlink("/etc/localtime", error);
   const size_t at = target.find("zoneinfo/");
-  return at == std::string::npos ? std::string() : target.substr(at + 9);
+  return at == std::string::npos ? "UTC" : target.substr(at + 9);
 }
 
 }  // namespace postern::supervisor

@@ -49,8 +49,12 @@ class Result:
 def postern(tmp_path):
     """postern(code, *options, args=(), policy=None): runs the module `code`, asserts that nothing stays behind."""
 
-    def run(code, *options, args=(), policy=None, json_result=True, command="run", name="job.mjs", timeout=60, stdin=None):
-        if command == "run":
+    def run(code, *options, args=(), policy=None, json_result=True, command="run", name="job.mjs", timeout=60, stdin=None,
+            raw=False):
+        if raw:
+            code = options[-1]
+            options = options[:-1]
+        elif command == "run":
             file = tmp_path / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(code) if isinstance(code, str) else file.write_bytes(code)

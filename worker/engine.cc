@@ -97,6 +97,14 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
   }
   self->context_.Reset(isolate, context);
   self->hooks_.Reset(isolate, hooks);
+  // The first local date looks the time zone up, for which ICU and glibc open files: now, not in a
+  // guest.
+  const v8::Context::Scope entered(context);
+  v8::Local<v8::Script> script;
+  if (!v8::Script::Compile(context, Str(isolate, "new Date(0).getHours()")).ToLocal(&script) ||
+      script->Run(context).IsEmpty()) {
+    return Error{"V8 does not run"};
+  }
   return self;
 }
 

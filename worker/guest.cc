@@ -34,8 +34,8 @@ std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context,
   if (resource.empty() || resource == "undefined" || resource.starts_with("postern:") ||
       !message->GetSourceLine(context).ToLocal(&line))
     return {};
-  std::string out =
-      resource + ":" + std::to_string(message->GetLineNumber(context).FromMaybe(0)) + "\n";
+  std::string out = resource + ":" + std::to_string(message->GetLineNumber(context).FromMaybe(0)) +
+                    ":" + std::to_string(message->GetStartColumn(context).FromMaybe(0) + 1) + "\n";
   const std::string text = Utf8(isolate, line);
   if (text.size() > 200) return out + "\n";
   const int from = message->GetStartColumn(context).FromMaybe(0);
@@ -185,30 +185,30 @@ void Guest::Call(const char* hook, std::initializer_list<v8::Local<v8::Value>> a
 v8::MaybeLocal<v8::Value> Guest::RunEval() {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
-  v8::TryCatch caught(isolate);
-  v8::ScriptOrigin origin(Str(isolate, order_.url));
-  v8::Local<v8::Script> script;
-  if (v8::Script::Compile(context, Str(isolate, order_.source), &origin).ToLocal(&script)) {
-    v8::Local<v8::Value> value;
-    if (script->Run(context).ToLocal(&value)) return value;
-    caught.ReThrow();
-    return {};
-  }
-  // import, export or top-level await: a module, which has no last value.
-  const auto as_script = caught.Exception();
-  v8::Local<v8::Promise> promise;
+  v8::Local<v8::Value> script_error;
   {
-    v8::TryCatch again(isolate);
-    if (modules_.Run(order_.url, order_.source).ToLocal(&promise)) return promise;
-    if (!again.Exception()->IsNativeError() || order_.source.find("await") != std::string::npos ||
-        order_.source.find("import") != std::string::npos ||
-        order_.source.find("export") != std::string::npos) {
-      again.ReThrow();
+    v8::TryCatch caught(isolate);
+    v8::ScriptOrigin origin(Str(isolate, order_.url));
+    v8::Local<v8::Script> script;
+    if (v8::Script::Compile(context, Str(isolate, order_.source), &origin).ToLocal(&script)) {
+      v8::Local<v8::Value> value;
+      if (script->Run(context).ToLocal(&value)) return value;
+      caught.ReThrow();
       return {};
     }
+    script_error = caught.Exception();
   }
-  caught.Reset();
-  isolate->ThrowException(as_script);
+  // import, export or top-level await make it a module, which has no last value. Where it is none
+  // either, the first error is the one that a person can use.
+  const auto mentions = [&](const char* word) {
+    return order_.source.find(word) != std::string::npos;
+  };
+  if (mentions("await") || mentions("import") || mentions("export")) {
+    v8::Local<v8::Promise> promise;
+    if (modules_.Run(order_.url, order_.source).ToLocal(&promise)) return promise;
+    return {};
+  }
+  isolate->ThrowException(script_error);
   return {};
 }
 

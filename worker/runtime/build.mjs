@@ -32,6 +32,7 @@ await build({
   globalName: 'runtime',
   target: 'esnext',
   minifySyntax: true,
+  keepNames: true,
   logLevel: 'warning',
   banner: { js: '(function (native) { "use strict";' },
   footer: { js: 'return runtime.default; })' },

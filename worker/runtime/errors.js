@@ -1,5 +1,5 @@
 // How an error that nobody caught is told to the C++ side.
-import { ArrayPush, applyTo } from './primordials.js';
+import { ArrayPush, StringSlice, applyTo } from './primordials.js';
 import { inspect } from './inspect.js';
 
 const defaultPrepare = Error.prepareStackTrace;
@@ -42,7 +42,9 @@ function safely(get) {
 /** [name, message, stack, cause.code, cause.message, as it is printed]. @param {any} error */
 export function describeError(error) {
   const isError = safely(() => error instanceof Error) === 'true' || safely(() => typeof error?.stack) === 'string';
-  const shown = safely(() => inspect(error)) || safely(() => String(error)) || 'an error that cannot be shown';
+  let shown = safely(() => inspect(error)) || safely(() => String(error)) || 'an error that cannot be shown';
+  // An error without frames, as a syntax error is: inspect puts it into brackets.
+  if (isError && shown[0] === '[' && shown[shown.length - 1] === ']') shown = StringSlice(shown, 1, -1);
   if (!isError) return ['', safely(() => (typeof error === 'string' ? error : inspect(error))), '', '', '', `Uncaught ${shown}`];
   return [safely(() => error.name), safely(() => error.message), safely(() => error.stack),
     safely(() => error.cause?.code ?? error.code), safely(() => error.cause?.message), shown];
