@@ -91,13 +91,17 @@ Status PrepareChannel(ControlMessage& message) {
   return Ok{};
 }
 
+std::string ReadText(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 Status RunNet(Arguments& a) {
   Layers layers;
   // Read as who started us, before the namespaces make us nobody.
   auto tls = TlsStore::Read(a.ca_file);
   if (!tls) return tls.error();
-  std::ifstream resolv("/etc/resolv.conf");
-  const std::string resolv_conf(std::istreambuf_iterator<char>(resolv), {});
+  const std::string resolv_conf = ReadText("/etc/resolv.conf");
   auto own = OwnAddresses::Open();
   if (!own) return own.error();
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;

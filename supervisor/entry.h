@@ -24,7 +24,7 @@ struct Entry {
 // Errors are sentences: what is missing, too large, no file, no directory.
 Result<Entry> ReadEntry(const Settings& settings);
 
-// The machine's time zone by its IANA name, for a guest that has no /etc/localtime; empty when
+// The machine's time zone by its IANA name, for a guest that has no /etc/localtime; UTC when
 // unknown.
 std::string TimeZone();
 

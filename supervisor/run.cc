@@ -44,7 +44,7 @@ Child::Program WorkerProgram(const Settings& s) {
                    .environment = {{"LD_PRELOAD", parts.worker_library}}};
   if (s.jitless) p.arguments.emplace_back("--jitless");
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
-  if (const std::string zone = TimeZone(); !zone.empty()) p.environment.emplace_back("TZ", zone);
+  p.environment.emplace_back("TZ", TimeZone());
   return p;
 }
 

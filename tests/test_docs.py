@@ -1,0 +1,46 @@
+"""What README and docs/ show is run: each "$ postern …" of a console block must print what stands below it, where a
+"…" stands for anything."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+
+import pytest
+from conftest import POSTERN, ROOT
+
+
+def examples():
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.S):
+            for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+                command, _, expected = part.partition("\n")
+                yield pytest.param(command, expected, id=f"{page.name}: {command[:60]}")
+
+
+@pytest.mark.parametrize("command,expected", examples())
+def test_example(command, expected):
+    words = shlex.split(command)
+    assert words[0] == "postern"
+    done = subprocess.run([POSTERN, *words[1:]], capture_output=True, text=True, timeout=30)
+    pattern = ".*".join(re.escape(piece) for piece in expected.rstrip("\n").split("…"))
+    assert re.fullmatch(pattern, (done.stdout + done.stderr).rstrip("\n"), re.S), done.stdout + done.stderr
+
+
+def test_every_code_is_documented():
+    page = (ROOT / "docs" / "errors.md").read_text()
+    sources = "".join(p.read_text() for d in ("broker", "worker") for p in (ROOT / d).rglob("*") if p.suffix in (".cc", ".js"))
+    module_errors = {"ERR_MODULE_NOT_FOUND", "ERR_MODULE_TYPE", "ERR_MODULE_LIMIT", "ERR_MODULE_TOO_LARGE", "ERR_INVALID_MODULE_SPECIFIER", "ERR_INVALID_JSON",
+                     "ERR_UNKNOWN_BUILTIN_MODULE", "ERR_UNSUPPORTED_ESM_URL_SCHEME", "ERR_IMPORT_ATTRIBUTE_UNSUPPORTED", "ERR_INVALID_URL"}
+    used = set(re.findall(r"[\"'](ERR_[A-Z_]+)[\"']", sources)) - module_errors
+    assert {code for code in used if code not in page} == set()
+
+
+def test_no_document_names_a_missing_file():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_license_is_there():
+    assert "Apache License" in pathlib.Path(ROOT / "LICENSE").read_text()
