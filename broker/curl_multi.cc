@@ -75,6 +75,16 @@ int CurlMulti::OnTimer(CURLM* /*multi*/, long timeout_ms, void* arg) {
     self->timer_.cancel();
     return 0;
   }
+  if (timeout_ms == 0) {  // "now", but not from inside this callback: no timer is needed for it
+    self->timer_.cancel();
+    if (std::exchange(self->kicked_, true)) return 0;
+    boost::asio::post(self->io_, [self, alive = self->alive_] {
+      if (!*alive) return;
+      self->kicked_ = false;
+      self->Act(CURL_SOCKET_TIMEOUT, 0);
+    });
+    return 0;
+  }
   self->timer_.expires_after(std::chrono::milliseconds(timeout_ms));
   self->timer_.async_wait([self, alive = self->alive_](const boost::system::error_code& error) {
     if (!error && *alive) self->Act(CURL_SOCKET_TIMEOUT, 0);

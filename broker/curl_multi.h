@@ -43,6 +43,7 @@ class CurlMulti {
   boost::asio::io_context& io_;
   CURLM* multi_;
   boost::asio::steady_timer timer_;
+  bool kicked_ = false;  // a call is on its way
   std::map<curl_socket_t, std::unique_ptr<FdWatch>> watches_;
   std::map<CURL*, Done> running_;
   std::vector<CURL*> pool_;

@@ -21,7 +21,9 @@ void GuestChannel::FlushSoon() {
   if (flush_queued_ || over_) return;
   flush_queued_ = true;
   boost::asio::post(io_, [this, alive = alive_] {
-    if (*alive) Flush();
+    if (!*alive) return;
+    flush_queued_ = false;
+    Flush();
   });
 }
 
@@ -34,7 +36,6 @@ void GuestChannel::Readable() {
 }
 
 void GuestChannel::Flush() {
-  flush_queued_ = false;
   if (over_) return;
   const auto done = endpoint_.Flush();
   if (!done || endpoint_.session().Done()) return End();

@@ -11,10 +11,29 @@ NetGuest::NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, Unique
       curl_(shared.io, policy_.limits.concurrent),
       resolver_(shared.io, policy_.dns,
                 policy_.dns.servers.empty() ? shared.resolv_conf_servers : policy_.dns.servers),
+      timer_(shared.io),
       channel_(shared.io, static_cast<uint32_t>(policy_.limits.concurrent), *this, std::move(in),
                std::move(out), std::move(ended)) {}
 
 NetGuest::~NetGuest() { requests_.clear(); }
+
+void NetGuest::WakeAt(std::chrono::steady_clock::time_point deadline) {
+  if (deadline >= wake_at_) return;
+  wake_at_ = deadline;
+  timer_.expires_at(deadline);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) CheckDeadlines();  // an error: set anew, or this guest is gone
+  });
+}
+
+void NetGuest::CheckDeadlines() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < wake_at_) return;  // set anew while this was on its way
+  wake_at_ = std::chrono::steady_clock::time_point::max();
+  auto next = wake_at_;
+  for (const auto& [stream, request] : requests_) next = std::min(next, request->CheckDeadline(now));
+  if (next != wake_at_) WakeAt(next);
+}
 
 void NetGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
   if (requests_.contains(stream)) return;  // request trailers: nothing is made of them

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,6 +46,9 @@ class NetGuest : public channel::Http2Session::Handler {
   Resolver& resolver() { return resolver_; }
   GuestChannel& channel() { return channel_; }
   Usage& usage() { return usage_; }
+  // Sees to it that every request's CheckDeadline is called at `deadline` or soon after. One timer for
+  // all of a guest's requests: it mostly stands earlier than what a new deadline asks for already.
+  void WakeAt(std::chrono::steady_clock::time_point deadline);
 
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
@@ -53,12 +58,16 @@ class NetGuest : public channel::Http2Session::Handler {
                   channel::Fields* trailers) override;
 
  private:
+  void CheckDeadlines();
+
   NetShared& shared_;
   policy::Policy policy_;
   Usage usage_;
   CurlMulti curl_;
   Resolver resolver_;
   std::map<int32_t, std::unique_ptr<Request>> requests_;
+  boost::asio::steady_timer timer_;
+  std::chrono::steady_clock::time_point wake_at_ = std::chrono::steady_clock::time_point::max();
   GuestChannel channel_;
 };
 

@@ -61,7 +61,7 @@ Failure TooLarge(const char* error, const std::string& what, int64_t limit, cons
 }  // namespace
 
 Request::Request(NetGuest& guest, int32_t stream)
-    : guest_(guest), stream_(stream), timer_(guest.shared().io), started_(Clock::now()) {
+    : guest_(guest), stream_(stream), started_(Clock::now()) {
   total_deadline_ = started_ + milliseconds(guest.policy().limits.total_timeout);
 }
 
@@ -461,7 +461,7 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
     body_.clear();
     body_at_ = 0;
     if (phase_ == Phase::kDone) {
-      timer_.cancel();
+      phase_deadline_ = Clock::time_point::max();
       *end = true;
       if (failure_) trailers->push_back({"proxy-status", channel::FormatProxyStatus(*failure_)});
     }
@@ -502,7 +502,7 @@ void Request::Finished(CURLcode code) {
   StopTransfer();
   phase_ = Phase::kDone;
   if (body_.empty()) {
-    timer_.cancel();
+    phase_deadline_ = Clock::time_point::max();
   } else {
     WaitForGuest();  // for what is left
   }
@@ -511,7 +511,7 @@ void Request::Finished(CURLcode code) {
 }
 
 void Request::Fail(Failure failure) {
-  timer_.cancel();
+  phase_deadline_ = Clock::time_point::max();
   if (resolving_ != 0) guest_.resolver().Cancel(std::exchange(resolving_, 0));
   StopTransfer();
   phase_ = Phase::kDone;
@@ -559,15 +559,18 @@ void Request::Enter(Phase phase) {
 
 void Request::Arm(Clock::time_point deadline) {
   phase_deadline_ = std::min(deadline, total_deadline_);
-  timer_.expires_at(phase_deadline_);
-  timer_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
-    if (!error && *alive) Expired();
-  });
+  guest_.WakeAt(phase_deadline_);
 }
 
-void Request::Expired() {
-  const auto now = Clock::now();
-  if (now < phase_deadline_) return;  // re-armed while this was on its way
+Request::Clock::time_point Request::CheckDeadline(Clock::time_point now) {
+  if (now >= phase_deadline_) {
+    phase_deadline_ = Clock::time_point::max();
+    Expired(now);
+  }
+  return phase_deadline_;
+}
+
+void Request::Expired(Clock::time_point now) {
   const policy::Limits& l = guest_.policy().limits;
   const std::string where = url_.HostPort();
   if (now >= total_deadline_ && phase_ != Phase::kDone) {

@@ -7,7 +7,6 @@
 
 #include <curl/curl.h>
 
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -31,8 +30,11 @@ class Request {
   void OnUploadEnd();
   size_t ReadBody(std::span<uint8_t> out, bool* end, channel::Fields* trailers);
 
- private:
   using Clock = std::chrono::steady_clock;
+  // Ends the request if its deadline has passed. Returns when to look again.
+  Clock::time_point CheckDeadline(Clock::time_point now);
+
+ private:
   enum class Phase { kDecide, kResolve, kConnect, kTls, kSend, kHeaders, kBody, kDone };
 
   std::optional<channel::Failure> Decide(const channel::Fields& fields);
@@ -46,7 +48,7 @@ class Request {
 
   void Enter(Phase phase);
   void Arm(Clock::time_point deadline);
-  void Expired();
+  void Expired(Clock::time_point now);
   void ExpiredInBody(Clock::time_point now);
   std::optional<std::string> Blocked(const policy::IpAddress& address) const;
 
@@ -99,8 +101,8 @@ class Request {
   bool blocked_ = false;  // on the guest, which does not read
 
   std::optional<channel::Failure> failure_;
-  boost::asio::steady_timer timer_;
-  Clock::time_point started_, total_deadline_, phase_deadline_;
+  const Clock::time_point started_;
+  Clock::time_point total_deadline_, phase_deadline_ = Clock::time_point::max();
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

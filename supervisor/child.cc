@@ -70,6 +70,7 @@ Child::Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events ev
 
 Child::~Child() {
   *alive_ = false;
+  if (inner_.valid()) ::syscall(SYS_pidfd_send_signal, inner_.get(), SIGKILL, nullptr, 0);
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
   pollfd end{control_.native_handle(), POLLIN, 0};
@@ -92,7 +93,10 @@ void Child::Listen() {
                           events_.gone();
                           return;
                         }
-                        events_.message(std::move(**message));
+                        if ((*message)->type == channel::ControlType::kReady && !(*message)->fds.empty()) {
+      inner_ = std::move((*message)->fds[0]);
+    }
+    events_.message(std::move(**message));
                         if (*alive) Listen();
                       });
 }

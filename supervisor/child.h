@@ -48,6 +48,7 @@ class Child {
   void Listen();
 
   pid_t pid_;
+  UniqueFd inner_;  // pidfd of what the program's launcher forked
   boost::asio::posix::stream_descriptor control_;
   Events events_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

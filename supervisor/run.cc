@@ -100,7 +100,7 @@ class Run {
     }
     worker_ = *std::move(worker);
     // Sent ahead: the zygote reads it when it is ready.
-    if (Status s = worker_->Send({.type = ControlType::kFork, .id = 1}); !s)
+    if (Status s = worker_->Send({.type = ControlType::kFork, .id = 1, .a = 1}); !s)
       CannotRun(s.error().message);
     const policy::Policy& network = settings_.policy.network;
     if (network.permission && network.adapter == policy::AdapterKind::kDirect) {

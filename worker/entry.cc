@@ -7,14 +7,13 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "channel/control.h"
 #include "sandbox/landlock.h"
@@ -31,9 +30,20 @@ using channel::ControlType;
 constexpr int kExitNotForYou = 9;  // as Node answers an option that it does not know
 constexpr int kExitCannotStart = 125;
 
+std::string ReadFd(int fd) {
+  std::string bytes;
+  struct stat st {};
+  if (::fstat(fd, &st) == 0) bytes.reserve(static_cast<size_t>(st.st_size) + 1);
+  char buffer[256 * 1024];
+  for (ssize_t n; (n = ::read(fd, buffer, sizeof buffer)) > 0;) {
+    bytes.append(buffer, static_cast<size_t>(n));
+  }
+  return bytes;
+}
+
 std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return fd.valid() ? ReadFd(fd.get()) : std::string();
 }
 
 // The snapshot lies beside this library.
@@ -42,30 +52,6 @@ std::string SnapshotPath() {
   if (::dladdr(reinterpret_cast<void*>(&SnapshotPath), &self) == 0) return {};
   const std::string path = self.dli_fname;
   return path.substr(0, path.rfind('/') + 1) + "postern-worker.snapshot";
-}
-
-std::string ReadFd(int fd) {
-  std::string text;
-  char buffer[16 * 1024];
-  for (ssize_t n; (n = ::read(fd, buffer, sizeof buffer)) > 0;)
-    text.append(buffer, static_cast<size_t>(n));
-  return text;
-}
-
-// V8 marks its heap MADV_DONTFORK, so that a plain fork would fault: undone here, once, for every
-// mapping whose VmFlags (proc(5), smaps) have "dc".
-Status ForkWithHeap(int smaps) {
-  std::istringstream lines(ReadFd(smaps));
-  uintptr_t begin = 0, end = 0;
-  for (std::string line; std::getline(lines, line);) {
-    uintptr_t a = 0, b = 0;
-    if (std::sscanf(line.c_str(), "%lx-%lx ", &a, &b) == 2) begin = a, end = b;
-    if (line.starts_with("VmFlags:") && line.find(" dc") != std::string::npos &&
-        ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DOFORK) != 0) {
-      return SystemError("cannot make V8's heap inheritable");
-    }
-  }
-  return Ok{};
 }
 
 uint64_t DataBytes(int status) {
@@ -79,7 +65,7 @@ struct Layers {
 };
 
 // Namespaces and the empty root; from here on this is the zygote, PID 1 of its pid namespace.
-Status Enclose(Layers& layers, UniqueFd& smaps, UniqueFd& status) {
+Status Enclose(Layers& layers, UniqueFd& status) {
   ::setsid();  // a terminal's ^C is the supervisor's business
   auto report = sandbox::EnterNamespaces({"net", "mount", "pid", "ipc", "uts", "cgroup"},
                                          sandbox::Identity::kNobody);
@@ -93,9 +79,8 @@ Status Enclose(Layers& layers, UniqueFd& smaps, UniqueFd& status) {
   if (report->has("pid")) {
     if (Status s = sandbox::ContinueAsPid1(); !s) return s;
   }
-  smaps = UniqueFd(::open("/proc/self/smaps", O_RDONLY | O_CLOEXEC));
   status = UniqueFd(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
-  if (!smaps.valid() || !status.valid()) return SystemError("cannot open /proc/self/smaps");
+  if (!status.valid()) return SystemError("cannot open /proc/self/status");
   if (report->has("mount")) {
     if (Status s = sandbox::EnterEmptyRoot(); s)
       layers.on.emplace_back("root");
@@ -127,18 +112,19 @@ Status RunWorker(ZygoteOptions options) {
   if (engine_options.snapshot.empty())
     return Error{"cannot read the start-up snapshot beside the worker library"};
   Layers layers;
-  UniqueFd smaps, status;
-  if (Status s = Enclose(layers, smaps, status); !s) return s;
+  UniqueFd status;
+  if (Status s = Enclose(layers, status); !s) return s;
   auto engine = Engine::Start(std::move(engine_options));
   if (!engine) return engine.error();
-  if (Status s = ForkWithHeap(smaps.get()); !s) return s;
   options.data_bytes = DataBytes(status.get());
-  smaps.reset();
   status.reset();
   if (Status s = Confine(options, layers); !s) return s;
   const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
+  // With a pidfd of this process: the launcher's death ends it too, only later.
+  const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   if (Status s = channel::SendControl(options.control,
-                                      {.type = ControlType::kReady, .payload = report.dump()});
+                                      {.type = ControlType::kReady, .payload = report.dump()},
+                                      {self.get()});
       !s)
     return s;
   return ServeZygote(**engine, options);
@@ -171,6 +157,13 @@ int Main(int argc, char** argv, char** /*environment*/) {
 
 }  // namespace
 }  // namespace postern::worker
+
+// V8 marks its heap MADV_DONTFORK, so that a forked process would fault at once. A zygote's children are
+// to have that heap: of all that the executable asks of madvise(2), this is left out.
+extern "C" __attribute__((visibility("default"))) int madvise(void* address, size_t size, int advice) noexcept {
+  if (advice == MADV_DONTFORK) return 0;
+  return static_cast<int>(::syscall(SYS_madvise, address, size, advice));
+}
 
 extern "C" __attribute__((visibility("default"))) int __libc_start_main(
     int (*)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(),

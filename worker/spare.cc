@@ -84,10 +84,10 @@ std::string ReadOrder() {
 
 }  // namespace
 
-void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<UniqueFd> fds) {
+void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<UniqueFd> fds, bool warm) {
   PlaceDescriptors(fds);
   LockDown(options);
-  Warm(engine);
+  if (warm) Warm(engine);
   auto order = Order::Decode(ReadOrder());
   if (!order) GiveUp(order.error().message);
   Must(sandbox::LimitTo(RLIMIT_DATA,

@@ -10,8 +10,8 @@
 namespace postern::worker {
 
 // In the child of a zygote's fork: `fds` become descriptors 0, 1, 2, … (spare_fds.h), all others
-// are closed, the process locks itself down, and waits.
+// are closed, the process locks itself down, warms up unless its order comes at once, and waits.
 [[noreturn]] void BecomeSpare(Engine& engine, const ZygoteOptions& options,
-                              std::vector<UniqueFd> fds);
+                              std::vector<UniqueFd> fds, bool warm);
 
 }  // namespace postern::worker

@@ -41,18 +41,20 @@ class Zygote {
         if (fds[i].revents == 0) continue;
         if (Status s = Reap(i - 1); !s) return s;
       }
+      if (once_ && children_.empty()) return Ok{};
       if (fds[0].revents == 0) continue;
       auto message = channel::ReceiveControl(options_.control);
       if (!message) return message.error();
       if (!*message) return Ok{};
       if ((*message)->type == ControlType::kFork) {
-        if (Status s = Fork((*message)->id); !s) return s;
+        once_ = (*message)->a == 1;
+        if (Status s = Fork((*message)->id, !once_); !s) return s;
       }
     }
   }
 
  private:
-  Status Fork(uint64_t id) {
+  Status Fork(uint64_t id, bool warm) {
     std::vector<UniqueFd> near, far;
     for (int fd = 0; fd < kSpareFdCount; ++fd) {
       auto pipe = MakePipe();
@@ -73,7 +75,7 @@ class Zygote {
                    .payload = SystemError("cannot fork a spare").message});
     if (pid == 0) {
       far.clear();
-      BecomeSpare(engine_, options_, std::move(near));
+      BecomeSpare(engine_, options_, std::move(near), warm);
     }
     near.clear();
     UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
@@ -107,6 +109,7 @@ class Zygote {
 
   Engine& engine_;
   const ZygoteOptions& options_;
+  bool once_ = false;  // the one guest that was asked for is all: its end is ours
   std::vector<Child> children_;
 };
 

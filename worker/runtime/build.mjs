@@ -31,7 +31,7 @@ await build({
   format: 'iife',
   globalName: 'runtime',
   target: 'esnext',
-  minifySyntax: true,
+  minify: true,
   keepNames: true,
   logLevel: 'warning',
   banner: { js: '(function (native) { "use strict";' },
