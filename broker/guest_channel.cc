@@ -32,7 +32,7 @@ void GuestChannel::Readable() {
   // Once a turn: a guest that writes without end gets its turn like any other.
   const auto outcome = endpoint_.Read();
   if (!outcome || *outcome == channel::Endpoint::ReadOutcome::kClosed) return End();
-  FlushSoon();
+  Flush();
 }
 
 void GuestChannel::Flush() {
