@@ -29,6 +29,7 @@ let size = 0;
 for await (const piece of (await fetch(base + '/100m.bin')).body) size += piece.length;
 console.log(JSON.stringify({ p50: times[750] * 1000, rate, large: size / (performance.now() - begun) / 1000 }));
 """
+LARGE = "for await (const piece of (await fetch(process.argv[2] + '/100m.bin')).body);"
 DENIED = """
 const times = [];
 for (let i = 0; i < 4000; i++) { const begun = performance.now(); try { await fetch('http://refused.example/'); } catch {} times.push(performance.now() - begun); }
@@ -56,9 +57,12 @@ def row(name, ours, theirs, unit, target=""):
     print(f"{name:34} postern {a:9.1f} {unit:6} node {b:9.1f} {unit:6} ratio {ratio:.2f} {target}")
 
 
+runs = json.loads(run(str(ROOT / "build" / "release" / "bench" / "zygote_runs"), "10000"))
+print("10 000 runs through one zygote: spare made in %.0f us, order to result in %.0f us (p50); descriptors %s, children %s, resident KiB %s"
+      % (runs["spareUs"]["p50"], runs["orderToResultUs"]["p50"], runs["descriptors"], runs["children"], runs["residentKiB"]))
 with tempfile.TemporaryDirectory() as directory:
     files = {}
-    for name, code in (("hello", "console.log('hello');"), ("fetch", FETCH), ("denied", DENIED)):
+    for name, code in (("hello", "console.log('hello');"), ("fetch", FETCH), ("denied", DENIED), ("large", LARGE)):
         files[name] = directory + "/" + name + ".mjs"
         pathlib.Path(files[name]).write_text(code)
     ours, theirs = [], []
@@ -70,6 +74,9 @@ with tempfile.TemporaryDirectory() as directory:
     for _ in range(5):
         samples[0].append(json.loads(run(POSTERN, "run", "--allow-net=" + origin, files["fetch"], "http://" + origin)))
         samples[1].append(json.loads(run(NODE, files["fetch"], "http://" + origin)))
+    peak = json.loads(run(POSTERN, "run", "--json", "--allow-net=" + origin, files["large"], "http://" + origin))
+    idle = json.loads(run(POSTERN, "run", "--json", files["hello"]))
+    print("peak memory of a guest: idle %.1f MiB, reading 100 MB %.1f MiB" % tuple(p["usage"]["peakMemoryBytes"] / 2**20 for p in (idle, peak)))
     for key, name, unit, target in (("p50", "1 kB fetch, one at a time, p50", "us", "(below 1)"),
                                     ("rate", "1 kB fetches a second, 64 at once", "/s", "(above 1)"),
                                     ("large", "100 MB body", "MB/s", "(above 1)")):

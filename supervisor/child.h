@@ -42,13 +42,15 @@ class Child {
 
   Status Send(const channel::ControlMessage& message, const std::vector<int>& fds = {});
   pid_t pid() const { return pid_; }
+  // A pidfd of what the program's launcher forked; -1 until it is ready.
+  int inner() const { return inner_.get(); }
 
  private:
   Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events events);
   void Listen();
 
   pid_t pid_;
-  UniqueFd inner_;  // pidfd of what the program's launcher forked
+  UniqueFd inner_;
   boost::asio::posix::stream_descriptor control_;
   Events events_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -1,0 +1,173 @@
+// Runs N guests, one after the other, through one zygote, and reports as JSON what that took and
+// what it left behind.
+//
+//   zygote_runs N
+#include <dirent.h>
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "supervisor/child.h"
+#include "worker/order.h"
+#include "worker/spare_fds.h"
+
+namespace postern::bench {
+namespace {
+
+using channel::ControlMessage;
+using channel::ControlType;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kWarmUp = 20;  // runs before the zygote is first looked at
+
+double Micros(Clock::duration d) { return std::chrono::duration<double, std::micro>(d).count(); }
+
+pid_t PidOf(int pidfd) {
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(pidfd));
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("Pid:")) return std::atoi(line.c_str() + 4);
+  }
+  return 0;
+}
+
+struct State {
+  int descriptors = 0, children = 0;
+  long resident_kib = 0;
+};
+
+State Look(pid_t pid) {
+  State s;
+  const std::string base = "/proc/" + std::to_string(pid);
+  if (DIR* dir = ::opendir((base + "/fd").c_str())) {
+    while (::readdir(dir) != nullptr) ++s.descriptors;
+    ::closedir(dir);
+  }
+  std::ifstream children(base + "/task/" + std::to_string(pid) + "/children");
+  for (int child; children >> child;) ++s.children;
+  std::ifstream status(base + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmRSS:")) s.resident_kib = std::atol(line.c_str() + 6);
+  }
+  return s;
+}
+
+class Runs {
+ public:
+  explicit Runs(int count) : count_(count) {}
+
+  int Go() {
+    const supervisor::Parts parts = supervisor::LocateParts();
+    auto child = supervisor::Child::Start(
+        io_,
+        {.executable = parts.node,
+         .arguments = {"--postern-worker"},
+         .environment = {{"LD_PRELOAD", parts.worker_library}, {"TZ", "UTC"}}},
+        {[this](ControlMessage m) { OnMessage(std::move(m)); },
+         [this] { Fail("the zygote ended"); }});
+    if (!child) return std::fprintf(stderr, "zygote_runs: %s\n", child.error().message.c_str()), 1;
+    child_ = *std::move(child);
+    worker::Order order;
+    order.eval = true;
+    order.url = "file:///[eval].mjs";
+    order.source = "__return(6 * 7)";
+    order_ = order.Encode();
+    io_.run();
+    if (!failed_.empty()) return std::fprintf(stderr, "zygote_runs: %s\n", failed_.c_str()), 1;
+    const auto at = [](std::vector<double>& v, double q) {
+      std::sort(v.begin(), v.end());
+      return v[static_cast<size_t>(q * static_cast<double>(v.size() - 1))];
+    };
+    const nlohmann::json report = {
+        {"runs", count_},
+        {"spareUs", {{"p50", at(making_, .5)}, {"p99", at(making_, .99)}}},
+        {"orderToResultUs", {{"p50", at(answering_, .5)}, {"p99", at(answering_, .99)}}},
+        {"descriptors", {before_.descriptors, after_.descriptors}},
+        {"children", {before_.children, after_.children}},
+        {"residentKiB", {before_.resident_kib, after_.resident_kib}}};
+    std::printf("%s\n", report.dump().c_str());
+    return 0;
+  }
+
+ private:
+  void Fail(const std::string& why) {
+    failed_ = why;
+    io_.stop();
+  }
+
+  void Next() {
+    if (done_ == kWarmUp) before_ = Look(zygote_);
+    if (done_ == count_ + kWarmUp) {
+      after_ = Look(zygote_);
+      io_.stop();
+      return;
+    }
+    asked_ = Clock::now();
+    if (!child_->Send({.type = ControlType::kFork, .id = static_cast<uint64_t>(++done_)}))
+      Fail("the zygote takes no order");
+  }
+
+  void OnMessage(ControlMessage m) {
+    switch (m.type) {
+      case ControlType::kReady:
+        zygote_ = PidOf(child_->inner());
+        return Next();
+      case ControlType::kSpare:
+        making_.push_back(Micros(Clock::now() - asked_));
+        return RunOne(m.fds);
+      case ControlType::kExited:
+        if (m.a != 0) return Fail("a guest ended with status " + std::to_string(m.a));
+        return Next();
+      default:
+        return Fail(m.payload);
+    }
+  }
+
+  // Waits until the spare is warm (it then sleeps on its order), then times order to result.
+  void RunOne(std::vector<UniqueFd>& fds) {
+    AwaitSleep(PidOf(fds.back().get()));
+    const auto begun = Clock::now();
+    UniqueFd& order = fds[worker::kOrderFd];
+    if (::write(order.get(), order_.data(), order_.size()) != static_cast<ssize_t>(order_.size()))
+      return Fail("the order does not fit");
+    order.reset();
+    char buffer[256];
+    const ssize_t n = ::read(fds[worker::kResultFd].get(), buffer, sizeof buffer);
+    answering_.push_back(Micros(Clock::now() - begun));
+    if (n <= 0) Fail("a guest gave no result");
+  }
+
+  static void AwaitSleep(pid_t pid) {
+    const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+    for (const auto until = Clock::now() + std::chrono::seconds(1); Clock::now() < until;) {
+      std::ifstream stat(path);
+      std::string line;
+      std::getline(stat, line);
+      const size_t name = line.rfind(')');
+      if (name != std::string::npos && name + 2 < line.size() && line[name + 2] == 'S') return;
+    }
+  }
+
+  const int count_;
+  int done_ = 0;
+  boost::asio::io_context io_{1};
+  std::unique_ptr<supervisor::Child> child_;
+  std::string order_, failed_;
+  pid_t zygote_ = 0;
+  Clock::time_point asked_;
+  std::vector<double> making_, answering_;
+  State before_, after_;
+};
+
+}  // namespace
+}  // namespace postern::bench
+
+int main(int argc, char** argv) {
+  if (argc != 2 || std::atoi(argv[1]) < 1) return std::fprintf(stderr, "usage: zygote_runs N\n"), 2;
+  return postern::bench::Runs(std::atoi(argv[1])).Go();
+}
