@@ -20,11 +20,12 @@ enum class ControlType : uint32_t {
   // With a pidfd of the sender, where its launcher is another process.
   kReady = 1,  // child -> supervisor: confined and serving; payload: layers as JSON
   kFailed,     // child -> supervisor: cannot start; payload: the reason
-  kFork,       // supervisor -> zygote: make spare `id`; `a` 1: its order comes at once, and it is the only one
-  kSpare,      // zygote -> supervisor: spare `id`; fds: see worker/spare_fds.h
-  kExited,     // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
-  kBind,       // supervisor -> broker: serve guest `id`; fds: read end, write end; payload: policy
-  kEnded,      // broker -> supervisor: channel `id` closed; payload: usage as JSON
+  kFork,    // supervisor -> zygote: make spare `id`; `a` 1: its order comes at once, and it is the
+            // only one
+  kSpare,   // zygote -> supervisor: spare `id`; fds: see worker/spare_fds.h
+  kExited,  // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
+  kBind,    // supervisor -> broker: serve guest `id`; fds: read end, write end; payload: policy
+  kEnded,   // broker -> supervisor: channel `id` closed; payload: usage as JSON
   kDropGuest,  // supervisor -> broker: guest `id` is gone, end its channel and report kEnded
   kPing,       // supervisor -> broker
   kPong,       // broker -> supervisor

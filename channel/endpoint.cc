@@ -8,6 +8,8 @@ namespace {
 constexpr size_t kReadBytes = 256 * 1024;
 constexpr size_t kBatchBytes = 128 * 1024;  // frames gathered into one write
 
+constexpr size_t kLargeFrame = 32 * 1024;
+
 }  // namespace
 
 Status SetNonBlocking(int fd) {
@@ -33,27 +35,43 @@ Result<Endpoint::ReadOutcome> Endpoint::Read() {
   return ReadOutcome::kMore;
 }
 
+Result<size_t> Endpoint::Write(std::string_view bytes) {
+  size_t written = 0;
+  while (written < bytes.size()) {
+    const ssize_t n = ::write(out_.get(), bytes.data() + written, bytes.size() - written);
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0 && errno != EINTR) return SystemError("cannot write to the channel");
+    if (n > 0) written += static_cast<size_t>(n);
+  }
+  return written;
+}
+
 Result<bool> Endpoint::Flush() {
   for (;;) {
-    if (pending_at_ == pending_.size()) {
-      pending_.clear();
-      pending_at_ = 0;
-      while (pending_.size() < kBatchBytes) {
-        const auto chunk = session_.NextOutput();
-        if (!chunk) return chunk.error();
-        if (chunk->empty()) break;
-        pending_.append(reinterpret_cast<const char*>(chunk->data()), chunk->size());
+    if (pending_at_ < pending_.size()) {
+      const auto written = Write(std::string_view(pending_).substr(pending_at_));
+      if (!written) return written.error();
+      pending_at_ += *written;
+      if (pending_at_ < pending_.size()) return false;
+    }
+    pending_.clear();
+    pending_at_ = 0;
+    // Small frames are gathered into one write; a large one goes out as it lies in the session.
+    while (pending_.size() < kBatchBytes) {
+      const auto chunk = session_.NextOutput();
+      if (!chunk) return chunk.error();
+      const std::string_view bytes(reinterpret_cast<const char*>(chunk->data()), chunk->size());
+      size_t written = 0;
+      if (pending_.empty() && bytes.size() >= kLargeFrame) {
+        const auto direct = Write(bytes);
+        if (!direct) return direct.error();
+        written = *direct;
+        if (written == bytes.size()) continue;
       }
-      if (pending_.empty()) return true;
+      pending_.append(bytes.substr(written));
+      if (bytes.empty() || written > 0) break;
     }
-    const ssize_t n =
-        ::write(out_.get(), pending_.data() + pending_at_, pending_.size() - pending_at_);
-    if (n < 0) {
-      if (errno == EAGAIN) return false;
-      if (errno == EINTR) continue;
-      return SystemError("cannot write to the channel");
-    }
-    pending_at_ += static_cast<size_t>(n);
+    if (pending_.empty()) return true;
   }
 }
 

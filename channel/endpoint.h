@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/unique_fd.h"
 #include "channel/http2_session.h"
@@ -37,6 +38,9 @@ class Endpoint {
   Result<bool> Flush();
 
  private:
+  // Writes what the pipe takes; returns how much that was.
+  Result<size_t> Write(std::string_view bytes);
+
   Http2Session session_;
   UniqueFd in_;
   UniqueFd out_;

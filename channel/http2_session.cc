@@ -1,12 +1,9 @@
 #include "channel/http2_session.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 
-// What nghttp2's debugging aid would print to, were it ever called: see CMakeLists.txt.
-extern "C" __attribute__((visibility("hidden"))) FILE* postern_nghttp2_stderr;
-FILE* postern_nghttp2_stderr = nullptr;
+#include "base/streams.h"
 
 namespace postern::channel {
 namespace {

@@ -29,7 +29,7 @@ using Fields = std::vector<Field>;
 const std::string* FindField(const Fields& fields, std::string_view name);
 
 inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one block, names and values
-inline constexpr uint32_t kMaxFrameSize = 64 * 1024;
+inline constexpr uint32_t kMaxFrameSize = 128 * 1024;
 inline constexpr uint32_t kStreamWindow = 1024 * 1024;  // bytes a stream may have unread
 
 class Http2Session {

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 
+#include "base/streams.h"
 #include "base/unique_fd.h"
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"

@@ -35,6 +35,7 @@ using Clock = std::chrono::steady_clock;
 using Descriptor = asio::posix::stream_descriptor;
 
 constexpr int kExitTimeout = 124, kExitCannotRun = 125, kExitForbiddenCall = 159;
+constexpr int kGuestGoneWithinMs = 5'000;
 constexpr auto kWorkerReadyWithin = std::chrono::seconds(20);
 
 Child::Program WorkerProgram(const Settings& s) {
@@ -115,6 +116,7 @@ class Run {
       if (!error && !started_) CannotRun("the worker does not start");
     });
     if (!over_) io_.run();
+    AwaitGuest();
     return std::move(outcome_);
   }
 
@@ -133,6 +135,13 @@ class Run {
       default:
         return;
     }
+  }
+
+  // Where there is no pid namespace, nobody else waits for the guest's end.
+  void AwaitGuest() {
+    worker_.reset();
+    pollfd gone{pidfd_.get(), POLLIN, 0};
+    if (pidfd_.valid()) ::poll(&gone, 1, kGuestGoneWithinMs);
   }
 
   void OnWorkerGone() {

@@ -37,12 +37,14 @@ class Engine::Allocator : public v8::ArrayBuffer::Allocator {
   }
   size_t limit = 64 * kMiB;
 
- private:
   bool Take(size_t size) {
     if (size > limit || used_ > limit - size) return false;
     used_ += size;
     return true;
   }
+  void GiveBack(size_t size) { used_ -= size; }
+
+ private:
   void* GiveBackIfNull(void* data, size_t size) {
     if (data == nullptr) used_ -= size;
     return data;
@@ -53,7 +55,8 @@ class Engine::Allocator : public v8::ArrayBuffer::Allocator {
 void Engine::InitializeV8(Platform* platform, bool jitless) {
   // --single-threaded: no helper threads exist in a forked guest. --stack-size: KiB of the 8 MiB
   // stack.
-  std::string flags = "--single-threaded --stack-size=960 --no-freeze-flags-after-init "
+  std::string flags =
+      "--single-threaded --stack-size=960 --no-freeze-flags-after-init "
       "--no-verify-snapshot-checksum";
   if (jitless) flags += " --jitless";
   v8::V8::SetFlagsFromString(flags.c_str(), flags.size());
@@ -159,6 +162,10 @@ Status Engine::MakeSnapshot(const std::string& source, const std::string& path) 
   if (!out) return SystemError("cannot write " + path);
   return Ok{};
 }
+
+bool Engine::CountExternal(size_t bytes) { return g_engine->allocator_->Take(bytes); }
+
+void Engine::UncountExternal(size_t bytes) { g_engine->allocator_->GiveBack(bytes); }
 
 void Engine::SetMemoryLimit(size_t bytes, std::function<void()> on_exhausted) {
   memory_limit_ = bytes;

@@ -34,6 +34,11 @@ class Engine {
   v8::Local<v8::Object> hooks() { return hooks_.Get(isolate_); }
   v8::Local<v8::Function> Hook(const char* name);
 
+  // For bytes outside of V8 that a guest's array buffers hold: false where the limit does not allow
+  // them.
+  static bool CountExternal(size_t bytes);
+  static void UncountExternal(size_t bytes);
+
   // Sets the guest's memory limit in bytes: V8's heap and array buffers, each. `on_exhausted` must
   // not return.
   void SetMemoryLimit(size_t bytes, std::function<void()> on_exhausted);

@@ -122,9 +122,8 @@ Status RunWorker(ZygoteOptions options) {
   const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
   // With a pidfd of this process: the launcher's death ends it too, only later.
   const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-  if (Status s = channel::SendControl(options.control,
-                                      {.type = ControlType::kReady, .payload = report.dump()},
-                                      {self.get()});
+  if (Status s = channel::SendControl(
+          options.control, {.type = ControlType::kReady, .payload = report.dump()}, {self.get()});
       !s)
     return s;
   return ServeZygote(**engine, options);
@@ -158,9 +157,10 @@ int Main(int argc, char** argv, char** /*environment*/) {
 }  // namespace
 }  // namespace postern::worker
 
-// V8 marks its heap MADV_DONTFORK, so that a forked process would fault at once. A zygote's children are
-// to have that heap: of all that the executable asks of madvise(2), this is left out.
-extern "C" __attribute__((visibility("default"))) int madvise(void* address, size_t size, int advice) noexcept {
+// V8 marks its heap MADV_DONTFORK, so that a forked process would fault at once. A zygote's
+// children are to have that heap: of all that the executable asks of madvise(2), this is left out.
+extern "C" __attribute__((visibility("default"))) int madvise(void* address, size_t size,
+                                                              int advice) noexcept {
   if (advice == MADV_DONTFORK) return 0;
   return static_cast<int>(::syscall(SYS_madvise, address, size, advice));
 }

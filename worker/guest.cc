@@ -284,12 +284,10 @@ void Guest::OnCollected(uint32_t id, std::string body) {
   const v8::HandleScope scope(isolate);
   v8::Local<v8::Uint8Array> bytes;
   v8::TryCatch caught(isolate);
-  if (!NewBytes(isolate, {reinterpret_cast<const uint8_t*>(body.data()), body.size()})
-           .ToLocal(&bytes)) {
+  if (!AdoptBytes(isolate, std::move(body)).ToLocal(&bytes)) {
     return OnFailure(id, {"http_response_body_size", "ERR_LIMIT",
                           "the body does not fit into this guest's memory"});
   }
-  body = {};
   Call("netCollected", {v8::Integer::NewFromUnsigned(isolate, id), bytes});
 }
 

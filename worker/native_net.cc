@@ -51,9 +51,7 @@ void NetRead(const Args& args) {
   switch (Guest::Current().net().Read(Id(args), &piece)) {
     case NetClient::ReadState::kData: {
       v8::Local<v8::Uint8Array> bytes;
-      if (NewBytes(isolate, {reinterpret_cast<const uint8_t*>(piece.data()), piece.size()})
-              .ToLocal(&bytes))
-        args.GetReturnValue().Set(bytes);
+      if (AdoptBytes(isolate, std::move(piece)).ToLocal(&bytes)) args.GetReturnValue().Set(bytes);
       return;
     }
     case NetClient::ReadState::kWait:

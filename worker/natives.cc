@@ -1,6 +1,9 @@
 #include "worker/natives.h"
 
 #include <cstring>
+#include <memory>
+
+#include "worker/engine.h"
 
 namespace postern::worker {
 namespace {
@@ -63,6 +66,27 @@ v8::MaybeLocal<v8::Uint8Array> NewBytes(v8::Isolate* isolate, std::span<const ui
   }
   if (!bytes.empty()) std::memcpy(buffer->Data(), bytes.data(), bytes.size());
   return v8::Uint8Array::New(buffer, 0, bytes.size());
+}
+
+v8::MaybeLocal<v8::Uint8Array> AdoptBytes(v8::Isolate* isolate, std::string bytes) {
+  constexpr size_t kWorthIt = 4096;
+  const size_t size = bytes.size();
+  if (size < kWorthIt)
+    return NewBytes(isolate, {reinterpret_cast<const uint8_t*>(bytes.data()), size});
+  if (!Engine::CountExternal(size)) {
+    ThrowRange(isolate, "Array buffer allocation failed");
+    return {};
+  }
+  auto owner = std::make_unique<std::string>(std::move(bytes));
+  void* data = owner->data();
+  auto store = v8::ArrayBuffer::NewBackingStore(
+      data, size,
+      [](void*, size_t length, void* string) {
+        Engine::UncountExternal(length);
+        const std::unique_ptr<std::string> freed(static_cast<std::string*>(string));
+      },
+      owner.release());
+  return v8::Uint8Array::New(v8::ArrayBuffer::New(isolate, std::move(store)), 0, size);
 }
 
 void ThrowType(v8::Isolate* isolate, std::string_view message) {

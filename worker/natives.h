@@ -42,6 +42,8 @@ inline std::string Utf8(v8::Isolate* isolate, v8::Local<v8::Value> value) {
 std::span<uint8_t> Bytes(v8::Local<v8::Value> value);
 // A Uint8Array with a copy of `bytes`; empty (with an exception pending) when memory is short.
 v8::MaybeLocal<v8::Uint8Array> NewBytes(v8::Isolate* isolate, std::span<const uint8_t> bytes);
+// The same without copying: the array keeps the string. Counted against the guest's memory.
+v8::MaybeLocal<v8::Uint8Array> AdoptBytes(v8::Isolate* isolate, std::string bytes);
 void ThrowType(v8::Isolate* isolate, std::string_view message);
 void ThrowRange(v8::Isolate* isolate, std::string_view message);
 

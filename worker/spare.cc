@@ -84,7 +84,8 @@ std::string ReadOrder() {
 
 }  // namespace
 
-void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<UniqueFd> fds, bool warm) {
+void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<UniqueFd> fds,
+                 bool warm) {
   PlaceDescriptors(fds);
   LockDown(options);
   if (warm) Warm(engine);
