@@ -10,6 +10,10 @@ namespace {
 
 // What a client may open before the server's SETTINGS say more; any policy allows as much as one.
 constexpr uint32_t kStreamsBeforeSettings = 1;
+// nghttp2's own limit (1000, then 33 a second) is for strangers on a network; a guest that cancels
+// bodies in a loop is an ordinary program. Beyond this it is a flood, and the channel ends.
+constexpr uint64_t kResetBurst = 20'000;
+constexpr uint64_t kResetsASecond = 5'000;
 constexpr uint32_t kConnectionWindow = 64 * 1024 * 1024;  // credit is returned on receipt anyway
 
 std::vector<nghttp2_nv> ToNv(const Fields& fields) {
@@ -136,6 +140,7 @@ Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);
   nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_stream_reset_rate_limit(option, kResetBurst, kResetsASecond);
   nghttp2_option_set_peer_max_concurrent_streams(option, kStreamsBeforeSettings);
   nghttp2_option_set_max_deflate_dynamic_table_size(option, 0);
   nghttp2_option_set_max_send_header_block_length(option, kMaxHeaderBytes + 64 * 1024);

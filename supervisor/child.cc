@@ -91,20 +91,21 @@ Status Child::Send(const channel::ControlMessage& message, const std::vector<int
 }
 
 void Child::Listen() {
-  control_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                      [this, alive = alive_](const boost::system::error_code& error) {
-                        if (error || !*alive) return;
-                        auto message = channel::ReceiveControl(control_.native_handle());
-                        if (!message || !*message) {
-                          events_.gone();
-                          return;
-                        }
-                        if ((*message)->type == channel::ControlType::kReady && !(*message)->fds.empty()) {
-      inner_ = std::move((*message)->fds[0]);
-    }
-    events_.message(std::move(**message));
-                        if (*alive) Listen();
-                      });
+  control_.async_wait(
+      boost::asio::posix::stream_descriptor::wait_read,
+      [this, alive = alive_](const boost::system::error_code& error) {
+        if (error || !*alive) return;
+        auto message = channel::ReceiveControl(control_.native_handle());
+        if (!message || !*message) {
+          events_.gone();
+          return;
+        }
+        if ((*message)->type == channel::ControlType::kReady && !(*message)->fds.empty()) {
+          inner_ = std::move((*message)->fds[0]);
+        }
+        events_.message(std::move(**message));
+        if (*alive) Listen();
+      });
 }
 
 }  // namespace postern::supervisor

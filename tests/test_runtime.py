@@ -361,6 +361,20 @@ def test_fetch_abort(checks, origin):
     """, policy=allowing(origin.http))
 
 
+def test_fetches_given_up_in_a_loop(checks, origin):
+    checks(f"""
+      for (let i = 0; i < 2000; i++) {{
+        const c = new AbortController();
+        const pending = fetch('http://{origin.http}/ok', {{ signal: c.signal }});
+        if (i % 2) await null;
+        c.abort();
+        await throws(() => pending, 'AbortError');
+      }}
+      for (let i = 0; i < 1500; i++) await (await fetch('http://{origin.http}/bytes?n=3000000')).body.cancel();
+      check((await fetch('http://{origin.http}/ok')).status, 200);
+    """, policy=allowing(origin.http))
+
+
 def test_pollution_of_the_prototypes_does_not_change_fetch(checks, origin):
     checks(f"""
       for (const proto of [Array.prototype, String.prototype, Map.prototype, Promise.prototype, Uint8Array.prototype]) {{

@@ -1,0 +1,56 @@
+#include "supervisor/outcome.h"
+
+#include <gtest/gtest.h>
+
+#include "channel/result_frame.h"
+
+namespace postern::supervisor {
+namespace {
+
+using channel::ResultFrame;
+using channel::ResultTag;
+
+TEST(ReadResult, TakesWhatAGuestSays) {
+  Outcome o;
+  const auto complete = ReadResult(
+      ResultFrame(ResultTag::kValue, "[1,2]") + ResultFrame(ResultTag::kSucceeded, ""), o);
+  ASSERT_TRUE(complete);
+  EXPECT_TRUE(*complete);
+  EXPECT_EQ(o.value, "[1,2]");
+  EXPECT_EQ(nlohmann::json::parse(o.ToJson())["value"][1], 2);
+}
+
+TEST(ReadResult, AnErrorWithEveryPart) {
+  Outcome o;
+  const std::string frames = ResultFrame(ResultTag::kErrorName, "TypeError") +
+                             ResultFrame(ResultTag::kErrorMessage, "m\xff\"") +
+                             ResultFrame(ResultTag::kCauseCode, "ERR_X") +
+                             ResultFrame(ResultTag::kFailed, "");
+  ASSERT_TRUE(ReadResult(frames, o));
+  const auto json = nlohmann::json::parse(o.ToJson());
+  EXPECT_EQ(json["outcome"], "failed");
+  EXPECT_EQ(json["exitCode"], 1);
+  EXPECT_EQ(json["error"]["cause"]["code"], "ERR_X");
+}
+
+TEST(ReadResult, HostileFramesAreErrorsOrIgnored) {
+  const std::string whole = ResultFrame(ResultTag::kValue, "1");
+  for (size_t n = 1; n < whole.size(); ++n) {
+    Outcome o;
+    EXPECT_FALSE(ReadResult(whole.substr(0, n), o)) << n;
+  }
+  Outcome o;
+  EXPECT_FALSE(ReadResult(std::string("\0\0\0\0\0", 5), o));
+  EXPECT_FALSE(ReadResult(std::string("\x7f\0\0\0\0", 5), o));
+  EXPECT_FALSE(ReadResult(std::string("\x01\xff\xff\xff\xff", 5), o));
+  // A value that would break out of the object is no JSON.
+  ASSERT_TRUE(ReadResult(ResultFrame(ResultTag::kValue, "1,\"exitCode\":0"), o));
+  EXPECT_TRUE(o.value.empty());
+  ASSERT_TRUE(ReadResult(ResultFrame(ResultTag::kExitCode, "999999999999999999"), o));
+  EXPECT_TRUE(nlohmann::json::accept(o.ToJson()));
+  const auto nothing = ReadResult("", o);
+  EXPECT_TRUE(nothing && !*nothing);
+}
+
+}  // namespace
+}  // namespace postern::supervisor
