@@ -2,6 +2,7 @@
 // no core, answer no debugger.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
