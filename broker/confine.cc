@@ -18,8 +18,10 @@ std::string Layers::ToJson() const {
 
 Status EnterRoleNamespaces(Role role, Layers& layers) {
   ::setsid();  // a terminal's ^C is the supervisor's business; fails harmlessly for a group leader
-  std::vector<std::string> wanted = {"mount", "pid", "ipc", "uts", "cgroup"};
-  if (role == Role::kFiles) wanted.insert(wanted.begin(), "net");
+  const bool net = role == Role::kFiles;
+  const std::vector<std::string> wanted =
+      net ? std::vector<std::string>{"net", "mount", "pid", "ipc", "uts", "cgroup"}
+          : std::vector<std::string>{"mount", "pid", "ipc", "uts", "cgroup"};
   const auto identity = role == Role::kNet ? sandbox::Identity::kNobody : sandbox::Identity::kKeep;
   auto report = sandbox::EnterNamespaces(wanted, identity);
   if (!report) return report.error();
