@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "sandbox/landlock.h"
 #include "sandbox/namespaces.h"
 #include "sandbox/process.h"
 
@@ -32,7 +31,7 @@ Status EnterRoleNamespaces(Role role, Layers& layers) {
   return Ok{};
 }
 
-Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>& readable,
+Status LockDown(Role role, const std::vector<int>& keep, const sandbox::LandlockRules& landlock,
                 sandbox::SeccompMode mode, Layers& layers) {
   if (Status s = sandbox::CloseAllBut(keep); !s) return s;
   // Before Landlock, in whose domain nothing can be mounted.
@@ -43,8 +42,7 @@ Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>&
       layers.missing.push_back("root: " + s.error().message);
   }
   if (Status s = sandbox::Harden(); !s) return s;
-  if (auto abi = sandbox::EnterLandlock({.readable = readable, .tcp_connect = role == Role::kNet});
-      abi) {
+  if (auto abi = sandbox::EnterLandlock(landlock); abi) {
     layers.on.push_back("landlock:" + std::to_string(*abi));
   } else if (abi.error().errnum == ENOSYS || abi.error().errnum == EOPNOTSUPP) {
     layers.missing.push_back("landlock: " + abi.error().message);

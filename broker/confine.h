@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sandbox/landlock.h"
 #include "sandbox/seccomp.h"
 
 namespace postern::broker {
@@ -23,7 +24,7 @@ Status EnterRoleNamespaces(Role role, Layers& layers);
 // Second half, with everything read that will be needed: empty root, Landlock, capabilities,
 // limits, seccomp. `keep`: descriptors to keep besides 0 to 2; `readable`: directories that stay
 // readable.
-Status LockDown(Role role, const std::vector<int>& keep, const std::vector<int>& readable,
+Status LockDown(Role role, const std::vector<int>& keep, const sandbox::LandlockRules& landlock,
                 sandbox::SeccompMode mode, Layers& layers);
 
 }  // namespace postern::broker

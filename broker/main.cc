@@ -1,7 +1,7 @@
 // postern-broker: acts for guests. Started by the supervisor with its control socket as
 // descriptor 3.
 //
-//   postern-broker net   [--debug-seccomp] [--ca-file=PEM]
+//   postern-broker net   [--debug-seccomp] [--ca-file=PEM] [--port=N…]  N: all that Landlock leaves
 //   postern-broker files [--debug-seccomp] MOUNT…     a MOUNT is FD:GUEST_PATH
 #include <csignal>
 #include <cstring>
@@ -27,6 +27,7 @@ struct Arguments {
   Role role = Role::kNet;
   sandbox::SeccompMode seccomp = sandbox::SeccompMode::kKill;
   std::string ca_file;
+  std::optional<std::vector<uint16_t>> ports;  // that a connection may go to; nullopt: any
   std::vector<Mount> mounts;
 };
 
@@ -41,6 +42,9 @@ Result<Arguments> Parse(int argc, char** argv) {
     const std::string arg = argv[i];
     if (arg == "--debug-seccomp") {
       a.seccomp = sandbox::SeccompMode::kDebug;
+    } else if (arg.starts_with("--port=")) {
+      if (!a.ports) a.ports.emplace();
+      a.ports->push_back(static_cast<uint16_t>(std::atoi(arg.c_str() + 7)));
     } else if (arg.starts_with("--ca-file=")) {
       a.ca_file = arg.substr(10);
     } else if (const size_t colon = arg.find(':');
@@ -110,7 +114,8 @@ Status RunNet(Arguments& a) {
   (*own)->Watch(io);
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
-  if (Status s = LockDown(a.role, *open, {}, a.seccomp, layers); !s) return s;
+  if (Status s = LockDown(a.role, *open, {.connect_ports = a.ports}, a.seccomp, layers); !s)
+    return s;
   NetShared shared{io, **own, *tls, ParseResolvConf(resolv_conf)};
   Serve<NetGuest>(
       io, layers,
@@ -140,7 +145,8 @@ Status RunFiles(Arguments& a) {
   for (const Mount& m : a.mounts) directories.push_back(m.directory.get());
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
-  if (Status s = LockDown(a.role, *open, directories, a.seccomp, layers); !s) return s;
+  if (Status s = LockDown(a.role, *open, {.readable = directories}, a.seccomp, layers); !s)
+    return s;
   Serve<FilesGuest>(
       io, layers,
       [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<FilesGuest>> {

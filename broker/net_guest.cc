@@ -31,7 +31,8 @@ void NetGuest::CheckDeadlines() {
   if (now < wake_at_) return;  // set anew while this was on its way
   wake_at_ = std::chrono::steady_clock::time_point::max();
   auto next = wake_at_;
-  for (const auto& [stream, request] : requests_) next = std::min(next, request->CheckDeadline(now));
+  for (const auto& [stream, request] : requests_)
+    next = std::min(next, request->CheckDeadline(now));
   if (next != wake_at_) WakeAt(next);
 }
 

@@ -46,8 +46,9 @@ class NetGuest : public channel::Http2Session::Handler {
   Resolver& resolver() { return resolver_; }
   GuestChannel& channel() { return channel_; }
   Usage& usage() { return usage_; }
-  // Sees to it that every request's CheckDeadline is called at `deadline` or soon after. One timer for
-  // all of a guest's requests: it mostly stands earlier than what a new deadline asks for already.
+  // Sees to it that every request's CheckDeadline is called at `deadline` or soon after. One timer
+  // for all of a guest's requests: it mostly stands earlier than what a new deadline asks for
+  // already.
   void WakeAt(std::chrono::steady_clock::time_point deadline);
 
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;

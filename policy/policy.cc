@@ -180,6 +180,24 @@ std::optional<std::string> AddressBlocked(const Policy& policy, const Rule& rule
   return std::nullopt;
 }
 
+std::optional<std::vector<uint16_t>> ConnectPorts(const Policy& policy) {
+  std::vector<uint16_t> ports = {53};
+  for (const std::string& server : policy.dns.servers) {
+    // "address" or "address:port"; a bare IPv6 address has more than one colon.
+    const size_t colon = server.rfind(':');
+    if (colon == std::string::npos || (server.find(':') != colon && !server.starts_with('[')))
+      continue;
+    const Result<uint16_t> port = ParsePort(server.substr(colon + 1), server);
+    if (port) ports.push_back(*port);
+  }
+  for (const Rule& rule : policy.rules) {
+    if (!rule.allow) continue;
+    if (rule.target.port == 0) return std::nullopt;
+    ports.push_back(rule.target.port);
+  }
+  return ports;
+}
+
 const std::vector<LimitName>& LimitNames() {
   using U = LimitName::Unit;
   constexpr int64_t kDay = 24LL * 3600 * 1000;

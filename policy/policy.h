@@ -89,6 +89,10 @@ std::optional<std::string> AddressBlocked(const Policy& policy, const Rule& rule
                                           const IpAddress& address,
                                           const std::vector<IpAddress>& own);
 
+// Every TCP port that a connection under `policy` can need, DNS over TCP among them; nullopt where
+// a rule allows any port.
+std::optional<std::vector<uint16_t>> ConnectPorts(const Policy& policy);
+
 // The policy as one JSON text, from the supervisor to its broker.
 std::string ToJson(const Policy& policy);
 Result<Policy> FromJson(std::string_view text);

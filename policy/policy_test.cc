@@ -156,6 +156,13 @@ TEST(Url, CredentialsSchemesAndPorts) {
   EXPECT_EQ(ParseUrl("http://[::1]:8080/x")->HostPort(), "[::1]:8080");
 }
 
+TEST(ConnectPorts, AreThoseOfTheRulesAndOfDns) {
+  Policy p = Allowing({"a.test:8080", "https://b.test"}, {"c.test:99"});
+  p.dns.servers = {"127.0.0.1:5353", "::1", "[::1]:54"};
+  EXPECT_EQ(ConnectPorts(p), (std::vector<uint16_t>{53, 5353, 54, 8080, 443}));
+  EXPECT_EQ(ConnectPorts(Allowing({"a.test:80", "b.test"})), std::nullopt);
+}
+
 TEST(Policy, JsonRoundTrip) {
   Policy p = Allowing({"a.test", "10.0.0.0/8"}, {"b.test:99"});
   p.rules[0].addresses.push_back(*Cidr::Parse("127.0.0.0/8"));

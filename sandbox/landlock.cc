@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <string>
+
 #include "base/unique_fd.h"
 
 namespace postern::sandbox {
@@ -22,6 +24,13 @@ constexpr uint64_t kNetConnectTcp = 1ULL << 1;
 constexpr uint64_t kScopeAll = 3;  // ABI 6: abstract Unix sockets, signals
 constexpr uint64_t kFsReadFile = 1ULL << 2;
 constexpr uint64_t kFsReadDir = 1ULL << 3;
+
+constexpr int kRuleNetPort = 2;  // LANDLOCK_RULE_NET_PORT, ABI 4
+
+struct NetPortAttr {
+  uint64_t allowed_access;
+  uint64_t port;  // host byte order
+};
 
 struct RulesetAttr {
   uint64_t handled_access_fs;
@@ -47,7 +56,7 @@ Result<int> EnterLandlock(const LandlockRules& rules) {
   RulesetAttr attr{};
   attr.handled_access_fs = kFsV1 | (abi >= 2 ? kFsRefer : 0) | (abi >= 3 ? kFsTruncate : 0) |
                            (abi >= 5 ? kFsIoctlDev : 0);
-  attr.handled_access_net = kNetBindTcp | (rules.tcp_connect ? 0 : kNetConnectTcp);
+  attr.handled_access_net = kNetBindTcp | (rules.connect_ports ? kNetConnectTcp : 0);
   attr.scoped = kScopeAll;
   UniqueFd ruleset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attr, AttrSize(abi), 0)));
@@ -61,6 +70,13 @@ Result<int> EnterLandlock(const LandlockRules& rules) {
     if (::syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) !=
         0) {
       return SystemError("cannot add a Landlock rule");
+    }
+  }
+  for (const uint16_t port : rules.connect_ports.value_or(std::vector<uint16_t>{})) {
+    const NetPortAttr attr_port{kNetConnectTcp, port};
+    if (abi >= 4 &&
+        ::syscall(SYS_landlock_add_rule, ruleset.get(), kRuleNetPort, &attr_port, 0) != 0) {
+      return SystemError("cannot add a Landlock rule for port " + std::to_string(port));
     }
   }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -11,7 +12,8 @@ namespace postern::sandbox {
 
 struct LandlockRules {
   std::vector<int> readable;  // open directories or files that stay readable, with what is beneath
-  bool tcp_connect = false;   // leave connect(2) over TCP alone (needs ABI 4 to forbid)
+  // TCP ports that connect(2) may go to; nullopt leaves connect alone (forbidding needs ABI 4).
+  std::optional<std::vector<uint16_t>> connect_ports = std::vector<uint16_t>{};
 };
 
 // The kernel's Landlock ABI, 0 where there is none.

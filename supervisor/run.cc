@@ -53,6 +53,10 @@ Child::Program NetBrokerProgram(const Settings& s) {
   Child::Program p{.executable = LocateParts().broker, .arguments = {"net"}};
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   if (s.policy.ca_file) p.arguments.push_back("--ca-file=" + *s.policy.ca_file);
+  for (const uint16_t port :
+       policy::ConnectPorts(s.policy.network).value_or(std::vector<uint16_t>{})) {
+    p.arguments.push_back("--port=" + std::to_string(port));
+  }
   return p;
 }
 

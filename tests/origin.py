@@ -202,6 +202,10 @@ class Origin:
         await self._send(writer, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
         await reader.read()
 
+    async def do_silent_body(self, reader, writer, *_):
+        await self._send(writer, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        await reader.read()
+
     async def do_drip_body(self, reader, writer, *_):
         await self._send(writer, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         while not reader.at_eof():

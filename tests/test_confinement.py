@@ -138,3 +138,20 @@ def test_as_an_ordinary_user(tmp_path, origin):
     done = subprocess.run(["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", POSTERN, "run", f"--allow-net={origin.http}", str(file)],
                           capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (0, "imported fine\n"), done.stderr
+
+
+def test_programs_are_hardened():
+    from conftest import BUILD
+    for program in ("supervisor/postern", "broker/postern-broker", "worker/libpostern-worker.so"):
+        def readelf(*words, file=BUILD / program):
+            return subprocess.run(["readelf", "-W", *words, file], capture_output=True, text=True, check=True).stdout
+        assert "Type:                              DYN" in readelf("-h"), program  # PIE, or a library
+        assert "GNU_RELRO" in readelf("-l") and "NOW" in readelf("-d"), program
+        assert "GNU_STACK      0x000000 0x0000000000000000 0x0000000000000000 0x000000 0x000000 RW " in readelf("-l"), program
+        symbols = readelf("--dyn-syms")
+        assert "__stack_chk_fail" in symbols and "_chk@" in symbols, program
+
+
+def test_the_net_broker_is_told_the_policy_s_ports(live, origin):
+    words = open(f"/proc/{live['net']}/cmdline", "rb").read().decode().split("\0")
+    assert {w for w in words if w.startswith("--port=")} == {"--port=53", "--port=" + origin.http.split(":")[1]}

@@ -128,7 +128,7 @@ def test_endless_headers(fetch, origin):
     ended(fetch(f"http://{origin.http}/endless-headers", allowing(origin.http)), "ERR_LIMIT", message="header")
 
 
-@pytest.mark.parametrize("path", ["stall-body", "stall-chunk"])
+@pytest.mark.parametrize("path", ["silent-body", "stall-body", "stall-chunk"])
 def test_body_stalled(fetch, origin, path):
     ended(fetch(f"http://{origin.http}/{path}", allowing(origin.http, idle_timeout="300ms")), "ERR_BODY_TIMEOUT", 300)
 
