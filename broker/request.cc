@@ -393,7 +393,6 @@ size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
   const size_t n = size * count;
   if (self->body_.size() - self->body_at_ >= kBufferedBody) {
     self->body_paused_ = true;
-    self->WaitForGuest();
     return CURL_WRITEFUNC_PAUSE;
   }
   self->body_total_ += static_cast<int64_t>(n);
@@ -407,23 +406,34 @@ size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
   }
   if (self->body_at_ > kBufferedBody) self->body_.erase(0, std::exchange(self->body_at_, 0));
   self->body_.append(data, n);
+  if (!self->blocked_) self->WaitForGuest();
   self->guest_.channel().session().ResumeBody(self->stream_);
   self->guest_.channel().FlushSoon();
   return n;
 }
 
-// The idle clock of a body measures the origin: a period begins anew with each min_bytes of it.
+// Two clocks, of which one runs: the idle one measures the origin while nothing waits here for the
+// guest; the other measures the guest while something does.
 void Request::CountProgress(size_t bytes) {
   period_bytes_ += static_cast<int64_t>(bytes);
   if (period_bytes_ < guest_.policy().limits.min_bytes) return;
   period_bytes_ = 0;
-  period_start_ = Clock::now();
+  idle_left_ = milliseconds(guest_.policy().limits.idle_timeout);
+  idle_since_ = Clock::now();
 }
 
-// While the guest does not read, its own clock runs instead.
+void Request::RunIdleClock() {
+  blocked_ = false;
+  idle_since_ = Clock::now();
+  Arm(idle_since_ + idle_left_);
+}
+
 void Request::WaitForGuest() {
-  if (std::exchange(blocked_, true)) return;
-  Arm(Clock::now() + milliseconds(guest_.policy().limits.unread_timeout));
+  const auto now = Clock::now();
+  if (!std::exchange(blocked_, true)) {
+    idle_left_ = std::max(idle_left_ - (now - idle_since_), Clock::duration::zero());
+  }
+  Arm(now + milliseconds(guest_.policy().limits.unread_timeout));
 }
 
 // ---- the guest's side
@@ -466,13 +476,8 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
       if (failure_) trailers->push_back({"proxy-status", channel::FormatProxyStatus(*failure_)});
     }
   }
-  if (n > 0 && blocked_) {
-    blocked_ = false;
-    if (phase_ == Phase::kBody)
-      Enter(Phase::kBody);
-    else if (body_at_ < body_.size())
-      WaitForGuest();
-  }
+  if (n > 0 && body_at_ < body_.size()) WaitForGuest();  // it does read: its clock begins anew
+  if (n > 0 && body_.empty() && phase_ == Phase::kBody) RunIdleClock();
   if (body_paused_ && body_.size() - body_at_ < kResumeBelow) {
     // Not here: this is called while the session writes.
     boost::asio::post(guest_.shared().io, [this, alive = alive_] {
@@ -548,9 +553,8 @@ void Request::Enter(Phase phase) {
     case Phase::kHeaders:
       return Arm(now + milliseconds(l.headers_timeout));
     case Phase::kBody:
-      period_start_ = now;
-      period_bytes_ = 0;
-      return Arm(now + milliseconds(l.idle_timeout));
+      idle_left_ = milliseconds(l.idle_timeout);
+      return RunIdleClock();
     case Phase::kDecide:
     case Phase::kDone:
       break;
@@ -604,13 +608,13 @@ void Request::Expired(Clock::time_point now) {
                        " (headers_timeout)"});
     case Phase::kBody:
     case Phase::kDone:
-      return ExpiredInBody(now);
+      return ExpiredInBody();
     case Phase::kDecide:
       return;
   }
 }
 
-void Request::ExpiredInBody(Clock::time_point now) {
+void Request::ExpiredInBody() {
   const policy::Limits& l = guest_.policy().limits;
   if (blocked_) {
     return Fail({"connection_write_timeout", "ERR_BODY_UNREAD",
@@ -618,8 +622,6 @@ void Request::ExpiredInBody(Clock::time_point now) {
                      Seconds(l.unread_timeout) + " (unread_timeout)"});
   }
   if (phase_ == Phase::kDone) return;
-  const auto deadline = period_start_ + milliseconds(l.idle_timeout);
-  if (now < deadline) return Arm(deadline);
   Fail({"connection_read_timeout", "ERR_BODY_TIMEOUT",
         "the body of " + url_.HostPort() + " stalled for " + Seconds(l.idle_timeout) +
             " (idle_timeout)"});

@@ -49,7 +49,7 @@ class Request {
   void Enter(Phase phase);
   void Arm(Clock::time_point deadline);
   void Expired(Clock::time_point now);
-  void ExpiredInBody(Clock::time_point now);
+  void ExpiredInBody();
   std::optional<std::string> Blocked(const policy::IpAddress& address) const;
 
   // libcurl's callbacks.
@@ -63,6 +63,7 @@ class Request {
   bool EndOfHeaders();
   void ResumeIfDrained();
   void CountProgress(size_t bytes);
+  void RunIdleClock();
   void WaitForGuest();
 
   NetGuest& guest_;
@@ -97,8 +98,9 @@ class Request {
   size_t body_at_ = 0;
   bool body_paused_ = false, body_complete_ = false;
   int64_t body_total_ = 0, period_bytes_ = 0;
-  Clock::time_point period_start_{};
-  bool blocked_ = false;  // on the guest, which does not read
+  Clock::duration idle_left_{};     // of the idle clock, when it last stopped or began anew
+  Clock::time_point idle_since_{};  // since when it runs
+  bool blocked_ = false;            // something waits for the guest: its clock runs instead
 
   std::optional<channel::Failure> failure_;
   const Clock::time_point started_;

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "sandbox/seccomp.h"
 #include "supervisor/run.h"
 #include "supervisor/settings.h"
 
@@ -40,6 +41,12 @@ int Main(int argc, char** argv) {
     return refusal->exit_status;
   }
   const auto& settings = std::get<Settings>(parsed);
+  const auto mode =
+      settings.debug_seccomp ? sandbox::SeccompMode::kDebug : sandbox::SeccompMode::kKill;
+  if (const Status s = sandbox::InstallSeccomp("supervisor", mode); !s) {
+    std::fprintf(stderr, "postern: %s\n", s.error().message.c_str());
+    return 125;
+  }
   if (settings.command == Settings::Command::kDoctor) return Doctor(settings);
   const Outcome outcome = RunGuest(settings);
   if (settings.json) {

@@ -26,7 +26,7 @@ def our_processes():
                 line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"--postern-worker" in line or str(BUILD / "broker" / "postern-broker").encode() in line:
+            if line.startswith((str(ROOT / "node_modules").encode(), str(BUILD / "broker" / "postern-broker").encode())):
                 found.append(int(entry.name))
     return found
 
