@@ -51,7 +51,7 @@ class Origin:
         self._loop.close()
 
     async def _start(self):
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024, limit=1 << 20)
         self.http = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
         silent = await asyncio.start_server(self._hold, "127.0.0.1", 0, backlog=1024)
         self.silent = "127.0.0.1:%d" % silent.sockets[0].getsockname()[1]

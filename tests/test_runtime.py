@@ -309,6 +309,25 @@ def test_fetch_bodies_up_and_down(checks, origin):
     """, policy=allowing(origin.http))
 
 
+def test_headers_that_belong_to_the_connection_are_left_out(checks, origin):
+    checks(f"""
+      const own = {{ connection: 'close', 'content-length': '999', 'transfer-encoding': 'gzip', upgrade: 'x', te: 'y', 'keep-alive': '1', expect: '100-continue', ok: 'kept' }};
+      const answer = await fetch('http://{origin.http}/echo', {{ method: 'POST', body: 'four', headers: own }});
+      check(await answer.text(), 'four');
+      const sent = await (await fetch('http://{origin.http}/headers', {{ headers: own }})).text();
+      check([sent.includes('ok: kept'), sent.includes('gzip,'), sent.includes('100-continue')], [true, true, false]);
+    """, policy=allowing(origin.http))
+
+
+def test_requests_too_large_to_be_made(postern, origin):
+    value = postern(f"""
+      const code = (promise) => promise.then((r) => r.status, (error) => error.cause.code);
+      __return([await code(fetch('http://{origin.http}/ok?' + 'x'.repeat(40000))), await code(fetch('http://{origin.http}/ok?' + 'x'.repeat(150000))),
+                await code(fetch('http://{origin.http}/ok', {{ headers: {{ a: 'y'.repeat(300000) }} }})), await code(fetch('http://{origin.http}/ok'))]);
+    """, policy=allowing(origin.http)).value
+    assert value == [200, "ERR_LIMIT", "ERR_LIMIT", 200]
+
+
 def test_fetch_decodes(checks, origin):
     checks(f"""
       for (const how of ['gzip', 'deflate', 'raw']) {{

@@ -57,6 +57,13 @@ NetClient::Exchange* NetClient::ByStream(int32_t stream, uint32_t* id) {
 
 void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   Exchange& e = exchanges_[id];
+  size_t header_bytes = 0;
+  for (const channel::Field& f : outgoing.fields) header_bytes += f.name.size() + f.value.size() + 32;
+  if (header_bytes > channel::kMaxHeaderBytes) {
+    return FailLater(id, {"http_request_denied", "ERR_LIMIT",
+                          "the URL and header fields of the request are larger than " +
+                              std::to_string(channel::kMaxHeaderBytes) + " bytes"});
+  }
   if (gone_ && endpoint_) LoseBroker("it closed the channel");
   if (!OpenChannel()) return FailLater(id, BrokerLost("it was replaced too often"));
   const bool idle = ids_.empty();

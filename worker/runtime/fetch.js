@@ -12,6 +12,11 @@ import { URL } from './url.js';
 const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = native;
 const nullBodyStatus = (/** @type {number} */ status) => status === 204 || status === 205 || status === 304 || status === 101;
 const redirects = new Set([301, 302, 303, 307, 308]);
+// What fetch decides itself, or what belongs to one connection: a guest's own are left out, as browsers do.
+const connectionHeaders = new Set([
+  'connection', 'content-length', 'expect', 'host', 'http2-settings', 'keep-alive', 'proxy-connection', 'te', 'trailer',
+  'transfer-encoding', 'upgrade',
+]);
 const bodyHeaders = new Set(['content-encoding', 'content-language', 'content-location', 'content-type', 'content-length']);
 
 /** @typedef {{code: string, message: string, error: string}} Failure */
@@ -173,7 +178,9 @@ function has(list, name) {
 /** One hop. @param {URL} url @param {string} method @param {[string, string][]} headers @param {any} body @param {any} signal */
 async function exchange(url, method, headers, body, signal) {
   const flat = [':method', method, ':scheme', StringSlice(url.protocol, 0, -1), ':authority', url.host, ':path', url.pathname + url.search];
-  for (let i = 0; i < headers.length; i++) ArrayPush(flat, headers[i][0], headers[i][1]);
+  for (let i = 0; i < headers.length; i++) {
+    if (!connectionHeaders.has(headers[i][0])) ArrayPush(flat, headers[i][0], headers[i][1]);
+  }
   if (!has(headers, 'accept')) ArrayPush(flat, 'accept', '*/*');
   if (!has(headers, 'accept-encoding')) ArrayPush(flat, 'accept-encoding', 'gzip, deflate, br, zstd');
   if (!has(headers, 'user-agent')) ArrayPush(flat, 'user-agent', 'Postern');
