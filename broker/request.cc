@@ -1,13 +1,12 @@
 #include "broker/request.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <cctype>
 #include <charconv>
+#include <cstring>
 
 #include "broker/curl_failure.h"
+#include "broker/http_fields.h"
 #include "broker/net_guest.h"
 
 namespace postern::broker {
@@ -17,46 +16,8 @@ using channel::Failure;
 using channel::Fields;
 using std::chrono::milliseconds;
 
-constexpr size_t kBufferedBody = 256 * 1024;  // bytes of a response held here before libcurl pauses
-constexpr size_t kResumeBelow = 64 * 1024;
-
-// RFC 9110 section 7.6.1 (hop by hop), and what the broker itself decides.
-constexpr std::string_view kNotForwarded[] = {"connection",
-                                              "content-length",
-                                              "expect",
-                                              "host",
-                                              "keep-alive",
-                                              "proxy-authenticate",
-                                              "proxy-authorization",
-                                              "proxy-connection",
-                                              "proxy-status",
-                                              "te",
-                                              "trailer",
-                                              "transfer-encoding",
-                                              "upgrade"};
-
-bool Forwarded(std::string_view name) {
-  return !name.starts_with("postern-") && !name.starts_with(':') &&
-         std::find(std::begin(kNotForwarded), std::end(kNotForwarded), name) ==
-             std::end(kNotForwarded);
-}
-
-std::string Trim(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
-}
-
-std::string Seconds(int64_t ms) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g s", static_cast<double>(ms) / 1000);
-  return text;
-}
-
-Failure TooLarge(const char* error, const std::string& what, int64_t limit, const char* key) {
-  return {error, "ERR_LIMIT",
-          what + " is larger than the limit of " + std::to_string(limit) + " (" + key + ")"};
-}
+constexpr size_t kResumeBelow =
+    64 * 1024;  // bytes of a paused response that are left when libcurl goes on
 
 }  // namespace
 
@@ -250,192 +211,6 @@ void Request::SetUpMethod() {
   curl_easy_setopt(easy_, CURLOPT_READDATA, this);
 }
 
-// ---- libcurl's callbacks
-
-curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_sockaddr* address) {
-  auto* self = static_cast<Request*>(arg);
-  const auto ip = policy::IpAddress::From(&address->addr);
-  const bool checked = ip && std::find(self->addresses_.begin(), self->addresses_.end(), *ip) !=
-                                 self->addresses_.end();
-  if (!checked || self->Blocked(*ip)) {
-    self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
-                             "an address of " + self->url_.HostPort() + " is blocked"};
-    return CURL_SOCKET_BAD;
-  }
-  const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  if (fd < 0) {
-    self->failure_ =
-        Failure{"connection_limit_reached", "ERR_BROKER_RESOURCES",
-                std::string("the broker cannot open another connection: ") + std::strerror(errno)};
-    return CURL_SOCKET_BAD;
-  }
-  return fd;
-}
-
-CURLcode Request::OnTlsStart(CURL* /*easy*/, void* ssl_context, void* arg) {
-  auto* self = static_cast<Request*>(arg);
-  self->Enter(Phase::kTls);
-  return self->guest_.shared().tls.ApplyTo(static_cast<SSL_CTX*>(ssl_context))
-             ? CURLE_OK
-             : CURLE_OUT_OF_MEMORY;
-}
-
-int Request::OnConnected(void* arg, char* /*remote*/, char* /*local*/, int /*remote_port*/,
-                         int /*local_port*/) {
-  auto* self = static_cast<Request*>(arg);
-  self->failure_.reset();  // another address of the host answered
-  self->Enter(self->has_upload_ && !self->upload_ended_ ? Phase::kSend : Phase::kHeaders);
-  return CURL_PREREQFUNC_OK;
-}
-
-size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
-  auto* self = static_cast<Request*>(arg);
-  const size_t n = std::min(size * count, self->upload_.size() - self->upload_at_);
-  if (n == 0) {
-    if (self->upload_ended_) {
-      if (self->phase_ == Phase::kSend) self->Enter(Phase::kHeaders);
-      return 0;
-    }
-    self->upload_paused_ = true;
-    return CURL_READFUNC_PAUSE;
-  }
-  std::memcpy(buffer, self->upload_.data() + self->upload_at_, n);
-  self->upload_at_ += n;
-  if (self->upload_at_ == self->upload_.size()) self->upload_.clear(), self->upload_at_ = 0;
-  self->guest_.usage().bytes_out += n;
-  self->guest_.channel().session().Consume(self->stream_, n);
-  self->guest_.channel().FlushSoon();
-  if (self->phase_ == Phase::kSend) self->Enter(Phase::kSend);  // progress
-  return n;
-}
-
-size_t Request::OnHeader(char* data, size_t size, size_t count, void* arg) {
-  auto* self = static_cast<Request*>(arg);
-  return self->TakeHeaderLine({data, size * count}) ? size * count : 0;
-}
-
-bool Request::TakeHeaderLine(std::string_view line) {
-  const policy::Limits& limits = guest_.policy().limits;
-  header_bytes_ += line.size();
-  if (header_bytes_ > static_cast<size_t>(limits.header_bytes)) {
-    failure_ =
-        TooLarge("http_response_header_section_size", "the header section of " + url_.HostPort(),
-                 limits.header_bytes, "header_bytes");
-    return false;
-  }
-  if (responded_) return true;  // trailers
-  if (line.starts_with("HTTP/")) {
-    response_fields_.clear();
-    content_length_.reset();
-    header_count_ = 0;
-    const size_t space = line.find(' ');
-    const std::string rest = space == std::string_view::npos ? "" : Trim(line.substr(space + 1));
-    status_ = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), status_);
-    reason_ = Trim(std::string_view(rest).substr(static_cast<size_t>(end - rest.data())));
-    if (error == std::errc() && status_ >= 100 && status_ <= 599) return true;
-    failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
-                       url_.HostPort() + " answered with a malformed status line"};
-    return false;
-  }
-  if (line == "\r\n" || line == "\n") return EndOfHeaders();
-  const size_t colon = line.find(':');
-  std::string name(line.substr(0, colon));
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  const std::string value = colon == std::string_view::npos ? "" : Trim(line.substr(colon + 1));
-  const bool valid =
-      colon != std::string_view::npos &&
-      nghttp2_check_header_name(reinterpret_cast<const uint8_t*>(name.data()), name.size()) != 0 &&
-      nghttp2_check_header_value(reinterpret_cast<const uint8_t*>(value.data()), value.size()) != 0;
-  if (!valid) {
-    failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
-                       url_.HostPort() + " answered with a malformed header field"};
-    return false;
-  }
-  if (++header_count_ > static_cast<size_t>(limits.header_count)) {
-    failure_ = TooLarge("http_response_header_section_size",
-                        "the number of header fields of " + url_.HostPort(), limits.header_count,
-                        "header_count");
-    return false;
-  }
-  if (name == "content-length") {
-    if (content_length_ && *content_length_ != value) {
-      failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
-                         url_.HostPort() + " gave two different Content-Lengths"};
-      return false;
-    }
-    // Under another name on the channel: a body cut short must end in a failure, not in a stream
-    // error.
-    if (!content_length_) response_fields_.push_back({"postern-content-length", value});
-    content_length_ = value;
-  } else if (Forwarded(name)) {
-    response_fields_.push_back({std::move(name), value});
-  }
-  return true;
-}
-
-bool Request::EndOfHeaders() {
-  if (status_ < 200) return true;  // informational: the deadline runs on
-  Fields fields = {{":status", std::to_string(status_)},
-                   {"postern-status-text", channel::EscapeText(reason_)}};
-  fields.insert(fields.end(), std::make_move_iterator(response_fields_.begin()),
-                std::make_move_iterator(response_fields_.end()));
-  responded_ = true;
-  Enter(Phase::kBody);
-  if (!guest_.channel().session().Respond(stream_, fields, true)) return false;
-  guest_.channel().FlushSoon();
-  return true;
-}
-
-size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
-  auto* self = static_cast<Request*>(arg);
-  const size_t n = size * count;
-  if (self->body_.size() - self->body_at_ >= kBufferedBody) {
-    self->body_paused_ = true;
-    return CURL_WRITEFUNC_PAUSE;
-  }
-  self->body_total_ += static_cast<int64_t>(n);
-  self->CountProgress(n);
-  self->guest_.usage().bytes_in += n;
-  const int64_t limit = self->guest_.policy().limits.response_bytes;
-  if (self->body_total_ > limit) {
-    self->failure_ = TooLarge("http_response_body_size", "the response of " + self->url_.HostPort(),
-                              limit, "response_bytes");
-    return 0;
-  }
-  if (self->body_at_ > kBufferedBody) self->body_.erase(0, std::exchange(self->body_at_, 0));
-  self->body_.append(data, n);
-  if (!self->blocked_) self->WaitForGuest();
-  self->guest_.channel().session().ResumeBody(self->stream_);
-  self->guest_.channel().FlushSoon();
-  return n;
-}
-
-// Two clocks, of which one runs: the idle one measures the origin while nothing waits here for the
-// guest; the other measures the guest while something does.
-void Request::CountProgress(size_t bytes) {
-  period_bytes_ += static_cast<int64_t>(bytes);
-  if (period_bytes_ < guest_.policy().limits.min_bytes) return;
-  period_bytes_ = 0;
-  idle_left_ = milliseconds(guest_.policy().limits.idle_timeout);
-  idle_since_ = Clock::now();
-}
-
-void Request::RunIdleClock() {
-  blocked_ = false;
-  idle_since_ = Clock::now();
-  Arm(idle_since_ + idle_left_);
-}
-
-void Request::WaitForGuest() {
-  const auto now = Clock::now();
-  if (!std::exchange(blocked_, true)) {
-    idle_left_ = std::max(idle_left_ - (now - idle_since_), Clock::duration::zero());
-  }
-  Arm(now + milliseconds(guest_.policy().limits.unread_timeout));
-}
-
 // ---- the guest's side
 
 void Request::OnUpload(std::span<const uint8_t> data) {
@@ -533,98 +308,6 @@ void Request::Fail(Failure failure) {
       session.Reset(stream_, NGHTTP2_INTERNAL_ERROR);
   }
   guest_.channel().FlushSoon();
-}
-
-// ---- deadlines
-
-void Request::Enter(Phase phase) {
-  phase_ = phase;
-  const policy::Limits& l = guest_.policy().limits;
-  const auto now = Clock::now();
-  switch (phase) {
-    case Phase::kResolve:
-      return Arm(now + milliseconds(l.resolve_timeout));
-    case Phase::kConnect:
-      return Arm(now + milliseconds(l.connect_timeout));
-    case Phase::kTls:
-      return Arm(now + milliseconds(l.tls_timeout));
-    case Phase::kSend:
-      return Arm(now + milliseconds(l.upload_timeout));
-    case Phase::kHeaders:
-      return Arm(now + milliseconds(l.headers_timeout));
-    case Phase::kBody:
-      idle_left_ = milliseconds(l.idle_timeout);
-      return RunIdleClock();
-    case Phase::kDecide:
-    case Phase::kDone:
-      break;
-  }
-}
-
-void Request::Arm(Clock::time_point deadline) {
-  phase_deadline_ = std::min(deadline, total_deadline_);
-  guest_.WakeAt(phase_deadline_);
-}
-
-Request::Clock::time_point Request::CheckDeadline(Clock::time_point now) {
-  if (now >= phase_deadline_) {
-    phase_deadline_ = Clock::time_point::max();
-    Expired(now);
-  }
-  return phase_deadline_;
-}
-
-void Request::Expired(Clock::time_point now) {
-  const policy::Limits& l = guest_.policy().limits;
-  const std::string where = url_.HostPort();
-  if (now >= total_deadline_ && phase_ != Phase::kDone) {
-    const std::string what =
-        where + " did not finish within " + Seconds(l.total_timeout) + " (total_timeout)";
-    return responded_ ? Fail({"connection_read_timeout", "ERR_TOTAL_TIMEOUT", what})
-                      : Fail({"http_response_timeout", "ERR_TOTAL_TIMEOUT", what});
-  }
-  switch (phase_) {
-    case Phase::kResolve:
-      return Fail({"dns_timeout", "ERR_DNS_TIMEOUT",
-                   "the resolver did not answer for " + url_.host + " within " +
-                       Seconds(l.resolve_timeout) + " (resolve_timeout)"});
-    case Phase::kConnect:
-      return Fail({"connection_timeout", "ERR_CONNECTION_TIMEOUT",
-                   "connecting to " + where + " took more than " + Seconds(l.connect_timeout) +
-                       " (connect_timeout)"});
-    case Phase::kTls:
-      return Fail({"connection_timeout", "ERR_TLS_TIMEOUT",
-                   "the TLS handshake with " + where + " took more than " + Seconds(l.tls_timeout) +
-                       " (tls_timeout)"});
-    case Phase::kSend:
-      if (upload_.empty())
-        return Enter(Phase::kSend);  // the guest has nothing to send: the total bounds it
-      return Fail({"connection_write_timeout", "ERR_UPLOAD_TIMEOUT",
-                   where + " took nothing of the request body for " + Seconds(l.upload_timeout) +
-                       " (upload_timeout)"});
-    case Phase::kHeaders:
-      return Fail({"http_response_timeout", "ERR_RESPONSE_TIMEOUT",
-                   where + " sent no response within " + Seconds(l.headers_timeout) +
-                       " (headers_timeout)"});
-    case Phase::kBody:
-    case Phase::kDone:
-      return ExpiredInBody();
-    case Phase::kDecide:
-      return;
-  }
-}
-
-void Request::ExpiredInBody() {
-  const policy::Limits& l = guest_.policy().limits;
-  if (blocked_) {
-    return Fail({"connection_write_timeout", "ERR_BODY_UNREAD",
-                 "the guest read nothing of the body of " + url_.HostPort() + " for " +
-                     Seconds(l.unread_timeout) + " (unread_timeout)"});
-  }
-  if (phase_ == Phase::kDone) return;
-  Fail({"connection_read_timeout", "ERR_BODY_TIMEOUT",
-        "the body of " + url_.HostPort() + " stalled for " + Seconds(l.idle_timeout) +
-            " (idle_timeout)"});
 }
 
 }  // namespace postern::broker

@@ -1,0 +1,38 @@
+// Header fields on their way through the broker.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace postern::broker {
+
+// RFC 9110 section 7.6.1 (hop by hop), and what the broker itself decides.
+inline constexpr std::string_view kNotForwarded[] = {"connection",
+                                                     "content-length",
+                                                     "expect",
+                                                     "host",
+                                                     "keep-alive",
+                                                     "proxy-authenticate",
+                                                     "proxy-authorization",
+                                                     "proxy-connection",
+                                                     "proxy-status",
+                                                     "te",
+                                                     "trailer",
+                                                     "transfer-encoding",
+                                                     "upgrade"};
+
+inline bool Forwarded(std::string_view name) {
+  return !name.starts_with("postern-") && !name.starts_with(':') &&
+         std::find(std::begin(kNotForwarded), std::end(kNotForwarded), name) ==
+             std::end(kNotForwarded);
+}
+
+// Without white space at its ends.
+inline std::string Trim(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
+}
+
+}  // namespace postern::broker

@@ -1,0 +1,135 @@
+// Request's deadlines: one for each phase, and one for all of it.
+#include <algorithm>
+#include <cstdio>
+
+#include "broker/net_guest.h"
+#include "broker/request.h"
+
+namespace postern::broker {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string Seconds(int64_t ms) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g s", static_cast<double>(ms) / 1000);
+  return text;
+}
+
+}  // namespace
+
+void Request::Enter(Phase phase) {
+  phase_ = phase;
+  const policy::Limits& l = guest_.policy().limits;
+  const auto now = Clock::now();
+  switch (phase) {
+    case Phase::kResolve:
+      return Arm(now + milliseconds(l.resolve_timeout));
+    case Phase::kConnect:
+      return Arm(now + milliseconds(l.connect_timeout));
+    case Phase::kTls:
+      return Arm(now + milliseconds(l.tls_timeout));
+    case Phase::kSend:
+      return Arm(now + milliseconds(l.upload_timeout));
+    case Phase::kHeaders:
+      return Arm(now + milliseconds(l.headers_timeout));
+    case Phase::kBody:
+      idle_left_ = milliseconds(l.idle_timeout);
+      return RunIdleClock();
+    case Phase::kDecide:
+    case Phase::kDone:
+      break;
+  }
+}
+
+void Request::Arm(Clock::time_point deadline) {
+  phase_deadline_ = std::min(deadline, total_deadline_);
+  guest_.WakeAt(phase_deadline_);
+}
+
+Request::Clock::time_point Request::CheckDeadline(Clock::time_point now) {
+  if (now >= phase_deadline_) {
+    phase_deadline_ = Clock::time_point::max();
+    Expired(now);
+  }
+  return phase_deadline_;
+}
+
+void Request::Expired(Clock::time_point now) {
+  const policy::Limits& l = guest_.policy().limits;
+  const std::string where = url_.HostPort();
+  if (now >= total_deadline_ && phase_ != Phase::kDone) {
+    const std::string what =
+        where + " did not finish within " + Seconds(l.total_timeout) + " (total_timeout)";
+    return responded_ ? Fail({"connection_read_timeout", "ERR_TOTAL_TIMEOUT", what})
+                      : Fail({"http_response_timeout", "ERR_TOTAL_TIMEOUT", what});
+  }
+  switch (phase_) {
+    case Phase::kResolve:
+      return Fail({"dns_timeout", "ERR_DNS_TIMEOUT",
+                   "the resolver did not answer for " + url_.host + " within " +
+                       Seconds(l.resolve_timeout) + " (resolve_timeout)"});
+    case Phase::kConnect:
+      return Fail({"connection_timeout", "ERR_CONNECTION_TIMEOUT",
+                   "connecting to " + where + " took more than " + Seconds(l.connect_timeout) +
+                       " (connect_timeout)"});
+    case Phase::kTls:
+      return Fail({"connection_timeout", "ERR_TLS_TIMEOUT",
+                   "the TLS handshake with " + where + " took more than " + Seconds(l.tls_timeout) +
+                       " (tls_timeout)"});
+    case Phase::kSend:
+      if (upload_.empty())
+        return Enter(Phase::kSend);  // the guest has nothing to send: the total bounds it
+      return Fail({"connection_write_timeout", "ERR_UPLOAD_TIMEOUT",
+                   where + " took nothing of the request body for " + Seconds(l.upload_timeout) +
+                       " (upload_timeout)"});
+    case Phase::kHeaders:
+      return Fail({"http_response_timeout", "ERR_RESPONSE_TIMEOUT",
+                   where + " sent no response within " + Seconds(l.headers_timeout) +
+                       " (headers_timeout)"});
+    case Phase::kBody:
+    case Phase::kDone:
+      return ExpiredInBody();
+    case Phase::kDecide:
+      return;
+  }
+}
+
+void Request::ExpiredInBody() {
+  const policy::Limits& l = guest_.policy().limits;
+  if (blocked_) {
+    return Fail({"connection_write_timeout", "ERR_BODY_UNREAD",
+                 "the guest read nothing of the body of " + url_.HostPort() + " for " +
+                     Seconds(l.unread_timeout) + " (unread_timeout)"});
+  }
+  if (phase_ == Phase::kDone) return;
+  Fail({"connection_read_timeout", "ERR_BODY_TIMEOUT",
+        "the body of " + url_.HostPort() + " stalled for " + Seconds(l.idle_timeout) +
+            " (idle_timeout)"});
+}
+
+// Two clocks, of which one runs: the idle one measures the origin while nothing waits here for the
+// guest; the other measures the guest while something does.
+void Request::CountProgress(size_t bytes) {
+  period_bytes_ += static_cast<int64_t>(bytes);
+  if (period_bytes_ < guest_.policy().limits.min_bytes) return;
+  period_bytes_ = 0;
+  idle_left_ = milliseconds(guest_.policy().limits.idle_timeout);
+  idle_since_ = Clock::now();
+}
+
+void Request::RunIdleClock() {
+  blocked_ = false;
+  idle_since_ = Clock::now();
+  Arm(idle_since_ + idle_left_);
+}
+
+void Request::WaitForGuest() {
+  const auto now = Clock::now();
+  if (!std::exchange(blocked_, true)) {
+    idle_left_ = std::max(idle_left_ - (now - idle_since_), Clock::duration::zero());
+  }
+  Arm(now + milliseconds(guest_.policy().limits.unread_timeout));
+}
+
+}  // namespace postern::broker
