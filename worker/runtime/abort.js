@@ -43,9 +43,15 @@ export class AbortSignal extends EventTarget {
     if (token !== key) throw new TypeError('Illegal constructor');
     super();
   }
-  get aborted() { return this.#aborted; }
-  get reason() { return this.#reason; }
-  throwIfAborted() { if (this.#aborted) throw this.#reason; }
+  get aborted() {
+    return this.#aborted;
+  }
+  get reason() {
+    return this.#reason;
+  }
+  throwIfAborted() {
+    if (this.#aborted) throw this.#reason;
+  }
   /** @param {any} [reason] */
   static abort(reason) {
     const signal = makeSignal();
@@ -55,7 +61,8 @@ export class AbortSignal extends EventTarget {
   /** @param {number} milliseconds */
   static timeout(milliseconds) {
     const ms = Number(milliseconds);
-    if (!(ms >= 0) || ms > Number.MAX_SAFE_INTEGER) throw new TypeError('AbortSignal.timeout needs milliseconds of 0 or more');
+    if (!(ms >= 0) || ms > Number.MAX_SAFE_INTEGER)
+      throw new TypeError('AbortSignal.timeout needs milliseconds of 0 or more');
     const signal = makeSignal();
     unrefTimer(setTimeout(() => signalAbort(signal, new DOMException('The operation timed out', 'TimeoutError')), ms));
     return signal;
@@ -80,9 +87,13 @@ webidlClass(AbortSignal, ['aborted', 'reason', 'throwIfAborted']);
 
 export class AbortController {
   #signal = makeSignal();
-  get signal() { return this.#signal; }
+  get signal() {
+    return this.#signal;
+  }
   /** @param {any} [reason] */
-  abort(reason) { signalAbort(this.#signal, reason); }
+  abort(reason) {
+    signalAbort(this.#signal, reason);
+  }
 }
 webidlClass(AbortController, ['signal', 'abort']);
 setPrototypeOf(AbortSignal, EventTarget);

@@ -29,7 +29,8 @@ export class Blob {
     if (typeof parts !== 'object' || parts === null || typeof parts[Symbol.iterator] !== 'function') {
       throw new TypeError('Blob parts must be a sequence');
     }
-    if (options !== undefined && options !== null && typeof options !== 'object' && typeof options !== 'function') throw new TypeError('Blob options must be an object');
+    if (options !== undefined && options !== null && typeof options !== 'object' && typeof options !== 'function')
+      throw new TypeError('Blob options must be an object');
     const endings = options?.endings === undefined ? 'transparent' : `${options.endings}`;
     if (endings !== 'transparent' && endings !== 'native') throw new TypeError(`"${endings}" is no value of endings`);
     const list = [];
@@ -50,8 +51,12 @@ export class Blob {
     }
     if (options?.type !== undefined) this.#type = normalType(options.type);
   }
-  get size() { return this.#bytes.length; }
-  get type() { return this.#type; }
+  get size() {
+    return this.#bytes.length;
+  }
+  get type() {
+    return this.#type;
+  }
   /** @param {number} [start] @param {number} [end] @param {string} [type] */
   slice(start = 0, end = this.size, type = '') {
     const blob = new Blob();
@@ -59,9 +64,15 @@ export class Blob {
     blob.#type = normalType(type);
     return blob;
   }
-  async arrayBuffer() { return this.#bytes.slice().buffer; }
-  async bytes() { return this.#bytes.slice(); }
-  async text() { return utf8Decode(this.#bytes, false); }
+  async arrayBuffer() {
+    return this.#bytes.slice().buffer;
+  }
+  async bytes() {
+    return this.#bytes.slice();
+  }
+  async text() {
+    return utf8Decode(this.#bytes, false);
+  }
   stream() {
     const bytes = this.#bytes;
     let at = 0;
@@ -83,7 +94,8 @@ webidlClass(Blob, ['size', 'type', 'slice', 'arrayBuffer', 'bytes', 'text', 'str
 
 /** @param {number} start @param {number} end @param {number} size @returns {[number, number]} */
 function clamp(start, end, size) {
-  const at = (/** @type {number} */ n) => (n < 0 ? Math.max(size + Math.trunc(n), 0) : Math.min(Math.trunc(n) || 0, size));
+  const at = (/** @type {number} */ n) =>
+    n < 0 ? Math.max(size + Math.trunc(n), 0) : Math.min(Math.trunc(n) || 0, size);
   return [at(Number(start)), Math.max(at(Number(start)), at(Number(end)))];
 }
 
@@ -95,10 +107,17 @@ export class File extends Blob {
     if (arguments.length < 2) throw new TypeError('File needs its parts and a name');
     super(parts, options);
     this.#name = toUSVString(name);
-    this.#lastModified = options?.lastModified === undefined ? Date.now() : Math.trunc(Number(options.lastModified)) || 0;
+    this.#lastModified =
+      options?.lastModified === undefined ? Date.now() : Math.trunc(Number(options.lastModified)) || 0;
   }
-  get name() { return this.#name; }
-  get lastModified() { return this.#lastModified; }
-  get webkitRelativePath() { return ''; }
+  get name() {
+    return this.#name;
+  }
+  get lastModified() {
+    return this.#lastModified;
+  }
+  get webkitRelativePath() {
+    return '';
+  }
 }
 webidlClass(File, ['name', 'lastModified']);

@@ -22,7 +22,8 @@ export const netBody = (net) => ({ bytes: null, net, stream: null, used: false }
 export function extractBody(init) {
   if (typeof init === 'object' && init !== null) {
     if (init instanceof ReadableStream) {
-      if (init.locked || isDisturbed(init)) throw new TypeError('The stream of this body is locked or was read already');
+      if (init.locked || isDisturbed(init))
+        throw new TypeError('The stream of this body is locked or was read already');
       return { body: { bytes: null, net: null, stream: init, used: false }, type: null };
     }
     if (isBlob(init)) return { body: bytesBody(blobBytes(init)), type: init.type || null };
@@ -45,7 +46,8 @@ export function extractBody(init) {
 export const isDisturbed = (stream) => Boolean(stream._disturbed);
 
 /** @param {Body} body */
-export const isUnusable = (body) => body.used || (body.stream !== null && (body.stream.locked || isDisturbed(body.stream)));
+export const isUnusable = (body) =>
+  body.used || (body.stream !== null && (body.stream.locked || isDisturbed(body.stream)));
 
 /** The body as a stream; made when first asked for. @param {Body} body */
 export function streamOf(body) {
@@ -127,17 +129,33 @@ export function bodyMixin(C, bodyOf, typeOf) {
   ];
   for (const [name, convert] of readers) {
     defineProperty(C.prototype, name, {
-      enumerable: true, configurable: true, writable: true,
-      value: { async [name]() { const body = bodyOf(this), type = typeOf(this); return convert(await consume(body), type); } }[name],
+      enumerable: true,
+      configurable: true,
+      writable: true,
+      value: {
+        async [name]() {
+          const body = bodyOf(this),
+            type = typeOf(this);
+          return convert(await consume(body), type);
+        },
+      }[name],
     });
   }
   defineProperty(C.prototype, 'body', {
-    enumerable: true, configurable: true,
-    get() { const body = bodyOf(this); return body === null ? null : streamOf(body); },
+    enumerable: true,
+    configurable: true,
+    get() {
+      const body = bodyOf(this);
+      return body === null ? null : streamOf(body);
+    },
   });
   defineProperty(C.prototype, 'bodyUsed', {
-    enumerable: true, configurable: true,
-    get() { const body = bodyOf(this); return body !== null && (body.used || (body.stream !== null && isDisturbed(body.stream))); },
+    enumerable: true,
+    configurable: true,
+    get() {
+      const body = bodyOf(this);
+      return body !== null && (body.used || (body.stream !== null && isDisturbed(body.stream)));
+    },
   });
 }
 

@@ -7,7 +7,10 @@ import { readFile } from 'node:fs/promises';
 const inspectParts = [
   ['getPromiseDetails:()=>[g,void 0]', 'getPromiseDetails:native.promiseState'],
   ['previewEntries:t=>[[],!1]', 'previewEntries:(t,e)=>{const n=native.previewEntries(t)??[[],!1];return e?n:n[0]}'],
-  ['getProxyDetails:y.getProxyDetails', 'getProxyDetails:(t,e=!0)=>{const n=native.proxyDetails(t);return n&&!e?n[0]:n}'],
+  [
+    'getProxyDetails:y.getProxyDetails',
+    'getProxyDetails:(t,e=!0)=>{const n=native.proxyDetails(t);return n&&!e?n[0]:n}',
+  ],
 ];
 
 const inspectWithNatives = {

@@ -17,29 +17,42 @@ const err = (/** @type {any[]} */ ...args) => print(2, format(...args));
 /** @param {number} ms */
 function duration(ms) {
   if (ms < 1000) return `${Number(ms.toFixed(3))}ms`;
-  return ms < 60_000 ? `${(ms / 1000).toFixed(3)}s` : `${Math.floor(ms / 60_000)}:${((ms % 60_000) / 1000).toFixed(3).padStart(6, '0')} (m:ss.mmm)`;
+  return ms < 60_000
+    ? `${(ms / 1000).toFixed(3)}s`
+    : `${Math.floor(ms / 60_000)}:${((ms % 60_000) / 1000).toFixed(3).padStart(6, '0')} (m:ss.mmm)`;
 }
 
 /** @param {any} data @param {string[]} [columns] */
 function table(data, columns) {
   if (typeof data !== 'object' || data === null) return out(data);
-  const rows = data instanceof Map ? [...data.entries()].map(([k, v], i) => [i, { Key: k, Values: v }]) : data instanceof Set ? [...data].map((v, i) => [i, v]) : Object.entries(data);
+  const rows =
+    data instanceof Map
+      ? [...data.entries()].map(([k, v], i) => [i, { Key: k, Values: v }])
+      : data instanceof Set
+        ? [...data].map((v, i) => [i, v])
+        : Object.entries(data);
   const cells = (/** @type {any} */ v) => inspect(v, { depth: -1, maxArrayLength: 3, breakLength: Infinity });
   const names = [];
   let values = false;
   for (const [, row] of rows) {
     if (typeof row === 'object' && row !== null) {
-      for (const key of Object.keys(row)) if (!names.includes(key) && (!columns || columns.includes(key))) names.push(key);
+      for (const key of Object.keys(row))
+        if (!names.includes(key) && (!columns || columns.includes(key))) names.push(key);
     } else values = true;
   }
   const head = ['(index)', ...(columns ?? names), ...(values ? ['Values'] : [])];
   const lines = rows.map(([index, row]) => {
     const object = typeof row === 'object' && row !== null;
-    return [`${index}`, ...(columns ?? names).map((n) => (object && Object.hasOwn(row, n) ? cells(row[n]) : '')), ...(values ? [object ? '' : cells(row)] : [])];
+    return [
+      `${index}`,
+      ...(columns ?? names).map((n) => (object && Object.hasOwn(row, n) ? cells(row[n]) : '')),
+      ...(values ? [object ? '' : cells(row)] : []),
+    ];
   });
   const widths = head.map((h, i) => Math.max(h.length, ...lines.map((l) => l[i].length)) + 2);
   const line = (/** @type {string[]} */ row) => `│${row.map((c, i) => ` ${c}`.padEnd(widths[i])).join('│')}│`;
-  const rule = (/** @type {string} */ a, /** @type {string} */ b, /** @type {string} */ c) => a + widths.map((w) => '─'.repeat(w)).join(b) + c;
+  const rule = (/** @type {string} */ a, /** @type {string} */ b, /** @type {string} */ c) =>
+    a + widths.map((w) => '─'.repeat(w)).join(b) + c;
   out([rule('┌', '┬', '┐'), line(head), rule('├', '┼', '┤'), ...lines.map(line), rule('└', '┴', '┘')].join('\n'));
 }
 
@@ -54,28 +67,41 @@ export const console = {
     const at = /** @type {any} */ ({ name: 'Trace', message: args.length > 0 ? format(...args) : '' });
     Error.captureStackTrace(at, console.trace);
     const stack = `${at.stack}`;
-    print(2, `Trace${at.message ? `: ${at.message}` : ''}${StringSlice(stack, stack.indexOf('\n    at') < 0 ? stack.length : stack.indexOf('\n    at'))}`);
+    print(
+      2,
+      `Trace${at.message ? `: ${at.message}` : ''}${StringSlice(stack, stack.indexOf('\n    at') < 0 ? stack.length : stack.indexOf('\n    at'))}`,
+    );
   },
   assert(/** @type {any} */ condition, /** @type {any[]} */ ...args) {
     if (condition) return;
     if (typeof args[0] === 'string') err(`Assertion failed: ${args[0]}`, ...args.slice(1));
     else err('Assertion failed', ...args);
   },
-  dir(/** @type {any} */ value, /** @type {any} */ options) { print(1, inspect(value, { customInspect: false, ...options })); },
+  dir(/** @type {any} */ value, /** @type {any} */ options) {
+    print(1, inspect(value, { customInspect: false, ...options }));
+  },
   dirxml: out,
   table,
   group(/** @type {any[]} */ ...args) {
     if (args.length > 0) out(...args);
     indent += '  ';
   },
-  groupCollapsed(/** @type {any[]} */ ...args) { console.group(...args); },
-  groupEnd() { indent = StringSlice(indent, 2); },
+  groupCollapsed(/** @type {any[]} */ ...args) {
+    console.group(...args);
+  },
+  groupEnd() {
+    indent = StringSlice(indent, 2);
+  },
   count(label = 'default') {
     counts.set(`${label}`, (counts.get(`${label}`) ?? 0) + 1);
     out(`${label}: ${counts.get(`${label}`)}`);
   },
-  countReset(label = 'default') { counts.delete(`${label}`); },
-  time(label = 'default') { timers.set(`${label}`, now()); },
+  countReset(label = 'default') {
+    counts.delete(`${label}`);
+  },
+  time(label = 'default') {
+    timers.set(`${label}`, now());
+  },
   timeLog(label = 'default', /** @type {any[]} */ ...args) {
     if (timers.has(`${label}`)) out(`${label}: ${duration(now() - timers.get(`${label}`))}`, ...args);
     else err(`No such label '${label}' for console.timeLog()`);

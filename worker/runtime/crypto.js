@@ -3,14 +3,28 @@ import { isView, webidlClass } from './primordials.js';
 import { DOMException } from './dom_exception.js';
 
 const { random } = native;
-const kinds = new Set(['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array', 'BigInt64Array', 'BigUint64Array']);
-const kindOf = /** @type {any} */ (Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)).get;
+const kinds = new Set([
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'BigInt64Array',
+  'BigUint64Array',
+]);
+const kindOf = /** @type {any} */ (
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
+).get;
 
 export class Crypto {
   /** @param {any} array */
   getRandomValues(array) {
-    if (!isView(array) || !kinds.has(kindOf.call(array))) throw new DOMException('getRandomValues needs an integer typed array', 'TypeMismatchError');
-    if (array.byteLength > 65536) throw new DOMException('getRandomValues gives at most 65536 bytes at once', 'QuotaExceededError');
+    if (!isView(array) || !kinds.has(kindOf.call(array)))
+      throw new DOMException('getRandomValues needs an integer typed array', 'TypeMismatchError');
+    if (array.byteLength > 65536)
+      throw new DOMException('getRandomValues gives at most 65536 bytes at once', 'QuotaExceededError');
     random(array);
     return array;
   }
@@ -20,7 +34,8 @@ export class Crypto {
     b[6] = (b[6] & 0x0f) | 0x40;
     b[8] = (b[8] & 0x3f) | 0x80;
     let text = '';
-    for (let i = 0; i < 16; i++) text += (i === 4 || i === 6 || i === 8 || i === 10 ? '-' : '') + (b[i] + 256).toString(16).slice(1);
+    for (let i = 0; i < 16; i++)
+      text += (i === 4 || i === 6 || i === 8 || i === 10 ? '-' : '') + (b[i] + 256).toString(16).slice(1);
     return text;
   }
 }

@@ -13,8 +13,12 @@ export function bytesOf(source) {
 }
 
 export class TextEncoder {
-  get encoding() { return 'utf-8'; }
-  encode(input = '') { return utf8Encode(`${input}`); }
+  get encoding() {
+    return 'utf-8';
+  }
+  encode(input = '') {
+    return utf8Encode(`${input}`);
+  }
   encodeInto(/** @type {any} */ source, /** @type {any} */ destination) {
     if (!(destination instanceof Uint8Array)) throw new TypeError('encodeInto needs a Uint8Array');
     const [read, written] = utf8EncodeInto(`${source}`, destination);
@@ -29,12 +33,16 @@ for (const [name, list] of [
   ['utf-8', 'unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8'],
   ['utf-16le', 'csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le'],
   ['utf-16be', 'unicodefffe utf-16be'],
-  ['windows-1252', 'ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii windows-1252 x-cp1252'],
+  [
+    'windows-1252',
+    'ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii windows-1252 x-cp1252',
+  ],
 ]) {
   for (const label of list.split(' ')) labels[label] = name;
 }
 // Bytes 0x80 to 0x9f of windows-1252.
-const high = '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
+const high =
+  '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
 
 export class TextDecoder {
   #encoding;
@@ -49,9 +57,15 @@ export class TextDecoder {
     this.#fatal = Boolean(options?.fatal);
     this.#ignoreBOM = Boolean(options?.ignoreBOM);
   }
-  get encoding() { return this.#encoding; }
-  get fatal() { return this.#fatal; }
-  get ignoreBOM() { return this.#ignoreBOM; }
+  get encoding() {
+    return this.#encoding;
+  }
+  get fatal() {
+    return this.#fatal;
+  }
+  get ignoreBOM() {
+    return this.#ignoreBOM;
+  }
   /** @param {any} [input] @param {any} [options] */
   decode(input, options) {
     let bytes = input === undefined ? new Uint8Array(0) : bytesOf(input);
@@ -64,7 +78,12 @@ export class TextDecoder {
       this.#pending = new Uint8Array(0);
     }
     if (stream) {
-      const whole = this.#encoding === 'utf-8' ? utf8Prefix(bytes) : this.#encoding === 'windows-1252' ? bytes.length : this.#wholeUtf16(bytes);
+      const whole =
+        this.#encoding === 'utf-8'
+          ? utf8Prefix(bytes)
+          : this.#encoding === 'windows-1252'
+            ? bytes.length
+            : this.#wholeUtf16(bytes);
       this.#pending = bytes.slice(whole);
       bytes = bytes.subarray(0, whole);
     }
@@ -91,10 +110,12 @@ export class TextDecoder {
   /** @param {Uint8Array} bytes @returns {string | undefined} */
   #text(bytes) {
     if (this.#encoding === 'utf-8') return utf8Decode(bytes, this.#fatal);
-    if (this.#encoding === 'windows-1252') return latin1Decode(bytes).replace(/[\x80-\x9f]/g, (/** @type {string} */ c) => high[c.charCodeAt(0) - 0x80]);
+    if (this.#encoding === 'windows-1252')
+      return latin1Decode(bytes).replace(/[\x80-\x9f]/g, (/** @type {string} */ c) => high[c.charCodeAt(0) - 0x80]);
     const little = this.#encoding === 'utf-16le' ? 1 : 0;
     let out = '';
-    for (let i = 0; i + 1 < bytes.length; i += 2) out += String.fromCharCode(little ? bytes[i] | (bytes[i + 1] << 8) : (bytes[i] << 8) | bytes[i + 1]);
+    for (let i = 0; i + 1 < bytes.length; i += 2)
+      out += String.fromCharCode(little ? bytes[i] | (bytes[i + 1] << 8) : (bytes[i] << 8) | bytes[i + 1]);
     if (this.#fatal && (bytes.length % 2 === 1 || !out.isWellFormed())) return undefined;
     return toUSVString(out) + (bytes.length % 2 === 1 ? '\ufffd' : '');
   }
@@ -116,12 +137,20 @@ export class TextEncoderStream {
         }
         if (text !== '') controller.enqueue(utf8Encode(text));
       },
-      flush(controller) { if (high !== '') controller.enqueue(utf8Encode(high)); },
+      flush(controller) {
+        if (high !== '') controller.enqueue(utf8Encode(high));
+      },
     });
   }
-  get encoding() { return 'utf-8'; }
-  get readable() { return this.#transform.readable; }
-  get writable() { return this.#transform.writable; }
+  get encoding() {
+    return 'utf-8';
+  }
+  get readable() {
+    return this.#transform.readable;
+  }
+  get writable() {
+    return this.#transform.writable;
+  }
 }
 webidlClass(TextEncoderStream, ['encoding', 'readable', 'writable']);
 
@@ -142,10 +171,20 @@ export class TextDecoderStream {
       },
     });
   }
-  get encoding() { return this.#decoder.encoding; }
-  get fatal() { return this.#decoder.fatal; }
-  get ignoreBOM() { return this.#decoder.ignoreBOM; }
-  get readable() { return this.#transform.readable; }
-  get writable() { return this.#transform.writable; }
+  get encoding() {
+    return this.#decoder.encoding;
+  }
+  get fatal() {
+    return this.#decoder.fatal;
+  }
+  get ignoreBOM() {
+    return this.#decoder.ignoreBOM;
+  }
+  get readable() {
+    return this.#transform.readable;
+  }
+  get writable() {
+    return this.#transform.writable;
+  }
 }
 webidlClass(TextDecoderStream, ['encoding', 'fatal', 'ignoreBOM', 'readable', 'writable']);

@@ -45,7 +45,14 @@ export function describeError(error) {
   let shown = safely(() => inspect(error)) || safely(() => String(error)) || 'an error that cannot be shown';
   // An error without frames, as a syntax error is: inspect puts it into brackets.
   if (isError && shown[0] === '[' && shown[shown.length - 1] === ']') shown = StringSlice(shown, 1, -1);
-  if (!isError) return ['', safely(() => (typeof error === 'string' ? error : inspect(error))), '', '', '', `Uncaught ${shown}`];
-  return [safely(() => error.name), safely(() => error.message), safely(() => error.stack),
-    safely(() => error.cause?.code ?? error.code), safely(() => error.cause?.message), shown];
+  if (!isError)
+    return ['', safely(() => (typeof error === 'string' ? error : inspect(error))), '', '', '', `Uncaught ${shown}`];
+  return [
+    safely(() => error.name),
+    safely(() => error.message),
+    safely(() => error.stack),
+    safely(() => error.cause?.code ?? error.code),
+    safely(() => error.cause?.message),
+    shown,
+  ];
 }

@@ -39,37 +39,86 @@ export class Event {
     this.#composed = Boolean(init?.composed);
     this.#time = now();
   }
-  get type() { return this.#type; }
-  get target() { return this.#target; }
-  get srcElement() { return this.#target; }
-  get currentTarget() { return this.#currentTarget; }
-  get eventPhase() { return this.#phase; }
-  get bubbles() { return this.#bubbles; }
-  get cancelable() { return this.#cancelable; }
-  get composed() { return this.#composed; }
-  get defaultPrevented() { return this.#canceled; }
-  get returnValue() { return !this.#canceled; }
-  set returnValue(value) { if (!value) this.preventDefault(); }
-  get cancelBubble() { return this.#stopped; }
-  set cancelBubble(value) { if (value) this.#stopped = true; }
-  get timeStamp() { return this.#time; }
-  get isTrusted() { return false; }
-  composedPath() { return this.#currentTarget ? [this.#currentTarget] : []; }
-  stopPropagation() { this.#stopped = true; }
-  stopImmediatePropagation() { this.#stopped = this.#stoppedNow = true; }
-  preventDefault() { if (this.#cancelable && !this.#passive) this.#canceled = true; }
+  get type() {
+    return this.#type;
+  }
+  get target() {
+    return this.#target;
+  }
+  get srcElement() {
+    return this.#target;
+  }
+  get currentTarget() {
+    return this.#currentTarget;
+  }
+  get eventPhase() {
+    return this.#phase;
+  }
+  get bubbles() {
+    return this.#bubbles;
+  }
+  get cancelable() {
+    return this.#cancelable;
+  }
+  get composed() {
+    return this.#composed;
+  }
+  get defaultPrevented() {
+    return this.#canceled;
+  }
+  get returnValue() {
+    return !this.#canceled;
+  }
+  set returnValue(value) {
+    if (!value) this.preventDefault();
+  }
+  get cancelBubble() {
+    return this.#stopped;
+  }
+  set cancelBubble(value) {
+    if (value) this.#stopped = true;
+  }
+  get timeStamp() {
+    return this.#time;
+  }
+  get isTrusted() {
+    return false;
+  }
+  composedPath() {
+    return this.#currentTarget ? [this.#currentTarget] : [];
+  }
+  stopPropagation() {
+    this.#stopped = true;
+  }
+  stopImmediatePropagation() {
+    this.#stopped = this.#stoppedNow = true;
+  }
+  preventDefault() {
+    if (this.#cancelable && !this.#passive) this.#canceled = true;
+  }
   /** @param {any} event */
-  static stoppedNow(event) { return event.#stoppedNow; }
+  static stoppedNow(event) {
+    return event.#stoppedNow;
+  }
   /** @param {any} event */
-  static dispatching(event) { return event.#dispatching; }
+  static dispatching(event) {
+    return event.#dispatching;
+  }
   /** @param {any} event */
-  static clearStops(event) { event.#stopped = event.#stoppedNow = false; }
+  static clearStops(event) {
+    event.#stopped = event.#stoppedNow = false;
+  }
 }
 const { stoppedNow, dispatching, clearStops } = Event;
-delete (/** @type {any} */ (Event)).stoppedNow;
-delete (/** @type {any} */ (Event)).dispatching;
-delete (/** @type {any} */ (Event)).clearStops;
-for (const [name, value] of [['NONE', 0], ['CAPTURING_PHASE', 1], ['AT_TARGET', 2], ['BUBBLING_PHASE', 3]]) {
+delete /** @type {any} */ (Event).stoppedNow;
+delete /** @type {any} */ (Event).dispatching;
+delete /** @type {any} */ (Event).clearStops;
+for (const [name, value] of [
+  ['NONE', 0],
+  ['CAPTURING_PHASE', 1],
+  ['AT_TARGET', 2],
+  ['BUBBLING_PHASE', 3],
+]) {
   defineProperty(Event, name, { value, enumerable: true });
   defineProperty(Event.prototype, name, { value, enumerable: true });
 }
@@ -78,20 +127,38 @@ webidlClass(Event, ['type', 'target', 'currentTarget', 'defaultPrevented', 'canc
 export class CustomEvent extends Event {
   #detail;
   /** @param {string} type @param {any} [init] */
-  constructor(type, init) { super(type, init); this.#detail = init?.detail ?? null; }
-  get detail() { return this.#detail; }
+  constructor(type, init) {
+    super(type, init);
+    this.#detail = init?.detail ?? null;
+  }
+  get detail() {
+    return this.#detail;
+  }
 }
 webidlClass(CustomEvent, ['detail']);
 
 export class ErrorEvent extends Event {
   #init;
   /** @param {string} type @param {any} [init] */
-  constructor(type, init) { super(type, init); this.#init = { ...init }; }
-  get message() { return `${this.#init.message ?? ''}`; }
-  get filename() { return `${this.#init.filename ?? ''}`; }
-  get lineno() { return Number(this.#init.lineno ?? 0); }
-  get colno() { return Number(this.#init.colno ?? 0); }
-  get error() { return this.#init.error; }
+  constructor(type, init) {
+    super(type, init);
+    this.#init = { ...init };
+  }
+  get message() {
+    return `${this.#init.message ?? ''}`;
+  }
+  get filename() {
+    return `${this.#init.filename ?? ''}`;
+  }
+  get lineno() {
+    return Number(this.#init.lineno ?? 0);
+  }
+  get colno() {
+    return Number(this.#init.colno ?? 0);
+  }
+  get error() {
+    return this.#init.error;
+  }
 }
 webidlClass(ErrorEvent, ['message', 'filename', 'lineno', 'colno', 'error']);
 
@@ -99,9 +166,17 @@ export class PromiseRejectionEvent extends Event {
   #promise;
   #reason;
   /** @param {string} type @param {any} init */
-  constructor(type, init) { super(type, init); this.#promise = init.promise; this.#reason = init.reason; }
-  get promise() { return this.#promise; }
-  get reason() { return this.#reason; }
+  constructor(type, init) {
+    super(type, init);
+    this.#promise = init.promise;
+    this.#reason = init.reason;
+  }
+  get promise() {
+    return this.#promise;
+  }
+  get reason() {
+    return this.#reason;
+  }
 }
 webidlClass(PromiseRejectionEvent, ['promise', 'reason']);
 
@@ -119,7 +194,14 @@ export class EventTarget {
     for (let i = 0; i < list.length; i++) {
       if (list[i].type === type && list[i].callback === callback && list[i].capture === capture) return;
     }
-    const listener = { type, callback, capture, once: Boolean(options?.once), passive: Boolean(options?.passive), removed: false };
+    const listener = {
+      type,
+      callback,
+      capture,
+      once: Boolean(options?.once),
+      passive: Boolean(options?.passive),
+      removed: false,
+    };
     ArrayPush(list, listener);
     signal?.addEventListener('abort', () => self.removeEventListener(type, callback, { capture }), { once: true });
   }
@@ -172,7 +254,7 @@ export class EventTarget {
   }
 }
 export const listens = EventTarget.listens;
-delete (/** @type {any} */ (EventTarget)).listens;
+delete /** @type {any} */ (EventTarget).listens;
 webidlClass(EventTarget, ['addEventListener', 'removeEventListener', 'dispatchEvent']);
 
 const handlers = new WeakMap();
@@ -181,13 +263,18 @@ export function eventHandler(proto, name) {
   defineProperty(proto, `on${name}`, {
     enumerable: true,
     configurable: true,
-    get() { return handlers.get(this)?.[name]?.value ?? null; },
+    get() {
+      return handlers.get(this)?.[name]?.value ?? null;
+    },
     set(value) {
       let map = handlers.get(this);
       if (!map) handlers.set(this, (map = { __proto__: null }));
       if (!map[name]) {
         const slot = (map[name] = { value: null });
-        this.addEventListener(name, (/** @type {any} */ event) => typeof slot.value === 'function' && slot.value.call(this, event));
+        this.addEventListener(
+          name,
+          (/** @type {any} */ event) => typeof slot.value === 'function' && slot.value.call(this, event),
+        );
       }
       map[name].value = typeof value === 'function' ? value : null;
     },

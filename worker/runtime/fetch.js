@@ -1,6 +1,15 @@
 // fetch (Fetch standard, section 4), over the channel to the net broker. Every call settles: the broker,
 // the channel's C++ side and the redirect limit each have a last word.
-import { ArrayPush, MapDelete, MapGet, MapSet, StringSlice, StringStartsWith, isLatin1, withResolvers } from './primordials.js';
+import {
+  ArrayPush,
+  MapDelete,
+  MapGet,
+  MapSet,
+  StringSlice,
+  StringStartsWith,
+  isLatin1,
+  withResolvers,
+} from './primordials.js';
 import { onAbort } from './abort.js';
 import { bytesBody, isUnusable, netBody, streamOf } from './body.js';
 import { headerList, wrapHeaders } from './headers.js';
@@ -10,14 +19,30 @@ import { ReadableStream } from './streams.js';
 import { URL } from './url.js';
 
 const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = native;
-const nullBodyStatus = (/** @type {number} */ status) => status === 204 || status === 205 || status === 304 || status === 101;
+const nullBodyStatus = (/** @type {number} */ status) =>
+  status === 204 || status === 205 || status === 304 || status === 101;
 const redirects = new Set([301, 302, 303, 307, 308]);
 // What fetch decides itself, or what belongs to one connection: a guest's own are left out, as browsers do.
 const connectionHeaders = new Set([
-  'connection', 'content-length', 'expect', 'host', 'http2-settings', 'keep-alive', 'proxy-connection', 'te', 'trailer',
-  'transfer-encoding', 'upgrade',
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
 ]);
-const bodyHeaders = new Set(['content-encoding', 'content-language', 'content-location', 'content-type', 'content-length']);
+const bodyHeaders = new Set([
+  'content-encoding',
+  'content-language',
+  'content-location',
+  'content-type',
+  'content-length',
+]);
 
 /** @typedef {{code: string, message: string, error: string}} Failure */
 /**
@@ -29,7 +54,9 @@ const bodyHeaders = new Set(['content-encoding', 'content-language', 'content-lo
 const exchanges = new Map();
 let nextId = 1;
 let maxRedirects = 20;
-export function setMaxRedirects(/** @type {number} */ n) { maxRedirects = n; }
+export function setMaxRedirects(/** @type {number} */ n) {
+  maxRedirects = n;
+}
 
 /** @param {Failure} failure */
 function fetchError(failure) {
@@ -40,7 +67,12 @@ function fetchError(failure) {
 
 // ---- called by the channel's C++ side
 
-export function netResponse(/** @type {number} */ id, /** @type {number} */ status, /** @type {string} */ statusText, /** @type {string[]} */ fields) {
+export function netResponse(
+  /** @type {number} */ id,
+  /** @type {number} */ status,
+  /** @type {string} */ statusText,
+  /** @type {string[]} */ fields,
+) {
   MapGet(exchanges, id)?.settle({ status, statusText, fields });
 }
 export function netReadable(/** @type {number} */ id) {
@@ -54,7 +86,12 @@ export function netCollected(/** @type {number} */ id, /** @type {Uint8Array} */
 export function netWritable(/** @type {number} */ id) {
   MapGet(exchanges, id)?.writable?.();
 }
-export function netFailure(/** @type {number} */ id, /** @type {string} */ code, /** @type {string} */ message, /** @type {string} */ error) {
+export function netFailure(
+  /** @type {number} */ id,
+  /** @type {string} */ code,
+  /** @type {string} */ message,
+  /** @type {string} */ error,
+) {
   const e = MapGet(exchanges, id);
   if (e === undefined) return;
   fail(e, { code, message, error });
@@ -114,7 +151,11 @@ class NetBody {
           if (e.failure) controller.error(errorOf(e.failure));
           e.failed = (error) => {
             e.readable?.();
-            try { controller.error(error); } catch { /* closed already */ }
+            try {
+              controller.error(error);
+            } catch {
+              /* closed already */
+            }
           };
         },
         async pull(controller) {
@@ -177,7 +218,16 @@ function has(list, name) {
 
 /** One hop. @param {URL} url @param {string} method @param {[string, string][]} headers @param {any} body @param {any} signal */
 async function exchange(url, method, headers, body, signal) {
-  const flat = [':method', method, ':scheme', StringSlice(url.protocol, 0, -1), ':authority', url.host, ':path', url.pathname + url.search];
+  const flat = [
+    ':method',
+    method,
+    ':scheme',
+    StringSlice(url.protocol, 0, -1),
+    ':authority',
+    url.host,
+    ':path',
+    url.pathname + url.search,
+  ];
   for (let i = 0; i < headers.length; i++) {
     if (!connectionHeaders.has(headers[i][0])) ArrayPush(flat, headers[i][0], headers[i][1]);
   }
@@ -186,7 +236,15 @@ async function exchange(url, method, headers, body, signal) {
   if (!has(headers, 'user-agent')) ArrayPush(flat, 'user-agent', 'Postern');
   const { promise, resolve } = withResolvers();
   /** @type {Exchange} */
-  const e = { id: nextId++, settle: resolve, readable: null, collected: null, writable: null, failed: null, failure: null };
+  const e = {
+    id: nextId++,
+    settle: resolve,
+    readable: null,
+    collected: null,
+    writable: null,
+    failed: null,
+    failure: null,
+  };
   MapSet(exchanges, e.id, e);
   const unlisten = signal === null ? null : onAbort(signal, (/** @type {any} */ reason) => abort(e, reason));
   if (body === null) {
@@ -225,7 +283,11 @@ export async function fetch(input, init) {
   }
   for (let hops = 0; ; hops++) {
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-      throw fetchError({ code: 'ERR_UNSUPPORTED_SCHEME', message: `the scheme "${url.protocol}" cannot be fetched; use http: or https:`, error: '' });
+      throw fetchError({
+        code: 'ERR_UNSUPPORTED_SCHEME',
+        message: `the scheme "${url.protocol}" cannot be fetched; use http: or https:`,
+        error: '',
+      });
     }
     const { status, statusText, fields, e } = await exchange(url, method, headers, body, signal);
     /** @type {[string, string][]} */
@@ -237,29 +299,45 @@ export async function fetch(input, init) {
     }
     if (location === null || !redirects.has(status) || s.redirect === 'manual') {
       const empty = nullBodyStatus(status) || method === 'HEAD';
-      if (empty) MapDelete(exchanges, e.id), netCancel(e.id);
+      if (empty) (MapDelete(exchanges, e.id), netCancel(e.id));
       return makeResponse({
-        type: 'basic', url: withoutHash(url), redirected: hops > 0, status, statusText, headers: wrapHeaders(list, true),
+        type: 'basic',
+        url: withoutHash(url),
+        redirected: hops > 0,
+        status,
+        statusText,
+        headers: wrapHeaders(list, true),
         body: empty ? null : netBody(new NetBody(e)),
       });
     }
     MapDelete(exchanges, e.id);
     netCancel(e.id);
-    const failed = (/** @type {string} */ code, /** @type {string} */ message) => fetchError({ code, message, error: '' });
-    if (s.redirect === 'error') throw failed('ERR_REDIRECT', `${url.host} redirects to ${location}, and redirect is "error"`);
+    const failed = (/** @type {string} */ code, /** @type {string} */ message) =>
+      fetchError({ code, message, error: '' });
+    if (s.redirect === 'error')
+      throw failed('ERR_REDIRECT', `${url.host} redirects to ${location}, and redirect is "error"`);
     if (hops >= maxRedirects) throw failed('ERR_LIMIT', `more than ${maxRedirects} redirects (redirects)`);
     const next = URL.parse(utf8Location(location), url.href);
     if (next === null) throw failed('ERR_REDIRECT', `${url.host} redirects to what is no URL: ${location}`);
-    if (next.protocol !== 'http:' && next.protocol !== 'https:') throw failed('ERR_REDIRECT', `${url.host} redirects to the scheme "${next.protocol}"`);
-    if (next.username !== '' || next.password !== '') throw failed('ERR_REDIRECT', `${url.host} redirects to a URL with user info`);
+    if (next.protocol !== 'http:' && next.protocol !== 'https:')
+      throw failed('ERR_REDIRECT', `${url.host} redirects to the scheme "${next.protocol}"`);
+    if (next.username !== '' || next.password !== '')
+      throw failed('ERR_REDIRECT', `${url.host} redirects to a URL with user info`);
     if (next.hash === '') next.hash = url.hash;
-    if (status !== 303 && body !== null && body.bytes === null) throw failed('ERR_REDIRECT', `${url.host} redirects, and a streamed body cannot be sent again`);
-    if (((status === 301 || status === 302) && method === 'POST') || (status === 303 && method !== 'GET' && method !== 'HEAD')) {
+    if (status !== 303 && body !== null && body.bytes === null)
+      throw failed('ERR_REDIRECT', `${url.host} redirects, and a streamed body cannot be sent again`);
+    if (
+      ((status === 301 || status === 302) && method === 'POST') ||
+      (status === 303 && method !== 'GET' && method !== 'HEAD')
+    ) {
       method = 'GET';
       body = null;
       headers = headers.filter(([name]) => !bodyHeaders.has(name));
     }
-    if (next.origin !== url.origin) headers = headers.filter(([name]) => name !== 'authorization' && name !== 'cookie' && name !== 'proxy-authorization');
+    if (next.origin !== url.origin)
+      headers = headers.filter(
+        ([name]) => name !== 'authorization' && name !== 'cookie' && name !== 'proxy-authorization',
+      );
     url = next;
   }
 }
@@ -292,7 +370,15 @@ function dataResponse(url) {
   }
   if (StringStartsWith(type, ';')) type = `text/plain${type}`;
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+/.test(type)) type = 'text/plain;charset=US-ASCII';
-  return makeResponse({ type: 'basic', url: href, redirected: false, status: 200, statusText: 'OK', headers: wrapHeaders([['content-type', type]], true), body: bytesBody(bytes) });
+  return makeResponse({
+    type: 'basic',
+    url: href,
+    redirected: false,
+    status: 200,
+    statusText: 'OK',
+    headers: wrapHeaders([['content-type', type]], true),
+    body: bytesBody(bytes),
+  });
 }
 /** @param {string} text */
 function percentDecode(text) {

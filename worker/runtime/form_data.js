@@ -1,5 +1,13 @@
 // FormData (XMLHttpRequest standard) and its two encodings.
-import { ArrayPush, StringIndexOf, StringLower, StringSlice, Uint8Set, toUSVString, webidlClass } from './primordials.js';
+import {
+  ArrayPush,
+  StringIndexOf,
+  StringLower,
+  StringSlice,
+  Uint8Set,
+  toUSVString,
+  webidlClass,
+} from './primordials.js';
 import { File, blobBytes, isBlob } from './blob.js';
 import { formParse, pairIterable } from './url.js';
 
@@ -12,12 +20,17 @@ export let isFormData;
 function entryValue(value, filename) {
   if (!isBlob(value)) return toUSVString(value);
   if (value instanceof File && filename === undefined) return value;
-  return new File([value], filename === undefined ? 'blob' : filename, { type: value.type, lastModified: value instanceof File ? value.lastModified : undefined });
+  return new File([value], filename === undefined ? 'blob' : filename, {
+    type: value.type,
+    lastModified: value instanceof File ? value.lastModified : undefined,
+  });
 }
 
 export class FormData {
   /** @type {[string, any][]} */ #list = [];
-  static { isFormData = (value) => typeof value === 'object' && value !== null && #list in value; }
+  static {
+    isFormData = (value) => typeof value === 'object' && value !== null && #list in value;
+  }
   constructor(/** @type {any} */ form) {
     if (form !== undefined) throw new TypeError('FormData takes no form here: there is no document');
   }
@@ -56,17 +69,27 @@ export class FormData {
     const kept = [];
     for (const pair of this.#list) {
       if (pair[0] !== name) ArrayPush(kept, pair);
-      else if (!found) { found = true; ArrayPush(kept, [name, entry]); }
+      else if (!found) {
+        found = true;
+        ArrayPush(kept, [name, entry]);
+      }
     }
     if (!found) ArrayPush(kept, [name, entry]);
     this.#list = /** @type {any} */ (kept);
   }
-  static { pairIterable(this, (self) => self.#list); }
+  static {
+    pairIterable(this, (self) => self.#list);
+  }
 }
 webidlClass(FormData, ['append', 'delete', 'get', 'getAll', 'has', 'set']);
 
 /** @param {string} name */
-const escapeName = (name) => name.replace(/\r\n?|\n/g, '\r\n').replace(/\n/g, '%0A').replace(/\r/g, '%0D').replace(/"/g, '%22');
+const escapeName = (name) =>
+  name
+    .replace(/\r\n?|\n/g, '\r\n')
+    .replace(/\n/g, '%0A')
+    .replace(/\r/g, '%0D')
+    .replace(/"/g, '%22');
 
 /** multipart/form-data (RFC 7578). @param {any} form @returns {{bytes: Uint8Array, type: string}} */
 export function encodeMultipart(form) {
@@ -76,7 +99,10 @@ export function encodeMultipart(form) {
   for (let i = 0; i < 16; i++) boundary += (salt[i] + 256).toString(16).slice(1);
   const pieces = [];
   let size = 0;
-  const add = (/** @type {Uint8Array} */ bytes) => { ArrayPush(pieces, bytes); size += bytes.length; };
+  const add = (/** @type {Uint8Array} */ bytes) => {
+    ArrayPush(pieces, bytes);
+    size += bytes.length;
+  };
   for (const [name, value] of FormData.prototype.entries.call(form)) {
     let head = `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(name)}"`;
     if (typeof value === 'string') {
@@ -108,7 +134,8 @@ export function decodeForm(bytes, type) {
     return form;
   }
   const boundary = /;\s*boundary=(?:"([^"]*)"|([^;\s]*))/i.exec(type);
-  if (essence !== 'multipart/form-data' || !boundary) throw new TypeError(`The body is no form: its Content-Type is "${type}"`);
+  if (essence !== 'multipart/form-data' || !boundary)
+    throw new TypeError(`The body is no form: its Content-Type is "${type}"`);
   return decodeMultipart(bytes, boundary[1] ?? boundary[2]);
 }
 
@@ -128,14 +155,17 @@ function decodeMultipart(bytes, boundary) {
     const headEnd = text.indexOf('\r\n\r\n', at);
     const next = headEnd < 0 ? -1 : text.indexOf(`\r\n${mark}`, headEnd + 2);
     if (next < 0) throw bad();
-    let name, filename, type = 'text/plain';
+    let name,
+      filename,
+      type = 'text/plain';
     for (const line of utf8Decode(bytes.subarray(at, headEnd), false).split('\r\n')) {
       const colon = line.indexOf(':');
       const field = line.slice(0, colon).trim().toLowerCase();
       const value = line.slice(colon + 1).trim();
       if (field === 'content-type') type = value;
       if (field !== 'content-disposition') continue;
-      const unescape = (/** @type {string | undefined} */ s) => s?.replace(/%22/g, '"').replace(/%0D/gi, '\r').replace(/%0A/gi, '\n');
+      const unescape = (/** @type {string | undefined} */ s) =>
+        s?.replace(/%22/g, '"').replace(/%0D/gi, '\r').replace(/%0A/gi, '\n');
       name = unescape(/;\s*name="([^"]*)"/i.exec(value)?.[1]);
       filename = unescape(/;\s*filename="([^"]*)"/i.exec(value)?.[1]);
     }

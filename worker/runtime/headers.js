@@ -1,5 +1,14 @@
 // Headers (Fetch standard, section 5.1): names kept lower-case, values as byte strings.
-import { ArrayJoin, ArrayPush, ArraySort, RegExpTest, StringLower, isLatin1, uncurryThis, webidlClass } from './primordials.js';
+import {
+  ArrayJoin,
+  ArrayPush,
+  ArraySort,
+  RegExpTest,
+  StringLower,
+  isLatin1,
+  uncurryThis,
+  webidlClass,
+} from './primordials.js';
 import { pairIterable } from './url.js';
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -16,7 +25,8 @@ function headerName(name) {
 /** @param {any} value @param {string} name */
 function headerValue(value, name) {
   const text = replace(`${value}`, edges, '');
-  if (RegExpTest(badValue, text) !== null || !isLatin1(text)) throw new TypeError(`The value of the header "${name}" has characters that a header cannot hold`);
+  if (RegExpTest(badValue, text) !== null || !isLatin1(text))
+    throw new TypeError(`The value of the header "${name}" has characters that a header cannot hold`);
   return text;
 }
 
@@ -44,7 +54,8 @@ export class Headers {
   /** @param {any} [init] */
   constructor(init) {
     if (init === undefined) return;
-    if (init === null || (typeof init !== 'object' && typeof init !== 'function')) throw new TypeError('Headers take an object or a list of pairs');
+    if (init === null || (typeof init !== 'object' && typeof init !== 'function'))
+      throw new TypeError('Headers take an object or a list of pairs');
     if (isHeaders(init)) {
       for (const [name, value] of init.#list) ArrayPush(this.#list, [name, value]);
     } else if (init[Symbol.iterator] !== undefined && init[Symbol.iterator] !== null) {
@@ -89,7 +100,8 @@ export class Headers {
   }
   getSetCookie() {
     const values = [];
-    for (let i = 0; i < this.#list.length; i++) if (this.#list[i][0] === 'set-cookie') ArrayPush(values, this.#list[i][1]);
+    for (let i = 0; i < this.#list.length; i++)
+      if (this.#list[i][0] === 'set-cookie') ArrayPush(values, this.#list[i][1]);
     return values;
   }
   /** @param {any} name */
@@ -132,8 +144,14 @@ export class Headers {
     ArraySort(out, (/** @type {any} */ a, /** @type {any} */ b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
     return (this.#sorted = /** @type {any} */ (out));
   }
-  static { pairIterable(this, (self) => self.#sort()); }
-  [Symbol.for('nodejs.util.inspect.custom')](/** @type {any} */ _depth, /** @type {any} */ options, /** @type {any} */ inspect) {
+  static {
+    pairIterable(this, (self) => self.#sort());
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](
+    /** @type {any} */ _depth,
+    /** @type {any} */ options,
+    /** @type {any} */ inspect,
+  ) {
     const shown = {};
     for (const [name, value] of this.#sort()) /** @type {any} */ (shown)[name] = value;
     return `Headers ${inspect(shown, options)}`;

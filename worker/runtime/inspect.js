@@ -5,7 +5,9 @@ function util() {
   return (loaded ??= require('node-inspect-extracted'));
 }
 /** @param {any} value @param {any} [options] @returns {string} */
-export function inspect(value, options) { return util().inspect(value, options); }
+export function inspect(value, options) {
+  return util().inspect(value, options);
+}
 /** @param {any[]} args @returns {string} */
 export function format(...args) {
   if (args.length === 1 && typeof args[0] === 'string') return args[0];

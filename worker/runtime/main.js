@@ -7,7 +7,17 @@ import { Crypto, crypto } from './crypto.js';
 import { DOMException } from './dom_exception.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
 import { describeError, prepareStackTrace } from './errors.js';
-import { CustomEvent, ErrorEvent, Event, EventTarget, PromiseRejectionEvent, eventHandler, globalEvents, listens, reportError } from './events.js';
+import {
+  CustomEvent,
+  ErrorEvent,
+  Event,
+  EventTarget,
+  PromiseRejectionEvent,
+  eventHandler,
+  globalEvents,
+  listens,
+  reportError,
+} from './events.js';
 import * as net from './fetch.js';
 import { FormData } from './form_data.js';
 import { Headers } from './headers.js';
@@ -29,9 +39,30 @@ function expose(name, value, enumerable = false) {
 }
 
 for (const [name, value] of Object.entries({
-  AbortController, AbortSignal, Blob, File, Crypto, DOMException, TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream,
-  CustomEvent, ErrorEvent, Event, EventTarget, PromiseRejectionEvent, FormData, Headers, Request, Response, URL, URLSearchParams, ...streams,
-})) expose(name, value);
+  AbortController,
+  AbortSignal,
+  Blob,
+  File,
+  Crypto,
+  DOMException,
+  TextDecoder,
+  TextDecoderStream,
+  TextEncoder,
+  TextEncoderStream,
+  CustomEvent,
+  ErrorEvent,
+  Event,
+  EventTarget,
+  PromiseRejectionEvent,
+  FormData,
+  Headers,
+  Request,
+  Response,
+  URL,
+  URLSearchParams,
+  ...streams,
+}))
+  expose(name, value);
 
 function atob(/** @type {any} */ text) {
   const bytes = native.atob(`${text}`);
@@ -40,7 +71,8 @@ function atob(/** @type {any} */ text) {
 }
 function btoa(/** @type {any} */ text) {
   const encoded = native.btoa(`${text}`);
-  if (encoded === undefined) throw new DOMException('The text has characters outside of Latin-1', 'InvalidCharacterError');
+  if (encoded === undefined)
+    throw new DOMException('The text has characters outside of Latin-1', 'InvalidCharacterError');
   return encoded;
 }
 function queueMicrotask(/** @type {any} */ callback) {
@@ -56,18 +88,41 @@ function queueMicrotask(/** @type {any} */ callback) {
 let origin = native.now();
 const performance = {
   now: () => native.now() - origin,
-  get timeOrigin() { return Date.now() - (native.now() - origin); },
-  toJSON() { return { timeOrigin: this.timeOrigin }; },
+  get timeOrigin() {
+    return Date.now() - (native.now() - origin);
+  },
+  toJSON() {
+    return { timeOrigin: this.timeOrigin };
+  },
 };
 
 for (const [name, value] of Object.entries({
-  fetch: net.fetch, atob, btoa, queueMicrotask, structuredClone, reportError,
-  setTimeout: timers.setTimeout, clearTimeout: timers.clearTimeout, setInterval: timers.setInterval, clearInterval: timers.clearInterval,
-  setImmediate: timers.setImmediate, clearImmediate: timers.clearImmediate,
-  addEventListener: globalEvents.addEventListener, removeEventListener: globalEvents.removeEventListener, dispatchEvent: globalEvents.dispatchEvent,
-})) expose(name, value, true);
+  fetch: net.fetch,
+  atob,
+  btoa,
+  queueMicrotask,
+  structuredClone,
+  reportError,
+  setTimeout: timers.setTimeout,
+  clearTimeout: timers.clearTimeout,
+  setInterval: timers.setInterval,
+  clearInterval: timers.clearInterval,
+  setImmediate: timers.setImmediate,
+  clearImmediate: timers.clearImmediate,
+  addEventListener: globalEvents.addEventListener,
+  removeEventListener: globalEvents.removeEventListener,
+  dispatchEvent: globalEvents.dispatchEvent,
+}))
+  expose(name, value, true);
 for (const name of ['error', 'unhandledrejection']) eventHandler(globalThis, name);
-for (const [name, value] of Object.entries({ console, crypto, performance, process, navigator: { userAgent: 'Postern', hardwareConcurrency: 1 } })) expose(name, value);
+for (const [name, value] of Object.entries({
+  console,
+  crypto,
+  performance,
+  process,
+  navigator: { userAgent: 'Postern', hardwareConcurrency: 1 },
+}))
+  expose(name, value);
 expose('self', globalThis);
 expose('global', globalThis);
 expose('__return', function __return(/** @type {any} */ value) {
@@ -101,7 +156,9 @@ export default {
   /** @param {Promise<any>} promise @param {any} reason */
   unhandledRejection(promise, reason) {
     if (!listens(globalEvents.target, 'unhandledrejection')) return false;
-    return !globalEvents.dispatchEvent(new PromiseRejectionEvent('unhandledrejection', { promise, reason, cancelable: true }));
+    return !globalEvents.dispatchEvent(
+      new PromiseRejectionEvent('unhandledrejection', { promise, reason, cancelable: true }),
+    );
   },
   /** What `postern eval` shows and returns. @param {any} value @param {boolean} print */
   evalResult(value, print) {

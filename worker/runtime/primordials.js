@@ -6,7 +6,16 @@ export const uncurryThis = bind.bind(call);
 export const applyTo = uncurryThis(apply);
 
 export const { isArray } = Array;
-export const { freeze, defineProperty, defineProperties, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf, create, keys } = Object;
+export const {
+  freeze,
+  defineProperty,
+  defineProperties,
+  getOwnPropertyDescriptor,
+  getPrototypeOf,
+  setPrototypeOf,
+  create,
+  keys,
+} = Object;
 export const { ownKeys } = Reflect;
 export const hasOwn = Object.hasOwn;
 export const { min, max, floor, trunc } = Math;
@@ -40,7 +49,9 @@ export const MapHas = uncurryThis(Map.prototype.has);
 const TypedArrayProto = getPrototypeOf(Uint8Array.prototype);
 const byteLengthOf = uncurryThis(/** @type {any} */ (getOwnPropertyDescriptor(TypedArrayProto, 'byteLength')).get);
 export const byteLength = byteLengthOf;
-const bufferByteLength = uncurryThis(/** @type {any} */ (getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')).get);
+const bufferByteLength = uncurryThis(
+  /** @type {any} */ (getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')).get,
+);
 export const isView = ArrayBuffer.isView;
 /** Whether `value` is an ArrayBuffer, whatever its prototype. @param {any} value */
 export function isArrayBuffer(value) {

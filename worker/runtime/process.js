@@ -19,11 +19,14 @@ export const process = {
     native.exit(n);
   },
   /** @param {Function} callback @param {any[]} args */
-  nextTick(callback, ...args) { queueMicrotask(() => callback(...args)); },
+  nextTick(callback, ...args) {
+    queueMicrotask(() => callback(...args));
+  },
   hrtime: Object.assign(
     (/** @type {[number, number] | undefined} */ since) => {
       const ms = native.now();
-      const s = Math.floor(ms / 1000), ns = Math.floor((ms % 1000) * 1e6);
+      const s = Math.floor(ms / 1000),
+        ns = Math.floor((ms % 1000) * 1e6);
       if (since === undefined) return [s, ns];
       const d = s * 1e9 + ns - since[0] * 1e9 - since[1];
       return [Math.floor(d / 1e9), d % 1e9];

@@ -39,15 +39,19 @@ export let requestState;
 
 export class Request {
   /** @type {any} */ #state;
-  static { requestState = (request) => request.#state; }
+  static {
+    requestState = (request) => request.#state;
+  }
   /** @param {any} input @param {any} [init] */
   constructor(input, init) {
     if (arguments.length === 0) throw new TypeError('Request needs a URL or a Request');
-    if (init !== undefined && init !== null && typeof init !== 'object' && typeof init !== 'function') throw new TypeError('Request options must be an object');
+    if (init !== undefined && init !== null && typeof init !== 'object' && typeof init !== 'function')
+      throw new TypeError('Request options must be an object');
     init ??= {};
     const from = typeof input === 'object' && input !== null && #state in input ? input.#state : null;
     const url = from ? from.url : new URL(input);
-    if (!from && (url.username !== '' || url.password !== '')) throw new TypeError('A URL with user info cannot be fetched; send an Authorization header');
+    if (!from && (url.username !== '' || url.password !== ''))
+      throw new TypeError('A URL with user info cannot be fetched; send an Authorization header');
     const s = (this.#state = {
       url,
       method: init.method === undefined ? (from?.method ?? 'GET') : methodOf(init.method),
@@ -66,15 +70,22 @@ export class Request {
     });
     if (s.mode === 'navigate') throw new TypeError('A request cannot have mode "navigate"');
     if (init.window !== undefined && init.window !== null) throw new TypeError('window must be null');
-    s.headers = init.headers !== undefined ? new Headers(init.headers) : from ? wrapHeaders(copy(headerList(from.headers)), false) : new Headers();
+    s.headers =
+      init.headers !== undefined
+        ? new Headers(init.headers)
+        : from
+          ? wrapHeaders(copy(headerList(from.headers)), false)
+          : new Headers();
     const given = init.signal === undefined ? from?.signal : init.signal;
     if (given !== undefined && given !== null && !isSignal(given)) throw new TypeError('signal must be an AbortSignal');
     s.signal = given ?? null;
     const has = init.body !== undefined && init.body !== null;
-    if ((has || (from?.body && init.body === undefined)) && (s.method === 'GET' || s.method === 'HEAD')) throw new TypeError(`A ${s.method} request cannot have a body`);
+    if ((has || (from?.body && init.body === undefined)) && (s.method === 'GET' || s.method === 'HEAD'))
+      throw new TypeError(`A ${s.method} request cannot have a body`);
     if (has) {
       const { body, type } = extractBody(init.body);
-      if (body.stream !== null && init.duplex === undefined) throw new TypeError('A request with a stream as its body needs duplex: "half"');
+      if (body.stream !== null && init.duplex === undefined)
+        throw new TypeError('A request with a stream as its body needs duplex: "half"');
       s.body = body;
       if (type !== null && !s.headers.has('content-type')) s.headers.append('content-type', type);
     } else if (from?.body && init.body === undefined) {
@@ -89,21 +100,51 @@ export class Request {
       taken.used = true;
     }
   }
-  get method() { return this.#state.method; }
-  get url() { return this.#state.url.href; }
-  get headers() { return this.#state.headers; }
-  get destination() { return ''; }
-  get referrer() { return this.#state.referrer; }
-  get referrerPolicy() { return this.#state.referrerPolicy; }
-  get mode() { return this.#state.mode; }
-  get credentials() { return this.#state.credentials; }
-  get cache() { return this.#state.cache; }
-  get redirect() { return this.#state.redirect; }
-  get integrity() { return this.#state.integrity; }
-  get keepalive() { return this.#state.keepalive; }
-  get isReloadNavigation() { return false; }
-  get isHistoryNavigation() { return false; }
-  get duplex() { return this.#state.duplex; }
+  get method() {
+    return this.#state.method;
+  }
+  get url() {
+    return this.#state.url.href;
+  }
+  get headers() {
+    return this.#state.headers;
+  }
+  get destination() {
+    return '';
+  }
+  get referrer() {
+    return this.#state.referrer;
+  }
+  get referrerPolicy() {
+    return this.#state.referrerPolicy;
+  }
+  get mode() {
+    return this.#state.mode;
+  }
+  get credentials() {
+    return this.#state.credentials;
+  }
+  get cache() {
+    return this.#state.cache;
+  }
+  get redirect() {
+    return this.#state.redirect;
+  }
+  get integrity() {
+    return this.#state.integrity;
+  }
+  get keepalive() {
+    return this.#state.keepalive;
+  }
+  get isReloadNavigation() {
+    return false;
+  }
+  get isHistoryNavigation() {
+    return false;
+  }
+  get duplex() {
+    return this.#state.duplex;
+  }
   get signal() {
     const s = this.#state;
     if (s.ownSignal === undefined) {
@@ -119,13 +160,39 @@ export class Request {
     const s = this.#state;
     if (s.body !== null && isUnusable(s.body)) throw new TypeError('The body of this request was read already');
     const request = new Request(s.url.href, { signal: s.signal });
-    request.#state = { ...s, headers: wrapHeaders(copy(headerList(s.headers)), false), body: cloneBody(s.body), ownSignal: undefined };
+    request.#state = {
+      ...s,
+      headers: wrapHeaders(copy(headerList(s.headers)), false),
+      body: cloneBody(s.body),
+      ownSignal: undefined,
+    };
     return request;
   }
 }
-bodyMixin(Request, (self) => requestState(self).body, (self) => requestState(self).headers.get('content-type') ?? '');
-webidlClass(Request, ['method', 'url', 'headers', 'destination', 'referrer', 'referrerPolicy', 'mode', 'credentials', 'cache', 'redirect',
-  'integrity', 'keepalive', 'isReloadNavigation', 'isHistoryNavigation', 'duplex', 'signal', 'clone']);
+bodyMixin(
+  Request,
+  (self) => requestState(self).body,
+  (self) => requestState(self).headers.get('content-type') ?? '',
+);
+webidlClass(Request, [
+  'method',
+  'url',
+  'headers',
+  'destination',
+  'referrer',
+  'referrerPolicy',
+  'mode',
+  'credentials',
+  'cache',
+  'redirect',
+  'integrity',
+  'keepalive',
+  'isReloadNavigation',
+  'isHistoryNavigation',
+  'duplex',
+  'signal',
+  'clone',
+]);
 
 /** @param {[string, string][]} list @returns {[string, string][]} */
 function copy(list) {

@@ -9,7 +9,8 @@ export function structuredClone(value, options) {
   if (arguments.length === 0) throw new TypeError('structuredClone needs a value');
   const transfer = [...(options?.transfer ?? [])];
   for (let i = 0; i < transfer.length; i++) {
-    if (!isArrayBuffer(transfer[i]) || transfer[i].detached || transfer.indexOf(transfer[i]) !== i) throw new DOMException('Only an ArrayBuffer that is not detached can be transferred, once', 'DataCloneError');
+    if (!isArrayBuffer(transfer[i]) || transfer[i].detached || transfer.indexOf(transfer[i]) !== i)
+      throw new DOMException('Only an ArrayBuffer that is not detached can be transferred, once', 'DataCloneError');
   }
   let failed;
   try {
@@ -18,7 +19,11 @@ export function structuredClone(value, options) {
     failed = error;
   }
   // V8's own words come as a plain Error; what a getter of the guest threw passes through.
-  if (failed instanceof Error && Object.getPrototypeOf(failed) === Error.prototype && /could not be cloned|DataClone/.test(failed.message)) {
+  if (
+    failed instanceof Error &&
+    Object.getPrototypeOf(failed) === Error.prototype &&
+    /could not be cloned|DataClone/.test(failed.message)
+  ) {
     throw new DOMException(failed.message, 'DataCloneError');
   }
   throw failed;

@@ -35,7 +35,7 @@ function pop() {
   const last = heap[heap.length - 1];
   heap.length--;
   let i = 0;
-  for (const n = heap.length; n > 0; ) {
+  for (const n = heap.length; n > 0;) {
     let child = 2 * i + 1;
     if (child >= n) break;
     if (child + 1 < n && before(heap[child + 1], heap[child])) child++;
@@ -93,11 +93,21 @@ function drop(timer) {
 
 /** @param {any} callback @param {any} delay @param {any[]} args @param {boolean} repeats */
 function add(callback, delay, args, repeats) {
-  if (typeof callback !== 'function') throw new TypeError('The timer callback must be a function; strings are not evaluated');
+  if (typeof callback !== 'function')
+    throw new TypeError('The timer callback must be a function; strings are not evaluated');
   let ms = Number(delay);
   ms = ms >= 1 ? min(ms, kMaxDelay) : repeats ? 1 : 0;
   if (Number(delay) > kMaxDelay) ms = 1;
-  const timer = { id: nextId++, due: now() + ms, seq: nextSeq++, callback, args, repeat: repeats ? ms : -1, live: true, ref: true };
+  const timer = {
+    id: nextId++,
+    due: now() + ms,
+    seq: nextSeq++,
+    callback,
+    args,
+    repeat: repeats ? ms : -1,
+    live: true,
+    ref: true,
+  };
   MapSet(byId, timer.id, timer);
   refs++;
   push(timer);
@@ -106,11 +116,17 @@ function add(callback, delay, args, repeats) {
 }
 
 /** @param {Function} callback @param {number} [delay] @param {any[]} args */
-export function setTimeout(callback, delay = 0, ...args) { return add(callback, delay, args, false); }
+export function setTimeout(callback, delay = 0, ...args) {
+  return add(callback, delay, args, false);
+}
 /** @param {Function} callback @param {number} [delay] @param {any[]} args */
-export function setInterval(callback, delay = 0, ...args) { return add(callback, delay, args, true); }
+export function setInterval(callback, delay = 0, ...args) {
+  return add(callback, delay, args, true);
+}
 /** @param {Function} callback @param {any[]} args */
-export function setImmediate(callback, ...args) { return add(callback, 0, args, false); }
+export function setImmediate(callback, ...args) {
+  return add(callback, 0, args, false);
+}
 /** @param {any} [id] */
 export function clearTimeout(id) {
   const timer = MapGet(byId, Number(id));
@@ -118,8 +134,12 @@ export function clearTimeout(id) {
   drop(timer);
   arm();
 }
-export function clearInterval(/** @type {any} */ id) { clearTimeout(id); }
-export function clearImmediate(/** @type {any} */ id) { clearTimeout(id); }
+export function clearInterval(/** @type {any} */ id) {
+  clearTimeout(id);
+}
+export function clearImmediate(/** @type {any} */ id) {
+  clearTimeout(id);
+}
 /** Lets the run end before this timer. @param {number} id */
 export function unrefTimer(id) {
   const timer = MapGet(byId, id);

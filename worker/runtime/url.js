@@ -1,8 +1,26 @@
 // URL and URLSearchParams (WHATWG URL). Parsing is native: the parser that the broker decides with.
-import { ArrayPush, ArraySort, StringIndexOf, StringSlice, StringStartsWith, toUSVString, webidlClass } from './primordials.js';
+import {
+  ArrayPush,
+  ArraySort,
+  StringIndexOf,
+  StringSlice,
+  StringStartsWith,
+  toUSVString,
+  webidlClass,
+} from './primordials.js';
 
 const { urlParse, urlSet, utf8Encode, utf8Decode } = native;
-const HREF = 0, PROTOCOL = 1, USERNAME = 2, PASSWORD = 3, HOST = 4, HOSTNAME = 5, PORT = 6, PATHNAME = 7, SEARCH = 8, HASH = 9, ORIGIN = 10;
+const HREF = 0,
+  PROTOCOL = 1,
+  USERNAME = 2,
+  PASSWORD = 3,
+  HOST = 4,
+  HOSTNAME = 5,
+  PORT = 6,
+  PATHNAME = 7,
+  SEARCH = 8,
+  HASH = 9,
+  ORIGIN = 10;
 
 /** @type {(params: any, url: any) => void} */
 let attach;
@@ -15,7 +33,9 @@ export class URL {
   /** @type {string[]} */ #parts;
   /** @type {any} */ #params;
   static {
-    setQuery = (url, query) => { url.#parts = urlSet(url.#parts[HREF], SEARCH, query); };
+    setQuery = (url, query) => {
+      url.#parts = urlSet(url.#parts[HREF], SEARCH, query);
+    };
   }
   /** @param {any} input @param {any} [base] */
   constructor(input, base) {
@@ -32,9 +52,13 @@ export class URL {
     this.#parts = parts;
   }
   /** @param {any} input @param {any} [base] */
-  static canParse(input, base) { return urlParse(toUSVString(input), base === undefined ? undefined : toUSVString(base)) !== undefined; }
+  static canParse(input, base) {
+    return urlParse(toUSVString(input), base === undefined ? undefined : toUSVString(base)) !== undefined;
+  }
   /** @param {any} input @param {any} [base] */
-  static parse(input, base) { return URL.canParse(input, base) ? new URL(input, base) : null; }
+  static parse(input, base) {
+    return URL.canParse(input, base) ? new URL(input, base) : null;
+  }
   /** @param {number} part @param {any} value */
   #set(part, value) {
     const parts = urlSet(this.#parts[HREF], part, toUSVString(value));
@@ -43,27 +67,69 @@ export class URL {
     if (this.#params !== undefined && (part === HREF || part === SEARCH)) refill(this.#params, parts[SEARCH]);
     return true;
   }
-  get href() { return this.#parts[HREF]; }
-  set href(value) { if (!this.#set(HREF, value)) throw new TypeError('Invalid URL'); }
-  get origin() { return this.#parts[ORIGIN]; }
-  get protocol() { return this.#parts[PROTOCOL]; }
-  set protocol(value) { this.#set(PROTOCOL, value); }
-  get username() { return this.#parts[USERNAME]; }
-  set username(value) { this.#set(USERNAME, value); }
-  get password() { return this.#parts[PASSWORD]; }
-  set password(value) { this.#set(PASSWORD, value); }
-  get host() { return this.#parts[HOST]; }
-  set host(value) { this.#set(HOST, value); }
-  get hostname() { return this.#parts[HOSTNAME]; }
-  set hostname(value) { this.#set(HOSTNAME, value); }
-  get port() { return this.#parts[PORT]; }
-  set port(value) { this.#set(PORT, value); }
-  get pathname() { return this.#parts[PATHNAME]; }
-  set pathname(value) { this.#set(PATHNAME, value); }
-  get search() { return this.#parts[SEARCH]; }
-  set search(value) { this.#set(SEARCH, value); }
-  get hash() { return this.#parts[HASH]; }
-  set hash(value) { this.#set(HASH, value); }
+  get href() {
+    return this.#parts[HREF];
+  }
+  set href(value) {
+    if (!this.#set(HREF, value)) throw new TypeError('Invalid URL');
+  }
+  get origin() {
+    return this.#parts[ORIGIN];
+  }
+  get protocol() {
+    return this.#parts[PROTOCOL];
+  }
+  set protocol(value) {
+    this.#set(PROTOCOL, value);
+  }
+  get username() {
+    return this.#parts[USERNAME];
+  }
+  set username(value) {
+    this.#set(USERNAME, value);
+  }
+  get password() {
+    return this.#parts[PASSWORD];
+  }
+  set password(value) {
+    this.#set(PASSWORD, value);
+  }
+  get host() {
+    return this.#parts[HOST];
+  }
+  set host(value) {
+    this.#set(HOST, value);
+  }
+  get hostname() {
+    return this.#parts[HOSTNAME];
+  }
+  set hostname(value) {
+    this.#set(HOSTNAME, value);
+  }
+  get port() {
+    return this.#parts[PORT];
+  }
+  set port(value) {
+    this.#set(PORT, value);
+  }
+  get pathname() {
+    return this.#parts[PATHNAME];
+  }
+  set pathname(value) {
+    this.#set(PATHNAME, value);
+  }
+  get search() {
+    return this.#parts[SEARCH];
+  }
+  set search(value) {
+    this.#set(SEARCH, value);
+  }
+  get hash() {
+    return this.#parts[HASH];
+  }
+  set hash(value) {
+    this.#set(HASH, value);
+  }
   get searchParams() {
     if (this.#params === undefined) {
       this.#params = new URLSearchParams(this.#parts[SEARCH]);
@@ -71,17 +137,53 @@ export class URL {
     }
     return this.#params;
   }
-  toString() { return this.#parts[HREF]; }
-  toJSON() { return this.#parts[HREF]; }
-  [Symbol.for('nodejs.util.inspect.custom')](/** @type {any} */ _depth, /** @type {any} */ options, /** @type {any} */ inspect) {
+  toString() {
+    return this.#parts[HREF];
+  }
+  toJSON() {
+    return this.#parts[HREF];
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](
+    /** @type {any} */ _depth,
+    /** @type {any} */ options,
+    /** @type {any} */ inspect,
+  ) {
     const shown = { __proto__: { constructor: URL } };
-    for (const name of ['href', 'origin', 'protocol', 'username', 'password', 'host', 'hostname', 'port', 'pathname', 'search', 'searchParams', 'hash']) {
+    for (const name of [
+      'href',
+      'origin',
+      'protocol',
+      'username',
+      'password',
+      'host',
+      'hostname',
+      'port',
+      'pathname',
+      'search',
+      'searchParams',
+      'hash',
+    ]) {
       /** @type {any} */ (shown)[name] = /** @type {any} */ (this)[name];
     }
     return inspect(shown, options);
   }
 }
-webidlClass(URL, ['href', 'origin', 'protocol', 'username', 'password', 'host', 'hostname', 'port', 'pathname', 'search', 'searchParams', 'hash', 'toString', 'toJSON']);
+webidlClass(URL, [
+  'href',
+  'origin',
+  'protocol',
+  'username',
+  'password',
+  'host',
+  'hostname',
+  'port',
+  'pathname',
+  'search',
+  'searchParams',
+  'hash',
+  'toString',
+  'toJSON',
+]);
 
 const hex = '0123456789ABCDEF';
 /** application/x-www-form-urlencoded's percent-encode set. @param {string} text */
@@ -91,13 +193,23 @@ export function formEncode(text) {
   for (let i = 0; i < bytes.length; i++) {
     const c = bytes[i];
     if (c === 0x20) out += '+';
-    else if ((c >= 0x30 && c <= 0x39) || (c >= 0x41 && c <= 0x5a) || (c >= 0x61 && c <= 0x7a) || c === 0x2a || c === 0x2d || c === 0x2e || c === 0x5f) out += String.fromCharCode(c);
+    else if (
+      (c >= 0x30 && c <= 0x39) ||
+      (c >= 0x41 && c <= 0x5a) ||
+      (c >= 0x61 && c <= 0x7a) ||
+      c === 0x2a ||
+      c === 0x2d ||
+      c === 0x2e ||
+      c === 0x5f
+    )
+      out += String.fromCharCode(c);
     else out += `%${hex[c >> 4]}${hex[c & 15]}`;
   }
   return out;
 }
 /** @param {number} c */
-const unhex = (c) => (c >= 0x30 && c <= 0x39 ? c - 0x30 : c >= 0x41 && c <= 0x46 ? c - 55 : c >= 0x61 && c <= 0x66 ? c - 87 : -1);
+const unhex = (c) =>
+  c >= 0x30 && c <= 0x39 ? c - 0x30 : c >= 0x41 && c <= 0x46 ? c - 55 : c >= 0x61 && c <= 0x66 ? c - 87 : -1;
 /** @param {string} text */
 function formDecode(text) {
   if (StringIndexOf(text, '%') < 0 && StringIndexOf(text, '+') < 0) return text;
@@ -118,13 +230,18 @@ function formDecode(text) {
 export function formParse(query) {
   /** @type {[string, string][]} */
   const list = [];
-  for (let at = 0; at < query.length; ) {
+  for (let at = 0; at < query.length;) {
     let end = StringIndexOf(query, '&', at);
     if (end < 0) end = query.length;
     if (end > at) {
       const piece = StringSlice(query, at, end);
       const eq = StringIndexOf(piece, '=');
-      ArrayPush(list, eq < 0 ? [formDecode(piece), ''] : [formDecode(StringSlice(piece, 0, eq)), formDecode(StringSlice(piece, eq + 1))]);
+      ArrayPush(
+        list,
+        eq < 0
+          ? [formDecode(piece), '']
+          : [formDecode(StringSlice(piece, 0, eq)), formDecode(StringSlice(piece, eq + 1))],
+      );
     }
     at = end + 1;
   }
@@ -136,7 +253,9 @@ export function pairIterable(C, pairsOf) {
   const proto = Object.create(Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())));
   const state = new WeakMap();
   Object.defineProperty(proto, 'next', {
-    enumerable: true, configurable: true, writable: true,
+    enumerable: true,
+    configurable: true,
+    writable: true,
     value() {
       const s = state.get(this);
       if (s === undefined) throw new TypeError('not an iterator of this kind');
@@ -149,13 +268,28 @@ export function pairIterable(C, pairsOf) {
   Object.defineProperty(proto, Symbol.toStringTag, { value: `${C.name} Iterator`, configurable: true });
   for (const kind of ['entries', 'keys', 'values']) {
     Object.defineProperty(C.prototype, kind, {
-      enumerable: true, configurable: true, writable: true,
-      value: { [kind]() { pairsOf(this); const it = Object.create(proto); state.set(it, { target: this, index: 0, kind }); return it; } }[kind],
+      enumerable: true,
+      configurable: true,
+      writable: true,
+      value: {
+        [kind]() {
+          pairsOf(this);
+          const it = Object.create(proto);
+          state.set(it, { target: this, index: 0, kind });
+          return it;
+        },
+      }[kind],
     });
   }
-  Object.defineProperty(C.prototype, Symbol.iterator, { value: C.prototype.entries, configurable: true, writable: true });
+  Object.defineProperty(C.prototype, Symbol.iterator, {
+    value: C.prototype.entries,
+    configurable: true,
+    writable: true,
+  });
   Object.defineProperty(C.prototype, 'forEach', {
-    enumerable: true, configurable: true, writable: true,
+    enumerable: true,
+    configurable: true,
+    writable: true,
     value: function forEach(/** @type {any} */ callback, /** @type {any} */ thisArg) {
       if (typeof callback !== 'function') throw new TypeError('forEach needs a function');
       for (let i = 0; i < pairsOf(this).length; i++) {
@@ -170,8 +304,12 @@ export class URLSearchParams {
   /** @type {[string, string][]} */ #list = [];
   /** @type {any} */ #url;
   static {
-    attach = (params, url) => { params.#url = url; };
-    refill = (params, query) => { params.#list = formParse(StringStartsWith(query, '?') ? StringSlice(query, 1) : query); };
+    attach = (params, url) => {
+      params.#url = url;
+    };
+    refill = (params, query) => {
+      params.#list = formParse(StringStartsWith(query, '?') ? StringSlice(query, 1) : query);
+    };
   }
   /** @param {any} [init] */
   constructor(init = '') {
@@ -190,8 +328,12 @@ export class URLSearchParams {
       }
     }
   }
-  #update() { if (this.#url !== undefined) setQuery(this.#url, this.toString()); }
-  get size() { return this.#list.length; }
+  #update() {
+    if (this.#url !== undefined) setQuery(this.#url, this.toString());
+  }
+  get size() {
+    return this.#list.length;
+  }
   append(/** @type {any} */ name, /** @type {any} */ value) {
     if (arguments.length < 2) throw new TypeError('append needs a name and a value');
     ArrayPush(this.#list, [toUSVString(name), toUSVString(value)]);
@@ -200,7 +342,8 @@ export class URLSearchParams {
   delete(/** @type {any} */ name, /** @type {any} */ value) {
     name = toUSVString(name);
     const kept = [];
-    for (const pair of this.#list) if (pair[0] !== name || (value !== undefined && pair[1] !== toUSVString(value))) ArrayPush(kept, pair);
+    for (const pair of this.#list)
+      if (pair[0] !== name || (value !== undefined && pair[1] !== toUSVString(value))) ArrayPush(kept, pair);
     this.#list = /** @type {any} */ (kept);
     this.#update();
   }
@@ -217,7 +360,8 @@ export class URLSearchParams {
   }
   has(/** @type {any} */ name, /** @type {any} */ value) {
     name = toUSVString(name);
-    for (const pair of this.#list) if (pair[0] === name && (value === undefined || pair[1] === toUSVString(value))) return true;
+    for (const pair of this.#list)
+      if (pair[0] === name && (value === undefined || pair[1] === toUSVString(value))) return true;
     return false;
   }
   set(/** @type {any} */ name, /** @type {any} */ value) {
@@ -228,7 +372,10 @@ export class URLSearchParams {
     const kept = [];
     for (const pair of this.#list) {
       if (pair[0] !== name) ArrayPush(kept, pair);
-      else if (!found) { found = true; ArrayPush(kept, [name, value]); }
+      else if (!found) {
+        found = true;
+        ArrayPush(kept, [name, value]);
+      }
     }
     if (!found) ArrayPush(kept, [name, value]);
     this.#list = /** @type {any} */ (kept);
@@ -240,9 +387,12 @@ export class URLSearchParams {
   }
   toString() {
     let out = '';
-    for (let i = 0; i < this.#list.length; i++) out += `${i > 0 ? '&' : ''}${formEncode(this.#list[i][0])}=${formEncode(this.#list[i][1])}`;
+    for (let i = 0; i < this.#list.length; i++)
+      out += `${i > 0 ? '&' : ''}${formEncode(this.#list[i][0])}=${formEncode(this.#list[i][1])}`;
     return out;
   }
-  static { pairIterable(this, (self) => self.#list); }
+  static {
+    pairIterable(this, (self) => self.#list);
+  }
 }
 webidlClass(URLSearchParams, ['append', 'delete', 'get', 'getAll', 'has', 'set', 'sort', 'toString', 'size']);
