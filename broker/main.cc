@@ -60,7 +60,7 @@ Result<Arguments> Parse(int argc, char** argv) {
 // Serves guests of type G, made by `make`, until the supervisor is gone.
 template <typename G>
 void Serve(
-    boost::asio::io_context& io, const Layers& layers,
+    boost::asio::io_context& io, const sandbox::Layers& layers,
     const std::function<Result<std::unique_ptr<G>>(ControlMessage&, std::function<void()>)>& make,
     const std::function<std::string(G&)>& usage) {
   std::map<uint64_t, std::unique_ptr<G>> guests;
@@ -82,7 +82,8 @@ void Serve(
       loop->Send({.type = ControlType::kFailed, .id = id, .payload = guest.error().message});
   });
   loop = &control;
-  control.Send({.type = ControlType::kReady, .payload = layers.ToJson()});
+  const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
+  control.Send({.type = ControlType::kReady, .payload = report.dump()});
   io.run();
   guests.clear();
 }
@@ -101,7 +102,7 @@ std::string ReadText(const char* path) {
 }
 
 Status RunNet(Arguments& a) {
-  Layers layers;
+  sandbox::Layers layers;
   // Read as who started us, before the namespaces make us nobody.
   auto tls = TlsStore::Read(a.ca_file);
   if (!tls) return tls.error();
@@ -138,7 +139,7 @@ Status RunNet(Arguments& a) {
 }
 
 Status RunFiles(Arguments& a) {
-  Layers layers;
+  sandbox::Layers layers;
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
   boost::asio::io_context io(1);
   std::vector<int> directories;

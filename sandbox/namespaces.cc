@@ -65,15 +65,11 @@ using NlCache = std::unique_ptr<nl_cache, NlClose>;
 
 }  // namespace
 
-bool NamespaceReport::has(const std::string& layer) const {
-  return std::find(on.begin(), on.end(), layer) != on.end();
-}
-
-Result<NamespaceReport> EnterNamespaces(const std::vector<std::string>& layers, Identity identity) {
+Result<Layers> EnterNamespaces(const std::vector<std::string>& layers, Identity identity) {
   static const std::map<std::string, int> kFlags = {
       {"net", CLONE_NEWNET}, {"mount", CLONE_NEWNS}, {"pid", CLONE_NEWPID},
       {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},  {"cgroup", CLONE_NEWCGROUP}};
-  NamespaceReport report;
+  Layers report;
   if (identity == Identity::kNobody) {
     if (Status s = BecomeNobody(); !s) return s.error();
   }

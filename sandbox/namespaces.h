@@ -9,16 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sandbox/layers.h"
 
 namespace postern::sandbox {
-
-// Layers that are on, by the names `postern doctor` prints: "user", "net", "mount", "pid", "ipc",
-// "uts", "cgroup". `missing` has one "layer: reason" a layer that is not.
-struct NamespaceReport {
-  std::vector<std::string> on;
-  std::vector<std::string> missing;
-  bool has(const std::string& layer) const;
-};
 
 // Who a process is, outside its user namespace.
 enum class Identity {
@@ -30,7 +23,7 @@ enum class Identity {
 
 // Unshares user (and maps the one id) and each of `layers`. Without a user namespace the others
 // need privileges and are reported as missing.
-Result<NamespaceReport> EnterNamespaces(const std::vector<std::string>& layers, Identity identity);
+Result<Layers> EnterNamespaces(const std::vector<std::string>& layers, Identity identity);
 
 // After EnterNamespaces with "pid": returns in a forked child, PID 1 of the new pid namespace, that
 // dies with its parent. The parent never returns: it keeps nothing open, confines itself

@@ -18,7 +18,7 @@ Status BrokerLink::Start() {
   bound_.clear();
   auto child = Child::Start(
       io_, program_,
-      {[this](channel::ControlMessage m) { OnMessage(std::move(m)); }, [this] { OnGone(); }});
+      {[this](const channel::ControlMessage& m) { OnMessage(m); }, [this] { OnGone(); }});
   if (!child) return child.error();
   child_ = *std::move(child);
   ++generation_;
@@ -61,7 +61,7 @@ void BrokerLink::Replace() {
   SendBind();
 }
 
-void BrokerLink::OnMessage(channel::ControlMessage m) {
+void BrokerLink::OnMessage(const channel::ControlMessage& m) {
   switch (m.type) {
     case ControlType::kReady:
       layers_ = nlohmann::json::parse(m.payload, nullptr, false);

@@ -33,7 +33,7 @@ class BrokerLink {
   std::function<void()> ready;
 
  private:
-  void OnMessage(channel::ControlMessage message);
+  void OnMessage(const channel::ControlMessage& m);
   void OnGone();
   void SendBind();
   void Replace();

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <exception>
 
 #include "sandbox/seccomp.h"
 #include "supervisor/run.h"
@@ -60,8 +61,12 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace postern::supervisor
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const int status = postern::supervisor::Main(argc, argv);
   std::fflush(stdout);
   return status;
+} catch (
+    const std::exception& e) {  // out of memory, say: whatever was started ends with this process
+  std::fprintf(stderr, "postern: %s\n", e.what());
+  return 125;
 }

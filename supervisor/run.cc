@@ -406,7 +406,7 @@ Result<nlohmann::json> Examine() {
   nlohmann::json report;
   std::string failed;
   const auto take = [&](const char* part) {
-    return Child::Events{[&, part](ControlMessage m) {
+    return Child::Events{[&, part](const ControlMessage& m) {
                            if (m.type == ControlType::kReady)
                              report[part] = nlohmann::json::parse(m.payload, nullptr, false);
                            else

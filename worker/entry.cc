@@ -16,7 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "channel/control.h"
-#include "sandbox/landlock.h"
+#include "sandbox/layers.h"
 #include "sandbox/namespaces.h"
 #include "sandbox/process.h"
 #include "worker/engine.h"
@@ -60,18 +60,13 @@ uint64_t DataBytes(int status) {
   return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 7, nullptr, 10) * 1024;
 }
 
-struct Layers {
-  std::vector<std::string> on, missing;
-};
-
 // Namespaces and the empty root; from here on this is the zygote, PID 1 of its pid namespace.
-Status Enclose(Layers& layers, UniqueFd& status) {
+Status Enclose(sandbox::Layers& layers, UniqueFd& status) {
   ::setsid();  // a terminal's ^C is the supervisor's business
   auto report = sandbox::EnterNamespaces({"net", "mount", "pid", "ipc", "uts", "cgroup"},
                                          sandbox::Identity::kNobody);
   if (!report) return report.error();
-  layers.on = report->on;
-  layers.missing = report->missing;
+  layers = *report;
   if (report->has("net")) {
     if (Status s = sandbox::CheckNetworkIsEmpty(); !s) return s;
   }
@@ -81,25 +76,14 @@ Status Enclose(Layers& layers, UniqueFd& status) {
   }
   status = UniqueFd(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
   if (!status.valid()) return SystemError("cannot open /proc/self/status");
-  if (report->has("mount")) {
-    if (Status s = sandbox::EnterEmptyRoot(); s)
-      layers.on.emplace_back("root");
-    else
-      layers.missing.push_back("root: " + s.error().message);
-  }
+  sandbox::TryEmptyRoot(layers);
   return Ok{};
 }
 
-Status Confine(const ZygoteOptions& options, Layers& layers) {
+Status Confine(const ZygoteOptions& options, sandbox::Layers& layers) {
   if (Status s = sandbox::CloseAllBut({options.control}); !s) return s;
   if (Status s = sandbox::Harden(); !s) return s;
-  if (auto abi = sandbox::EnterLandlock({}); abi) {
-    layers.on.push_back("landlock:" + std::to_string(*abi));
-  } else if (abi.error().errnum == ENOSYS || abi.error().errnum == EOPNOTSUPP) {
-    layers.missing.push_back("landlock: " + abi.error().message);
-  } else {
-    return abi.error();
-  }
+  if (Status s = sandbox::TryLandlock({}, layers); !s) return s;
   if (Status s = sandbox::DropCapabilities(); !s) return s;
   if (Status s = sandbox::InstallSeccomp("zygote", options.seccomp); !s) return s;
   layers.on.emplace_back("seccomp");
@@ -111,7 +95,7 @@ Status RunWorker(ZygoteOptions options) {
   Engine::Options engine_options{.jitless = options.jitless, .snapshot = ReadFile(SnapshotPath())};
   if (engine_options.snapshot.empty())
     return Error{"cannot read the start-up snapshot beside the worker library"};
-  Layers layers;
+  sandbox::Layers layers;
   UniqueFd status;
   if (Status s = Enclose(layers, status); !s) return s;
   auto engine = Engine::Start(std::move(engine_options));

@@ -58,7 +58,8 @@ NetClient::Exchange* NetClient::ByStream(int32_t stream, uint32_t* id) {
 void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   Exchange& e = exchanges_[id];
   size_t header_bytes = 0;
-  for (const channel::Field& f : outgoing.fields) header_bytes += f.name.size() + f.value.size() + 32;
+  for (const channel::Field& f : outgoing.fields)
+    header_bytes += f.name.size() + f.value.size() + 32;
   if (header_bytes > channel::kMaxHeaderBytes) {
     return FailLater(id, {"http_request_denied", "ERR_LIMIT",
                           "the URL and header fields of the request are larger than " +

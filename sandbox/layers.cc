@@ -1,0 +1,29 @@
+#include "sandbox/layers.h"
+
+#include "sandbox/namespaces.h"
+
+namespace postern::sandbox {
+
+void TryEmptyRoot(Layers& layers) {
+  if (!layers.has("mount")) {
+    layers.missing.emplace_back("root: it needs a mount namespace");
+  } else if (Status s = EnterEmptyRoot(); s) {
+    layers.on.emplace_back("root");
+  } else {
+    layers.missing.push_back("root: " + s.error().message);
+  }
+}
+
+Status TryLandlock(const LandlockRules& rules, Layers& layers) {
+  const auto abi = EnterLandlock(rules);
+  if (abi) {
+    layers.on.push_back("landlock:" + std::to_string(*abi));
+  } else if (abi.error().errnum == ENOSYS || abi.error().errnum == EOPNOTSUPP) {
+    layers.missing.push_back("landlock: " + abi.error().message);
+  } else {
+    return abi.error();
+  }
+  return Ok{};
+}
+
+}  // namespace postern::sandbox
