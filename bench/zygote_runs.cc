@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -167,7 +168,10 @@ class Runs {
 }  // namespace
 }  // namespace postern::bench
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (argc != 2 || std::atoi(argv[1]) < 1) return std::fprintf(stderr, "usage: zygote_runs N\n"), 2;
   return postern::bench::Runs(std::atoi(argv[1])).Go();
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "zygote_runs: %s\n", e.what());
+  return 1;
 }

