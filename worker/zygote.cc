@@ -90,6 +90,7 @@ class Zygote {
   Status Reap(size_t index) {
     Child child = std::move(children_[index]);
     children_.erase(children_.begin() + static_cast<ptrdiff_t>(index));
+    child.pidfd.reset();  // all of it is gone when the supervisor hears of it
     int status = 0;
     rusage usage{};
     if (::wait4(child.pid, &status, 0, &usage) < 0) return SystemError("cannot reap a guest");
