@@ -44,6 +44,10 @@ Status BrokerLink::Bind(UniqueFd in, UniqueFd out) {
 
 void BrokerLink::SendBind() {
   if (!waiting_.first.valid() || !child_) return;
+  // One channel a guest: a second one at the same time would double its limits.
+  for (const uint64_t old : bound_) {
+    if (!child_->Send({.type = ControlType::kDropGuest, .id = old})) break;  // OnGone follows
+  }
   const uint64_t id = next_id_++;
   bound_.push_back(id);
   const Status sent = child_->Send({.type = ControlType::kBind, .id = id, .payload = payload_},

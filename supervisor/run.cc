@@ -36,6 +36,7 @@ using Descriptor = asio::posix::stream_descriptor;
 
 constexpr int kExitTimeout = 124, kExitCannotRun = 125, kExitForbiddenCall = 159;
 constexpr int kGuestGoneWithinMs = 5'000;
+constexpr auto kDrainWithin = std::chrono::milliseconds(1'000);
 constexpr auto kWorkerReadyWithin = std::chrono::seconds(20);
 
 Child::Program WorkerProgram(const Settings& s) {
@@ -285,10 +286,11 @@ class Run {
   }
 
   void FinishIfComplete() {
-    if (over_ || ending_ || !exited_ || !out_ || !out_->over() || !err_->over() ||
-        !result_pipe_->over())
-      return;
-    Judge();
+    if (over_ || leaving_ || !out_ || !out_->over() || !err_->over()) return;
+    if (!ending_) {
+      if (!exited_ || !result_pipe_->over()) return;
+      Judge();
+    }
     Leave();
   }
 
@@ -339,7 +341,12 @@ class Run {
                  : 0;
     if (pid_ > 0) outcome_.usage.cpu_ms = std::max<int64_t>(CpuTime(pid_), 0) / 1'000'000;
     if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-    asio::post(io_, [this] { Leave(); });
+    // Its end closes its pipes; a reader of ours that is stopped does not hold this up for long.
+    wall_.expires_after(out_ ? kDrainWithin : std::chrono::milliseconds(0));
+    wall_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) Leave();
+    });
+    FinishIfComplete();
   }
 
   void CannotRun(const std::string& why) {
@@ -350,6 +357,7 @@ class Run {
   }
 
   void Leave() {
+    if (std::exchange(leaving_, true)) return;
     net_.Finish([this] {
       for (const nlohmann::json& u : net_.usages()) {
         if (!u.is_object()) continue;
@@ -381,7 +389,7 @@ class Run {
   int64_t output_ = 0;
   int wait_status_ = 0;
   Clock::time_point started_at_{};
-  bool started_ = false, exited_ = false, ending_ = false, over_ = false;
+  bool started_ = false, exited_ = false, ending_ = false, leaving_ = false, over_ = false;
 };
 
 }  // namespace

@@ -149,3 +149,10 @@ def test_reader_of_stdout_goes_away(tmp_path):
     assert run.stdout.readline() == b"line\n"
     run.stdout.close()
     assert run.wait(10) != 0
+
+
+@pytest.mark.parametrize("json_result", [True, False])
+def test_what_was_printed_before_a_limit_arrives(postern, json_result):
+    result = postern("console.log('x'.repeat(50000)); for (;;);", "--timeout=400ms", json_result=json_result)
+    assert result.status == 124
+    assert (result.json["stdout"] if json_result else result.out) == "x" * 50000 + "\n"

@@ -328,6 +328,15 @@ def test_requests_too_large_to_be_made(postern, origin):
     assert value == [200, "ERR_LIMIT", "ERR_LIMIT", 200]
 
 
+def test_bodies_that_do_not_fit_into_memory(postern, origin):
+    value = postern(f"""
+      const all = await Promise.all(Array.from({{ length: 40 }}, () => fetch('http://{origin.http}/bytes?n=10000000')
+        .then((r) => r.arrayBuffer()).then((b) => b.byteLength, (error) => error.cause.code)));
+      __return([[...new Set(all)].sort(), await (await fetch('http://{origin.http}/ok')).text()]);
+    """, "--memory=64MiB", policy=allowing(origin.http)).value
+    assert value == [[10000000, "ERR_LIMIT"], "fine"]
+
+
 def test_fetch_decodes(checks, origin):
     checks(f"""
       for (const how of ['gzip', 'deflate', 'raw', 'br', 'zstd']) {{

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "worker/platform.h"
@@ -34,6 +35,23 @@ class Engine {
   v8::Local<v8::Object> hooks() { return hooks_.Get(isolate_); }
   v8::Local<v8::Function> Hook(const char* name);
 
+  // Bytes outside of V8 that count against the guest's limit for as long as this lives.
+  class Held {
+   public:
+    Held() = default;
+    Held(Held&& other) noexcept : bytes_(std::exchange(other.bytes_, 0)) {}
+    Held& operator=(Held&&) = delete;
+    ~Held() { UncountExternal(bytes_); }
+    // False where the limit does not allow `bytes` more.
+    bool Add(size_t bytes) {
+      if (!CountExternal(bytes)) return false;
+      bytes_ += bytes;
+      return true;
+    }
+
+   private:
+    size_t bytes_ = 0;
+  };
   // For bytes outside of V8 that a guest's array buffers hold: false where the limit does not allow
   // them.
   static bool CountExternal(size_t bytes);

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <new>
+
 #include "worker/natives.h"
 #include "worker/spare_fds.h"
 
@@ -45,6 +47,13 @@ std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context,
     out +=
         static_cast<size_t>(i) < text.size() && text[static_cast<size_t>(i)] == '\t' ? '\t' : ' ';
   return out + std::string(static_cast<size_t>(std::min(to - from, 100)), '^') + "\n\n";
+}
+
+// operator new has nothing left to give: said without allocating anything.
+[[noreturn]] void OutOfMemory() {
+  static constexpr char kFrame[5] = {static_cast<char>(ResultTag::kOutOfMemory), 0, 0, 0, 0};
+  WriteAll(kResultFd, {kFrame, sizeof kFrame});
+  ::_exit(kExitOutOfMemory);
 }
 
 NetLimits LimitsOf(const Order& order) {
@@ -217,9 +226,8 @@ void Guest::Run() {
   const v8::HandleScope scope(isolate);
   const auto context = engine_.context();
   const v8::Context::Scope entered(context);
-  engine_.SetMemoryLimit(static_cast<size_t>(order_.memory), [] {
-    Guest::Current().Finish(ResultTag::kOutOfMemory, kExitOutOfMemory);
-  });
+  std::set_new_handler(OutOfMemory);
+  engine_.SetMemoryLimit(static_cast<size_t>(order_.memory), OutOfMemory);
   Start();
   v8::Local<v8::Value> value;
   {

@@ -323,10 +323,16 @@ void NetClient::Deliver(uint32_t id, Exchange& e) {
   std::string piece;
   ReadState state;
   while ((state = NextPiece(e, &piece)) == ReadState::kData) {
-    if (e.collected.empty())
+    if (!e.held.Add(piece.size())) {
+      e.failure = Failure{"http_response_body_size", "ERR_LIMIT",
+                          "the body does not fit into this guest's memory (--memory)"};
+      break;
+    }
+    if (e.collected.empty()) {
       e.collected = std::move(piece);
-    else
+    } else {
       e.collected += piece;
+    }
   }
   if (e.failure) {
     if (endpoint_ && ids_.contains(e.stream)) endpoint_->session().Reset(e.stream, NGHTTP2_CANCEL);

@@ -83,6 +83,7 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
     std::string undecoded;
     int64_t decoded_bytes = 0;
     std::string collected;
+    Engine::Held held;  // `collected`
     std::optional<channel::Failure> failure;
   };
   struct Due {
