@@ -100,7 +100,7 @@ std::optional<std::string> Request::Blocked(const policy::IpAddress& address) co
 
 void Request::Resolve() {
   if (const auto ip = policy::IpAddress::Parse(url_.host)) return Connect({*ip});
-  const auto done = [this](Resolver::Addresses addresses, std::optional<Failure> failure) {
+  const auto done = [this](const Resolver::Addresses& addresses, std::optional<Failure> failure) {
     resolving_ = 0;
     if (failure) return Fail(std::move(*failure));
     Connect(addresses);

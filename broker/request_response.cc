@@ -73,7 +73,8 @@ size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
     self->upload_paused_ = true;
     return CURL_READFUNC_PAUSE;
   }
-  std::memcpy(buffer, self->upload_.data() + self->upload_at_, n);
+  std::memcpy(buffer, self->upload_.data() + self->upload_at_,
+              n);  // NOLINT(bugprone-not-null-terminated-result): bytes, no string
   self->upload_at_ += n;
   if (self->upload_at_ == self->upload_.size()) self->upload_.clear(), self->upload_at_ = 0;
   self->guest_.usage().bytes_out += n;

@@ -161,7 +161,7 @@ void Resolver::Answered(void* arg, int status, int /*timeouts*/, ares_addrinfo* 
   });
 }
 
-void Resolver::Finish(const std::string& name, Addresses addresses,
+void Resolver::Finish(const std::string& name, const Addresses& addresses,
                       const std::optional<channel::Failure>& failure) {
   const auto node = waiting_.extract(name);
   if (node.empty()) return;

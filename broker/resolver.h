@@ -52,7 +52,7 @@ class Resolver {
   static void SocketState(void* self, ares_socket_t fd, int readable, int writable);
   static void Answered(void* query, int status, int timeouts, ares_addrinfo* result);
   void ArmTimer();
-  void Finish(const std::string& name, Addresses addresses,
+  void Finish(const std::string& name, const Addresses& addresses,
               const std::optional<channel::Failure>& failure);
 
   boost::asio::io_context& io_;
