@@ -228,6 +228,19 @@ def test_uncaught_errors_are_reported_as_node_does(postern):
     assert postern("const p = Promise.reject(1); queueMicrotask(() => p.catch(() => {}));").status == 0
 
 
+def test_rejections_with_what_is_no_error(postern):
+    result = postern("Promise.reject({ a: 1 });")
+    assert result.status == 1
+    assert result.json["error"]["name"] == "UnhandledPromiseRejection"
+    assert result.json["error"]["message"] == "a promise was rejected with { a: 1 }, and nothing handles that"
+
+
+def test_process_exit_code(postern):
+    result = postern("process.exitCode = 4; console.log('to the end');")
+    assert (result.status, result.json["stdout"]) == (4, "to the end\n")
+    assert postern("process.exitCode = 0;").status == 0
+
+
 @pytest.mark.parametrize("thrown", ["null", "undefined", "'text'", "Symbol('s')", "{ get message() { throw 1; }, get stack() { throw 2; } }",
                                     "new Proxy({}, { get() { throw 3; } })", "Object.create(null)",
                                     "Object.defineProperty(new Error('x'), 'stack', { get() { throw 4; } })"])

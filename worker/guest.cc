@@ -153,13 +153,14 @@ void Guest::ReportRejections() {
     v8::Local<v8::Value> handled;
     v8::Local<v8::Value> args[] = {r.promise.Get(isolate), r.reason.Get(isolate)};
     const v8::TryCatch caught(isolate);
-    // An "unhandledrejection" listener may take care of it.
-    if (engine_.Hook("unhandledRejection")
-            ->Call(engine_.context(), v8::Undefined(isolate), 2, args)
-            .ToLocal(&handled) &&
-        handled->IsTrue())
-      continue;
-    Die(args[1], r.message.Get(isolate));
+    // An "unhandledrejection" listener may take care of it; what is no error gets one that says so.
+    if (!engine_.Hook("unhandledRejection")
+             ->Call(engine_.context(), v8::Undefined(isolate), 2, args)
+             .ToLocal(&handled)) {
+      Die(args[1], r.message.Get(isolate));
+    }
+    if (handled->IsTrue()) continue;
+    Die(handled->IsObject() ? handled : args[1], r.message.Get(isolate));
   }
 }
 
@@ -257,6 +258,11 @@ void Guest::Run() {
   if (order_.eval) {
     Call("evalResult", {value, v8::Boolean::New(isolate, order_.print)});
     loop_.Settle();
+  }
+  v8::Local<v8::Value> code;
+  if (engine_.Hook("exitCode")->Call(context, v8::Undefined(isolate), 0, nullptr).ToLocal(&code) &&
+      code->IsNumber()) {
+    Exit(code->Int32Value(context).FromMaybe(kExitThrew));
   }
   Finish(ResultTag::kSucceeded, 0);
 }

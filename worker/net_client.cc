@@ -322,26 +322,35 @@ void NetClient::Deliver(uint32_t id, Exchange& e) {
   }
   std::string piece;
   ReadState state;
-  while ((state = NextPiece(e, &piece)) == ReadState::kData) {
-    if (!e.held.Add(piece.size())) {
-      e.failure = Failure{"http_response_body_size", "ERR_LIMIT",
-                          "the body does not fit into this guest's memory (--memory)"};
-      break;
-    }
-    if (e.collected.empty()) {
-      e.collected = std::move(piece);
-    } else {
-      e.collected += piece;
-    }
+  while ((state = NextPiece(e, &piece)) == ReadState::kData && e.held.Add(piece.size())) {
+    e.collected_bytes += piece.size();
+    e.collected.push_back(std::move(piece));
+  }
+  std::optional<std::string> body;
+  if (state == ReadState::kEnd && !e.failure) body = Join(e);
+  if (!e.failure && (state == ReadState::kData || (state == ReadState::kEnd && !body))) {
+    e.failure = Failure{"http_response_body_size", "ERR_LIMIT",
+                        "the body does not fit into this guest's memory (--memory)"};
   }
   if (e.failure) {
     if (endpoint_ && ids_.contains(e.stream)) endpoint_->session().Reset(e.stream, NGHTTP2_CANCEL);
     failures_.emplace_back(id, *e.failure);
-  } else if (state == ReadState::kEnd) {
-    std::string body = std::move(e.collected);
+  } else if (body) {
     exchanges_.erase(id);
-    events_.OnCollected(id, std::move(body));
+    events_.OnCollected(id, std::move(*body));
   }
+}
+
+std::optional<std::string> NetClient::Join(Exchange& e) {
+  if (e.collected.size() == 1) return std::move(e.collected[0]);
+  if (!e.held.Add(e.collected_bytes)) return std::nullopt;
+  std::string body;
+  body.reserve(e.collected_bytes);
+  for (std::string& piece : e.collected) {
+    body += piece;
+    piece = {};
+  }
+  return body;
 }
 
 void NetClient::Cancel(uint32_t id) {

@@ -82,8 +82,10 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
     std::vector<std::unique_ptr<Decoder>> decoders;  // in the order in which they undo
     std::string undecoded;
     int64_t decoded_bytes = 0;
-    std::string collected;
-    Engine::Held held;  // `collected`
+    std::vector<std::string>
+        collected;  // pieces, joined at the end: growing would need thrice the room
+    size_t collected_bytes = 0;
+    Engine::Held held;  // `collected`, and what it is joined into
     std::optional<channel::Failure> failure;
   };
   struct Due {
@@ -108,6 +110,7 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
   void LoseBroker(const std::string& why);
   void FailLater(uint32_t id, channel::Failure failure);
   void Deliver(uint32_t id, Exchange& e);
+  std::optional<std::string> Join(Exchange& e);
   ReadState NextPiece(Exchange& e, std::string* out);
   Result<bool> DecodePiece(Exchange& e, std::string* out);
   std::string TakeReceived(Exchange& e);

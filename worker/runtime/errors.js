@@ -56,3 +56,15 @@ export function describeError(error) {
     shown,
   ];
 }
+
+/** An error for a rejection with what is none; undefined where `reason` can speak for itself. @param {any} reason */
+export function rejectionError(reason) {
+  if (safely(() => typeof reason?.stack) === 'string') return undefined;
+  const error = /** @type {any} */ (
+    new Error(`a promise was rejected with ${safely(() => inspect(reason))}, and nothing handles that`)
+  );
+  error.name = 'UnhandledPromiseRejection';
+  error.code = 'ERR_UNHANDLED_REJECTION';
+  error.stack = `${error.name}: ${error.message}`;
+  return error;
+}

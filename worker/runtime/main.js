@@ -6,7 +6,7 @@ import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
 import { DOMException } from './dom_exception.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
-import { describeError, prepareStackTrace } from './errors.js';
+import { describeError, prepareStackTrace, rejectionError } from './errors.js';
 import {
   CustomEvent,
   ErrorEvent,
@@ -153,13 +153,19 @@ export default {
   runTimers: timers.runTimers,
   describeError,
   prepareStackTrace,
-  /** @param {Promise<any>} promise @param {any} reason */
+  /**
+   * True where a listener took care of it; else an error to end the run with, or undefined for `reason` itself.
+   * @param {Promise<any>} promise @param {any} reason
+   */
   unhandledRejection(promise, reason) {
-    if (!listens(globalEvents.target, 'unhandledrejection')) return false;
-    return !globalEvents.dispatchEvent(
-      new PromiseRejectionEvent('unhandledrejection', { promise, reason, cancelable: true }),
-    );
+    if (listens(globalEvents.target, 'unhandledrejection')) {
+      const event = new PromiseRejectionEvent('unhandledrejection', { promise, reason, cancelable: true });
+      if (!globalEvents.dispatchEvent(event)) return true;
+    }
+    return rejectionError(reason);
   },
+  /** What process.exitCode was set to. */
+  exitCode: () => process.exitCode,
   /** What `postern eval` shows and returns. @param {any} value @param {boolean} print */
   evalResult(value, print) {
     if (print && value !== undefined) write(1, `${typeof value === 'string' ? value : inspect(value)}\n`);
