@@ -29,6 +29,8 @@ let size = 0;
 for await (const piece of (await fetch(base + '/100m.bin')).body) size += piece.length;
 console.log(JSON.stringify({ p50: times[750] * 1000, rate, large: size / (performance.now() - begun) / 1000 }));
 """
+# Says when it has read, and then waits for its end: its broker is looked at meanwhile.
+HOLD = "if (process.argv[3]) for await (const piece of (await fetch(process.argv[2] + '/100m.bin')).body); else await (await fetch(process.argv[2] + '/1k.bin')).text(); console.log('read'); setTimeout(() => {}, 60000);"
 LARGE = "for await (const piece of (await fetch(process.argv[2] + '/100m.bin')).body);"
 DENIED = """
 const times = [];
@@ -43,6 +45,22 @@ def run(*words):
     if done.returncode != 0:
         sys.exit("%s: %s" % (" ".join(words), done.stderr))
     return done.stdout
+
+
+def broker_peak(*words):
+    """The net broker's peak resident size in MiB, once the guest has read."""
+    guest = subprocess.Popen([POSTERN, "run", *words], stdout=subprocess.PIPE, text=True)
+    guest.stdout.readline()
+    peaks = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+        try:
+            if b"postern-broker\0net" in (status.parent / "cmdline").read_bytes():
+                peaks += [int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        except OSError:
+            pass
+    guest.terminate()
+    guest.wait()
+    return max(peaks)
 
 
 def seconds(*words):
@@ -62,7 +80,7 @@ print("10 000 runs through one zygote: spare made in %.0f us, order to result in
       % (runs["spareUs"]["p50"], runs["orderToResultUs"]["p50"], runs["descriptors"], runs["children"], runs["residentKiB"]))
 with tempfile.TemporaryDirectory() as directory:
     files = {}
-    for name, code in (("hello", "console.log('hello');"), ("fetch", FETCH), ("denied", DENIED), ("large", LARGE)):
+    for name, code in (("hello", "console.log('hello');"), ("fetch", FETCH), ("denied", DENIED), ("large", LARGE), ("hold", HOLD)):
         files[name] = directory + "/" + name + ".mjs"
         pathlib.Path(files[name]).write_text(code)
     ours, theirs = [], []
@@ -77,6 +95,8 @@ with tempfile.TemporaryDirectory() as directory:
     peak = json.loads(run(POSTERN, "run", "--json", "--allow-net=" + origin, files["large"], "http://" + origin))
     idle = json.loads(run(POSTERN, "run", "--json", files["hello"]))
     print("peak memory of a guest: idle %.1f MiB, reading 100 MB %.1f MiB" % tuple(p["usage"]["peakMemoryBytes"] / 2**20 for p in (idle, peak)))
+    idle, peak = (broker_peak("--allow-net=" + origin, files["hold"], "http://" + origin, *more) for more in ((), ("large",)))
+    print("peak memory of a net broker: after 1 kB %.1f MiB, after 100 MB %.1f MiB" % (idle, peak))
     for key, name, unit, target in (("p50", "1 kB fetch, one at a time, p50", "us", "(below 1)"),
                                     ("rate", "1 kB fetches a second, 64 at once", "/s", "(above 1)"),
                                     ("large", "100 MB body", "MB/s", "(above 1)")):
