@@ -73,12 +73,6 @@ Child::~Child() {
   if (inner_.valid()) ::syscall(SYS_pidfd_send_signal, inner_.get(), SIGKILL, nullptr, 0);
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
-  if (inner_.valid()) {
-    // PID 1 of a pid namespace is gone only when all in it are (pid_namespaces(7)).
-    pollfd gone{inner_.get(), POLLIN, 0};
-    ::poll(&gone, 1, kGoneWithinMs);
-    return;
-  }
   pollfd end{control_.native_handle(), POLLIN, 0};
   while (::poll(&end, 1, kGoneWithinMs) > 0) {
     const auto left = channel::ReceiveControl(control_.native_handle());

@@ -34,8 +34,9 @@ class Child {
 
   static Result<std::unique_ptr<Child>> Start(boost::asio::io_context& io, const Program& program,
                                               Events events);
-  // Kills the process, reaps it and waits until all that it made is gone (its control socket is
-  // held by the last of them).
+  // Kills the process and what its launcher forked, reaps it, and waits until the control socket,
+  // which the last of them holds, has ended. A guest's own end is its pidfd's business
+  // (Run::AwaitGuest).
   ~Child();
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
