@@ -1,5 +1,5 @@
-// The streams that hidden static archives print to (cmake/HiddenArchive.cmake). Included by one source
-// file of each library that links such an archive.
+// The streams that hidden static archives print to (cmake/HiddenArchive.cmake). Included by one
+// source file of each library that links such an archive.
 #pragma once
 
 #include <cstdio>
