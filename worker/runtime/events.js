@@ -110,9 +110,9 @@ export class Event {
   }
 }
 const { stoppedNow, dispatching, clearStops } = Event;
-delete /** @type {any} */ (Event).stoppedNow;
-delete /** @type {any} */ (Event).dispatching;
-delete /** @type {any} */ (Event).clearStops;
+delete (/** @type {any} */ (Event).stoppedNow);
+delete (/** @type {any} */ (Event).dispatching);
+delete (/** @type {any} */ (Event).clearStops);
 for (const [name, value] of [
   ['NONE', 0],
   ['CAPTURING_PHASE', 1],
@@ -254,7 +254,7 @@ export class EventTarget {
   }
 }
 export const listens = EventTarget.listens;
-delete /** @type {any} */ (EventTarget).listens;
+delete (/** @type {any} */ (EventTarget).listens);
 webidlClass(EventTarget, ['addEventListener', 'removeEventListener', 'dispatchEvent']);
 
 const handlers = new WeakMap();
