@@ -29,14 +29,6 @@ constexpr int kWarmUp = 20;  // runs before the zygote is first looked at
 
 double Micros(Clock::duration d) { return std::chrono::duration<double, std::micro>(d).count(); }
 
-pid_t PidOf(int pidfd) {
-  std::ifstream info("/proc/self/fdinfo/" + std::to_string(pidfd));
-  for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("Pid:")) return std::atoi(line.c_str() + 4);
-  }
-  return 0;
-}
-
 struct State {
   int descriptors = 0, children = 0;
   long resident_kib = 0;
@@ -116,7 +108,7 @@ class Runs {
   void OnMessage(ControlMessage m) {
     switch (m.type) {
       case ControlType::kReady:
-        zygote_ = PidOf(child_->inner());
+        zygote_ = supervisor::PidOf(child_->inner());
         return Next();
       case ControlType::kSpare:
         making_.push_back(Micros(Clock::now() - asked_));
@@ -131,7 +123,7 @@ class Runs {
 
   // Waits until the spare is warm (it then sleeps on its order), then times order to result.
   void RunOne(std::vector<UniqueFd>& fds) {
-    AwaitSleep(PidOf(fds.back().get()));
+    AwaitSleep(supervisor::PidOf(fds.back().get()));
     const auto begun = Clock::now();
     UniqueFd& order = fds[worker::kOrderFd];
     if (::write(order.get(), order_.data(), order_.size()) != static_cast<ssize_t>(order_.size()))

@@ -126,8 +126,7 @@ struct Http2Session::Callbacks {
   }
 };
 
-Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
-    : role_(role), handler_(handler) {
+Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler) : handler_(handler) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::BeginHeaders);

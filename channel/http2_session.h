@@ -86,7 +86,6 @@ class Http2Session {
   };
   Status CheckSubmitted(int rc, const char* what);
 
-  Role role_;
   Handler& handler_;
   std::unique_ptr<nghttp2_session, SessionFree> session_;
   // The header block being received: HTTP/2 never interleaves two.

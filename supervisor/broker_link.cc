@@ -69,7 +69,6 @@ void BrokerLink::OnMessage(const channel::ControlMessage& m) {
   switch (m.type) {
     case ControlType::kReady:
       layers_ = nlohmann::json::parse(m.payload, nullptr, false);
-      if (ready) ready();
       return;
     case ControlType::kFailed:
       if (failed) failed(m.payload);

@@ -13,8 +13,6 @@ namespace postern::supervisor {
 
 class BrokerLink {
  public:
-  using OnEnded = std::function<void(const nlohmann::json& usage)>;
-
   BrokerLink(boost::asio::io_context& io, Child::Program program, std::string payload)
       : io_(io), program_(std::move(program)), payload_(std::move(payload)), patience_(io) {}
 
@@ -27,10 +25,8 @@ class BrokerLink {
 
   const nlohmann::json& layers() const { return layers_; }
   const std::vector<nlohmann::json>& usages() const { return usages_; }
-  bool running() const { return child_ != nullptr; }
   // A sentence, where the broker could not start.
   std::function<void(const std::string&)> failed;
-  std::function<void()> ready;
 
  private:
   void OnMessage(const channel::ControlMessage& m);

@@ -6,7 +6,9 @@
 
 #include <boost/process.hpp>
 #include <boost/process/extend.hpp>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 namespace postern::supervisor {
 namespace {
@@ -43,6 +45,14 @@ Parts LocateParts() {
     return {installed / "node", installed / "libpostern-worker.so", installed / "postern-broker"};
   }
   return {POSTERN_NODE_EXECUTABLE, POSTERN_WORKER_LIBRARY, POSTERN_BROKER_EXECUTABLE};
+}
+
+pid_t PidOf(int pidfd) {
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(pidfd));
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("Pid:")) return std::atoi(line.c_str() + 4);
+  }
+  return 0;
 }
 
 Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const Program& program,

@@ -19,6 +19,9 @@ struct Parts {
 };
 Parts LocateParts();
 
+// The pid that a pidfd stands for (proc(5), fdinfo); 0 when it stands for none.
+pid_t PidOf(int pidfd);
+
 class Child {
  public:
   struct Events {
@@ -42,7 +45,6 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   Status Send(const channel::ControlMessage& message, const std::vector<int>& fds = {});
-  pid_t pid() const { return pid_; }
   // A pidfd of what the program's launcher forked; -1 until it is ready.
   int inner() const { return inner_.get(); }
 

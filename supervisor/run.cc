@@ -14,7 +14,6 @@
 #include <boost/asio/write.hpp>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
@@ -209,14 +208,6 @@ class Run {
     }
     AwaitFirstByte(files_, std::move(fds[worker::kFilesOut]), std::move(fds[worker::kFilesIn]));
     SendOrder(std::move(fds[worker::kOrderFd]));
-  }
-
-  static pid_t PidOf(int pidfd) {
-    std::ifstream info("/proc/self/fdinfo/" + std::to_string(pidfd));
-    for (std::string line; std::getline(info, line);) {
-      if (line.starts_with("Pid:")) return std::atoi(line.c_str() + 4);
-    }
-    return 0;
   }
 
   // A channel goes to its broker when the guest first writes on it: a broker nobody talks to never

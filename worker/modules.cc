@@ -33,15 +33,6 @@ bool EndsWith(const std::string& path, std::string_view suffix) { return path.en
 
 }  // namespace
 
-std::string FileUrl(const std::string& path) {
-  auto url = ada::parse<ada::url_aggregator>("file:///");
-  // set_pathname leaves '?' and '#' escaped, and percent signs as they are.
-  std::string escaped;
-  for (const char c : path) escaped += c == '%' ? "%25" : std::string(1, c);
-  url->set_pathname(escaped);
-  return std::string(url->get_href());
-}
-
 std::string PathOfUrl(const std::string& url) {
   const auto parsed = ada::parse<ada::url_aggregator>(url);
   if (!parsed) return {};

@@ -54,8 +54,7 @@ class Modules {
   std::map<int, v8::Global<v8::Value>> json_;  // by identity hash
 };
 
-// file: URL <-> absolute path.
-std::string FileUrl(const std::string& path);
+// The absolute path of a file: URL.
 std::string PathOfUrl(const std::string& url);
 
 }  // namespace postern::worker

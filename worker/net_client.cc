@@ -120,7 +120,6 @@ void NetClient::OnRequestSent(int32_t stream) {
   uint32_t id = 0;
   Exchange* e = ByStream(stream, &id);
   if (e == nullptr) return;
-  e->sent = true;
   const double now = MonotonicSeconds();
   headers_due_.push_back({now + limits_.headers_seconds, id, static_cast<uint64_t>(stream)});
   total_due_.push_back({now + limits_.total_seconds, id, static_cast<uint64_t>(stream)});
@@ -183,7 +182,7 @@ void NetClient::OnData(int32_t stream, std::span<const uint8_t> data) {
     return;
   }
   e->received.emplace_back(reinterpret_cast<const char*>(data.data()), data.size());
-  e->unconsumed += data.size();
+  e->any_received = true;
   if (e->waiting || e->collecting) deliveries_.push_back(id);
 }
 
@@ -279,7 +278,7 @@ NetClient::ReadState NetClient::NextPiece(Exchange& e, std::string* out) {
   }
   if (!out->empty()) return ReadState::kData;
   if (!e.ended) return ReadState::kWait;
-  if (!e.decoders.empty() && !e.decoders.front()->Finished() && e.unconsumed > 0) {
+  if (!e.decoders.empty() && !e.decoders.front()->Finished() && e.any_received) {
     e.failure = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
                         "the compressed body was cut short"};
   }

@@ -72,13 +72,12 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
  private:
   struct Exchange {
     int32_t stream = 0;
-    bool sent = false, responded = false, ended = false, waiting = false, collecting = false;
+    bool responded = false, ended = false, waiting = false, collecting = false;
     std::string upload;
     size_t upload_at = 0;
     bool upload_ended = true, writable_wanted = false;
     std::deque<std::string> received;  // as it came from the broker
-    size_t received_at = 0;
-    size_t unconsumed = 0;
+    bool any_received = false;
     std::vector<std::unique_ptr<Decoder>> decoders;  // in the order in which they undo
     std::string undecoded;
     int64_t decoded_bytes = 0;

@@ -1,5 +1,5 @@
 // Blob and File (W3C File API).
-import { ArrayPush, Uint8Set, isArrayBuffer, isView, toUSVString, webidlClass } from './primordials.js';
+import { ArrayPush, concatBytes, isArrayBuffer, isView, toUSVString, webidlClass } from './primordials.js';
 import { bytesOf } from './encoding.js';
 import { ReadableStream } from './streams.js';
 
@@ -34,21 +34,14 @@ export class Blob {
     const endings = options?.endings === undefined ? 'transparent' : `${options.endings}`;
     if (endings !== 'transparent' && endings !== 'native') throw new TypeError(`"${endings}" is no value of endings`);
     const list = [];
-    let size = 0;
     for (const part of parts) {
       let bytes;
       if (isBlob(part)) bytes = blobBytes(part);
       else if (isView(part) || isArrayBuffer(part)) bytes = bytesOf(part).slice();
       else bytes = utf8Encode(endings === 'native' ? toUSVString(part).replace(/\r\n?|\n/g, '\n') : toUSVString(part));
       ArrayPush(list, bytes);
-      size += bytes.length;
     }
-    this.#bytes = new Uint8Array(size);
-    let at = 0;
-    for (let i = 0; i < list.length; i++) {
-      Uint8Set(this.#bytes, list[i], at);
-      at += list[i].length;
-    }
+    this.#bytes = concatBytes(list);
     if (options?.type !== undefined) this.#type = normalType(options.type);
   }
   get size() {

@@ -1,5 +1,5 @@
 // Bodies of requests and responses (Fetch standard, section 5.2 and 5.3).
-import { ArrayPush, Uint8Set, defineProperty, isArrayBuffer, isView, parse, toUSVString } from './primordials.js';
+import { ArrayPush, concatBytes, defineProperty, isArrayBuffer, isView, parse, toUSVString } from './primordials.js';
 import { Blob, blobBytes, isBlob } from './blob.js';
 import { bytesOf } from './encoding.js';
 import { decodeForm, encodeMultipart, isFormData } from './form_data.js';
@@ -75,7 +75,6 @@ export function streamOf(body) {
 async function readAll(stream) {
   const reader = stream.getReader();
   const chunks = [];
-  let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
@@ -85,16 +84,8 @@ async function readAll(stream) {
       throw error;
     }
     ArrayPush(chunks, value);
-    size += value.length;
   }
-  if (chunks.length === 1) return chunks[0];
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (let i = 0; i < chunks.length; i++) {
-    Uint8Set(bytes, chunks[i], at);
-    at += chunks[i].length;
-  }
-  return bytes;
+  return chunks.length === 1 ? chunks[0] : concatBytes(chunks);
 }
 
 /** All bytes; the body is used up. @param {Body | null} body @returns {Promise<Uint8Array>} */

@@ -1,5 +1,5 @@
 // TextEncoder, TextDecoder and their streams (WHATWG Encoding): UTF-8, UTF-16 and Latin-1 (windows-1252).
-import { Uint8Set, byteLength, isArrayBuffer, isView, toUSVString, webidlClass } from './primordials.js';
+import { concatBytes, byteLength, isArrayBuffer, isView, toUSVString, webidlClass } from './primordials.js';
 import { TransformStream } from './streams.js';
 
 const { utf8Encode, utf8EncodeInto, utf8Decode, utf8Prefix, latin1Decode } = native;
@@ -71,10 +71,7 @@ export class TextDecoder {
     let bytes = input === undefined ? new Uint8Array(0) : bytesOf(input);
     const stream = Boolean(options?.stream);
     if (byteLength(this.#pending) > 0) {
-      const joined = new Uint8Array(byteLength(this.#pending) + byteLength(bytes));
-      Uint8Set(joined, this.#pending);
-      Uint8Set(joined, bytes, byteLength(this.#pending));
-      bytes = joined;
+      bytes = concatBytes([this.#pending, bytes]);
       this.#pending = new Uint8Array(0);
     }
     if (stream) {

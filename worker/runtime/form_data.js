@@ -4,7 +4,7 @@ import {
   StringIndexOf,
   StringLower,
   StringSlice,
-  Uint8Set,
+  concatBytes,
   toUSVString,
   webidlClass,
 } from './primordials.js';
@@ -98,11 +98,7 @@ export function encodeMultipart(form) {
   let boundary = '----postern';
   for (let i = 0; i < 16; i++) boundary += (salt[i] + 256).toString(16).slice(1);
   const pieces = [];
-  let size = 0;
-  const add = (/** @type {Uint8Array} */ bytes) => {
-    ArrayPush(pieces, bytes);
-    size += bytes.length;
-  };
+  const add = (/** @type {Uint8Array} */ bytes) => ArrayPush(pieces, bytes);
   for (const [name, value] of FormData.prototype.entries.call(form)) {
     let head = `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(name)}"`;
     if (typeof value === 'string') {
@@ -115,13 +111,7 @@ export function encodeMultipart(form) {
     }
   }
   add(utf8Encode(`--${boundary}--\r\n`));
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (let i = 0; i < pieces.length; i++) {
-    Uint8Set(bytes, pieces[i], at);
-    at += pieces[i].length;
-  }
-  return { bytes, type: `multipart/form-data; boundary=${boundary}` };
+  return { bytes: concatBytes(pieces), type: `multipart/form-data; boundary=${boundary}` };
 }
 
 /** @param {Uint8Array} bytes @param {string} type the Content-Type @returns {FormData} */

@@ -23,7 +23,6 @@ export const { stringify, parse } = JSON;
 export const { fromCharCode } = String;
 
 export const ArrayPush = uncurryThis(Array.prototype.push);
-export const ArrayShift = uncurryThis(Array.prototype.shift);
 export const ArraySplice = uncurryThis(Array.prototype.splice);
 export const ArrayJoin = uncurryThis(Array.prototype.join);
 export const ArraySort = uncurryThis(Array.prototype.sort);
@@ -37,14 +36,11 @@ export const StringToWellFormed = uncurryThis(String.prototype.toWellFormed);
 export const RegExpTest = uncurryThis(RegExp.prototype.exec);
 export const PromiseThen = uncurryThis(Promise.prototype.then);
 export const Uint8Array_ = Uint8Array;
-export const Uint8Slice = uncurryThis(Uint8Array.prototype.slice);
 export const Uint8Set = uncurryThis(Uint8Array.prototype.set);
-export const Uint8Subarray = uncurryThis(Uint8Array.prototype.subarray);
 
 export const MapGet = uncurryThis(Map.prototype.get);
 export const MapSet = uncurryThis(Map.prototype.set);
 export const MapDelete = uncurryThis(Map.prototype.delete);
-export const MapHas = uncurryThis(Map.prototype.has);
 
 const TypedArrayProto = getPrototypeOf(Uint8Array.prototype);
 const byteLengthOf = uncurryThis(/** @type {any} */ (getOwnPropertyDescriptor(TypedArrayProto, 'byteLength')).get);
@@ -52,6 +48,18 @@ export const byteLength = byteLengthOf;
 const bufferByteLength = uncurryThis(
   /** @type {any} */ (getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')).get,
 );
+/** The bytes of all of `list`, in one array. @param {Uint8Array[]} list */
+export function concatBytes(list) {
+  let size = 0;
+  for (let i = 0; i < list.length; i++) size += byteLength(list[i]);
+  const bytes = new Uint8Array_(size);
+  let at = 0;
+  for (let i = 0; i < list.length; i++) {
+    Uint8Set(bytes, list[i], at);
+    at += byteLength(list[i]);
+  }
+  return bytes;
+}
 export const isView = ArrayBuffer.isView;
 /** Whether `value` is an ArrayBuffer, whatever its prototype. @param {any} value */
 export function isArrayBuffer(value) {
