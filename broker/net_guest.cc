@@ -8,6 +8,7 @@ NetGuest::NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, Unique
                    std::function<void()> ended)
     : shared_(shared),
       policy_(std::move(policy)),
+      decider_(policy_),
       curl_(shared.io, policy_.limits.concurrent),
       resolver_(shared.io, policy_.dns,
                 policy_.dns.servers.empty() ? shared.resolv_conf_servers : policy_.dns.servers),

@@ -14,7 +14,7 @@
 #include "broker/own_addresses.h"
 #include "broker/resolver.h"
 #include "broker/tls_store.h"
-#include "policy/policy.h"
+#include "policy/decision.h"
 
 namespace postern::broker {
 
@@ -41,6 +41,7 @@ class NetGuest : public channel::Http2Session::Handler {
   ~NetGuest() override;
 
   const policy::Policy& policy() const { return policy_; }
+  const policy::Decider& decider() const { return decider_; }
   NetShared& shared() { return shared_; }
   CurlMulti& curl() { return curl_; }
   Resolver& resolver() { return resolver_; }
@@ -62,7 +63,8 @@ class NetGuest : public channel::Http2Session::Handler {
   void CheckDeadlines();
 
   NetShared& shared_;
-  policy::Policy policy_;
+  const policy::Policy policy_;
+  const policy::Decider decider_;
   Usage usage_;
   CurlMulti curl_;
   Resolver resolver_;

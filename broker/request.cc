@@ -77,10 +77,10 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
     return denied("a URL with user info is refused; send an Authorization header");
   method_ = *method;
   url_ = *std::move(url);
-  const policy::Decision decision = policy::Decide(policy, url_);
-  if (!decision.allow) return denied(decision.reason);
+  const policy::Decision decision = guest_.decider().Decide({url_, method_, {}});
+  if (!decision.allow) return denied(decision.Sentence());
   rule_ = decision.rule;
-  if (policy.adapter == policy::AdapterKind::kNone) {
+  if (policy.adapter.kind == policy::AdapterKind::kNone) {
     ++usage.denied;
     return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER",
                    std::string(channel::kNoAdapter)};
@@ -94,7 +94,7 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
 }
 
 std::optional<std::string> Request::Blocked(const policy::IpAddress& address) const {
-  return policy::AddressBlocked(guest_.policy(), *rule_, url_, address,
+  return policy::AddressBlocked(guest_.policy(), rule_, url_, address,
                                 guest_.shared().own_addresses.list());
 }
 

@@ -76,15 +76,19 @@ std::optional<std::string> Find(const IpAddress& address) {
   return std::nullopt;
 }
 
-// The IPv4 address inside an IPv6 one, for a better word than the embedding's own.
-std::optional<IpAddress> Embedded(const IpAddress& a, std::string_view how) {
-  IpAddress v4;
-  const size_t at = how == "6to4" ? 2 : 12;
-  std::memcpy(v4.bytes.data(), a.bytes.data() + at, 4);
-  if (how == "Teredo") {
-    for (int i = 0; i < 4; ++i) v4.bytes[i] ^= 0xff;  // RFC 4380 section 4: obfuscated
+// By which embedding an IPv6 address holds an IPv4 one; empty for none.
+std::string_view Embedding(const IpAddress& a) {
+  if (!a.v6) return {};
+  // ISATAP (RFC 5214): any prefix, interface identifier 00-00-5e-fe or 02-00-5e-fe and an IPv4
+  // address.
+  const auto& b = a.bytes;
+  if ((b[8] & ~0x02) == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe) return "ISATAP";
+  const auto name = Find(a);
+  for (const std::string_view how :
+       {"IPv4-mapped", "IPv4-translated", "IPv4-compatible", "NAT64", "6to4", "Teredo"}) {
+    if (name == how) return how;
   }
-  return v4;
+  return {};
 }
 
 }  // namespace
@@ -115,6 +119,14 @@ std::string IpAddress::ToString() const {
   return text;
 }
 
+IpAddress IpAddress::Masked(int prefix) const {
+  IpAddress masked = *this;
+  for (int bit = prefix; bit < (v6 ? 128 : 32); ++bit) {
+    masked.bytes[static_cast<size_t>(bit / 8)] &= static_cast<uint8_t>(~(0x80 >> (bit % 8)));
+  }
+  return masked;
+}
+
 Result<Cidr> Cidr::Parse(const std::string& text) {
   const size_t slash = text.find('/');
   const auto base = IpAddress::Parse(text.substr(0, slash));
@@ -127,6 +139,10 @@ Result<Cidr> Cidr::Parse(const std::string& text) {
   const auto [end, error] = std::from_chars(first, last, cidr.prefix);
   if (error != std::errc() || end != last || cidr.prefix < 0 || cidr.prefix > bits) {
     return Error{"a range's prefix must be 0 to " + std::to_string(bits) + " bits: " + text};
+  }
+  if (const IpAddress begin = cidr.base.Masked(cidr.prefix); begin != cidr.base) {
+    return Error{"a range begins with its first address: write " +
+                 Cidr{begin, cidr.prefix}.ToString() + " for " + text};
   }
   return cidr;
 }
@@ -143,20 +159,23 @@ bool Cidr::Contains(const IpAddress& a) const {
 
 std::string Cidr::ToString() const { return base.ToString() + "/" + std::to_string(prefix); }
 
-std::optional<std::string> NotPublic(const IpAddress& address) {
-  auto name = Find(address);
-  if (!address.v6) return name;
-  // ISATAP (RFC 5214): any prefix, interface identifier 00-00-5e-fe or 02-00-5e-fe and an IPv4
-  // address.
-  const auto& b = address.bytes;
-  if ((b[8] & ~0x02) == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe) name = "ISATAP";
-  for (const char* how :
-       {"IPv4-mapped", "IPv4-translated", "IPv4-compatible", "NAT64", "6to4", "Teredo", "ISATAP"}) {
-    if (name != how) continue;
-    const auto inner = Find(*Embedded(address, how));
-    return inner ? std::string(how) + " " + *inner : std::string(how);
+std::optional<IpAddress> EmbeddedIpv4(const IpAddress& address) {
+  const std::string_view how = Embedding(address);
+  if (how.empty()) return std::nullopt;
+  IpAddress v4;
+  std::memcpy(v4.bytes.data(), address.bytes.data() + (how == "6to4" ? 2 : 12), 4);
+  if (how == "Teredo") {
+    for (int i = 0; i < 4; ++i) v4.bytes[i] ^= 0xff;  // RFC 4380 section 4: obfuscated
   }
-  return name;
+  return v4;
+}
+
+std::optional<std::string> NotPublic(const IpAddress& address) {
+  const auto embedded = EmbeddedIpv4(address);
+  if (!embedded) return Find(address);
+  const std::string how(Embedding(address));
+  const auto inner = Find(*embedded);
+  return inner ? how + " " + *inner : how;
 }
 
 }  // namespace postern::policy

@@ -21,6 +21,7 @@ struct IpAddress {
   static std::optional<IpAddress> Parse(const std::string& text);  // inet_pton spellings only
   static std::optional<IpAddress> From(const sockaddr* address);
   std::string ToString() const;
+  IpAddress Masked(int prefix) const;  // the first `prefix` bits, and zeroes
   bool operator==(const IpAddress&) const = default;
 };
 
@@ -39,5 +40,8 @@ struct Cidr {
 // IPv6 one (mapped, compatible, NAT64, 6to4, Teredo, ISATAP) is blocked whatever it embeds: none of
 // these is how a public origin is reached from a host with IPv4 of its own.
 std::optional<std::string> NotPublic(const IpAddress& address);
+
+// The IPv4 address inside an IPv6 one, by any of these embeddings.
+std::optional<IpAddress> EmbeddedIpv4(const IpAddress& address);
 
 }  // namespace postern::policy

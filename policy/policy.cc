@@ -1,165 +1,103 @@
 #include "policy/policy.h"
 
 #include <algorithm>
-#include <charconv>
-#include <nlohmann/json.hpp>
+#include <set>
+
+#include "policy/text.h"
 
 namespace postern::policy {
 namespace {
 
-using nlohmann::json;
+constexpr std::string_view kSecret = "${secret:";
 
-Result<uint16_t> ParsePort(std::string_view text, std::string_view rule) {
-  uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size() || port == 0) {
-    return Error{"rule \"" + std::string(rule) + "\": the port must be a number from 1 to 65535"};
-  }
-  return port;
-}
-
-Error BadRule(std::string_view rule, const std::string& why) {
-  return Error{
-      "rule \"" + std::string(rule) + "\": " + why +
-      "; a rule is HOST[:PORT], *.HOST, *, SCHEME://HOST[:PORT], an IP address or a range"};
-}
-
-// Splits "host:port", "[v6]:port", "v6" and "host"; the port is empty where there is none.
-std::pair<std::string_view, std::string_view> SplitPort(std::string_view text) {
-  if (text.starts_with('[')) {
-    const size_t close = text.find(']');
-    if (close == std::string_view::npos) return {text, {}};
-    if (close + 1 < text.size() && text[close + 1] == ':')
-      return {text.substr(0, close + 1), text.substr(close + 2)};
-    return {text, {}};
-  }
-  const size_t colon = text.find(':');
-  if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos)
-    return {text, {}};
-  return {text.substr(0, colon), text.substr(colon + 1)};
-}
-
-bool EndsInLabel(const std::string& host, const std::string& suffix) {
-  return host.size() > suffix.size() + 1 && host.ends_with(suffix) &&
-         host[host.size() - suffix.size() - 1] == '.';
-}
-
-bool IsLocalhost(const std::string& host) {
-  return host == "localhost" || EndsInLabel(host, "localhost");
-}
-
-bool SchemeMatches(const std::string& rule, const std::string& url) {
-  if (rule.empty()) return url != "tcp";  // a tcp: rule alone grants raw streams
-  return rule == url || (rule == "https" && url == "wss") || (rule == "http" && url == "ws");
-}
+// What the broker decides itself, or what belongs to one connection (RFC 9110 section 7.6.1).
+const std::set<std::string_view> kUnsettable = {
+    "connection",     "content-length",      "expect",       "host",
+    "keep-alive",     "proxy-authorization", "proxy-status", "te",
+    "trailer",        "transfer-encoding",   "upgrade",      "range",
+    "accept-encoding"};
 
 }  // namespace
 
-Result<Target> Target::Parse(std::string_view text) {
-  Target t;
-  std::string_view rest = text;
-  if (const size_t at = rest.find("://"); at != std::string_view::npos) {
-    t.scheme = rest.substr(0, at);
-    rest.remove_prefix(at + 3);
-    if (rest.ends_with('/')) rest.remove_suffix(1);
-    static const char* const kSchemes[] = {"http", "https", "ws", "wss", "tcp"};
-    if (std::find(std::begin(kSchemes), std::end(kSchemes), t.scheme) == std::end(kSchemes)) {
-      return BadRule(text, "scheme \"" + t.scheme + "\" is none of http, https, ws, wss, tcp");
-    }
+std::vector<std::string> Rule::SecretNames() const {
+  std::vector<std::string> names = secrets;
+  for (const SetHeader& h : headers) {
+    const auto in = SecretsIn(h.value);
+    if (in) names.insert(names.end(), in->begin(), in->end());
   }
-  if (rest.empty()) return BadRule(text, "the host is missing");
-  if (rest.find('@') != std::string_view::npos)
-    return BadRule(text, "user info has no place in a rule");
-  if (rest.find('/') != std::string_view::npos) {
-    const Result<Cidr> range = Cidr::Parse(std::string(rest));
-    if (!range) return BadRule(text, range.error().message);
-    t.kind = Kind::kRange;
-    t.range = *range;
-    return t;
-  }
-  const auto [host, port] = SplitPort(rest);
-  if (host.size() != rest.size()) {
-    const Result<uint16_t> number = ParsePort(port, text);
-    if (!number) return number.error();
-    t.port = *number;
-  } else if (t.scheme == "http" || t.scheme == "ws") {
-    t.port = 80;
-  } else if (t.scheme == "https" || t.scheme == "wss") {
-    t.port = 443;
-  } else if (t.scheme == "tcp") {
-    return BadRule(text, "a tcp rule needs a port");
-  }
-  if (host == "*") {
-    t.kind = Kind::kAnyPublic;
-    return t;
-  }
-  const bool below = host.starts_with("*.");
-  const std::string_view name = below ? host.substr(2) : host;
-  if (name.find('*') != std::string_view::npos)
-    return BadRule(text, "\"*\" stands alone or before the first dot");
-  const Result<std::string> canonical = CanonicalHost(name);
-  if (!canonical) return BadRule(text, canonical.error().message);
-  t.host = *canonical;
-  if (const auto ip = IpAddress::Parse(t.host)) {
-    if (below) return BadRule(text, "an address has no subdomains");
-    t.kind = Kind::kAddress;
-    t.range = Cidr{*ip, ip->v6 ? 128 : 32};
-  } else {
-    t.kind = below ? Kind::kSubdomains : Kind::kHost;
-  }
-  return t;
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
 }
 
-bool Target::Matches(const Url& url) const {
-  if (!SchemeMatches(scheme, url.scheme) || (port != 0 && port != url.port)) return false;
-  switch (kind) {
-    case Kind::kHost:
-      return url.host == host;
-    case Kind::kSubdomains:
-      return EndsInLabel(url.host, host);
-    case Kind::kAnyPublic:
-      return true;
-    case Kind::kAddress:
-    case Kind::kRange: {
-      const auto ip = IpAddress::Parse(url.host);
-      return ip && range.Contains(*ip);
+Result<std::vector<std::string>> SecretsIn(std::string_view text) {
+  std::vector<std::string> names;
+  for (size_t at = 0; (at = text.find("${", at)) != std::string_view::npos;) {
+    const size_t end = text.find('}', at);
+    if (!text.substr(at).starts_with(kSecret) || end == std::string_view::npos ||
+        end == at + kSecret.size()) {
+      return Error{"\"${\" begins ${secret:NAME}, and nothing else"};
     }
+    names.emplace_back(text.substr(at + kSecret.size(), end - at - kSecret.size()));
+    at = end;
   }
-  return false;
+  return names;
 }
 
-Decision Decide(const Policy& policy, const Url& url) {
-  const std::string where = url.HostPort();
-  if (!policy.permission) {
-    return {false, nullptr,
-            "network access to " + where +
-                " is denied: this guest has no network permission; add --allow-net=" + where};
+Status CheckRule(const Rule& r) {
+  const Target& t = r.target;
+  const bool allow_only = r.addresses.empty() && r.headers.empty() && r.secrets.empty() &&
+                          r.tls.pins.empty() && r.tls.certificate_file.empty();
+  if (!r.allow && !allow_only) {
+    return Error{"addresses, headers, secrets and tls belong to an allow rule"};
   }
-  for (const Rule& rule : policy.rules) {
-    if (!rule.allow && rule.target.Matches(url)) {
-      return {false, &rule,
-              "network access to " + where + " is denied by the rule \"" + rule.text + "\" (" +
-                  rule.origin + ")"};
+  if (t.scheme == "tcp" && (!r.methods.empty() || !r.headers.empty() || !r.secrets.empty())) {
+    return Error{"a tcp rule has no methods, headers or secrets: a stream of bytes has none"};
+  }
+  if (t.scheme == "tcp" && !r.paths.empty()) return Error{"a tcp rule has no paths"};
+  for (const SetHeader& h : r.headers) {
+    if (!IsToken(h.name)) return Error{"\"" + h.name + "\" is no name of a header field"};
+    if (kUnsettable.contains(h.name) || h.name.starts_with("postern-")) {
+      return Error{"the header field \"" + h.name + "\" is not a rule's to set"};
     }
+    if (!IsFieldValue(h.value)) {
+      return Error{"the value of \"" + h.name + "\" is none that a header field can have"};
+    }
+    if (const auto names = SecretsIn(h.value); !names) return names.error();
   }
-  for (const Rule& rule : policy.rules) {
-    if (rule.allow && rule.target.Matches(url)) return {true, &rule, {}};
+  const bool tls =
+      t.scheme.empty() || t.scheme == "https" || t.scheme == "wss" || t.scheme == "tcp";
+  if (!tls && (!r.tls.pins.empty() || !r.tls.certificate_file.empty())) {
+    return Error{"tls is for https, wss and tcp; this rule is for " + t.scheme};
   }
-  return {false, nullptr,
-          "network access to " + where + " is denied: no rule allows it; add --allow-net=" + where};
+  if (r.tls.certificate_file.empty() != r.tls.key_file.empty()) {
+    return Error{"a client certificate needs both certificate and key"};
+  }
+  if (r.SecretNames().empty()) return Ok{};
+  if (t.scheme != "https" || (t.kind != Target::Kind::kHost && t.kind != Target::Kind::kAddress)) {
+    return Error{
+        "a rule with a secret needs https:// and an exact host, or the secret could go anywhere"};
+  }
+  return Ok{};
 }
 
-std::optional<std::string> AddressBlocked(const Policy& policy, const Rule& rule, const Url& url,
+std::optional<std::string> AddressBlocked(const Policy& policy, const Rule* rule, const Url& url,
                                           const IpAddress& address,
                                           const std::vector<IpAddress>& own) {
+  const auto embedded = EmbeddedIpv4(address);
   for (const Cidr& denied : policy.denied_addresses) {
-    if (denied.Contains(address)) return "denied by addresses: {deny: [" + denied.ToString() + "]}";
-  }
-  for (const Cidr& opened : rule.addresses) {
-    if (opened.Contains(address)) return std::nullopt;
+    if (denied.Contains(address) || (embedded && denied.Contains(*embedded))) {
+      return "denied by addresses: {deny: [" + denied.ToString() + "]}";
+    }
   }
   const auto special = NotPublic(address);
-  const Target& t = rule.target;
+  static const Target kNothing{.kind = Target::Kind::kAnyPublic};
+  const Target& t = rule == nullptr ? kNothing : rule->target;
+  if (rule != nullptr &&
+      std::any_of(rule->addresses.begin(), rule->addresses.end(),
+                  [&](const Cidr& opened) { return opened.Contains(address); })) {
+    return std::nullopt;
+  }
   if (t.kind == Target::Kind::kAddress && t.range.Contains(address)) return std::nullopt;
   if (t.kind == Target::Kind::kRange && url.host_is_ip && t.range.Contains(address)) {
     // A wide range must not open loopback or link-local by the way: it has to lie inside them.
@@ -187,88 +125,21 @@ std::optional<std::vector<uint16_t>> ConnectPorts(const Policy& policy) {
     const size_t colon = server.rfind(':');
     if (colon == std::string::npos || (server.find(':') != colon && !server.starts_with('[')))
       continue;
-    const Result<uint16_t> port = ParsePort(server.substr(colon + 1), server);
+    const Result<uint16_t> port = ParsePort(std::string_view(server).substr(colon + 1));
     if (port) ports.push_back(*port);
   }
+  if (policy.adapter.kind == AdapterKind::kProxy) {
+    const auto proxy = ParseProxyUrl(policy.adapter.target);
+    if (proxy) ports.push_back(proxy->port);
+    return ports;
+  }
+  if (policy.report) return std::nullopt;
   for (const Rule& rule : policy.rules) {
     if (!rule.allow) continue;
     if (rule.target.port == 0) return std::nullopt;
     ports.push_back(rule.target.port);
   }
   return ports;
-}
-
-const std::vector<LimitName>& LimitNames() {
-  using U = LimitName::Unit;
-  constexpr int64_t kDay = 24LL * 3600 * 1000;
-  constexpr int64_t kTiB = 1LL << 40;
-  static const std::vector<LimitName> kNames = {
-      {"resolve_timeout", &Limits::resolve_timeout, U::kDuration, 1, kDay},
-      {"connect_timeout", &Limits::connect_timeout, U::kDuration, 1, kDay},
-      {"tls_timeout", &Limits::tls_timeout, U::kDuration, 1, kDay},
-      {"headers_timeout", &Limits::headers_timeout, U::kDuration, 1, kDay},
-      {"idle_timeout", &Limits::idle_timeout, U::kDuration, 1, kDay},
-      {"min_bytes", &Limits::min_bytes, U::kBytes, 1, kTiB},
-      {"upload_timeout", &Limits::upload_timeout, U::kDuration, 1, kDay},
-      {"unread_timeout", &Limits::unread_timeout, U::kDuration, 1, kDay},
-      {"total_timeout", &Limits::total_timeout, U::kDuration, 1, kDay},
-      {"concurrent", &Limits::concurrent, U::kCount, 1, 1000},
-      {"requests", &Limits::requests, U::kCount, 0, kTiB},
-      {"request_bytes", &Limits::request_bytes, U::kBytes, 0, kTiB},
-      {"response_bytes", &Limits::response_bytes, U::kBytes, 0, kTiB},
-      {"header_bytes", &Limits::header_bytes, U::kBytes, 256, 64 << 10},
-      {"header_count", &Limits::header_count, U::kCount, 1, 1024},
-      {"redirects", &Limits::redirects, U::kCount, 0, 100},
-  };
-  return kNames;
-}
-
-std::string ToJson(const Policy& p) {
-  json out = {{"permission", p.permission},
-              {"direct", p.adapter == AdapterKind::kDirect},
-              {"servers", p.dns.servers},
-              {"hosts", p.dns.hosts}};
-  const auto strings = [](const std::vector<Cidr>& cidrs) {
-    json list = json::array();
-    for (const Cidr& c : cidrs) list.push_back(c.ToString());
-    return list;
-  };
-  for (const Rule& r : p.rules) {
-    out["rules"].push_back({{"allow", r.allow},
-                            {"text", r.text},
-                            {"origin", r.origin},
-                            {"addresses", strings(r.addresses)}});
-  }
-  out["denied"] = strings(p.denied_addresses);
-  for (const LimitName& l : LimitNames()) out["limits"][l.name] = p.limits.*(l.member);
-  return out.dump();
-}
-
-Result<Policy> FromJson(std::string_view text) try {
-  const json in = json::parse(text);
-  Policy p;
-  p.permission = in.at("permission");
-  p.adapter = in.at("direct").get<bool>() ? AdapterKind::kDirect : AdapterKind::kNone;
-  p.dns.servers = in.at("servers").get<std::vector<std::string>>();
-  p.dns.hosts = in.at("hosts").get<std::map<std::string, std::vector<std::string>>>();
-  const auto cidrs = [](const json& list, std::vector<Cidr>& to) {
-    for (const std::string item : list) {
-      if (auto c = Cidr::Parse(item)) to.push_back(*c);
-    }
-  };
-  for (const json& r : in.value("rules", json::array())) {
-    Rule rule{.allow = r.at("allow"), .text = r.at("text"), .origin = r.at("origin")};
-    auto target = Target::Parse(rule.text);
-    if (!target) return target.error();
-    rule.target = *target;
-    cidrs(r.at("addresses"), rule.addresses);
-    p.rules.push_back(std::move(rule));
-  }
-  cidrs(in.at("denied"), p.denied_addresses);
-  for (const LimitName& l : LimitNames()) p.limits.*(l.member) = in.at("limits").at(l.name);
-  return p;
-} catch (const json::exception& e) {
-  return Error{std::string("malformed policy: ") + e.what()};
 }
 
 }  // namespace postern::policy

@@ -1,248 +1,95 @@
 #include "policy/policy_file.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
-#include <functional>
-#include <initializer_list>
-#include <stdexcept>
+#include <cctype>
+#include <set>
 
+#include "policy/policy_file_network.h"
 #include "policy/units.h"
 
 namespace postern::policy {
 namespace {
 
-// Thrown inside this file only; ParsePolicyFile turns it into a value.
-struct Refused : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+constexpr size_t kMaxPolicyBytes = 4 << 20;
 
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
+void ReadSecrets(const YamlReader& r, const YAML::Node& node,
+                 std::map<std::string, SecretSource>& secrets) {
+  r.Entries(node, "secrets", [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string& name = key.Scalar();
+    if (!IsSecretName(name)) {
+      r.Refuse(key.Mark(),
+               "a secret's name is letters, digits and \"_\", as in API_KEY; not \"" + name + "\"");
     }
-  }
-  return row[b.size()];
-}
-
-class Reader {
- public:
-  explicit Reader(std::string file) : file_(std::move(file)) {}
-
-  [[noreturn]] void Refuse(const YAML::Mark& mark, const std::string& why) const {
-    throw Refused(Where(mark) + ": " + why);
-  }
-
-  std::string Where(const YAML::Mark& mark) const {
-    if (mark.is_null()) return file_ + ":1:1";
-    return file_ + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
-  }
-
-  using Field = std::pair<const char*, std::function<void(const YAML::Node&)>>;
-
-  // Reads a mapping: each key once, none that is not in `fields`.
-  void Map(const YAML::Node& node, const std::string& what,
-           const std::vector<Field>& fields) const {
-    if (!node.IsMap()) Refuse(node.Mark(), what + " must be a mapping");
-    std::vector<std::string> seen;
-    for (const auto& entry : node) {
-      const std::string key = Text(entry.first, "a key");
-      if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
-        Refuse(entry.first.Mark(), "key \"" + key + "\" stands twice in " + what);
-      }
-      seen.push_back(key);
-      const auto known = std::find_if(fields.begin(), fields.end(),
-                                      [&](const Field& f) { return key == f.first; });
-      if (known == fields.end()) UnknownKey(entry.first, key, what, fields);
-      known->second(entry.second);
-    }
-  }
-
-  std::string Text(const YAML::Node& node, const std::string& what) const {
-    if (!node.IsScalar()) Refuse(node.Mark(), what + " must be a single value");
-    return node.Scalar();
-  }
-
-  void Each(const YAML::Node& node, const std::string& what,
-            const std::function<void(const YAML::Node&)>& item) const {
-    if (!node.IsSequence()) Refuse(node.Mark(), what + " must be a list");
-    for (const auto& n : node) item(n);
-  }
-
-  std::string OneOf(const YAML::Node& node, const std::string& what,
-                    std::initializer_list<const char*> words) const {
-    std::string text = Text(node, what);
-    std::string list;
-    for (const char* w : words) {
-      if (text == w) return text;
-      list += (list.empty() ? "" : ", ") + std::string(w);
-    }
-    Refuse(node.Mark(), what + " must be one of " + list + ", not \"" + text + "\"");
-  }
-
-  template <typename T>
-  T Must(const YAML::Node& node, Result<T> result) const {
-    if (!result) Refuse(node.Mark(), result.error().message);
-    return *std::move(result);
-  }
-
- private:
-  [[noreturn]] void UnknownKey(const YAML::Node& at, const std::string& key,
-                               const std::string& what, const std::vector<Field>& fields) const {
-    const auto nearest =
-        std::min_element(fields.begin(), fields.end(), [&](const Field& a, const Field& b) {
-          return EditDistance(key, a.first) < EditDistance(key, b.first);
-        });
-    Refuse(at.Mark(),
-           "unknown key \"" + key + "\" in " + what + "; did you mean \"" + nearest->first + "\"?");
-  }
-
-  std::string file_;
-};
-
-int64_t ReadLimit(const Reader& r, const YAML::Node& node, const LimitName& limit) {
-  const std::string text = r.Text(node, limit.name);
-  int64_t value = 0;
-  switch (limit.unit) {
-    case LimitName::Unit::kDuration:
-      value = r.Must(node, ParseDuration(text));
-      break;
-    case LimitName::Unit::kBytes:
-      value = r.Must(node, ParseBytes(text));
-      break;
-    case LimitName::Unit::kCount:
-      try {
-        value = node.as<int64_t>();
-      } catch (const YAML::Exception&) {
-        r.Refuse(node.Mark(),
-                 std::string(limit.name) + " must be a whole number, not \"" + text + "\"");
-      }
-      break;
-  }
-  if (value < limit.min || value > limit.max) {
-    r.Refuse(node.Mark(), std::string(limit.name) + " is out of range: " +
-                              std::to_string(limit.min) + " to " + std::to_string(limit.max));
-  }
-  return value;
-}
-
-void ReadRule(const Reader& r, const YAML::Node& node, Policy& policy) {
-  Rule rule;
-  bool named = false;
-  const auto target = [&](bool allow) {
-    return [&, allow](const YAML::Node& n) {
-      if (named) r.Refuse(n.Mark(), "a rule has one of allow and deny");
-      named = true;
-      rule.allow = allow;
-      rule.text = r.Text(n, "a rule");
-      rule.target = r.Must(n, Target::Parse(rule.text));
+    int sources = 0;
+    SecretSource source;
+    const auto from = [&](bool file) {
+      return [&, file](const YAML::Node& n) {
+        ++sources;
+        source = {file, r.Text(n, "a secret's source")};
+        if (source.name.empty()) r.Refuse(n.Mark(), "a secret's source has a name");
+      };
     };
-  };
-  r.Map(node, "a rule",
-        {{"allow", target(true)},
-         {"deny", target(false)},
-         {"addresses", [&](const YAML::Node& n) {
-            r.Each(n, "addresses", [&](const YAML::Node& item) {
-              rule.addresses.push_back(r.Must(item, Cidr::Parse(r.Text(item, "an address range"))));
-            });
-          }}});
-  if (!named) r.Refuse(node.Mark(), "a rule needs allow or deny");
-  if (!rule.allow && !rule.addresses.empty())
-    r.Refuse(node.Mark(), "addresses belong to an allow rule");
-  rule.origin = r.Where(node.Mark());
-  policy.rules.push_back(std::move(rule));
+    r.Map(value, "a secret", {{"env", from(false)}, {"file", from(true)}});
+    if (sources != 1) r.Refuse(value.Mark(), "a secret comes from one of env and file");
+    secrets[name] = std::move(source);
+  });
 }
 
-void ReadDns(const Reader& r, const YAML::Node& node, Dns& dns) {
-  r.Map(node, "dns",
-        {{"servers",
-          [&](const YAML::Node& n) {
-            r.Each(n, "servers",
-                   [&](const YAML::Node& s) { dns.servers.push_back(r.Text(s, "a server")); });
-          }},
-         {"hosts", [&](const YAML::Node& n) {
-            if (!n.IsMap()) r.Refuse(n.Mark(), "hosts must be a mapping from name to address");
-            for (const auto& entry : n) {
-              auto& to =
-                  dns.hosts[r.Must(entry.first, CanonicalHost(r.Text(entry.first, "a name")))];
-              const auto add = [&](const YAML::Node& a) {
-                const std::string text = r.Text(a, "an address");
-                if (!IpAddress::Parse(text))
-                  r.Refuse(a.Mark(), "\"" + text + "\" is no IP address");
-                to.push_back(text);
-              };
-              if (entry.second.IsSequence())
-                r.Each(entry.second, "addresses", add);
-              else
-                add(entry.second);
-            }
+void ReadAudit(const YamlReader& r, const YAML::Node& node, PolicyFile& file) {
+  r.Map(node, "audit",
+        {{"file", [&](const YAML::Node& n) { file.audit_file = r.Text(n, "file"); }},
+         {"required",
+          [&](const YAML::Node& n) { file.network.audit_required = r.Boolean(n, "required"); }},
+         {"query", [&](const YAML::Node& n) {
+            file.network.audit_redact_query = r.OneOf(n, "query", {"keep", "redact"}) == "redact";
           }}});
+  if (!file.audit_file || file.audit_file->empty()) r.Refuse(node.Mark(), "audit needs a file");
 }
 
-void ReadNetwork(const Reader& r, const YAML::Node& node, PolicyFile& file) {
-  Policy& p = file.network;
-  std::vector<Reader::Field> limits;
-  for (const LimitName& l : LimitNames()) {
-    limits.emplace_back(
-        l.name, [&r, &p, &l](const YAML::Node& n) { p.limits.*(l.member) = ReadLimit(r, n, l); });
+void ReadMounts(const YamlReader& r, const YAML::Node& node, std::vector<MountSetting>& mounts) {
+  r.Each(node, "mounts", [&](const YAML::Node& item) {
+    std::string host, guest, mode = "ro";
+    r.Map(item, "a mount",
+          {{"host", [&](const YAML::Node& n) { host = r.Text(n, "host"); }},
+           {"guest", [&](const YAML::Node& n) { guest = r.Text(n, "guest"); }},
+           {"mode", [&](const YAML::Node& n) {
+              mode = r.OneOf(n, "mode", {"ro", "rw"});
+            }}});
+    mounts.push_back(r.Must(item, ParseMount(host, guest, mode)));
+  });
+}
+
+// What only the whole file can tell: each secret that a rule names is one of the file's.
+void CheckSecrets(const YamlReader& r, const YAML::Node& root, const PolicyFile& file) {
+  const YAML::Node network = root["network"];
+  if (!network || !network["rules"]) return;
+  size_t i = 0;
+  for (const auto& node : network["rules"]) {
+    for (const std::string& name : file.network.rules[i++].SecretNames()) {
+      if (file.secrets.contains(name)) continue;
+      r.Refuse(node.Mark(), "the rule names the secret " + name +
+                                ", which is none of the policy's secrets; add secrets: {" + name +
+                                ": {env: " + name + "}}");
+    }
   }
-  r.Map(node, "network",
-        {{"permission",
-          [&](const YAML::Node& n) {
-            file.sets_permission = true;
-            p.permission = r.OneOf(n, "permission", {"allow", "deny"}) == "allow";
-          }},
-         {"adapter",
-          [&](const YAML::Node& n) {
-            file.sets_adapter = true;
-            p.adapter = r.OneOf(n, "adapter", {"none", "direct"}) == "none" ? AdapterKind::kNone
-                                                                            : AdapterKind::kDirect;
-          }},
-         {"rules",
-          [&](const YAML::Node& n) {
-            r.Each(n, "rules", [&](const YAML::Node& rule) { ReadRule(r, rule, p); });
-          }},
-         {"addresses",
-          [&](const YAML::Node& n) {
-            r.Map(n, "addresses", {{"deny", [&](const YAML::Node& list) {
-                                      r.Each(list, "deny", [&](const YAML::Node& item) {
-                                        p.denied_addresses.push_back(r.Must(
-                                            item, Cidr::Parse(r.Text(item, "an address range"))));
-                                      });
-                                    }}});
-          }},
-         {"limits", [&](const YAML::Node& n) { r.Map(n, "limits", limits); }},
-         {"dns", [&](const YAML::Node& n) { ReadDns(r, n, p.dns); }},
-         {"tls", [&](const YAML::Node& n) {
-            r.Map(n, "tls",
-                  {{"ca_file", [&](const YAML::Node& f) { file.ca_file = r.Text(f, "ca_file"); }}});
-          }}});
 }
 
-void ReadRunLimits(const Reader& r, const YAML::Node& node, RunLimits& limits) {
-  const auto duration = [&](int64_t& to) {
-    return [&](const YAML::Node& n) { to = r.Must(n, ParseDuration(r.Text(n, "a duration"))); };
-  };
-  const auto bytes = [&](int64_t& to) {
-    return [&](const YAML::Node& n) { to = r.Must(n, ParseBytes(r.Text(n, "a size"))); };
-  };
-  r.Map(node, "limits",
-        {{"wall", duration(limits.wall)},
-         {"cpu", duration(limits.cpu)},
-         {"memory", bytes(limits.memory)},
-         {"output", bytes(limits.output)}});
-}
-
-PolicyFile Read(const Reader& r, const YAML::Node& root) {
+PolicyFile Read(const YamlReader& r, const YAML::Node& root) {
   PolicyFile file;
   bool versioned = false;
+  std::vector<YamlReader::Field> limits;
+  for (const RunLimitName& l : kRunLimits) {
+    limits.emplace_back(l.name, [&](const YAML::Node& n) {
+      file.limits.*(l.member) = r.Must(n, ParseRunLimit(l, r.Text(n, l.name)));
+    });
+  }
+  const auto env = [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string& name = key.Scalar();
+    if (name.empty() || name.find('=') != std::string::npos) {
+      r.Refuse(key.Mark(), "a variable's name is not empty and has no \"=\"");
+    }
+    file.env[name] = value.IsScalar() ? value.Scalar() : r.Text(value, "a variable's value");
+  };
   r.Map(root, "the policy",
         {{"version",
           [&](const YAML::Node& n) {
@@ -250,22 +97,54 @@ PolicyFile Read(const Reader& r, const YAML::Node& root) {
             r.OneOf(n, "version", {"1"});
           }},
          {"network", [&](const YAML::Node& n) { ReadNetwork(r, n, file); }},
-         {"limits", [&](const YAML::Node& n) { ReadRunLimits(r, n, file.limits); }},
-         {"env", [&](const YAML::Node& n) {
-            if (!n.IsMap()) r.Refuse(n.Mark(), "env must be a mapping");
-            for (const auto& e : n)
-              file.env[r.Text(e.first, "a name")] = r.Text(e.second, "a value");
-          }}});
+         {"secrets", [&](const YAML::Node& n) { ReadSecrets(r, n, file.secrets); }},
+         {"audit", [&](const YAML::Node& n) { ReadAudit(r, n, file); }},
+         {"limits", [&](const YAML::Node& n) { r.Map(n, "limits", limits); }},
+         {"mounts", [&](const YAML::Node& n) { ReadMounts(r, n, file.mounts); }},
+         {"env", [&](const YAML::Node& n) { r.Entries(n, "env", env); }}});
   if (!versioned) r.Refuse(root.Mark(), "the policy must begin with \"version: 1\"");
+  CheckSecrets(r, root, file);
   return file;
 }
 
 }  // namespace
 
+bool IsSecretName(std::string_view name) {
+  return !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return c < 0x80 && (std::isalnum(c) != 0 || c == '_');
+         });
+}
+
+Result<int64_t> ParseRunLimit(const RunLimitName& limit, std::string_view text) {
+  auto value = limit.duration ? ParseDuration(text) : ParseBytes(text);
+  if (value && *value < limit.min) {
+    return Error{std::string(limit.name) + " is at least " + std::to_string(limit.min) +
+                 (limit.duration ? " ms" : " bytes") + ", not " + std::string(text)};
+  }
+  return value;
+}
+
+Result<MountSetting> ParseMount(const std::string& host, std::string guest, std::string_view mode) {
+  if (mode == "rw") return Error{"writable mounts are not available; leave out rw"};
+  while (guest.size() > 1 && guest.ends_with('/')) guest.pop_back();
+  if (host.empty() || !guest.starts_with('/')) {
+    return Error{"a mount needs a directory here and an absolute path for the guest"};
+  }
+  return MountSetting{host, guest == "/" ? "" : guest};
+}
+
 Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name) {
-  const Reader reader(name);
+  const YamlReader reader(name);
+  if (text.size() > kMaxPolicyBytes) {
+    return Error{name + ":1:1: a policy has at most " + std::to_string(kMaxPolicyBytes) + " bytes"};
+  }
   try {
-    return Read(reader, YAML::Load(std::string(text)));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1) {
+      reader.Refuse(documents[1].Mark(), "a policy is one YAML document; this begins a second one");
+    }
+    return Read(reader, documents.empty() ? YAML::Node() : documents[0]);
   } catch (const Refused& e) {
     return Error{e.what()};
   } catch (const YAML::Exception& e) {

@@ -1,5 +1,5 @@
-// Policy files: YAML with `version: 1` (docs/policy.md). Every error names file:line:column and
-// what would be right; an unknown key is refused with the nearest known one.
+// Policy files: YAML with `version: 1` (docs/policy.md, docs/policy.schema.json). Every error names
+// file:line:column and what would be right.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policy/policy.h"
 
@@ -20,17 +21,48 @@ struct RunLimits {
   int64_t output = 64LL << 20;  // stdout and stderr together
 };
 
-// A rule, limit or setting that a file left out is nullopt or empty, so that flags can tell.
+struct RunLimitName {
+  const char* name;
+  int64_t RunLimits::*member;
+  bool duration;  // else bytes
+  int64_t min;
+};
+inline constexpr RunLimitName kRunLimits[] = {
+    {"wall", &RunLimits::wall, true, 1},
+    {"cpu", &RunLimits::cpu, true, 1},
+    {"memory", &RunLimits::memory, false, 16LL << 20},  // V8 with the runtime needs as much
+    {"output", &RunLimits::output, false, 0},
+};
+
+// Reads "5s" or "128MiB" for a run's limit, within its bounds.
+Result<int64_t> ParseRunLimit(const RunLimitName& limit, std::string_view text);
+
+struct MountSetting {
+  std::string host, guest;  // `guest`: absolute, without a trailing slash; "" for the root
+};
+// A sentence where `guest` is no absolute path or `mode` is none that there is.
+Result<MountSetting> ParseMount(const std::string& host, std::string guest, std::string_view mode);
+
+// Where a secret's value comes from.
+struct SecretSource {
+  bool file = false;  // else an environment variable of the supervisor
+  std::string name;
+};
+
 struct PolicyFile {
   Policy network;
-  bool sets_permission = false;
-  bool sets_adapter = false;
   std::optional<std::string> ca_file;  // PEM, replaces the system's authorities
+  std::optional<std::string> audit_file;
+  std::map<std::string, SecretSource> secrets;
   RunLimits limits;
+  std::vector<MountSetting> mounts;
   std::map<std::string, std::string> env;
 };
 
 // `name` is used in messages.
 Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name);
+
+// A secret's name: a letter or "_", then letters, digits and "_".
+bool IsSecretName(std::string_view name);
 
 }  // namespace postern::policy

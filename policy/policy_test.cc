@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/decision.h"
 #include "policy/policy_file.h"
 #include "policy/units.h"
 
@@ -23,15 +24,16 @@ Policy Allowing(std::initializer_list<const char*> allows,
 
 bool Allowed(const Policy& p, const char* url) {
   const auto parsed = ParseUrl(url);
-  return parsed && Decide(p, *parsed).allow;
+  return parsed && Decider(p).Decide({*parsed, "GET", {}}).allow;
 }
 
 TEST(Decide, WithoutPermissionNothingPasses) {
   Policy p = Allowing({"*"});
   p.permission = false;
-  const Decision d = Decide(p, *ParseUrl("https://api.example.com/"));
+  const Url url = *ParseUrl("https://api.example.com/");
+  const Decision d = Decider(p).Decide({url, "GET", {}});
   EXPECT_FALSE(d.allow);
-  EXPECT_NE(d.reason.find("--allow-net=api.example.com:443"), std::string::npos);
+  EXPECT_NE(d.Sentence().find("--allow-net=api.example.com:443"), std::string::npos);
 }
 
 TEST(Decide, OneCanonicalFormForEverySpelling) {
@@ -78,7 +80,7 @@ std::optional<std::string> Blocked(const char* rule, const char* url, const char
                                    std::vector<IpAddress> own = {}) {
   const Policy p = Allowing({rule});
   const auto parsed = ParseUrl(url);
-  return AddressBlocked(p, p.rules[0], *parsed, *IpAddress::Parse(address), own);
+  return AddressBlocked(p, &p.rules[0], *parsed, *IpAddress::Parse(address), own);
 }
 
 TEST(AddressGuard, EveryClassIsRefusedBehindAName) {

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <span>
 
+#include "policy/target.h"
+
 namespace postern::policy {
 namespace {
 
@@ -39,6 +41,47 @@ Result<int64_t> ParseDuration(std::string_view text) {
 
 Result<int64_t> ParseBytes(std::string_view text) {
   return Parse(text, kSizes, "size; write 4096, 64KiB, 128MiB or 1GiB");
+}
+
+Result<int64_t> ParseCount(std::string_view text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) {
+    return Error{"\"" + std::string(text) + "\" is no whole number"};
+  }
+  return value;
+}
+
+Result<Rate> ParseRate(std::string_view text) {
+  const Error bad{"\"" + std::string(text) + "\" is no rate; write 100/s, 60/m or 1000/h"};
+  const size_t slash = text.find('/');
+  const auto count = ParseCount(text.substr(0, slash));
+  if (!count || slash == std::string_view::npos) return bad;
+  for (const Unit& u : kDurations) {
+    if (u.factor > 1 && text.substr(slash + 1) == u.suffix) return Rate{*count, u.factor};
+  }
+  return bad;
+}
+
+bool IsDnsServer(std::string_view text) {
+  auto [host, port] = SplitPort(text);
+  if (host.size() != text.size() && !ParsePort(port)) return false;
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+    return IpAddress::Parse(std::string(host)).value_or(IpAddress{}).v6;
+  }
+  return IpAddress::Parse(std::string(host)).has_value();
+}
+
+bool IsPin(std::string_view text) {
+  constexpr std::string_view kPrefix = "sha256/",
+                             kAlphabet =
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr size_t kDigits = 43;  // and one "="
+  return text.starts_with(kPrefix) && text.size() == kPrefix.size() + kDigits + 1 &&
+         text.ends_with('=') &&
+         text.substr(kPrefix.size(), kDigits).find_first_not_of(kAlphabet) ==
+             std::string_view::npos;
 }
 
 }  // namespace postern::policy

@@ -1,5 +1,4 @@
-// Durations and sizes as people write them: "300ms", "5s", "2m", "1h"; "64KiB", "128MiB", "1GiB",
-// "4096".
+// Quantities and other small values as people write them in a policy.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +8,19 @@
 
 namespace postern::policy {
 
-Result<int64_t> ParseDuration(std::string_view text);  // milliseconds
-Result<int64_t> ParseBytes(std::string_view text);
+Result<int64_t> ParseDuration(std::string_view text);  // "300ms", "5s", "2m", "1h": milliseconds
+Result<int64_t> ParseBytes(std::string_view text);     // "4096", "64KiB", "128MiB", "1GB": bytes
+Result<int64_t> ParseCount(std::string_view text);     // "64"
+
+struct Rate {
+  int64_t count, period;  // period in milliseconds
+};
+Result<Rate> ParseRate(std::string_view text);  // "100/s", "60/m", "1000/h"
+
+// "10.0.0.53", "10.0.0.53:5353", "fd00::53", "[fd00::53]:5353".
+bool IsDnsServer(std::string_view text);
+
+// "sha256/" and the base64 of 32 bytes (RFC 7469's pin, as libcurl spells it).
+bool IsPin(std::string_view text);
 
 }  // namespace postern::policy

@@ -3,13 +3,10 @@
 #include <arpa/inet.h>
 
 #include "ada.h"
+#include "policy/text.h"
 
 namespace postern::policy {
 namespace {
-
-uint16_t DefaultPort(std::string_view scheme) {
-  return scheme == "https" || scheme == "wss" ? 443 : scheme == "http" || scheme == "ws" ? 80 : 0;
-}
 
 bool IsIp(const std::string& host) {
   unsigned char buffer[16];
@@ -25,6 +22,10 @@ void StripHost(std::string& host) {
 }
 
 }  // namespace
+
+uint16_t DefaultPort(std::string_view scheme) {
+  return scheme == "https" || scheme == "wss" ? 443 : scheme == "http" || scheme == "ws" ? 80 : 0;
+}
 
 std::string Url::HostPort() const {
   const bool v6 = host.find(':') != std::string::npos;
@@ -48,7 +49,12 @@ Result<Url> ParseUrl(std::string_view text) {
   StripHost(url.host);
   if (url.host.empty()) return Error{"a URL without a host: " + std::string(text.substr(0, 200))};
   url.host_is_ip = IsIp(url.host);
-  const std::string port(parsed->get_port());
+  std::string port(parsed->get_port());
+  if (tcp && port.empty()) {  // none, or 443, which is no port of its own for https
+    if (const auto again = ada::parse<ada::url_aggregator>("http" + std::string(text.substr(3)))) {
+      port = again->get_port();
+    }
+  }
   url.port = port.empty() ? DefaultPort(url.scheme) : static_cast<uint16_t>(std::stoul(port));
   if (tcp && port.empty())
     return Error{"a tcp: URL needs a port: " + std::string(text.substr(0, 200))};
@@ -57,6 +63,37 @@ Result<Url> ParseUrl(std::string_view text) {
   url.path = parsed->get_pathname();
   url.query = parsed->get_search();
   url.has_credentials = parsed->has_credentials();
+  return url;
+}
+
+Result<ProxyUrl> ParseProxyUrl(std::string_view text) {
+  const auto bad = [](const std::string& why) {
+    return Error{"the proxy's URL " + why + "; write http://HOST:PORT, https:// or socks5h://"};
+  };
+  const bool socks = text.starts_with("socks5h://");
+  auto parsed = ada::parse<ada::url_aggregator>(socks ? "http" + std::string(text.substr(7))
+                                                      : std::string(text));
+  if (!parsed) return bad("is no URL");
+  ProxyUrl url;
+  url.scheme = parsed->get_protocol();
+  url.scheme.pop_back();
+  if (url.scheme != "http" && url.scheme != "https") {
+    return bad("has the scheme \"" + url.scheme + "\"");
+  }
+  if (socks) url.scheme = "socks5h";
+  if (parsed->get_pathname() != "/" || !parsed->get_search().empty()) {
+    return bad("has a path or a query");
+  }
+  url.host = parsed->get_hostname();
+  StripHost(url.host);
+  url.host_is_ip = IsIp(url.host);
+  url.user = PercentDecode(parsed->get_username());
+  url.password = PercentDecode(parsed->get_password());
+  // "http://host:80" and "http://host" are the same to the parser, "socks5h://host:80" is not.
+  const std::string port(parsed->get_port());
+  const uint16_t usual = !socks ? DefaultPort(url.scheme) : text.ends_with(":80") ? 80 : 1080;
+  url.port = port.empty() ? usual : static_cast<uint16_t>(std::stoul(port));
+  if (url.port == 0) return bad("has port 0");
   return url;
 }
 

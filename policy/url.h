@@ -26,6 +26,18 @@ struct Url {
 // Fails with a sentence for what is no URL, has another scheme, or has port 0.
 Result<Url> ParseUrl(std::string_view text);
 
+// A proxy's URL: http, https or socks5h, with a port (default: 80, 443, 1080), with or without user
+// info, without a path.
+struct ProxyUrl {
+  std::string scheme, host, user, password;
+  uint16_t port = 0;
+  bool host_is_ip = false;
+};
+Result<ProxyUrl> ParseProxyUrl(std::string_view text);
+
+// The port of a scheme without one: 443 of https and wss, 80 of http and ws, 0 of others.
+uint16_t DefaultPort(std::string_view scheme);
+
 // The canonical form of a host alone ("EXAMPLE.com.", "0x7f.1", "[::1]"), as in Url::host.
 Result<std::string> CanonicalHost(std::string_view host);
 

@@ -1,21 +1,18 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <set>
 
 #include "policy/units.h"
+#include "supervisor/load_policy.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {
 namespace {
 
-constexpr int kWrongUsage = 2, kBadInput = 3;
-
 // Options that stand alone; any other takes a value, after '=' or as the next word.
-const std::set<std::string> kFlags = {"--allow-net",     "--json", "--jitless",
-                                      "--debug-seccomp", "--help", "-h"};
+const std::set<std::string> kFlags = {"--allow-net", "--json",    "--jitless", "--debug-seccomp",
+                                      "--help",      "--verbose", "-h",        "--network-report"};
 
 // Everything after FILE or CODE belongs to the guest, options included.
 std::vector<std::string> SplitGuestArguments(std::vector<std::string>& words) {
@@ -39,10 +36,10 @@ std::vector<std::string> SplitGuestArguments(std::vector<std::string>& words) {
 
 // What CLI11 would misread: a command that does not exist, and "--option=" without a value.
 std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
-  static const std::set<std::string> kCommands = {"run", "eval", "doctor"};
+  static const std::set<std::string> kCommands = {"run", "eval", "check", "explain", "doctor"};
   if (!words.empty() && !words[0].starts_with("-") && !kCommands.contains(words[0])) {
     return Refusal{kWrongUsage, "there is no command \"" + words[0] +
-                                    "\"; the commands are run, eval and doctor"};
+                                    "\"; the commands are run, eval, check, explain and doctor"};
   }
   for (const std::string& word : words) {
     if (word.starts_with("--") && word.ends_with("=") && word.find('=') == word.size() - 1) {
@@ -53,10 +50,9 @@ std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
 }
 
 struct Raw {
-  std::string file, code, policy, adapter, timeout, cpu, memory;
-  std::vector<std::string> allow, deny, env, mounts;
-  std::string cwd;
-  std::vector<std::string> require;
+  std::string file, code, policy, adapter, timeout, cpu, memory, cwd, audit_log, record;
+  std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
+  bool report = false;
 };
 
 void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
@@ -67,10 +63,22 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_option("--deny-net", raw.deny, "Refuse RULE[,RULE…]; wins over every allow")
       ->delimiter(',')
       ->type_name("RULE,…");
-  app.add_option("--adapter", raw.adapter, "What performs a permitted request: none or direct")
+  app.add_option("--adapter", raw.adapter,
+                 "What performs a permitted request: none, direct, proxy:URL or replay:FILE.har")
       ->type_name("NAME");
   app.add_option("--policy", raw.policy, "Policy file (docs/policy.md); flags win over it")
       ->type_name("FILE");
+  app.add_option("--secret", raw.secrets,
+                 "Keep the variable NAME from the guest, which gets a placeholder; requests under "
+                 "RULE carry the value")
+      ->type_name("NAME[@RULE]");
+  app.add_option("--audit-log", raw.audit_log, "Append a JSON line for each decision and end")
+      ->type_name("FILE");
+  app.add_option("--record", raw.record, "Write all traffic to a HAR file, for --adapter=replay:")
+      ->type_name("FILE.har");
+  app.add_flag("--network-report", raw.report,
+               "Let through what the rules would deny, and print the policy that allows it");
+  app.add_flag("--verbose", s.verbose, "A line on stderr for each request");
   app.add_option("--env", raw.env, "Give the guest a variable, with this or its present value")
       ->type_name("NAME[=VALUE]");
   app.add_option("--mount", raw.mounts, "Let the guest read a directory")->type_name("HOST:GUEST");
@@ -89,87 +97,153 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
                "Name a forbidden system call on stderr (for developers)");
 }
 
+Result<policy::Rule> RuleOfFlag(const std::string& text, bool allow, const std::string& flag) {
+  policy::Rule rule{.allow = allow, .text = text, .origin = flag};
+  auto target = policy::Target::Parse(text);
+  if (!target) return target.error();
+  rule.target = *std::move(target);
+  if (rule.target.path.empty()) return rule;
+  auto path = policy::PathPattern::Parse(rule.target.path);
+  if (!path) return path.error();
+  rule.paths.push_back(*std::move(path));
+  return rule;
+}
+
 Status AddRules(const std::vector<std::string>& texts, bool allow, policy::Policy& p) {
   for (const std::string& text : texts) {
-    auto target = policy::Target::Parse(text);
-    if (!target) return target.error();
-    p.rules.push_back({.allow = allow,
-                       .text = text,
-                       .origin = allow ? "--allow-net" : "--deny-net",
-                       .target = *target});
+    auto rule = RuleOfFlag(text, allow, allow ? "--allow-net" : "--deny-net");
+    if (!rule) return rule.error();
+    p.rules.push_back(*std::move(rule));
   }
   return Ok{};
 }
 
-Status ReadLimit(const std::string& flag, const std::string& text, bool duration, int64_t& to,
-                 int64_t least) {
-  if (text.empty()) return Ok{};
-  const auto value = duration ? policy::ParseDuration(text) : policy::ParseBytes(text);
-  if (!value) return Error{flag + ": " + value.error().message};
-  if (*value < least) return Error{flag + ": " + text + " is too little"};
-  to = *value;
+// "NAME", or "NAME@RULE": a secret from the environment, and a rule whose requests may carry it.
+Status AddSecret(const std::string& text, policy::PolicyFile& p) {
+  const size_t at = text.find('@');
+  const std::string name = text.substr(0, at);
+  if (!policy::IsSecretName(name)) {
+    return Error{"--secret: \"" + name + "\" is no name of a variable, as in API_KEY"};
+  }
+  p.secrets[name] = {.file = false, .name = name};
+  if (at == std::string::npos) return Ok{};
+  auto rule = RuleOfFlag(text.substr(at + 1), true, "--secret");
+  if (!rule) return Error{"--secret: " + rule.error().message};
+  rule->secrets = {name};
+  if (Status s = policy::CheckRule(*rule); !s) return Error{"--secret: " + s.error().message};
+  p.network.permission = true;
+  p.network.rules.push_back(*std::move(rule));
   return Ok{};
 }
 
-constexpr int64_t kLeastMemory = 16LL << 20;  // V8 with the runtime loaded needs as much
+Status SetAdapter(const std::string& text, policy::Adapter& adapter) {
+  using K = policy::AdapterKind;
+  if (text.empty()) return Ok{};
+  if (text == "none" || text == "direct") {
+    adapter = {.kind = text == "none" ? K::kNone : K::kDirect};
+  } else if (text.starts_with("proxy:")) {
+    adapter = {.kind = K::kProxy, .target = text.substr(6)};
+    if (const auto url = policy::ParseProxyUrl(adapter.target); !url) {
+      return Error{"--adapter: " + url.error().message};
+    }
+  } else if (text.starts_with("replay:") && text.size() > 7) {
+    adapter = {.kind = K::kReplay, .target = text.substr(7)};
+  } else {
+    return Error{"--adapter: \"" + text + "\" is none of: none, direct, proxy:URL, replay:FILE"};
+  }
+  return Ok{};
+}
+
+Status SetRunLimits(const Raw& raw, policy::RunLimits& limits) {
+  const std::tuple<const char*, const std::string&, const char*> flags[] = {
+      {"--timeout", raw.timeout, "wall"},
+      {"--cpu", raw.cpu, "cpu"},
+      {"--memory", raw.memory, "memory"}};
+  for (const auto& [flag, text, name] : flags) {
+    if (text.empty()) continue;
+    for (const policy::RunLimitName& l : policy::kRunLimits) {
+      if (std::string_view(l.name) != name) continue;
+      const auto value = policy::ParseRunLimit(l, text);
+      if (!value) return Error{std::string(flag) + ": " + value.error().message};
+      limits.*(l.member) = *value;
+    }
+  }
+  return Ok{};
+}
+
+Status SetVariable(const std::string& entry, std::map<std::string, std::string>& env) {
+  const size_t eq = entry.find('=');
+  const std::string name = entry.substr(0, eq);
+  if (name.empty()) return Error{"--env: \"" + entry + "\" has no name"};
+  if (eq != std::string::npos) {
+    env[name] = entry.substr(eq + 1);
+  } else if (const char* value = std::getenv(name.c_str())) {
+    env[name] = value;
+  } else {
+    return Error{"--env: " + name + " is not set here; give it a value: --env=" + name + "=VALUE"};
+  }
+  return Ok{};
+}
+
+Status AddMount(const std::string& entry, std::vector<policy::MountSetting>& mounts) {
+  const size_t colon = entry.find(':');
+  std::string guest = colon == std::string::npos ? "" : entry.substr(colon + 1);
+  const bool writable = guest.ends_with(":rw");
+  if (writable) guest.resize(guest.size() - 3);
+  auto mount = policy::ParseMount(entry.substr(0, colon), guest, writable ? "rw" : "ro");
+  if (!mount) {
+    return Error{"--mount: " + entry + ": " + mount.error().message + "; write HOST:GUEST"};
+  }
+  mounts.push_back(*std::move(mount));
+  return Ok{};
+}
+
+Status AddLayer(const std::string& layer, std::vector<std::string>& layers) {
+  static const std::set<std::string> kLayers = {"user", "net",    "mount", "pid",      "ipc",
+                                                "uts",  "cgroup", "root",  "landlock", "seccomp"};
+  if (!kLayers.contains(layer)) {
+    return Error{"--require: there is no layer \"" + layer + "\"; see postern doctor"};
+  }
+  layers.push_back(layer);
+  return Ok{};
+}
 
 Status Merge(const Raw& raw, Settings& s) {
   policy::PolicyFile& p = s.policy;
-  if (!raw.allow.empty()) p.network.permission = true;
+  if (!raw.allow.empty() || raw.report) p.network.permission = true;
+  if (raw.report) p.network.report = true;
   if (Status r = AddRules(raw.allow, true, p.network); !r) return r;
   if (Status r = AddRules(raw.deny, false, p.network); !r) return r;
-  if (raw.adapter == "none")
-    p.network.adapter = policy::AdapterKind::kNone;
-  else if (raw.adapter == "direct")
-    p.network.adapter = policy::AdapterKind::kDirect;
-  else if (!raw.adapter.empty())
-    return Error{"--adapter: \"" + raw.adapter + "\" is none of: none, direct"};
-  if (Status r = ReadLimit("--timeout", raw.timeout, true, p.limits.wall, 1); !r) return r;
-  if (Status r = ReadLimit("--cpu", raw.cpu, true, p.limits.cpu, 1); !r) return r;
-  if (Status r = ReadLimit("--memory", raw.memory, false, p.limits.memory, kLeastMemory); !r)
-    return r;
+  for (const std::string& secret : raw.secrets) {
+    if (Status r = AddSecret(secret, p); !r) return r;
+  }
+  if (Status r = SetAdapter(raw.adapter, p.network.adapter); !r) return r;
+  if (Status r = SetRunLimits(raw, p.limits); !r) return r;
   for (const std::string& entry : raw.env) {
-    const size_t eq = entry.find('=');
-    const std::string name = entry.substr(0, eq);
-    if (name.empty()) return Error{"--env: \"" + entry + "\" has no name"};
-    if (eq != std::string::npos) {
-      p.env[name] = entry.substr(eq + 1);
-    } else if (const char* value = std::getenv(name.c_str())) {
-      p.env[name] = value;
-    } else {
-      return Error{"--env: " + name + " is not set here; give it a value: --env=" + name +
-                   "=VALUE"};
-    }
+    if (Status r = SetVariable(entry, p.env); !r) return r;
   }
   for (const std::string& entry : raw.mounts) {
-    const size_t colon = entry.find(':');
-    std::string guest = colon == std::string::npos ? "" : entry.substr(colon + 1);
-    if (guest.ends_with(":rw"))
-      return Error{"--mount: " + entry + ": writable mounts are not available; leave out :rw"};
-    while (guest.size() > 1 && guest.ends_with('/')) guest.pop_back();
-    if (colon == 0 || !guest.starts_with('/'))
-      return Error{"--mount: \"" + entry + "\" is not HOST:GUEST with an absolute GUEST"};
-    s.mounts.push_back({entry.substr(0, colon), guest == "/" ? "" : guest});
+    if (Status r = AddMount(entry, p.mounts); !r) return r;
+  }
+  for (const std::string& layer : raw.require) {
+    if (Status r = AddLayer(layer, s.required_layers); !r) return r;
   }
   if (!raw.cwd.empty()) s.cwd = raw.cwd;
-  static const std::set<std::string> kLayers = {"user", "net",    "mount", "pid",      "ipc",
-                                                "uts",  "cgroup", "root",  "landlock", "seccomp"};
-  for (const std::string& layer : raw.require) {
-    if (!kLayers.contains(layer))
-      return Error{"--require: there is no layer \"" + layer + "\"; see postern doctor"};
-    s.required_layers.push_back(layer);
-  }
+  if (!raw.audit_log.empty()) p.audit_file = raw.audit_log;
+  if (!raw.record.empty()) s.record_file = raw.record;
   return Ok{};
 }
 
-std::optional<Refusal> ReadPolicy(const std::string& path, Settings& s) {
-  if (path.empty()) return std::nullopt;
-  std::ifstream file(path, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file) return Refusal{kBadInput, SystemError("cannot read the policy " + path).message};
-  auto parsed = policy::ParsePolicyFile(text, path);
-  if (!parsed) return Refusal{kBadInput, parsed.error().message};
-  s.policy = *std::move(parsed);
+// Everything that a run needs from disk and environment, before anything starts.
+std::optional<Refusal> Load(const Raw& raw, Settings& s) {
+  if (!raw.policy.empty()) {
+    auto file = LoadPolicyFile(raw.policy);
+    if (!file) return Refusal{kBadInput, file.error().message};
+    s.policy = *std::move(file);
+  }
+  if (Status merged = Merge(raw, s); !merged) return Refusal{kWrongUsage, merged.error().message};
+  if (Status r = LoadNamedFiles(s.policy); !r) return Refusal{kBadInput, r.error().message};
+  if (Status r = LoadSecrets(s.policy); !r) return Refusal{kBadInput, r.error().message};
   return std::nullopt;
 }
 
@@ -178,7 +252,9 @@ std::optional<Refusal> ReadPolicy(const std::string& path, Settings& s) {
 std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   Settings s;
-  s.arguments = SplitGuestArguments(words);
+  if (!words.empty() && (words[0] == "run" || words[0] == "eval")) {
+    s.arguments = SplitGuestArguments(words);
+  }
   if (auto refusal = CheckWords(words)) return *refusal;
   Raw raw;
   CLI::App app{
@@ -195,6 +271,15 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
       app.add_subcommand("eval", "Run CODE and print what __return gave, or the last value");
   eval->add_option("CODE", raw.code)->required()->type_name("");
   AddRunOptions(*eval, raw, s);
+  CLI::App* check = app.add_subcommand("check", "Check policy files (docs/policy.md)");
+  check->add_option("POLICY", raw.words)->required()->type_name("");
+  CLI::App* explain = app.add_subcommand(
+      "explain",
+      "Say what POLICY makes of a request, and by which rule; the network is not touched");
+  explain->add_option("POLICY", raw.policy)->required()->type_name("");
+  explain->add_option("METHOD", raw.words)->required()->expected(1)->type_name("");
+  explain->add_option("URL", raw.file)->required()->type_name("");
+  explain->add_flag("--json", s.json, "As JSON");
   CLI::App* doctor =
       app.add_subcommand("doctor", "Say which layers of confinement this machine gives");
   doctor->add_flag("--json", s.json, "As JSON");
@@ -211,10 +296,16 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     s.command = Settings::Command::kDoctor;
     return s;
   }
+  if (check->parsed() || explain->parsed()) {
+    s.command = check->parsed() ? Settings::Command::kCheck : Settings::Command::kExplain;
+    s.target = raw.policy;
+    s.arguments = raw.words;
+    if (explain->parsed()) s.arguments.push_back(raw.file);
+    return s;
+  }
   s.command = run->parsed() ? Settings::Command::kRun : Settings::Command::kEval;
   s.target = run->parsed() ? raw.file : raw.code;
-  if (auto refusal = ReadPolicy(raw.policy, s)) return *refusal;
-  if (Status merged = Merge(raw, s); !merged) return Refusal{kWrongUsage, merged.error().message};
+  if (auto refusal = Load(raw, s)) return *refusal;
   return s;
 }
 

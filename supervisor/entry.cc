@@ -100,7 +100,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.url = FileUrl(path);
     order.argv = {"postern", path};
   }
-  for (const MountSetting& m : s.mounts) {
+  for (const policy::MountSetting& m : s.policy.mounts) {
     auto mount = Open(m.host, m.guest);
     if (!mount) return mount.error();
     entry.mounts.push_back(*std::move(mount));

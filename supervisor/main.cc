@@ -7,6 +7,7 @@
 #include <exception>
 
 #include "sandbox/seccomp.h"
+#include "supervisor/policy_commands.h"
 #include "supervisor/run.h"
 #include "supervisor/settings.h"
 
@@ -49,6 +50,8 @@ int Main(int argc, char** argv) {
     return 125;
   }
   if (settings.command == Settings::Command::kDoctor) return Doctor(settings);
+  if (settings.command == Settings::Command::kCheck) return CheckPolicies(settings);
+  if (settings.command == Settings::Command::kExplain) return ExplainPolicy(settings);
   const Outcome outcome = RunGuest(settings);
   if (settings.json) {
     std::printf("%s\n", outcome.ToJson().c_str());

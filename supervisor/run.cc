@@ -108,7 +108,7 @@ class Run {
     if (Status s = worker_->Send({.type = ControlType::kFork, .id = 1, .a = 1}); !s)
       CannotRun(s.error().message);
     const policy::Policy& network = settings_.policy.network;
-    if (network.permission && network.adapter == policy::AdapterKind::kDirect) {
+    if (network.permission && network.adapter.kind != policy::AdapterKind::kNone) {
       if (Status s = net_.Start(); !s) CannotRun(s.error().message);
     }
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {

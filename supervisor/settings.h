@@ -1,7 +1,6 @@
 // Settings: what a command line and a policy file together ask for.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -12,27 +11,26 @@
 
 namespace postern::supervisor {
 
-struct MountSetting {
-  std::string host, guest;
-};
-
 struct Settings {
-  enum class Command { kRun, kEval, kDoctor } command = Command::kRun;
-  std::string target;  // FILE of run, CODE of eval
-  std::vector<std::string> arguments;
-  policy::PolicyFile policy;  // flags merged in
-  std::vector<MountSetting> mounts;
+  enum class Command { kRun, kEval, kCheck, kExplain, kDoctor } command = Command::kRun;
+  std::string target;                  // FILE of run, CODE of eval
+  std::vector<std::string> arguments;  // of the guest; POLICY… of check; METHOD and URL of explain
+  policy::PolicyFile policy;           // flags merged in
   std::optional<std::string> cwd;
   std::vector<std::string> required_layers;
+  std::optional<std::string> record_file;  // HAR
+  bool verbose = false;
   bool jitless = false;
   bool json = false;
   bool debug_seccomp = false;
 };
 
+inline constexpr int kWrongUsage = 2, kBadInput = 3;
+
 // What stops a command before it starts: a message, and the exit status that goes with it (2 wrong
 // usage, 3 bad input, 0 after --help).
 struct Refusal {
-  int exit_status = 2;
+  int exit_status = kWrongUsage;
   std::string message;
 };
 

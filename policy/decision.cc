@@ -1,0 +1,233 @@
+#include "policy/decision.h"
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+
+#include "policy/text.h"
+
+namespace postern::policy {
+namespace {
+
+constexpr size_t kShownPath = 200;  // bytes of a path in a message
+
+std::string BaseKey(const IpAddress& address, int prefix) {
+  const IpAddress base = address.Masked(prefix);
+  return {reinterpret_cast<const char*>(base.bytes.data()), base.v6 ? 16U : 4U};
+}
+
+// The paths of a request are read once, and only where a rule asks.
+class Reader {
+ public:
+  explicit Reader(const RequestLine& request) : request_(request) {}
+
+  bool Denies(const Rule& rule) {
+    return rule.target.MatchesSchemeAndPort(request_.url) && DenyMethod(rule) && DenyPath(rule);
+  }
+  bool Allows(const Rule& rule) {
+    return rule.target.MatchesSchemeAndPort(request_.url) && AllowMethod(rule) && AllowPath(rule);
+  }
+  bool AllowMethod(const Rule& rule) const {
+    const auto named = [&](std::string_view method) {
+      return std::find(rule.methods.begin(), rule.methods.end(), method) != rule.methods.end();
+    };
+    return rule.methods.empty() || (named(request_.method) && (request_.other_method.empty() ||
+                                                               named(request_.other_method)));
+  }
+  bool AllowPath(const Rule& rule) {
+    if (rule.paths.empty()) return true;
+    const PathReadings& read = Readings();
+    return !read.opaque && std::all_of(read.all.begin(), read.all.end(), [&](const Segments& path) {
+      return std::any_of(rule.paths.begin(), rule.paths.end(),
+                         [&](const PathPattern& p) { return p.Matches(path, false); });
+    });
+  }
+
+ private:
+  // Servers differ in whether letter case matters: for a deny it does not.
+  bool DenyMethod(const Rule& rule) const {
+    return rule.methods.empty() ||
+           std::any_of(rule.methods.begin(), rule.methods.end(), [&](const std::string& m) {
+             return EqualsIgnoringCase(m, request_.method) ||
+                    EqualsIgnoringCase(m, request_.other_method);
+           });
+  }
+  bool DenyPath(const Rule& rule) {
+    if (rule.paths.empty()) return true;
+    const PathReadings& read = Readings();
+    return read.opaque || std::any_of(read.all.begin(), read.all.end(), [&](const Segments& path) {
+             return std::any_of(rule.paths.begin(), rule.paths.end(),
+                                [&](const PathPattern& p) { return p.Matches(path, true); });
+           });
+  }
+  const PathReadings& Readings() {
+    if (!readings_) readings_ = ReadPath(request_.url.path);
+    return *readings_;
+  }
+
+  const RequestLine& request_;
+  std::optional<PathReadings> readings_;
+};
+
+auto Specificity(const Rule& r) {
+  const Target& t = r.target;
+  using K = Target::Kind;
+  const int kind = t.kind == K::kHost || t.kind == K::kAddress ? 3
+                   : t.kind == K::kSubdomains                  ? 2
+                   : t.kind == K::kRange                       ? 1
+                                                               : 0;
+  const size_t size = kind == 2 ? t.host.size() : static_cast<size_t>(t.range.prefix);
+  return std::tuple(kind, size, t.port != 0, !t.scheme.empty(), !r.paths.empty(),
+                    !r.methods.empty());
+}
+
+std::string Quoted(const Rule& rule) {
+  return "the rule \"" + rule.text + "\" (" + rule.origin + ")";
+}
+
+}  // namespace
+
+std::string SmallestRule(const RequestLine& request) {
+  const Url& url = request.url;
+  const bool usual = url.port == DefaultPort(url.scheme);
+  const std::string host_port = url.HostPort();
+  const std::string origin =
+      url.scheme + "://" + (usual ? host_port.substr(0, host_port.rfind(':')) : host_port);
+  std::string rule = "{allow: \"" + origin + "\"";
+  if (url.scheme == "tcp") return rule + "}";
+  if (url.scheme == "http" || url.scheme == "https") {
+    rule += ", methods: [" + std::string(request.method) + "]";
+  }
+  std::string literal;
+  for (const char c : url.path) {
+    if (c == '"' || c == '\\') return rule + "}";
+    literal += c == '*' ? "%2A" : std::string(1, c);
+  }
+  const auto pattern = PathPattern::Parse(literal);
+  const PathReadings read = ReadPath(url.path);
+  const bool sure = pattern && !read.opaque &&
+                    std::all_of(read.all.begin(), read.all.end(), [&](const Segments& path) {
+                      return pattern->Matches(path, false);
+                    });
+  return rule + (sure ? ", paths: [\"" + literal + "\"]}" : "}");
+}
+
+Decider::Decider(const Policy& policy) : policy_(policy) {
+  for (const Rule& rule : policy.rules) {
+    const Target& t = rule.target;
+    switch (t.kind) {
+      case Target::Kind::kHost:
+      case Target::Kind::kAddress:
+        exact_[t.host].push_back(&rule);
+        break;
+      case Target::Kind::kSubdomains:
+        below_[t.host].push_back(&rule);
+        break;
+      case Target::Kind::kAnyPublic:
+        any_.push_back(&rule);
+        break;
+      case Target::Kind::kRange: {
+        auto same = std::find_if(ranges_.begin(), ranges_.end(), [&](const Ranges& r) {
+          return r.v6 == t.range.base.v6 && r.prefix == t.range.prefix;
+        });
+        if (same == ranges_.end()) {
+          same = ranges_.insert(same, Ranges{t.range.base.v6, t.range.prefix, {}});
+        }
+        same->by_base[BaseKey(t.range.base, t.range.prefix)].push_back(&rule);
+        break;
+      }
+    }
+  }
+}
+
+template <typename Visit>
+void Decider::EachCandidate(const Url& url, const Visit& visit) const {
+  if (const auto found = exact_.find(url.host); found != exact_.end()) visit(found->second);
+  visit(any_);
+  if (url.host_is_ip) {
+    const auto ip = IpAddress::Parse(url.host);
+    for (const Ranges& r : ranges_) {
+      if (!ip || r.v6 != ip->v6) continue;
+      const auto found = r.by_base.find(BaseKey(*ip, r.prefix));
+      if (found != r.by_base.end()) visit(found->second);
+    }
+    return;
+  }
+  std::string_view rest = url.host;
+  for (size_t dot = rest.find('.'); dot != std::string_view::npos; dot = rest.find('.')) {
+    rest.remove_prefix(dot + 1);
+    if (const auto found = below_.find(rest); found != below_.end()) visit(found->second);
+  }
+}
+
+Decision Decider::Decide(const RequestLine& request) const {
+  if (!policy_.permission) return Denied(request);
+  Reader reader(request);
+  const Rule* denied = nullptr;
+  const Rule* allowed = nullptr;
+  EachCandidate(request.url, [&](const Rules& rules) {
+    for (const Rule* rule : rules) {
+      if (!rule->allow) {
+        if (denied == nullptr && reader.Denies(*rule)) denied = rule;
+      } else if ((allowed == nullptr || Specificity(*rule) > Specificity(*allowed)) &&
+                 reader.Allows(*rule)) {
+        allowed = rule;
+      }
+    }
+  });
+  if (denied != nullptr) {
+    Decision d{false, denied, {}, {}};
+    d.reason = "network access to " + request.url.HostPort() + " is denied by " + Quoted(*denied);
+    d.change = "take out or narrow the deny \"" + denied->text + "\" (" + denied->origin + ")";
+    if (allowed == nullptr) d.change += ", and " + Denied(request).change;
+    return d;
+  }
+  if (allowed != nullptr) return {true, allowed, {}, {}};
+  return Denied(request);
+}
+
+// No permission, or no rule: what is nearest, and what would have to change.
+Decision Decider::Denied(const RequestLine& request) const {
+  const Url& url = request.url;
+  const std::string where = url.HostPort();
+  const std::string flag = "--allow-net=" + (url.scheme == "tcp" ? "tcp://" + where : where);
+  Decision d;
+  d.reason = "network access to " + where + " is denied: ";
+  if (!policy_.permission) {
+    d.change = "add " + flag;
+    d.reason += "this guest has no network permission";
+    return d;
+  }
+  Reader reader(request);
+  const Rule* method = nullptr;
+  const Rule* path = nullptr;
+  EachCandidate(url, [&](const Rules& rules) {
+    for (const Rule* rule : rules) {
+      if (!rule->allow || !rule->target.MatchesSchemeAndPort(url)) continue;
+      if (reader.AllowPath(*rule)) {
+        method = rule;
+      } else if (reader.AllowMethod(*rule)) {
+        path = rule;
+      }
+    }
+  });
+  if (method != nullptr) {
+    std::string list;
+    for (const std::string& m : method->methods) list += (list.empty() ? "" : ", ") + m;
+    const auto& known = method->methods;
+    const bool other = std::find(known.begin(), known.end(), request.method) != known.end();
+    const std::string wanted(other ? request.other_method : request.method);
+    d.change = "add " + wanted + " to the methods of " + Quoted(*method);
+    d.reason += Quoted(*method) + " allows " + list + " only, not " + wanted;
+  } else if (path != nullptr) {
+    const std::string shown = url.path.substr(0, kShownPath);
+    d.change = "add \"" + shown + "\" to the paths of " + Quoted(*path);
+    d.reason += "no path of " + Quoted(*path) + " is sure to match " + shown;
+  } else {
+    d.change = "add " + flag;
+    d.reason += "no rule allows it";
+  }
+  return d;
+}
+
+}  // namespace postern::policy

@@ -1,0 +1,74 @@
+// Decision: whether a request may be made at all, and by which rule.
+//
+// Permission first, then denies, then allows; the order of rules never matters. The broker and
+// `postern explain` ask the same Decider.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "policy/policy.h"
+
+namespace postern::policy {
+
+struct RequestLine {
+  const Url& url;
+  std::string_view method;  // "CONNECT" for tcp, "GET" for a WebSocket
+  // What X-HTTP-Method-Override and its like ask the origin to take for the method, or empty. A
+  // request is what either method says: a deny matches either, an allow must match both.
+  std::string_view other_method;
+};
+
+struct Decision {
+  bool allow = false;
+  // The rule that made it; null where none matched. Of several that allow a request the most
+  // specific one: an exact host before a wildcard, a port, a scheme, a path, a method.
+  const Rule* rule = nullptr;
+  std::string reason;  // for a denial: a sentence with the host, the port and the rule
+  std::string change;  // for a denial: the smallest change that would allow it
+
+  // Reason and, where no rule forbids it, change: what a guest is told.
+  std::string Sentence() const { return rule == nullptr ? reason + "; " + change : reason; }
+};
+
+// The smallest rule that allows `request`: its origin, method and path, as YAML on one line:
+// {allow: "https://a.test", methods: [GET], paths: ["/x"]}. Without paths where no pattern can
+// match this path surely.
+std::string SmallestRule(const RequestLine& request);
+
+class Decider {
+ public:
+  // `policy` must outlive this, unchanged.
+  explicit Decider(const Policy& policy);
+  Decision Decide(const RequestLine& request) const;
+
+ private:
+  using Rules = std::vector<const Rule*>;
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using ByHost = std::unordered_map<std::string, Rules, TextHash, std::equal_to<>>;
+  // All ranges of one family and length, by their first address.
+  struct Ranges {
+    bool v6;
+    int prefix;
+    ByHost by_base;
+  };
+
+  // Calls `visit` with each list of rules whose host can be that of `url`.
+  template <typename Visit>
+  void EachCandidate(const Url& url, const Visit& visit) const;
+  Decision Denied(const RequestLine& request) const;
+
+  const Policy& policy_;
+  ByHost exact_, below_;
+  Rules any_;
+  std::vector<Ranges> ranges_;
+};
+
+}  // namespace postern::policy

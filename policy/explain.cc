@@ -1,0 +1,97 @@
+#include "policy/explain.h"
+
+#include "policy/decision.h"
+#include "policy/text.h"
+
+namespace postern::policy {
+namespace {
+
+std::string Joined(const std::vector<std::string>& list) {
+  std::string out;
+  for (const std::string& item : list) out += (out.empty() ? "" : ", ") + item;
+  return out;
+}
+
+std::string AdapterText(const Policy& policy) {
+  const Adapter& a = policy.adapter;
+  switch (a.kind) {
+    case AdapterKind::kNone:
+      return "none: the request ends with ERR_NO_NETWORK_ADAPTER";
+    case AdapterKind::kDirect:
+      return "direct";
+    case AdapterKind::kReplay:
+      return "replay of " + a.target;
+    case AdapterKind::kProxy:
+      break;
+  }
+  const auto proxy = ParseProxyUrl(a.target);
+  return "proxy " +
+         (proxy ? proxy->scheme + "://" + proxy->host + ":" + std::to_string(proxy->port)
+                : a.target) +
+         (a.resolve_remote ? ", which looks names up: without the address guard" : "");
+}
+
+std::string AddressText(const Policy& policy, const Rule* rule, const Url& url) {
+  if (const auto ip = IpAddress::Parse(url.host)) {
+    const auto why = AddressBlocked(policy, rule, url, *ip, {});
+    return why ? url.host + " is blocked (" + *why + "): ERR_ADDRESS_BLOCKED"
+               : url.host + ", unless it is one of the host's own that the rule does not name";
+  }
+  if (IsLocalhost(url.host) && rule != nullptr && IsLocalhost(rule->target.host)) {
+    return "loopback ones";
+  }
+  std::vector<std::string> opened;
+  for (const Cidr& c : rule == nullptr ? std::vector<Cidr>{} : rule->addresses) {
+    opened.push_back(c.ToString());
+  }
+  return "public ones" + (opened.empty() ? "" : ", and those in " + Joined(opened)) +
+         ", as looked up when the request is made";
+}
+
+}  // namespace
+
+Result<Explanation> Explain(const Policy& policy, std::string_view method, std::string_view text) {
+  if (!IsToken(method)) {
+    return Error{"\"" + std::string(method) + "\" is no HTTP method"};
+  }
+  auto url = ParseUrl(text);
+  if (!url) return url.error();
+  if (url->has_credentials) {
+    return Error{"a URL with user info is refused; send an Authorization header"};
+  }
+  const RequestLine request{*url, url->scheme == "tcp" ? "CONNECT" : method, {}};
+  const Decision decision = Decider(policy).Decide(request);
+  Explanation out;
+  out.allow = decision.allow;
+  const auto add = [&](const char* name, std::string value) {
+    if (!value.empty()) out.parts.emplace_back(name, std::move(value));
+  };
+  add("decision", decision.allow ? "allow" : "deny");
+  add("request", std::string(request.method) + " " + url->scheme + "://" + url->HostPort() +
+                     (url->scheme == "tcp" ? "" : url->path + url->query));
+  if (decision.rule != nullptr)
+    add("rule", decision.rule->text + " (" + decision.rule->origin + ")");
+  if (!decision.allow) {
+    add("reason", decision.reason);
+    const bool new_rule = decision.change.starts_with("add --allow-net=");
+    add("change", !new_rule ? decision.change
+                            : std::string(policy.permission ? "" : "set permission: allow, and ") +
+                                  "add the rule " + SmallestRule(request) + ", or " +
+                                  decision.change.substr(4));
+    if (policy.report) add("mode", "report: the request is let through, and told of at the end");
+  }
+  if (!decision.allow && !policy.report) return out;
+  add("addresses", AddressText(policy, decision.rule, *url));
+  add("adapter", AdapterText(policy));
+  if (const Rule* rule = decision.rule; rule != nullptr && decision.allow) {
+    std::vector<std::string> names;
+    for (const SetHeader& h : rule->headers) names.push_back(h.name);
+    add("sets headers", Joined(names));
+    add("secrets", Joined(rule->SecretNames()));
+    if (!rule->tls.certificate_file.empty()) add("client certificate", rule->tls.certificate_file);
+    add("pins", Joined(rule->tls.pins));
+  }
+  return out;
+}
+
+}  // namespace postern::policy

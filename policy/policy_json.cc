@@ -1,0 +1,126 @@
+// The policy as JSON, from the supervisor to its broker: both ends are ours, and the texts of rules
+// are parsed again rather than their parsed forms written out.
+#include <nlohmann/json.hpp>
+
+#include "policy/policy.h"
+
+namespace postern::policy {
+namespace {
+
+using nlohmann::json;
+
+json Strings(const std::vector<Cidr>& cidrs) {
+  json list = json::array();
+  for (const Cidr& c : cidrs) list.push_back(c.ToString());
+  return list;
+}
+
+Result<std::vector<Cidr>> ReadCidrs(const json& list) {
+  std::vector<Cidr> out;
+  for (const std::string item : list) {
+    auto cidr = Cidr::Parse(item);
+    if (!cidr) return cidr.error();
+    out.push_back(*cidr);
+  }
+  return out;
+}
+
+json RuleToJson(const Rule& r) {
+  json paths = json::array();
+  for (const PathPattern& p : r.paths) paths.push_back(p.text());
+  json headers = json::array();
+  for (const SetHeader& h : r.headers) headers.push_back({h.name, h.value});
+  return {{"allow", r.allow},
+          {"text", r.text},
+          {"origin", r.origin},
+          {"methods", r.methods},
+          {"paths", paths},
+          {"addresses", Strings(r.addresses)},
+          {"headers", headers},
+          {"secrets", r.secrets},
+          {"in", {r.secret_places.headers, r.secret_places.query, r.secret_places.body}},
+          {"certificate", r.tls.certificate},
+          {"key", r.tls.key},
+          {"pins", r.tls.pins}};
+}
+
+Result<Rule> RuleFromJson(const json& in) {
+  Rule r;
+  r.allow = in.at("allow");
+  r.text = in.at("text");
+  r.origin = in.at("origin");
+  auto target = Target::Parse(r.text);
+  if (!target) return target.error();
+  r.target = *std::move(target);
+  r.methods = in.at("methods").get<std::vector<std::string>>();
+  for (const std::string text : in.at("paths")) {
+    auto path = PathPattern::Parse(text);
+    if (!path) return path.error();
+    r.paths.push_back(*std::move(path));
+  }
+  auto addresses = ReadCidrs(in.at("addresses"));
+  if (!addresses) return addresses.error();
+  r.addresses = *std::move(addresses);
+  for (const json& h : in.at("headers")) r.headers.push_back({h.at(0), h.at(1)});
+  r.secrets = in.at("secrets").get<std::vector<std::string>>();
+  const json& places = in.at("in");
+  r.secret_places = {places.at(0), places.at(1), places.at(2)};
+  r.tls.certificate = in.at("certificate");
+  r.tls.key = in.at("key");
+  r.tls.pins = in.at("pins").get<std::vector<std::string>>();
+  return r;
+}
+
+}  // namespace
+
+std::string ToJson(const Policy& p) {
+  json rules = json::array();
+  for (const Rule& r : p.rules) rules.push_back(RuleToJson(r));
+  json limits;
+  for (const LimitName& l : LimitNames()) limits[l.name] = p.limits.*(l.member);
+  limits["rate_period"] = p.limits.rate_period;
+  return json{{"permission", p.permission},
+              {"report", p.report},
+              {"adapter", static_cast<int>(p.adapter.kind)},
+              {"adapter_target", p.adapter.target},
+              {"resolve_remote", p.adapter.resolve_remote},
+              {"servers", p.dns.servers},
+              {"hosts", p.dns.hosts},
+              {"rules", rules},
+              {"denied", Strings(p.denied_addresses)},
+              {"secrets", p.secrets},
+              {"audit_required", p.audit_required},
+              {"audit_redact_query", p.audit_redact_query},
+              {"limits", limits}}
+      .dump();
+}
+
+Result<Policy> FromJson(std::string_view text) try {
+  const json in = json::parse(text);
+  Policy p;
+  p.permission = in.at("permission");
+  p.report = in.at("report");
+  p.adapter.kind = static_cast<AdapterKind>(in.at("adapter").get<int>());
+  p.adapter.target = in.at("adapter_target");
+  p.adapter.resolve_remote = in.at("resolve_remote");
+  p.dns.servers = in.at("servers").get<std::vector<std::string>>();
+  p.dns.hosts = in.at("hosts").get<std::map<std::string, std::vector<std::string>>>();
+  for (const json& r : in.at("rules")) {
+    auto rule = RuleFromJson(r);
+    if (!rule) return rule.error();
+    p.rules.push_back(*std::move(rule));
+  }
+  auto denied = ReadCidrs(in.at("denied"));
+  if (!denied) return denied.error();
+  p.denied_addresses = *std::move(denied);
+  p.secrets = in.at("secrets").get<std::map<std::string, std::string>>();
+  p.audit_required = in.at("audit_required");
+  p.audit_redact_query = in.at("audit_redact_query");
+  for (const LimitName& l : LimitNames()) p.limits.*(l.member) = in.at("limits").at(l.name);
+  p.limits.rate_period = in.at("limits").at("rate_period");
+  return p;
+} catch (const json::exception& e) {
+  return Error{std::string("malformed policy: ") + e.what()};
+}
+
+}  // namespace postern::policy

@@ -1,0 +1,203 @@
+#include "policy/secret_text.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "policy/text.h"
+
+namespace postern::policy {
+namespace {
+
+constexpr std::string_view kStandard =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kUrlSafe =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr std::string_view kUpperHex = "0123456789ABCDEF", kLowerHex = "0123456789abcdef";
+
+// Without padding.
+std::string Base64(std::string_view bytes, std::string_view alphabet) {
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const unsigned char c : bytes) {
+    bits = bits << 8 | c;
+    for (count += 8; count >= 6; count -= 6) out += alphabet[bits >> (count - 6) & 63];
+  }
+  if (count > 0) out += alphabet[bits << (6 - count) & 63];
+  return out;
+}
+
+std::optional<std::string> FromBase64(std::string_view text) {
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  while (text.ends_with('=')) text.remove_suffix(1);
+  for (const char c : text) {
+    const size_t digit = kStandard.find(c);
+    if (digit == std::string_view::npos) return std::nullopt;
+    bits = bits << 6 | static_cast<uint32_t>(digit);
+    if ((count += 6) >= 8) out += static_cast<char>(bits >> (count -= 8));
+  }
+  return out;
+}
+
+// The base64 digits that only `value` decides when `before` bytes stand before it.
+std::string Base64Inside(std::string_view value, size_t before, std::string_view alphabet) {
+  const std::string all = Base64(std::string(before, '\0') + std::string(value), alphabet);
+  const size_t first = (before * 8 + 5) / 6;
+  const size_t last = (before + value.size()) * 8 / 6;
+  return all.substr(first, last - first);
+}
+
+void AppendHex(std::string& out, char c, std::string_view digits) {
+  const auto byte = static_cast<unsigned char>(c);
+  out += digits[byte >> 4];
+  out += digits[byte & 15];
+}
+
+std::string Percent(std::string_view value, std::string_view kept, std::string_view digits,
+                    bool plus) {
+  std::string out;
+  for (const char c : value) {
+    if (plus && c == ' ') {
+      out += '+';
+    } else if (kUrlSafe.substr(0, 62).find(c) != std::string_view::npos ||
+               kept.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      out += '%';
+      AppendHex(out, c, digits);
+    }
+  }
+  return out;
+}
+
+std::string Json(std::string_view value, bool escape_slash) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '"' || c == '\\' || (escape_slash && c == '/')) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::string Hex(std::string_view value, std::string_view digits) {
+  std::string out;
+  for (const char c : value) AppendHex(out, c, digits);
+  return out;
+}
+
+std::string Exchange(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  for (;;) {
+    const size_t at = text.find(from);
+    out += text.substr(0, at);
+    if (at == std::string_view::npos) return out;
+    out += to;
+    text.remove_prefix(at + from.size());
+  }
+}
+
+}  // namespace
+
+std::string Placeholder(std::string_view name) {
+  return "postern-secret-" + std::string(name) + "-";
+}
+
+std::string PutSecretsIn(std::string_view text, const std::map<std::string, std::string>& secrets,
+                         const std::vector<std::string>& names, bool header) {
+  std::string out(text);
+  for (const std::string& name : names) {
+    const auto value = secrets.find(name);
+    if (value != secrets.end()) out = Exchange(out, Placeholder(name), value->second);
+  }
+  constexpr std::string_view kBasic = "basic ";
+  if (!header || !EqualsIgnoringCase(std::string_view(out).substr(0, kBasic.size()), kBasic)) {
+    return out;
+  }
+  const auto credentials = FromBase64(std::string_view(out).substr(kBasic.size()));
+  if (!credentials) return out;
+  const std::string put = PutSecretsIn(*credentials, secrets, names, false);
+  if (put == *credentials) return out;
+  std::string coded = Base64(put, kStandard);
+  coded.append((4 - coded.size() % 4) % 4, '=');
+  return out.substr(0, kBasic.size()) + coded;
+}
+
+std::string ExpandSecrets(std::string_view text,
+                          const std::map<std::string, std::string>& secrets) {
+  std::string out(text);
+  for (const auto& [name, value] : secrets) out = Exchange(out, "${secret:" + name + "}", value);
+  return out;
+}
+
+std::vector<Spelling> Spellings(std::string_view name, std::string_view value) {
+  std::vector<std::string> texts = {std::string(value), Json(value, false), Json(value, true),
+                                    Hex(value, kUpperHex), Hex(value, kLowerHex)};
+  // encodeURIComponent's characters, a form's, and RFC 3986's unreserved ones.
+  for (const std::string_view kept : {"-_.!~*'()", "*-._", "-._~", ""}) {
+    for (const std::string_view digits : {kUpperHex, kLowerHex}) {
+      texts.push_back(Percent(value, kept, digits, false));
+      texts.push_back(Percent(value, kept, digits, true));
+    }
+  }
+  for (const std::string_view alphabet : {kStandard, kUrlSafe}) {
+    for (size_t before = 0; before < 3; ++before) {
+      texts.push_back(Base64Inside(value, before, alphabet));
+    }
+  }
+  std::sort(texts.begin(), texts.end());
+  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  std::vector<Spelling> out;
+  for (std::string& text : texts) out.push_back({std::move(text), Placeholder(name)});
+  return out;
+}
+
+StreamReplacer::StreamReplacer(std::vector<Spelling> spellings) : spellings_(std::move(spellings)) {
+  for (const Spelling& s : spellings_) tail_ = std::max(tail_, s.text.size() - 1);
+}
+
+void StreamReplacer::Feed(std::string_view bytes, std::string& out) {
+  held_ += bytes;
+  if (held_.size() > tail_) Replace(held_.size() - tail_, out);
+}
+
+void StreamReplacer::Flush(std::string& out) { Replace(held_.size(), out); }
+
+// Emits what begins before `until`: the leftmost match each time, and of several there the longest.
+void StreamReplacer::Replace(size_t until, std::string& out) {
+  std::vector<size_t> next;  // where each spelling stands next, at or after `at`
+  for (const Spelling& s : spellings_) next.push_back(held_.find(s.text));
+  size_t at = 0;
+  while (at < until) {
+    size_t first = std::string::npos;
+    const Spelling* found = nullptr;
+    for (size_t i = 0; i < spellings_.size(); ++i) {
+      const Spelling& s = spellings_[i];
+      if (next[i] < at) next[i] = held_.find(s.text, at);
+      if (next[i] < first ||
+          (next[i] == first && found != nullptr && s.text.size() > found->text.size())) {
+        first = next[i];
+        found = &s;
+      }
+    }
+    const size_t plain = std::min(first, until);
+    out.append(held_, at, plain - at);
+    at = plain;
+    if (first >= until) break;
+    out += found->replacement;
+    at += found->text.size();
+  }
+  held_.erase(0, at);
+}
+
+std::string ReplaceAll(std::string_view text, const std::vector<Spelling>& spellings) {
+  StreamReplacer replacer(spellings);
+  std::string out;
+  replacer.Feed(text, out);
+  replacer.Flush(out);
+  return out;
+}
+
+}  // namespace postern::policy

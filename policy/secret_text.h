@@ -1,0 +1,58 @@
+// Secrets in text: their placeholders, and every spelling in which a value may come back.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/policy.h"
+
+namespace postern::policy {
+
+inline constexpr size_t kMinSecret = 8, kMaxSecret = 4096;  // bytes
+
+// What a guest sees in place of the secret: made of characters that stay as they are in URLs,
+// header fields, JSON and forms, and never the beginning of another one's.
+std::string Placeholder(std::string_view name);
+
+// `text` with the placeholders of `names` exchanged for the values, in a Basic Authorization's
+// base64 as well where `header` says that text is a header's value.
+std::string PutSecretsIn(std::string_view text, const std::map<std::string, std::string>& secrets,
+                         const std::vector<std::string>& names, bool header);
+
+// `text` with each ${secret:NAME} exchanged for the value.
+std::string ExpandSecrets(std::string_view text, const std::map<std::string, std::string>& secrets);
+
+// A text to look for, and what to put in its place.
+struct Spelling {
+  std::string text, replacement;
+};
+
+// The value of `name` as it is, percent-encoded, JSON-escaped, in base64 (at each of three
+// alignments, both alphabets) and in hexadecimal digits; each once, all standing for the
+// placeholder.
+std::vector<Spelling> Spellings(std::string_view name, std::string_view value);
+
+// Replaces in a stream of bytes. The last bytes that arrived are held back, always as many as the
+// longest spelling has but one, whatever they are: how much is held tells nothing about a match.
+class StreamReplacer {
+ public:
+  explicit StreamReplacer(std::vector<Spelling> spellings);
+  // Takes `bytes`, and appends to `out` what is ready.
+  void Feed(std::string_view bytes, std::string& out);
+  // Appends what was held back.
+  void Flush(std::string& out);
+  bool holding() const { return !held_.empty(); }
+
+ private:
+  void Replace(size_t until, std::string& out);
+
+  std::vector<Spelling> spellings_;
+  size_t tail_ = 0;
+  std::string held_;
+};
+
+std::string ReplaceAll(std::string_view text, const std::vector<Spelling>& spellings);
+
+}  // namespace postern::policy

@@ -1,0 +1,169 @@
+#include "policy/target.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace postern::policy {
+namespace {
+
+Error BadRule(std::string_view rule, const std::string& why) {
+  return Error{"rule \"" + std::string(rule) + "\": " + why +
+               "; a rule is HOST[:PORT], *.HOST, *, SCHEME://HOST[:PORT][/PATH], an IP address or "
+               "a range"};
+}
+
+bool EndsInLabel(std::string_view host, std::string_view suffix) {
+  return host.size() > suffix.size() + 1 && host.ends_with(suffix) &&
+         host[host.size() - suffix.size() - 1] == '.';
+}
+
+bool IsDigits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// "10.0.0.0/8", "10.0.0.0/8:443", "fd00::/8", "[fd00::/8]", "[fd00::/8]:443": the range, and the
+// port or nothing. False where the text is of another form.
+bool SplitRange(std::string_view text, std::string_view* range, std::string_view* port) {
+  *port = {};
+  if (text.starts_with('[')) {
+    const size_t close = text.find(']');
+    if (close == std::string_view::npos || text.find('/') > close) return false;
+    *range = text.substr(1, close - 1);
+    const std::string_view rest = text.substr(close + 1);
+    if (!rest.empty() && !rest.starts_with(':')) return false;
+    if (!rest.empty()) *port = rest.substr(1);
+    return true;
+  }
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos || !IpAddress::Parse(std::string(text.substr(0, slash)))) {
+    return false;
+  }
+  const size_t colon = text.find(':', slash);
+  *range = text.substr(0, colon);
+  if (colon != std::string_view::npos) *port = text.substr(colon + 1);
+  return true;
+}
+
+}  // namespace
+
+std::pair<std::string_view, std::string_view> SplitPort(std::string_view text) {
+  if (text.starts_with('[')) {
+    const size_t close = text.find(']');
+    if (close == std::string_view::npos) return {text, {}};
+    if (close + 1 < text.size() && text[close + 1] == ':')
+      return {text.substr(0, close + 1), text.substr(close + 2)};
+    return {text, {}};
+  }
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos)
+    return {text, {}};
+  return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+Result<uint16_t> ParsePort(std::string_view text) {
+  uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size() || port == 0) {
+    return Error{"the port must be a number from 1 to 65535"};
+  }
+  return port;
+}
+
+bool IsLocalhost(std::string_view host) {
+  return host == "localhost" || EndsInLabel(host, "localhost");
+}
+
+Result<Target> Target::Parse(std::string_view text) {
+  Target t;
+  std::string_view rest = text;
+  if (const size_t at = rest.find("://"); at != std::string_view::npos) {
+    t.scheme = rest.substr(0, at);
+    rest.remove_prefix(at + 3);
+    static const char* const kSchemes[] = {"http", "https", "ws", "wss", "tcp"};
+    if (std::find(std::begin(kSchemes), std::end(kSchemes), t.scheme) == std::end(kSchemes)) {
+      return BadRule(text, "scheme \"" + t.scheme + "\" is none of http, https, ws, wss, tcp");
+    }
+  }
+  if (rest.find('@') < rest.find('/')) return BadRule(text, "user info has no place in a rule");
+  std::string_view range, port;
+  const bool is_range = SplitRange(rest, &range, &port) &&
+                        (t.scheme.empty() || IsDigits(range.substr(range.find('/') + 1)));
+  bool has_port = !port.empty();
+  if (is_range) {
+    const Result<Cidr> cidr = Cidr::Parse(std::string(range));
+    if (!cidr) return BadRule(text, cidr.error().message);
+    t.kind = Kind::kRange;
+    t.range = *cidr;
+    rest = {};
+  } else if (const size_t slash = rest.find('/'); slash != std::string_view::npos) {
+    if (t.scheme.empty()) {
+      return BadRule(text, "a path needs a scheme before it, as in https://" + std::string(rest));
+    }
+    if (t.scheme == "tcp") return BadRule(text, "a tcp rule has no path");
+    if (rest.size() > slash + 1) t.path = rest.substr(slash);
+    rest = rest.substr(0, slash);
+  }
+  if (!is_range) {
+    if (rest.empty()) return BadRule(text, "the host is missing");
+    const auto [host, after] = SplitPort(rest);
+    has_port = host.size() != rest.size();
+    port = after;
+    rest = host;
+  }
+  if (has_port) {
+    const Result<uint16_t> number = ParsePort(port);
+    if (!number) return BadRule(text, number.error().message);
+    t.port = *number;
+  } else if (t.scheme == "tcp") {
+    return BadRule(text, "a tcp rule needs a port");
+  } else if (!t.scheme.empty()) {
+    t.port = DefaultPort(t.scheme);
+  }
+  if (is_range) return t;
+  if (rest == "*") {
+    t.kind = Kind::kAnyPublic;
+    return t;
+  }
+  const bool below = rest.starts_with("*.");
+  const std::string_view name = below ? rest.substr(2) : rest;
+  if (name.find('*') != std::string_view::npos)
+    return BadRule(text, "\"*\" stands alone or before the first dot");
+  const Result<std::string> canonical = CanonicalHost(name);
+  if (!canonical) return BadRule(text, canonical.error().message);
+  t.host = *canonical;
+  if (const auto ip = IpAddress::Parse(t.host)) {
+    if (below) return BadRule(text, "an address has no subdomains");
+    t.kind = Kind::kAddress;
+    t.range = Cidr{*ip, ip->v6 ? 128 : 32};
+  } else {
+    t.kind = below ? Kind::kSubdomains : Kind::kHost;
+  }
+  return t;
+}
+
+bool Target::MatchesSchemeAndPort(const Url& url) const {
+  if (port != 0 && port != url.port) return false;
+  if (scheme.empty()) return url.scheme != "tcp";  // a tcp: rule alone grants raw streams
+  return scheme == url.scheme || (scheme == "https" && url.scheme == "wss") ||
+         (scheme == "http" && url.scheme == "ws");
+}
+
+bool Target::Matches(const Url& url) const {
+  if (!MatchesSchemeAndPort(url)) return false;
+  switch (kind) {
+    case Kind::kHost:
+    case Kind::kAddress:
+      return url.host == host;
+    case Kind::kSubdomains:
+      return EndsInLabel(url.host, host) && !url.host_is_ip;
+    case Kind::kAnyPublic:
+      return true;
+    case Kind::kRange: {
+      const auto ip = IpAddress::Parse(url.host);
+      return ip && range.Contains(*ip);
+    }
+  }
+  return false;
+}
+
+}  // namespace postern::policy

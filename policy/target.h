@@ -1,0 +1,40 @@
+// Target: which origins a rule is about, in canonical form.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "policy/address.h"
+#include "policy/url.h"
+
+namespace postern::policy {
+
+struct Target {
+  enum class Kind { kHost, kSubdomains, kAnyPublic, kAddress, kRange };
+  Kind kind = Kind::kHost;
+  std::string scheme;  // empty: http and https (and what upgrades from them)
+  std::string host;    // kHost, kAddress: as in Url::host; kSubdomains: what follows "*."
+  Cidr range;          // kAddress, kRange
+  uint16_t port = 0;   // 0: any
+  std::string path;    // a pattern after a scheme's host, or empty
+
+  // "host", "host:port", "*.host", "*", "scheme://host[:port][/path]", IP literals, and ranges
+  // ("10.0.0.0/8", "10.0.0.0/8:5432", "[fd00::/8]:443").
+  static Result<Target> Parse(std::string_view text);
+  // Whether scheme and port of `url` are this target's; its host is not looked at.
+  bool MatchesSchemeAndPort(const Url& url) const;
+  // Looks at the host as well.
+  bool Matches(const Url& url) const;
+};
+
+// "localhost" and all names below it (RFC 6761 section 6.3).
+bool IsLocalhost(std::string_view host);
+
+Result<uint16_t> ParsePort(std::string_view text);
+
+// Splits "host:port", "[v6]:port", "v6" and "host"; the port is empty where there is none.
+std::pair<std::string_view, std::string_view> SplitPort(std::string_view text);
+
+}  // namespace postern::policy

@@ -1,0 +1,29 @@
+// Small questions about text that several parts of a policy ask.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace postern::policy {
+
+inline char AsciiLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+std::string AsciiLower(std::string_view text);
+bool EqualsIgnoringCase(std::string_view a, std::string_view b);
+
+// Percent-decodes once (RFC 3986 section 2.1); a "%" without two hex digits stays as it is.
+std::string PercentDecode(std::string_view text);
+
+// Well-formed UTF-8 (RFC 3629: no overlong form, no surrogate) without C0 controls and DEL.
+bool IsPrintableUtf8(std::string_view text);
+
+// RFC 9110 section 5.6.2.
+bool IsToken(std::string_view text);
+
+// RFC 9110 section 5.5: what a field's value may hold, without white space at its ends.
+bool IsFieldValue(std::string_view text);
+
+// How many letters must change to make `b` of `a` (Levenshtein's distance).
+size_t EditDistance(std::string_view a, std::string_view b);
+
+}  // namespace postern::policy

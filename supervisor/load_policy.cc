@@ -1,0 +1,125 @@
+#include "supervisor/load_policy.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/unique_fd.h"
+#include "policy/secret_text.h"
+#include "policy/text.h"
+
+namespace postern::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxFileBytes = 16 << 20;
+
+Result<std::string> ReadFile(const std::string& path, const std::string& what) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat st {};
+  if (!fd.valid() || ::fstat(fd.get(), &st) != 0) return SystemError("cannot read " + what + path);
+  if (S_ISDIR(st.st_mode)) return Error{"cannot read " + what + path + ": it is a directory"};
+  std::string bytes;
+  char buffer[64 * 1024];
+  for (;;) {
+    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0) return SystemError("cannot read " + what + path);
+    if (n == 0) return bytes;
+    bytes.append(buffer, static_cast<size_t>(n));
+    if (bytes.size() > kMaxFileBytes) return Error{"cannot read " + what + path + ": too large"};
+  }
+}
+
+Result<std::string> ReadPem(const std::string& path, const std::string& what,
+                            std::string_view label) {
+  auto pem = ReadFile(path, what);
+  if (pem && pem->find(label) == std::string::npos) {
+    return Error{what + path + " is no PEM file with \"" + std::string(label) + "\""};
+  }
+  return pem;
+}
+
+// A value that a header could carry and that is long enough to be told from ordinary text.
+Result<std::string> CheckSecret(const std::string& name, std::string value) {
+  if (value.ends_with('\n')) value.pop_back();
+  if (value.ends_with('\r')) value.pop_back();
+  if (value.size() < policy::kMinSecret || value.size() > policy::kMaxSecret) {
+    return Error{"the secret " + name + " has " + std::to_string(value.size()) + " bytes; " +
+                 std::to_string(policy::kMinSecret) + " to " + std::to_string(policy::kMaxSecret) +
+                 " are possible: a shorter one could not be told from ordinary text"};
+  }
+  if (!policy::IsPrintableUtf8(value)) {
+    return Error{"the secret " + name + " has characters that no header field can carry"};
+  }
+  return value;
+}
+
+}  // namespace
+
+Result<policy::PolicyFile> LoadPolicyFile(const std::string& path) {
+  auto text = ReadFile(path, "the policy ");
+  if (!text) return text.error();
+  auto file = policy::ParsePolicyFile(*text, path);
+  if (!file) return file.error();
+  const fs::path home = fs::absolute(path).parent_path();
+  const auto absolute = [&](std::string& name) {
+    if (!name.empty()) name = (home / name).lexically_normal();
+  };
+  if (file->ca_file) absolute(*file->ca_file);
+  if (file->audit_file) absolute(*file->audit_file);
+  for (policy::Rule& rule : file->network.rules) {
+    absolute(rule.tls.certificate_file);
+    absolute(rule.tls.key_file);
+  }
+  if (file->network.adapter.kind == policy::AdapterKind::kReplay) {
+    absolute(file->network.adapter.target);
+  }
+  for (auto& [name, source] : file->secrets) {
+    if (source.file) absolute(source.name);
+  }
+  for (policy::MountSetting& mount : file->mounts) absolute(mount.host);
+  return file;
+}
+
+Status LoadNamedFiles(policy::PolicyFile& file) {
+  if (file.ca_file) {
+    const auto pem = ReadPem(*file.ca_file, "the certificate authorities in ", "BEGIN CERTIFICATE");
+    if (!pem) return pem.error();
+  }
+  for (policy::Rule& rule : file.network.rules) {
+    if (rule.tls.certificate_file.empty()) continue;
+    auto certificate = ReadPem(rule.tls.certificate_file, rule.origin + ": the client certificate ",
+                               "BEGIN CERTIFICATE");
+    if (!certificate) return certificate.error();
+    auto key = ReadPem(rule.tls.key_file, rule.origin + ": the client key ", "PRIVATE KEY");
+    if (!key) return key.error();
+    rule.tls.certificate = *std::move(certificate);
+    rule.tls.key = *std::move(key);
+  }
+  return Ok{};
+}
+
+Status LoadSecrets(policy::PolicyFile& file) {
+  for (const auto& [name, source] : file.secrets) {
+    std::string value;
+    if (source.file) {
+      auto text = ReadFile(source.name, "the secret " + name + " in ");
+      if (!text) return text.error();
+      value = *std::move(text);
+    } else if (const char* variable = std::getenv(source.name.c_str())) {
+      value = variable;
+    } else {
+      return Error{"the secret " + name + ": the variable " + source.name + " is not set here"};
+    }
+    auto checked = CheckSecret(name, std::move(value));
+    if (!checked) return checked.error();
+    file.network.secrets[name] = *std::move(checked);
+    file.env.emplace(name, policy::Placeholder(name));
+  }
+  return Ok{};
+}
+
+}  // namespace postern::supervisor
