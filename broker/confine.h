@@ -10,7 +10,7 @@
 
 namespace postern::broker {
 
-enum class Role { kNet, kFiles };
+enum class Role { kNet, kFiles, kLog };
 
 // First half: namespaces, before anything else is opened; returns in the child (see
 // ContinueAsPid1).

@@ -54,6 +54,43 @@ Failure TlsFailure(const std::string& where, std::string_view text) {
           "the TLS handshake with " + where + " failed: " + std::string(text)};
 }
 
+// What an HTTP proxy answered to CONNECT; 0 without one.
+long ConnectStatus(CURL* easy) {
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  return status;
+}
+
+Failure ProxyFailure(CURL* easy, const std::string& where, std::string_view text) {
+  const long status = ConnectStatus(easy);
+  if (status == 407) {
+    return {"proxy_configuration_error", "ERR_PROXY_AUTHENTICATION",
+            "the proxy wants other credentials than the policy's"};
+  }
+  if (status != 0) {
+    return {"connection_refused", "ERR_PROXY",
+            "the proxy did not connect to " + where + ": it answered " + std::to_string(status)};
+  }
+  long code = 0;
+  curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &code);
+  switch (code) {
+    case CURLPX_REPLY_CONNECTION_REFUSED:
+      return {"connection_refused", "ERR_CONNECTION_REFUSED",
+              where + " refused the proxy's connection"};
+    case CURLPX_REPLY_HOST_UNREACHABLE:
+    case CURLPX_REPLY_NETWORK_UNREACHABLE:
+      return {"destination_ip_unroutable", "ERR_ADDRESS_UNREACHABLE",
+              where + " cannot be reached from the proxy"};
+    case CURLPX_NO_AUTH:
+    case CURLPX_USER_REJECTED:
+      return {"proxy_configuration_error", "ERR_PROXY_AUTHENTICATION",
+              "the proxy wants other credentials than the policy's"};
+    default:
+      return {"connection_refused", "ERR_PROXY",
+              "the proxy did not connect to " + where + ": " + std::string(text)};
+  }
+}
+
 }  // namespace
 
 Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::string_view text) {
@@ -62,6 +99,15 @@ Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::st
       return ConnectFailure(easy, where);
     case CURLE_PEER_FAILED_VERIFICATION:
       return CertificateFailure(easy, where, text);
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+      return {"tls_certificate_error", "ERR_TLS_PIN",
+              "the public key of " + where + " is none that its rule pins"};
+    case CURLE_SSL_CERTPROBLEM:
+      return {"proxy_configuration_error", "ERR_TLS_CLIENT_CERTIFICATE",
+              "the client certificate for " + where + " cannot be used: " + std::string(text)};
+    case CURLE_PROXY:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return ProxyFailure(easy, where, text);
     case CURLE_SSL_CONNECT_ERROR:
       return TlsFailure(where, text);
     case CURLE_GOT_NOTHING:
@@ -71,6 +117,7 @@ Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::st
       return {"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
               "the response of " + where + " was cut short"};
     case CURLE_RECV_ERROR:
+      if (ConnectStatus(easy) >= 300) return ProxyFailure(easy, where, text);
       if (Mentions(text, "hunk") || Mentions(text, "hexadecimal")) break;
       return {"connection_terminated", "ERR_CONNECTION_RESET", where + " reset the connection"};
     case CURLE_SEND_ERROR:

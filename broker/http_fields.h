@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "channel/http2_session.h"
+
 namespace postern::broker {
 
 // RFC 9110 section 7.6.1 (hop by hop), and what the broker itself decides.
@@ -26,6 +28,15 @@ inline bool Forwarded(std::string_view name) {
   return !name.starts_with("postern-") && !name.starts_with(':') &&
          std::find(std::begin(kNotForwarded), std::end(kNotForwarded), name) ==
              std::end(kNotForwarded);
+}
+
+// What X-HTTP-Method-Override and its like ask an origin to take for the method; empty where none
+// does.
+inline std::string_view OverridingMethod(const channel::Fields& fields) {
+  for (const char* name : {"x-http-method-override", "x-http-method", "x-method-override"}) {
+    if (const std::string* value = channel::FindField(fields, name)) return *value;
+  }
+  return {};
 }
 
 // Without white space at its ends.

@@ -1,8 +1,11 @@
 // postern-broker: acts for guests. Started by the supervisor with its control socket as
 // descriptor 3.
 //
-//   postern-broker net   [--debug-seccomp] [--ca-file=PEM] [--port=N…]  N: all that Landlock leaves
-//   postern-broker files [--debug-seccomp] MOUNT…     a MOUNT is FD:GUEST_PATH
+//   postern-broker net   [--ca-file=PEM] [--port=N…] [--events=FD] [--record] [--replay=FD]
+//                        N: a port that Landlock leaves
+//   postern-broker files MOUNT…          a MOUNT is FD:GUEST_PATH
+//   postern-broker log   --events=FD [--audit=FD] [--har=FD] [--people=FD] [--colour] [--report]
+// and --debug-seccomp for each.
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -11,8 +14,11 @@
 
 #include "broker/confine.h"
 #include "broker/control_loop.h"
+#include "broker/event_log.h"
 #include "broker/files_guest.h"
+#include "broker/log_process.h"
 #include "broker/net_guest.h"
+#include "broker/replay.h"
 #include "sandbox/process.h"
 
 namespace postern::broker {
@@ -22,6 +28,8 @@ using channel::ControlMessage;
 using channel::ControlType;
 
 constexpr int kControl = 3;
+constexpr int kBadInput = 10'000;  // in place of an errno: the user's file is at fault
+constexpr int kDrainMs = 1'000;  // for the last events of a guest
 
 struct Arguments {
   Role role = Role::kNet;
@@ -29,22 +37,49 @@ struct Arguments {
   std::string ca_file;
   std::optional<std::vector<uint16_t>> ports;  // that a connection may go to; nullopt: any
   std::vector<Mount> mounts;
+  UniqueFd events;          // net: to the log process; log: from the net broker
+  UniqueFd replay;          // net: the HAR file that the replay adapter answers from
+  bool record = false;      // net: HAR entries are wanted
+  LogProcess::Outputs log;  // log
 };
+
+// The number after "--name=", or -1.
+int NumberAfter(const std::string& arg, std::string_view name) {
+  return arg.starts_with(name) ? std::atoi(arg.c_str() + name.size()) : -1;
+}
 
 Result<Arguments> Parse(int argc, char** argv) {
   if (argc < 2) return Error{"a role is missing; this program is started by postern"};
   Arguments a;
   if (std::strcmp(argv[1], "files") == 0)
     a.role = Role::kFiles;
+  else if (std::strcmp(argv[1], "log") == 0)
+    a.role = Role::kLog;
   else if (std::strcmp(argv[1], "net") != 0)
     return Error{"unknown role; this program is started by postern"};
   for (int i = 2; i < argc; ++i) {
     const std::string arg = argv[i];
     if (arg == "--debug-seccomp") {
       a.seccomp = sandbox::SeccompMode::kDebug;
-    } else if (arg.starts_with("--port=")) {
+    } else if (const int port = NumberAfter(arg, "--port="); port >= 0) {
       if (!a.ports) a.ports.emplace();
-      a.ports->push_back(static_cast<uint16_t>(std::atoi(arg.c_str() + 7)));
+      a.ports->push_back(static_cast<uint16_t>(port));
+    } else if (const int events = NumberAfter(arg, "--events="); events >= 0) {
+      a.events.reset(events);
+    } else if (const int replay = NumberAfter(arg, "--replay="); replay >= 0) {
+      a.replay.reset(replay);
+    } else if (const int audit = NumberAfter(arg, "--audit="); audit >= 0) {
+      a.log.audit.reset(audit);
+    } else if (const int har = NumberAfter(arg, "--har="); har >= 0) {
+      a.log.har.reset(har);
+    } else if (const int people = NumberAfter(arg, "--people="); people >= 0) {
+      a.log.people.reset(people);
+    } else if (arg == "--record") {
+      a.record = true;
+    } else if (arg == "--colour") {
+      a.log.colour = true;
+    } else if (arg == "--report") {
+      a.log.report = true;
     } else if (arg.starts_with("--ca-file=")) {
       a.ca_file = arg.substr(10);
     } else if (const size_t colon = arg.find(':');
@@ -74,7 +109,7 @@ void Serve(
   ControlLoop control(io, kControl, [&](ControlMessage message) {
     const uint64_t id = message.id;
     if (message.type == ControlType::kDropGuest) return end(id);
-    if (message.type != ControlType::kBind || message.fds.size() != 2) return;
+    if (message.type != ControlType::kBind || message.fds.size() != 3) return;
     auto guest = make(message, [&, id] { end(id); });
     if (guest)
       guests[id] = *std::move(guest);
@@ -89,11 +124,24 @@ void Serve(
 }
 
 Status PrepareChannel(ControlMessage& message) {
-  for (UniqueFd& fd : message.fds) {
-    channel::GrowPipe(fd.get(), channel::kActivePipeBytes);
-    if (Status s = channel::SetNonBlocking(fd.get()); !s) return s;
+  for (int i = 0; i < 2; ++i) {
+    const int fd = message.fds[static_cast<size_t>(i)].get();
+    channel::GrowPipe(fd, channel::kActivePipeBytes);
+    if (Status s = channel::SetNonBlocking(fd); !s) return s;
   }
   return Ok{};
+}
+
+// All of a file, from where its descriptor stands.
+Result<std::string> ReadToEnd(int fd, const char* what) {
+  std::string bytes;
+  char buffer[64 * 1024];
+  for (;;) {
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0) return SystemError(std::string("cannot read ") + what);
+    if (n == 0) return bytes;
+    bytes.append(buffer, static_cast<size_t>(n));
+  }
 }
 
 std::string ReadText(const char* path) {
@@ -113,21 +161,41 @@ Status RunNet(Arguments& a) {
   curl_global_init(CURL_GLOBAL_DEFAULT);
   boost::asio::io_context io(1);
   (*own)->Watch(io);
+  std::optional<EventLog> log;
+  if (a.events.valid()) log.emplace(io, std::move(a.events));
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
   if (Status s = LockDown(a.role, *open, {.connect_ports = a.ports}, a.seccomp, layers); !s)
     return s;
-  NetShared shared{io, **own, *tls, ParseResolvConf(resolv_conf)};
+  std::optional<Replay> replay;
+  if (a.replay.valid()) {  // parsed in the cage: what is in it came from guests and origins
+    auto recording = ReadToEnd(a.replay.get(), "the recording");
+    auto parsed = recording ? Replay::Parse(*recording) : Result<Replay>(recording.error());
+    if (!parsed) return Error{parsed.error().message, kBadInput};
+    replay.emplace(*std::move(parsed));
+  }
+  NetShared shared{io,
+                   **own,
+                   *tls,
+                   ParseResolvConf(resolv_conf),
+                   log ? &*log : nullptr,
+                   a.record,
+                   replay ? &*replay : nullptr};
   Serve<NetGuest>(
       io, layers,
       [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<NetGuest>> {
-        auto policy = policy::FromJson(m.payload);
+        auto text = ReadToEnd(m.fds[2].get(), "the policy");
+        if (!text) return text.error();
+        auto policy = policy::FromJson(*text);
         if (!policy) return policy.error();
         if (Status s = PrepareChannel(m); !s) return s.error();
-        return std::make_unique<NetGuest>(shared, *std::move(policy), std::move(m.fds[0]),
-                                          std::move(m.fds[1]), std::move(ended));
+        return std::make_unique<NetGuest>(shared, *std::move(policy), std::move(m.payload),
+                                          std::move(m.fds[0]), std::move(m.fds[1]),
+                                          std::move(ended));
       },
-      [](NetGuest& g) {
+      [&](NetGuest& g) {
+        g.EndRequests();
+        if (log) log->Drain(kDrainMs);
         const Usage& u = g.usage();
         return nlohmann::json{{"requests", u.requests},
                               {"denied", u.denied},
@@ -135,6 +203,19 @@ Status RunNet(Arguments& a) {
                               {"bytesOut", u.bytes_out}}
             .dump();
       });
+  return Ok{};
+}
+
+Status RunLog(Arguments& a) {
+  sandbox::Layers layers;
+  if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
+  auto open = sandbox::OpenDescriptors();
+  if (!open) return open.error();
+  if (Status s = LockDown(a.role, *open, {}, a.seccomp, layers); !s) return s;
+  const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
+  const ControlMessage ready{.type = ControlType::kReady, .payload = report.dump()};
+  if (Status s = channel::SendControl(kControl, ready); !s) return s;
+  LogProcess(std::move(a.log), std::move(a.events), kControl).Run();
   return Ok{};
 }
 
@@ -166,12 +247,14 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "postern-broker: %s\n", arguments.error().message.c_str());
     return 2;
   }
-  const Status status = arguments->role == Role::kNet ? RunNet(*arguments) : RunFiles(*arguments);
+  const Status status = arguments->role == Role::kNet     ? RunNet(*arguments)
+                        : arguments->role == Role::kFiles ? RunFiles(*arguments)
+                                                          : RunLog(*arguments);
   if (status) return 0;
-  if (!channel::SendControl(kControl,
-                            {.type = ControlType::kFailed, .payload = status.error().message}))
-    return 125;
-  return 125;
+  const ControlMessage failed{.type = ControlType::kFailed,
+                              .a = status.error().errnum == kBadInput ? 1 : 0,
+                              .payload = status.error().message};
+  return channel::SendControl(kControl, failed) ? 125 : 126;
 }
 
 }  // namespace

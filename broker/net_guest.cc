@@ -1,22 +1,53 @@
 #include "broker/net_guest.h"
 
+#include <algorithm>
+
 #include "broker/request.h"
 
 namespace postern::broker {
 
-NetGuest::NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, UniqueFd out,
-                   std::function<void()> ended)
+NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, UniqueFd in,
+                   UniqueFd out, std::function<void()> ended)
     : shared_(shared),
       policy_(std::move(policy)),
       decider_(policy_),
+      run_(std::move(run)),
+      tokens_(static_cast<double>(policy_.limits.rate)),
+      tokens_at_(std::chrono::steady_clock::now()),
       curl_(shared.io, policy_.limits.concurrent),
       resolver_(shared.io, policy_.dns,
                 policy_.dns.servers.empty() ? shared.resolv_conf_servers : policy_.dns.servers),
       timer_(shared.io),
       channel_(shared.io, static_cast<uint32_t>(policy_.limits.concurrent), *this, std::move(in),
-               std::move(out), std::move(ended)) {}
+               std::move(out), std::move(ended)) {
+  for (const policy::Rule& rule : policy_.rules) {
+    if (!rule.SecretNames().empty()) secret_hosts_.insert(rule.target.host);
+  }
+  for (const auto& [name, value] : policy_.secrets) {
+    for (policy::Spelling& s : policy::Spellings(name, value)) spellings_.push_back(std::move(s));
+  }
+}
 
-NetGuest::~NetGuest() { requests_.clear(); }
+NetGuest::~NetGuest() { EndRequests(); }
+
+void NetGuest::EndRequests() { requests_.clear(); }
+
+const std::vector<policy::Spelling>* NetGuest::SpellingsFor(const std::string& host) const {
+  return secret_hosts_.contains(host) ? &spellings_ : nullptr;
+}
+
+std::optional<int64_t> NetGuest::TakeToken() {
+  const policy::Limits& l = policy_.limits;
+  if (l.rate == 0) return std::nullopt;
+  const auto now = std::chrono::steady_clock::now();
+  const double a_ms = static_cast<double>(l.rate) / static_cast<double>(l.rate_period);
+  const double passed = std::chrono::duration<double, std::milli>(now - tokens_at_).count();
+  tokens_ = std::min(tokens_ + passed * a_ms, static_cast<double>(l.rate));
+  tokens_at_ = now;
+  if (tokens_ < 1) return static_cast<int64_t>((1 - tokens_) / a_ms) + 1;
+  tokens_ -= 1;
+  return std::nullopt;
+}
 
 void NetGuest::WakeAt(std::chrono::steady_clock::time_point deadline) {
   if (deadline >= wake_at_) return;

@@ -8,13 +8,18 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 
 #include "broker/curl_multi.h"
+#include "broker/event_log.h"
 #include "broker/guest_channel.h"
 #include "broker/own_addresses.h"
+#include "broker/replay.h"
 #include "broker/resolver.h"
 #include "broker/tls_store.h"
 #include "policy/decision.h"
+#include "policy/secret_text.h"
 
 namespace postern::broker {
 
@@ -26,6 +31,9 @@ struct NetShared {
   OwnAddresses& own_addresses;
   TlsStore& tls;
   std::vector<std::string> resolv_conf_servers;
+  EventLog* log = nullptr;         // where events are wanted
+  bool record = false;             // HAR entries as well
+  const Replay* replay = nullptr;  // what the replay adapter answers from
 };
 
 struct Usage {
@@ -35,8 +43,8 @@ struct Usage {
 
 class NetGuest : public channel::Http2Session::Handler {
  public:
-  // `ended` is called once when the channel is over.
-  NetGuest(NetShared& shared, policy::Policy policy, UniqueFd in, UniqueFd out,
+  // `run` names the run in logs. `ended` is called once when the channel is over.
+  NetGuest(NetShared& shared, policy::Policy policy, std::string run, UniqueFd in, UniqueFd out,
            std::function<void()> ended);
   ~NetGuest() override;
 
@@ -47,6 +55,15 @@ class NetGuest : public channel::Http2Session::Handler {
   Resolver& resolver() { return resolver_; }
   GuestChannel& channel() { return channel_; }
   Usage& usage() { return usage_; }
+  const std::string& run() const { return run_; }
+  Replay::Cursor& replay_cursor() { return replay_cursor_; }
+  // Takes one request's token from the bucket of `rate`; else says in how many milliseconds there
+  // is one again.
+  std::optional<int64_t> TakeToken();
+  // Spellings of all secrets that may come back from `host`; null where none ever went there.
+  const std::vector<policy::Spelling>* SpellingsFor(const std::string& host) const;
+  // Ends what still runs, as when the channel is over.
+  void EndRequests();
   // Sees to it that every request's CheckDeadline is called at `deadline` or soon after. One timer
   // for all of a guest's requests: it mostly stands earlier than what a new deadline asks for
   // already.
@@ -65,6 +82,12 @@ class NetGuest : public channel::Http2Session::Handler {
   NetShared& shared_;
   const policy::Policy policy_;
   const policy::Decider decider_;
+  const std::string run_;
+  Replay::Cursor replay_cursor_;
+  std::vector<policy::Spelling> spellings_;
+  std::set<std::string> secret_hosts_;
+  double tokens_ = 0;
+  std::chrono::steady_clock::time_point tokens_at_;
   Usage usage_;
   CurlMulti curl_;
   Resolver resolver_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <charconv>
 #include <cstring>
 
 #include "broker/curl_failure.h"
@@ -16,26 +15,35 @@ using channel::Failure;
 using channel::Fields;
 using std::chrono::milliseconds;
 
-constexpr size_t kResumeBelow =
-    64 * 1024;  // bytes of a paused response that are left when libcurl goes on
+// Bytes of a paused response that are left when libcurl goes on.
+constexpr size_t kResumeBelow = 64 * 1024;
+
+Failure Denied(std::string why) {
+  return {"http_request_denied", "ERR_NETWORK_DENIED", std::move(why)};
+}
 
 }  // namespace
 
 Request::Request(NetGuest& guest, int32_t stream)
-    : guest_(guest), stream_(stream), started_(Clock::now()) {
-  total_deadline_ = started_ + milliseconds(guest.policy().limits.total_timeout);
-}
+    : guest_(guest),
+      stream_(stream),
+      number_(++guest.usage().requests),
+      started_(Clock::now()),
+      total_deadline_(started_ + milliseconds(guest.policy().limits.total_timeout)) {}
 
 Request::~Request() {
   *alive_ = false;
   if (resolving_ != 0) guest_.resolver().Cancel(resolving_);
   StopTransfer();
+  LogEnd();
   curl_slist_free_all(header_list_);
   curl_slist_free_all(resolve_list_);
+  curl_slist_free_all(connect_to_);
 }
 
 void Request::StopTransfer() {
   if (easy_ == nullptr) return;
+  NoteTransfer();
   if (running_) guest_.curl().Remove(easy_);
   running_ = false;
   upload_paused_ = false;
@@ -46,51 +54,106 @@ void Request::StopTransfer() {
 void Request::Start(Fields fields, bool has_body) {
   has_upload_ = has_body;
   upload_ended_ = !has_body;
-  if (auto failure = Decide(fields)) return Fail(std::move(*failure));
+  if (auto failure = Decide(fields)) {
+    ++guest_.usage().denied;
+    return Fail(std::move(*failure));
+  }
+  if (auto failure = CheckLimits()) return Fail(std::move(*failure));
   request_fields_ = std::move(fields);
-  Enter(Phase::kResolve);
-  Resolve();
+  if (guest_.shared().log != nullptr && guest_.policy().audit_required) return Record();
+  Perform();
 }
 
-std::optional<Failure> Request::Decide(const Fields& fields) {
-  Usage& usage = guest_.usage();
-  const policy::Policy& policy = guest_.policy();
-  ++usage.requests;
-  const auto denied = [&](std::string why) {
-    ++usage.denied;
-    return Failure{"http_request_denied", "ERR_NETWORK_DENIED", std::move(why)};
-  };
+// What the request is for, read from its parts alone.
+std::optional<Failure> Request::ReadTarget(const Fields& fields) {
   const std::string* method = FindField(fields, ":method");
   const std::string* scheme = FindField(fields, ":scheme");
   const std::string* authority = FindField(fields, ":authority");
   const std::string* path = FindField(fields, ":path");
-  if (method == nullptr || *method == "CONNECT" || *method == "TRACE" || *method == "TRACK") {
-    return denied("the method is not allowed");
+  if (method != nullptr) method_ = *method;
+  if (method_.empty() || method_ == "CONNECT" || method_ == "TRACE" || method_ == "TRACK") {
+    return Denied("the method is not allowed");
   }
   if (scheme == nullptr || authority == nullptr || path == nullptr ||
       (*scheme != "http" && *scheme != "https")) {
-    return denied("a request needs an http or https URL");
+    return Denied("a request needs an http or https URL");
   }
   auto url = policy::ParseUrl(*scheme + "://" + *authority + *path);
-  if (!url) return denied(url.error().message);
+  if (!url) return Denied(url.error().message);
   if (url->has_credentials)
-    return denied("a URL with user info is refused; send an Authorization header");
-  method_ = *method;
+    return Denied("a URL with user info is refused; send an Authorization header");
   url_ = *std::move(url);
-  const policy::Decision decision = guest_.decider().Decide({url_, method_, {}});
-  if (!decision.allow) return denied(decision.Sentence());
-  rule_ = decision.rule;
+  return std::nullopt;
+}
+
+std::optional<Failure> Request::Decide(const Fields& fields) {
+  const policy::Policy& policy = guest_.policy();
+  if (auto failure = ReadTarget(fields)) {
+    LogDecision({false, nullptr, failure->details, {}}, "deny");
+    return failure;
+  }
+  const policy::Decision decision =
+      guest_.decider().Decide({url_, method_, OverridingMethod(fields)});
+  const bool reported = !decision.allow && policy.report && policy.permission;
+  LogDecision(decision, decision.allow ? "allow" : reported ? "report" : "deny");
+  if (!decision.allow && !reported) return Denied(decision.Sentence());
+  if (decision.allow) rule_ = decision.rule;
+  spellings_ = guest_.SpellingsFor(url_.host);
   if (policy.adapter.kind == policy::AdapterKind::kNone) {
-    ++usage.denied;
     return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER",
                    std::string(channel::kNoAdapter)};
   }
-  if (usage.requests > static_cast<uint64_t>(policy.limits.requests)) {
+  return std::nullopt;
+}
+
+bool Request::OverTotalBytes() const {
+  const Usage& u = guest_.usage();
+  return u.bytes_in + u.bytes_out > static_cast<uint64_t>(guest_.policy().limits.total_bytes);
+}
+
+Failure Request::TotalBytesFailure() const {
+  return {"connection_limit_reached", "ERR_LIMIT",
+          "this run has moved more than its limit of " +
+              std::to_string(guest_.policy().limits.total_bytes) + " bytes (total_bytes)"};
+}
+
+std::optional<Failure> Request::CheckLimits() {
+  const policy::Limits& l = guest_.policy().limits;
+  if (number_ > static_cast<uint64_t>(l.requests)) {
     return Failure{"connection_limit_reached", "ERR_LIMIT",
-                   "this guest has used up its " + std::to_string(policy.limits.requests) +
+                   "this guest has used up its " + std::to_string(l.requests) +
                        " requests (requests)"};
   }
+  if (OverTotalBytes()) return TotalBytesFailure();
+  if (const auto wait = guest_.TakeToken()) {
+    return Failure{"connection_limit_reached", "ERR_RATE_LIMIT",
+                   "this guest makes more requests than its rate allows (rate); the next one may "
+                   "be made in " +
+                       std::to_string(*wait) + " ms"};
+  }
   return std::nullopt;
+}
+
+// With `audit: {required: true}` nothing leaves before its decision is in the file.
+void Request::Record() {
+  Enter(Phase::kRecord);
+  guest_.shared().log->WhenRecorded([this, alive = alive_](const std::string& error) {
+    if (!*alive || phase_ != Phase::kRecord) return;
+    if (error.empty()) return Perform();
+    Fail({"proxy_internal_error", "ERR_AUDIT",
+          "the request cannot be recorded (audit: {required: true}): " + error});
+  });
+}
+
+void Request::Perform() {
+  performed_ = Clock::now();
+  if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
+    Enter(Phase::kSend);
+    if (upload_ended_) ReplayNow();
+    return;
+  }
+  Enter(Phase::kResolve);
+  Resolve();
 }
 
 std::optional<std::string> Request::Blocked(const policy::IpAddress& address) const {
@@ -99,17 +162,19 @@ std::optional<std::string> Request::Blocked(const policy::IpAddress& address) co
 }
 
 void Request::Resolve() {
-  if (const auto ip = policy::IpAddress::Parse(url_.host)) return Connect({*ip});
+  if (const auto ip = policy::IpAddress::Parse(url_.host)) return Check({*ip});
+  const policy::Adapter& adapter = guest_.policy().adapter;
+  if (adapter.kind == policy::AdapterKind::kProxy && adapter.resolve_remote) return ResolveProxy();
   const auto done = [this](const Resolver::Addresses& addresses, std::optional<Failure> failure) {
     resolving_ = 0;
     if (failure) return Fail(std::move(*failure));
-    Connect(addresses);
+    Check(addresses);
   };
   const uint64_t id = guest_.resolver().Resolve(url_.host, done);
   if (id != 0) resolving_ = id;
 }
 
-void Request::Connect(const std::vector<policy::IpAddress>& addresses) {
+void Request::Check(const std::vector<policy::IpAddress>& addresses) {
   std::string why, first;
   for (const policy::IpAddress& a : addresses) {
     if (auto blocked = Blocked(a)) {
@@ -125,6 +190,32 @@ void Request::Connect(const std::vector<policy::IpAddress>& addresses) {
          "the address " + first + " of " + url_.HostPort() + " is blocked (" + why +
              "); a rule for the address itself, or addresses: on its rule, would allow it"});
   }
+  if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return ResolveProxy();
+  Connect();
+}
+
+// The proxy is the policy's own choice: its address is not the guard's business.
+void Request::ResolveProxy() {
+  const auto proxy = policy::ParseProxyUrl(guest_.policy().adapter.target);
+  if (const auto ip = policy::IpAddress::Parse(proxy->host)) {
+    proxy_addresses_ = {*ip};
+    return Connect();
+  }
+  const auto done = [this](const Resolver::Addresses& addresses, std::optional<Failure> failure) {
+    resolving_ = 0;
+    if (failure) {
+      failure->details = "the proxy cannot be found: " + failure->details;
+      return Fail(std::move(*failure));
+    }
+    proxy_addresses_ = addresses;
+    Connect();
+  };
+  const uint64_t id = guest_.resolver().Resolve(proxy->host, done);
+  if (id != 0) resolving_ = id;
+}
+
+void Request::Connect() {
+  resolved_ = Clock::now();
   easy_ = guest_.curl().Acquire();
   if (easy_ == nullptr)
     return Fail({"proxy_internal_error", "ERR_BROKER_RESOURCES", "the broker is out of memory"});
@@ -137,78 +228,27 @@ void Request::Connect(const std::vector<policy::IpAddress>& addresses) {
   });
 }
 
-void Request::SetUp(CURL* easy) {
-  const bool v6 = url_.host.find(':') != std::string::npos;
-  const std::string host = v6 ? "[" + url_.host + "]" : url_.host;
-  const std::string origin = url_.scheme + "://" + host + ":" + std::to_string(url_.port);
-  curl_easy_setopt(easy, CURLOPT_URL, (origin + url_.path + url_.query).c_str());
-  if (!url_.host_is_ip) {
-    std::string entry = "+" + url_.host + ":" + std::to_string(url_.port) + ":";
-    for (size_t i = 0; i < addresses_.size(); ++i) {
-      entry += (i == 0 ? "" : ",") +
-               (addresses_[i].v6 ? "[" + addresses_[i].ToString() + "]" : addresses_[i].ToString());
+void Request::ReplayNow() {
+  const auto found = guest_.shared().replay->Find(guest_.replay_cursor(), method_, url_.ToString(),
+                                                  upload_);
+  if (!found) return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS", found.error().message});
+  const har::Exchange& e = **found;
+  if (e.failure && e.status == 0) return Fail(*e.failure);
+  status_ = e.status;
+  reason_ = e.status_text;
+  for (const channel::Field& f : e.response_fields) {
+    if (f.name == "content-length") {
+      response_fields_.push_back({"postern-content-length", f.value});
+    } else if (Forwarded(f.name)) {
+      response_fields_.push_back(f);
     }
-    resolve_list_ = curl_slist_append(nullptr, entry.c_str());
-    curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_list_);
   }
-  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_PROXY, "");  // never the environment's
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 128L * 1024);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                   static_cast<long>(guest_.policy().limits.total_timeout + 60'000));
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_text_);
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
-  curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, OnOpenSocket);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
-  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, OnConnected);
-  curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
-  if (url_.scheme == "https") {
-    curl_easy_setopt(easy, CURLOPT_CAINFO, nullptr);
-    curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, OnTlsStart);
-    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, this);
-  }
-  SetUpMethod();
-}
-
-void Request::SetUpMethod() {
-  for (const channel::Field& f : request_fields_) {
-    if (!Forwarded(f.name)) continue;
-    header_list_ = curl_slist_append(
-        header_list_, (f.value.empty() ? f.name + ";" : f.name + ": " + f.value).c_str());
-  }
-  header_list_ = curl_slist_append(header_list_, "Expect:");  // never waits for 100 Continue
-  if (FindField(request_fields_, "accept") == nullptr)
-    header_list_ = curl_slist_append(header_list_, "Accept:");
-  curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
-  const bool sends = has_upload_ || method_ == "POST" || method_ == "PUT" || method_ == "PATCH";
-  if (!sends) {
-    if (method_ == "HEAD") {
-      curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L);
-    } else {
-      curl_easy_setopt(easy_, CURLOPT_HTTPGET, 1L);
-      if (method_ != "GET") curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, method_.c_str());
-    }
-    return;
-  }
-  curl_off_t size = has_upload_ ? -1 : 0;  // -1: chunked
-  if (const std::string* length = FindField(request_fields_, "content-length");
-      has_upload_ && length != nullptr) {
-    std::from_chars(length->data(), length->data() + length->size(), size);
-  }
-  curl_easy_setopt(easy_, CURLOPT_UPLOAD, 1L);
-  curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, method_.c_str());
-  curl_easy_setopt(easy_, CURLOPT_INFILESIZE_LARGE, size);
-  curl_easy_setopt(easy_, CURLOPT_READFUNCTION, OnSend);
-  curl_easy_setopt(easy_, CURLOPT_READDATA, this);
+  if (!EndOfHeaders()) return;
+  body_ = e.response_body;
+  guest_.usage().bytes_in += body_.size();
+  body_total_ = static_cast<int64_t>(body_.size());
+  if (e.failure) return Fail(*e.failure);
+  Done();
 }
 
 // ---- the guest's side
@@ -225,15 +265,41 @@ void Request::OnUpload(std::span<const uint8_t> data) {
                  "the request body is larger than the limit of " + std::to_string(limit) +
                      " bytes (request_bytes)"});
   }
+  const std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
+  if (recorded_ && recorded_->request_body.size() < har::kMaxKeptBody) {
+    recorded_->request_body += bytes;
+  }
   const bool was_empty = upload_.empty();
-  upload_.append(reinterpret_cast<const char*>(data.data()), data.size());
+  if (upload_secrets_) {
+    upload_secrets_->Feed(bytes, upload_);
+  } else {
+    upload_.append(bytes);
+  }
+  upload_unconsumed_ += data.size();
+  if (upload_.empty()) ConsumeUpload();  // all of it is held back
+  if (OverTotalBytes()) return Fail(TotalBytesFailure());
+  if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
+    return ConsumeUpload();  // it is kept as a whole
+  }
   if (phase_ == Phase::kSend && was_empty) Enter(Phase::kSend);
-  if (std::exchange(upload_paused_, false))
-    curl_easy_pause(easy_, body_paused_ ? CURLPAUSE_RECV : CURLPAUSE_CONT);
+  UnpauseUpload();
 }
 
 void Request::OnUploadEnd() {
-  upload_ended_ = true;
+  if (std::exchange(upload_ended_, true)) return;
+  if (upload_secrets_) upload_secrets_->Flush(upload_);
+  if (phase_ == Phase::kSend && guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
+    return ReplayNow();
+  }
+  UnpauseUpload();
+}
+
+// Gives the guest its window back.
+void Request::ConsumeUpload() {
+  guest_.channel().session().Consume(stream_, std::exchange(upload_unconsumed_, 0));
+}
+
+void Request::UnpauseUpload() {
   if (std::exchange(upload_paused_, false))
     curl_easy_pause(easy_, body_paused_ ? CURLPAUSE_RECV : CURLPAUSE_CONT);
 }
@@ -271,16 +337,25 @@ void Request::ResumeIfDrained() {
 // ---- how it ends
 
 void Request::Finished(CURLcode code) {
-  if (code != CURLE_OK && !failure_)
-    failure_ = CurlFailure(easy_, code, url_.HostPort(), error_text_);
+  if (code != CURLE_OK && !failure_) {
+    const bool proxy = code == CURLE_COULDNT_CONNECT && !proxy_addresses_.empty();
+    failure_ = CurlFailure(easy_, code, proxy ? "the proxy" : url_.HostPort(), error_text_);
+  }
   if (code == CURLE_OK) failure_.reset();
   if (code == CURLE_OK && !responded_) {
     failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
                        url_.HostPort() + " sent no response"};
   }
   if (failure_) return Fail(*std::exchange(failure_, std::nullopt));
+  ReleaseHeld();
   StopTransfer();
+  Done();
+}
+
+// The response is complete here; the guest may still have to read it.
+void Request::Done() {
   phase_ = Phase::kDone;
+  LogEnd();
   if (body_.empty()) {
     phase_deadline_ = Clock::time_point::max();
   } else {
@@ -291,10 +366,13 @@ void Request::Finished(CURLcode code) {
 }
 
 void Request::Fail(Failure failure) {
+  if (spellings_ != nullptr) failure.details = policy::ReplaceAll(failure.details, *spellings_);
   phase_deadline_ = Clock::time_point::max();
   if (resolving_ != 0) guest_.resolver().Cancel(std::exchange(resolving_, 0));
   StopTransfer();
   phase_ = Phase::kDone;
+  if (!logged_failure_) logged_failure_ = failure;
+  LogEnd();
   auto& session = guest_.channel().session();
   if (responded_) {
     // What did arrive is dropped: a body that is known to be broken helps nobody.

@@ -1,18 +1,26 @@
 // Request: one request of a guest, from its decision to its last byte, whatever happens.
 //
-// Phases: decide, resolve, connect, TLS, send and wait for headers, body. Each has a deadline,
-// armed when the phase begins; a total runs over all of them. However it ends, the guest gets a
-// response or a failure that names the cause, once.
+// Phases: decide, record the decision, resolve, connect, TLS, send and wait for headers, body. Each
+// has a deadline, armed when the phase begins; a total runs over all of them. However it ends, the
+// guest gets a response or a failure that names the cause, once, and the log gets its two events.
+//
+// request.cc has the course of things and the guest's side, request_curl.cc what libcurl is told and
+// asks, request_response.cc what the origin answers, request_deadlines.cc the clocks, and
+// request_log.cc the events.
 #pragma once
 
 #include <curl/curl.h>
 
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "channel/failure.h"
-#include "policy/policy.h"
+#include "har/har.h"
+#include "policy/decision.h"
+#include "policy/secret_text.h"
 
 namespace postern::broker {
 
@@ -35,57 +43,100 @@ class Request {
   Clock::time_point CheckDeadline(Clock::time_point now);
 
  private:
-  enum class Phase { kDecide, kResolve, kConnect, kTls, kSend, kHeaders, kBody, kDone };
+  enum class Phase { kDecide, kRecord, kResolve, kConnect, kTls, kSend, kHeaders, kBody, kDone };
 
+  // ---- the course of things
   std::optional<channel::Failure> Decide(const channel::Fields& fields);
+  std::optional<channel::Failure> ReadTarget(const channel::Fields& fields);
+  std::optional<channel::Failure> CheckLimits();
+  void Record();
+  void Perform();
   void Resolve();
-  void Connect(const std::vector<policy::IpAddress>& addresses);
-  void SetUp(CURL* easy);
-  void SetUpMethod();
+  void ResolveProxy();
+  void Check(const std::vector<policy::IpAddress>& addresses);
+  void Connect();
+  void ReplayNow();
   void Finished(CURLcode code);
+  void Done();
   void Fail(channel::Failure failure);
   void StopTransfer();
+  std::optional<std::string> Blocked(const policy::IpAddress& address) const;
+  bool OverTotalBytes() const;
+  channel::Failure TotalBytesFailure() const;
 
+  // ---- clocks
   void Enter(Phase phase);
   void Arm(Clock::time_point deadline);
   void Expired(Clock::time_point now);
   void ExpiredInBody();
-  std::optional<std::string> Blocked(const policy::IpAddress& address) const;
+  void CountProgress(size_t bytes);
+  void RunIdleClock();
+  void WaitForGuest();
 
-  // libcurl's callbacks.
+  // ---- libcurl
+  void SetUp(CURL* easy);
+  void SetUpDestination(CURL* easy);
+  void SetUpProxy(CURL* easy);
+  void SetUpTls(CURL* easy);
+  void SetUpMethod();
+  void SetUpHeaders();
+  std::string OutgoingUrl() const;
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   static size_t OnSend(char* buffer, size_t size, size_t count, void* self);
   static curl_socket_t OnOpenSocket(void* self, curlsocktype purpose, curl_sockaddr* address);
   static CURLcode OnTlsStart(CURL* easy, void* ssl_context, void* self);
-  static int OnConnected(void* self, char*, char*, int, int);
+  static int OnConnected(void* self, char* address, char* local, int port, int local_port);
+  void PutSecretsInUpload();
+  void UnpauseUpload();
+  void ConsumeUpload();
+
+  // ---- the response
   bool TakeHeaderLine(std::string_view line);
+  bool TakeStatusLine(std::string_view line);
+  bool TakeField(std::string_view line);
   bool EndOfHeaders();
+  bool TakeBody(std::string_view data);
+  void KeepForRecording(size_t begin);
   void ResumeIfDrained();
-  void CountProgress(size_t bytes);
-  void RunIdleClock();
-  void WaitForGuest();
+  void HoldBack();
+  void ReleaseHeld();
+
+  // ---- events
+  void LogDecision(const policy::Decision& decision, const char* verdict);
+  void LogEnd();
+  void NoteTransfer();
+  void WriteHarEntry();
+  std::string LoggedUrl() const;
 
   NetGuest& guest_;
   const int32_t stream_;
+  const uint64_t number_;  // of this request among the guest's
   Phase phase_ = Phase::kDecide;
   policy::Url url_;
   std::string method_;
-  const policy::Rule* rule_ = nullptr;
+  const policy::Rule* rule_ = nullptr;  // null in report mode, where none allowed it
   channel::Fields request_fields_;
 
   CURL* easy_ = nullptr;
   bool running_ = false;
   curl_slist* header_list_ = nullptr;
   curl_slist* resolve_list_ = nullptr;
+  curl_slist* connect_to_ = nullptr;
   char error_text_[CURL_ERROR_SIZE] = {};
   uint64_t resolving_ = 0;
-  std::vector<policy::IpAddress> addresses_;  // the checked ones: connections go to these only
+  std::vector<policy::IpAddress> addresses_;        // the checked ones, of the origin
+  std::vector<policy::IpAddress> proxy_addresses_;  // with a proxy connections go to these only
 
   bool has_upload_ = false, upload_ended_ = false, upload_paused_ = false;
   std::string upload_;
   size_t upload_at_ = 0;
+  size_t upload_unconsumed_ = 0;  // bytes of the guest's window that `upload_` stands for
   int64_t upload_total_ = 0;
+  // Secrets: what stands for what on the way out, and what is taken out on the way in.
+  std::optional<policy::StreamReplacer> upload_secrets_, body_secrets_;
+  const std::vector<policy::Spelling>* spellings_ = nullptr;  // null: no secret ever went there
+  std::unique_ptr<boost::asio::steady_timer> hold_timer_;
 
   int status_ = 0;
   std::string reason_;
@@ -96,7 +147,7 @@ class Request {
 
   std::string body_;
   size_t body_at_ = 0;
-  bool body_paused_ = false, body_complete_ = false;
+  bool body_paused_ = false;
   int64_t body_total_ = 0, period_bytes_ = 0;
   Clock::duration idle_left_{};     // of the idle clock, when it last stopped or began anew
   Clock::time_point idle_since_{};  // since when it runs
@@ -105,6 +156,16 @@ class Request {
   std::optional<channel::Failure> failure_;
   const Clock::time_point started_;
   Clock::time_point total_deadline_, phase_deadline_ = Clock::time_point::max();
+
+  // For the log.
+  std::string started_text_;
+  Clock::time_point performed_{}, resolved_{};
+  har::Timings timings_;
+  std::string address_, tls_version_, http_version_;
+  int64_t bytes_sent_ = 0;
+  std::optional<channel::Failure> logged_failure_;
+  std::unique_ptr<har::Exchange> recorded_;  // with --record
+  bool logged_decision_ = false, logged_end_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -10,6 +10,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr milliseconds kRecordWithin(2'000);
+
 std::string Seconds(int64_t ms) {
   char text[32];
   std::snprintf(text, sizeof text, "%g s", static_cast<double>(ms) / 1000);
@@ -23,6 +25,8 @@ void Request::Enter(Phase phase) {
   const policy::Limits& l = guest_.policy().limits;
   const auto now = Clock::now();
   switch (phase) {
+    case Phase::kRecord:
+      return Arm(now + kRecordWithin);
     case Phase::kResolve:
       return Arm(now + milliseconds(l.resolve_timeout));
     case Phase::kConnect:
@@ -65,6 +69,9 @@ void Request::Expired(Clock::time_point now) {
                       : Fail({"http_response_timeout", "ERR_TOTAL_TIMEOUT", what});
   }
   switch (phase_) {
+    case Phase::kRecord:
+      return Fail({"proxy_internal_error", "ERR_AUDIT",
+                   "the audit log does not answer, and requires to be written first (audit)"});
     case Phase::kResolve:
       return Fail({"dns_timeout", "ERR_DNS_TIMEOUT",
                    "the resolver did not answer for " + url_.host + " within " +

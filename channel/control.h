@@ -19,16 +19,23 @@ namespace postern::channel {
 enum class ControlType : uint32_t {
   // With a pidfd of the sender, where its launcher is another process.
   kReady = 1,  // child -> supervisor: confined and serving; payload: layers as JSON
-  kFailed,     // child -> supervisor: cannot start; payload: the reason
+  kFailed,     // child -> supervisor: cannot start; payload: the reason; `a` 1: the user's input
   kFork,    // supervisor -> zygote: make spare `id`; `a` 1: its order comes at once, and it is the
             // only one
   kSpare,   // zygote -> supervisor: spare `id`; fds: see worker/spare_fds.h
   kExited,  // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
-  kBind,    // supervisor -> broker: serve guest `id`; fds: read end, write end; payload: policy
+  kBind,    // supervisor -> broker: serve guest `id`; fds: read end, write end, the policy as JSON
+            // in a memfd; payload: the run's name in logs
   kEnded,   // broker -> supervisor: channel `id` closed; payload: usage as JSON
   kDropGuest,  // supervisor -> broker: guest `id` is gone, end its channel and report kEnded
   kPing,       // supervisor -> broker
   kPong,       // broker -> supervisor
+  kReopen,     // supervisor -> log: go on in this file; fds: the new one
+  // On the net broker's socket to the log process:
+  kLines,   // audit events, a JSON text a line; `a` the last one's number, `b` how many were lost
+            // before them, `id` 1 where kLogged is asked for
+  kEntry,   // a part of a HAR entry; `a` 1 for its first part, `b` 1 for its last
+  kLogged,  // log -> net broker: all up to number `a` are written; or `b`, an errno
 };
 
 inline constexpr size_t kMaxFds = 16;

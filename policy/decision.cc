@@ -87,29 +87,27 @@ std::string Quoted(const Rule& rule) {
 
 }  // namespace
 
-std::string SmallestRule(const RequestLine& request) {
+SmallestRule::SmallestRule(const RequestLine& request) {
   const Url& url = request.url;
-  const bool usual = url.port == DefaultPort(url.scheme);
-  const std::string host_port = url.HostPort();
-  const std::string origin =
-      url.scheme + "://" + (usual ? host_port.substr(0, host_port.rfind(':')) : host_port);
-  std::string rule = "{allow: \"" + origin + "\"";
-  if (url.scheme == "tcp") return rule + "}";
-  if (url.scheme == "http" || url.scheme == "https") {
-    rule += ", methods: [" + std::string(request.method) + "]";
-  }
+  origin = url.Origin();
+  if (url.scheme == "tcp") return;
+  if (url.scheme == "http" || url.scheme == "https") method = request.method;
   std::string literal;
   for (const char c : url.path) {
-    if (c == '"' || c == '\\') return rule + "}";
+    if (c == '"' || c == '\\') return;
     literal += c == '*' ? "%2A" : std::string(1, c);
   }
   const auto pattern = PathPattern::Parse(literal);
   const PathReadings read = ReadPath(url.path);
   const bool sure = pattern && !read.opaque &&
-                    std::all_of(read.all.begin(), read.all.end(), [&](const Segments& path) {
-                      return pattern->Matches(path, false);
-                    });
-  return rule + (sure ? ", paths: [\"" + literal + "\"]}" : "}");
+                    std::all_of(read.all.begin(), read.all.end(),
+                                [&](const Segments& s) { return pattern->Matches(s, false); });
+  if (sure) path = literal;
+}
+
+std::string SmallestRule::ToYaml() const {
+  return "{allow: \"" + origin + "\"" + (method.empty() ? "" : ", methods: [" + method + "]") +
+         (path.empty() ? "" : ", paths: [\"" + path + "\"]") + "}";
 }
 
 Decider::Decider(const Policy& policy) : policy_(policy) {

@@ -35,10 +35,14 @@ struct Decision {
   std::string Sentence() const { return rule == nullptr ? reason + "; " + change : reason; }
 };
 
-// The smallest rule that allows `request`: its origin, method and path, as YAML on one line:
-// {allow: "https://a.test", methods: [GET], paths: ["/x"]}. Without paths where no pattern can
-// match this path surely.
-std::string SmallestRule(const RequestLine& request);
+// The smallest rule that allows a request: its origin, its method ("" where the scheme has none)
+// and its path ("" where no pattern can match it surely).
+struct SmallestRule {
+  explicit SmallestRule(const RequestLine& request);
+  std::string ToYaml() const;  // {allow: "https://a.test", methods: [GET], paths: ["/x"]}
+
+  std::string origin, method, path;
+};
 
 class Decider {
  public:

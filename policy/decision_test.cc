@@ -245,7 +245,7 @@ TEST(DecisionProperty, TheSmallestRuleAllowsTheRequest) {
   for (int i = 0; i < 2'000; ++i) {
     const std::string text = world.Url(), method = world.Method();
     const Url url = *ParseUrl(text);
-    const Policy p = FromYaml("    - " + SmallestRule({url, method, {}}) + "\n");
+    const Policy p = FromYaml("    - " + SmallestRule({url, method, {}}).ToYaml() + "\n");
     EXPECT_TRUE(Decider(p).Decide({url, method, {}}).allow) << text;
   }
 }

@@ -67,8 +67,7 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
     if (!value.empty()) out.parts.emplace_back(name, std::move(value));
   };
   add("decision", decision.allow ? "allow" : "deny");
-  add("request", std::string(request.method) + " " + url->scheme + "://" + url->HostPort() +
-                     (url->scheme == "tcp" ? "" : url->path + url->query));
+  add("request", std::string(request.method) + " " + url->ToString());
   if (decision.rule != nullptr)
     add("rule", decision.rule->text + " (" + decision.rule->origin + ")");
   if (!decision.allow) {
@@ -76,7 +75,7 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
     const bool new_rule = decision.change.starts_with("add --allow-net=");
     add("change", !new_rule ? decision.change
                             : std::string(policy.permission ? "" : "set permission: allow, and ") +
-                                  "add the rule " + SmallestRule(request) + ", or " +
+                                  "add the rule " + SmallestRule(request).ToYaml() + ", or " +
                                   decision.change.substr(4));
     if (policy.report) add("mode", "report: the request is let through, and told of at the end");
   }

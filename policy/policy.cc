@@ -119,6 +119,10 @@ std::optional<std::string> AddressBlocked(const Policy& policy, const Rule* rule
 }
 
 std::optional<std::vector<uint16_t>> ConnectPorts(const Policy& policy) {
+  const AdapterKind adapter = policy.adapter.kind;
+  if (adapter == AdapterKind::kNone || adapter == AdapterKind::kReplay) {
+    return std::vector<uint16_t>{};
+  }
   std::vector<uint16_t> ports = {53};
   for (const std::string& server : policy.dns.servers) {
     // "address" or "address:port"; a bare IPv6 address has more than one colon.
@@ -128,7 +132,7 @@ std::optional<std::vector<uint16_t>> ConnectPorts(const Policy& policy) {
     const Result<uint16_t> port = ParsePort(std::string_view(server).substr(colon + 1));
     if (port) ports.push_back(*port);
   }
-  if (policy.adapter.kind == AdapterKind::kProxy) {
+  if (adapter == AdapterKind::kProxy) {
     const auto proxy = ParseProxyUrl(policy.adapter.target);
     if (proxy) ports.push_back(proxy->port);
     return ports;

@@ -1,50 +1,18 @@
 #include "policy/secret_text.h"
 
 #include <algorithm>
-#include <cstdint>
-#include <optional>
 
+#include "base/base64.h"
 #include "policy/text.h"
 
 namespace postern::policy {
 namespace {
 
-constexpr std::string_view kStandard =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::string_view kUrlSafe =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::string_view kUpperHex = "0123456789ABCDEF", kLowerHex = "0123456789abcdef";
-
-// Without padding.
-std::string Base64(std::string_view bytes, std::string_view alphabet) {
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const unsigned char c : bytes) {
-    bits = bits << 8 | c;
-    for (count += 8; count >= 6; count -= 6) out += alphabet[bits >> (count - 6) & 63];
-  }
-  if (count > 0) out += alphabet[bits << (6 - count) & 63];
-  return out;
-}
-
-std::optional<std::string> FromBase64(std::string_view text) {
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  while (text.ends_with('=')) text.remove_suffix(1);
-  for (const char c : text) {
-    const size_t digit = kStandard.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    if ((count += 6) >= 8) out += static_cast<char>(bits >> (count -= 8));
-  }
-  return out;
-}
 
 // The base64 digits that only `value` decides when `before` bytes stand before it.
 std::string Base64Inside(std::string_view value, size_t before, std::string_view alphabet) {
-  const std::string all = Base64(std::string(before, '\0') + std::string(value), alphabet);
+  const std::string all = Base64Digits(std::string(before, '\0') + std::string(value), alphabet);
   const size_t first = (before * 8 + 5) / 6;
   const size_t last = (before + value.size()) * 8 / 6;
   return all.substr(first, last - first);
@@ -62,7 +30,7 @@ std::string Percent(std::string_view value, std::string_view kept, std::string_v
   for (const char c : value) {
     if (plus && c == ' ') {
       out += '+';
-    } else if (kUrlSafe.substr(0, 62).find(c) != std::string_view::npos ||
+    } else if (kBase64.substr(0, 62).find(c) != std::string_view::npos ||
                kept.find(c) != std::string_view::npos) {
       out += c;
     } else {
@@ -116,13 +84,11 @@ std::string PutSecretsIn(std::string_view text, const std::map<std::string, std:
   if (!header || !EqualsIgnoringCase(std::string_view(out).substr(0, kBasic.size()), kBasic)) {
     return out;
   }
-  const auto credentials = FromBase64(std::string_view(out).substr(kBasic.size()));
+  const auto credentials = DecodeBase64(std::string_view(out).substr(kBasic.size()));
   if (!credentials) return out;
   const std::string put = PutSecretsIn(*credentials, secrets, names, false);
   if (put == *credentials) return out;
-  std::string coded = Base64(put, kStandard);
-  coded.append((4 - coded.size() % 4) % 4, '=');
-  return out.substr(0, kBasic.size()) + coded;
+  return out.substr(0, kBasic.size()) + EncodeBase64(put);
 }
 
 std::string ExpandSecrets(std::string_view text,
@@ -142,7 +108,7 @@ std::vector<Spelling> Spellings(std::string_view name, std::string_view value) {
       texts.push_back(Percent(value, kept, digits, true));
     }
   }
-  for (const std::string_view alphabet : {kStandard, kUrlSafe}) {
+  for (const std::string_view alphabet : {kBase64, kBase64Url}) {
     for (size_t before = 0; before < 3; ++before) {
       texts.push_back(Base64Inside(value, before, alphabet));
     }

@@ -45,9 +45,13 @@ std::string PercentDecode(std::string_view text) {
 }
 
 bool IsPrintableUtf8(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](unsigned char c) { return IsControl(c); }) &&
+         IsUtf8(text);
+}
+
+bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    if (IsControl(lead)) return false;
     const size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     if (size == 0 || lead > 0xf4 || i + size > text.size()) return false;
     uint32_t point = size == 1 ? lead : lead & (0x7f >> size);

@@ -14,7 +14,9 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 // Percent-decodes once (RFC 3986 section 2.1); a "%" without two hex digits stays as it is.
 std::string PercentDecode(std::string_view text);
 
-// Well-formed UTF-8 (RFC 3629: no overlong form, no surrogate) without C0 controls and DEL.
+// Well-formed UTF-8 (RFC 3629: no overlong form, no surrogate).
+bool IsUtf8(std::string_view text);
+// The same, without C0 controls and DEL.
 bool IsPrintableUtf8(std::string_view text);
 
 // RFC 9110 section 5.6.2.

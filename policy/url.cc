@@ -32,6 +32,14 @@ std::string Url::HostPort() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
+std::string Url::Origin() const {
+  const std::string host_port = HostPort();
+  const bool usual = port == DefaultPort(scheme);
+  return scheme + "://" + (usual ? host_port.substr(0, host_port.rfind(':')) : host_port);
+}
+
+std::string Url::ToString() const { return Origin() + (scheme == "tcp" ? "" : path + query); }
+
 Result<Url> ParseUrl(std::string_view text) {
   // tcp: is not special in WHATWG terms; its host and port are read by https' rules.
   const bool tcp = text.starts_with("tcp://");

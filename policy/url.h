@@ -21,6 +21,9 @@ struct Url {
   bool has_credentials = false;
 
   std::string HostPort() const;  // "host:port", IPv6 in brackets
+  // "scheme://host[:port]", without a usual port.
+  std::string Origin() const;
+  std::string ToString() const;  // with path and query, which tcp has none of
 };
 
 // Fails with a sentence for what is no URL, has another scheme, or has port 0.

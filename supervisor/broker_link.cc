@@ -1,5 +1,7 @@
 #include "supervisor/broker_link.h"
 
+#include <sys/mman.h>
+
 #include <boost/asio/post.hpp>
 
 namespace postern::supervisor {
@@ -9,7 +11,20 @@ using channel::ControlType;
 using namespace std::chrono_literals;
 
 constexpr auto kPongWithin = 500ms;
-constexpr auto kUsageWithin = 500ms;
+constexpr auto kUsageWithin = 2s;
+
+// `bytes` in a file without a name: a policy may be larger than a message.
+Result<UniqueFd> InMemory(const std::string& bytes) {
+  UniqueFd fd(::memfd_create("postern-policy", MFD_CLOEXEC));
+  if (!fd.valid()) return SystemError("cannot make a file in memory");
+  for (size_t at = 0; at < bytes.size();) {
+    const ssize_t n = ::write(fd.get(), bytes.data() + at, bytes.size() - at);
+    if (n < 0) return SystemError("cannot write a file in memory");
+    at += static_cast<size_t>(n);
+  }
+  ::lseek(fd.get(), 0, SEEK_SET);
+  return fd;
+}
 
 }  // namespace
 
@@ -50,16 +65,19 @@ void BrokerLink::SendBind() {
   }
   const uint64_t id = next_id_++;
   bound_.push_back(id);
-  const Status sent = child_->Send({.type = ControlType::kBind, .id = id, .payload = payload_},
-                                   {waiting_.first.get(), waiting_.second.get()});
+  const auto policy = InMemory(payload_);
+  const Status sent =
+      policy ? child_->Send({.type = ControlType::kBind, .id = id, .payload = run_},
+                            {waiting_.first.get(), waiting_.second.get(), policy->get()})
+             : Status(policy.error());
   waiting_ = {};
-  if (!sent && failed) failed(sent.error().message);
+  if (!sent && failed) failed(sent.error().message, false);
 }
 
 void BrokerLink::Replace() {
   child_.reset();
   if (const Status s = Start(); !s) {
-    if (failed) failed(s.error().message);
+    if (failed) failed(s.error().message, false);
     return;
   }
   SendBind();
@@ -71,7 +89,7 @@ void BrokerLink::OnMessage(const channel::ControlMessage& m) {
       layers_ = nlohmann::json::parse(m.payload, nullptr, false);
       return;
     case ControlType::kFailed:
-      if (failed) failed(m.payload);
+      if (failed) failed(m.payload, m.a == 1);
       return;
     case ControlType::kPong:
       patience_.cancel();

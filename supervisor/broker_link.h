@@ -13,8 +13,14 @@ namespace postern::supervisor {
 
 class BrokerLink {
  public:
-  BrokerLink(boost::asio::io_context& io, Child::Program program, std::string payload)
-      : io_(io), program_(std::move(program)), payload_(std::move(payload)), patience_(io) {}
+  // `payload`: what each guest is bound with (a policy); `run`: the run's name in logs.
+  BrokerLink(boost::asio::io_context& io, Child::Program program, std::string payload,
+             std::string run)
+      : io_(io),
+        program_(std::move(program)),
+        payload_(std::move(payload)),
+        run_(std::move(run)),
+        patience_(io) {}
 
   // Starts the broker unless it runs. An error where it cannot be started.
   Status Start();
@@ -25,8 +31,15 @@ class BrokerLink {
 
   const nlohmann::json& layers() const { return layers_; }
   const std::vector<nlohmann::json>& usages() const { return usages_; }
-  // A sentence, where the broker could not start.
-  std::function<void(const std::string&)> failed;
+  // A sentence, where the broker could not start; `bad_input`: by the user's own file.
+  std::function<void(const std::string&, bool bad_input)> failed;
+  // Ends the process; nothing is bound any more.
+  void Stop() { child_.reset(); }
+  // Gives a program that is not started yet one more descriptor, by an argument "name=NUMBER".
+  void Give(const std::string& name, int fd) {
+    program_.arguments.push_back(name + std::to_string(4 + program_.inherited.size()));
+    program_.inherited.push_back(fd);
+  }
 
  private:
   void OnMessage(const channel::ControlMessage& m);
@@ -36,7 +49,7 @@ class BrokerLink {
 
   boost::asio::io_context& io_;
   Child::Program program_;
-  std::string payload_;
+  std::string payload_, run_;
   std::unique_ptr<Child> child_;
   boost::asio::steady_timer patience_;
   uint64_t generation_ = 0;  // of `child_`

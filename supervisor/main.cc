@@ -58,6 +58,12 @@ int Main(int argc, char** argv) {
   } else if (!outcome.notice.empty()) {
     std::fprintf(stderr, "postern: %s\n", outcome.notice.c_str());
   }
+  if (!outcome.log_trouble.empty()) {
+    std::fprintf(stderr, "postern: %s\n", outcome.log_trouble.c_str());
+  }
+  if (!outcome.report.empty() && !settings.json) {
+    std::fprintf(stderr, "%s", outcome.report.c_str());
+  }
   return outcome.exit_status;
 }
 

@@ -121,6 +121,7 @@ std::string Outcome::ToJson() const {
                    {"bytesIn", usage.bytes_in},
                    {"bytesOut", usage.bytes_out}};
   rest["confinement"] = confinement;
+  if (!report.empty()) rest["networkReport"] = report;
   return text + "," + Dump(rest).substr(1);
 }
 

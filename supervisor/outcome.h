@@ -31,6 +31,8 @@ struct Outcome {
   std::string out, err;  // with --json only
   Usage usage;
   nlohmann::json confinement = nlohmann::json::object();
+  std::string report;       // the policy that report mode found, as YAML
+  std::string log_trouble;  // where events were lost: a sentence
   std::string notice;  // for people, on stderr: what Postern itself has to say
 
   std::string ToJson() const;

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@
 #include "supervisor/child.h"
 #include "supervisor/entry.h"
 #include "supervisor/forwarder.h"
+#include "supervisor/log_link.h"
 #include "worker/order.h"
 #include "worker/spare_fds.h"
 
@@ -52,6 +54,7 @@ Child::Program WorkerProgram(const Settings& s) {
 Child::Program NetBrokerProgram(const Settings& s) {
   Child::Program p{.executable = LocateParts().broker, .arguments = {"net"}};
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  if (s.record_file) p.arguments.emplace_back("--record");
   if (s.policy.ca_file) p.arguments.push_back("--ca-file=" + *s.policy.ca_file);
   for (const uint16_t port :
        policy::ConnectPorts(s.policy.network).value_or(std::vector<uint16_t>{})) {
@@ -70,6 +73,15 @@ Child::Program FilesBrokerProgram(const Settings& s, const std::vector<OpenMount
   return p;
 }
 
+// A name for the run in logs: 64 random bits.
+std::string RunName() {
+  uint64_t bits = 0;
+  if (::getrandom(&bits, sizeof bits, 0) != sizeof bits) bits = static_cast<uint64_t>(::getpid());
+  char text[20];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(bits));
+  return text;
+}
+
 // Nanoseconds of CPU time that the process `pid` has used, -1 when it is gone.
 int64_t CpuTime(pid_t pid) {
   clockid_t clock{};
@@ -83,19 +95,29 @@ class Run {
   Run(const Settings& settings, Entry entry)
       : settings_(settings),
         entry_(std::move(entry)),
-        net_(io_, NetBrokerProgram(settings), policy::ToJson(settings.policy.network)),
-        files_(io_, FilesBrokerProgram(settings, entry_.mounts), "{}"),
+        log_(io_),
+        net_(io_, NetBrokerProgram(settings), policy::ToJson(settings.policy.network), RunName()),
+        files_(io_, FilesBrokerProgram(settings, entry_.mounts), "{}", {}),
         wall_(io_),
         cpu_(io_),
-        signals_(io_, SIGINT, SIGTERM) {}
+        signals_(io_, SIGINT, SIGTERM),
+        rotation_(io_) {}
 
   Outcome Go() {
-    net_.failed = [this](const std::string& why) {
+    net_.failed = [this](const std::string& why, bool bad_input) {
+      if (bad_input) return CannotRun(settings_.policy.network.adapter.target + ": " + why, kBadInput);
       CannotRun("the network broker cannot run: " + why);
     };
-    files_.failed = [this](const std::string& why) {
+    files_.failed = [this](const std::string& why, bool) {
       CannotRun("the files broker cannot run: " + why);
     };
+    log_.failed = [this](const std::string& why) {
+      CannotRun("the log process cannot run: " + why);
+    };
+    if (Status s = OpenFiles(); !s) {
+      CannotRun(s.error().message, kBadInput);
+      return std::move(outcome_);
+    }
     auto worker = Child::Start(
         io_, WorkerProgram(settings_),
         {[this](ControlMessage m) { OnWorker(std::move(m)); }, [this] { OnWorkerGone(); }});
@@ -125,6 +147,33 @@ class Run {
   }
 
  private:
+  // What the run writes to and replays from.
+  Status OpenFiles() {
+    if (Status s = log_.Start(settings_); !s) return s;
+    if (log_.broker_end() >= 0) net_.Give("--events=", log_.broker_end());
+    const policy::Adapter& adapter = settings_.policy.network.adapter;
+    if (adapter.kind == policy::AdapterKind::kReplay) {
+      recording_ = UniqueFd(::open(adapter.target.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+      if (!recording_.valid()) return SystemError("cannot read the recording " + adapter.target);
+      net_.Give("--replay=", recording_.get());
+    }
+    if (settings_.policy.audit_file) AwaitRotation();
+    return Ok{};
+  }
+
+  // SIGHUP: the audit log was moved away, and is opened by its name again.
+  void AwaitRotation() {
+    boost::system::error_code ignored;  // there is no handler yet that this could fail for
+    rotation_.add(SIGHUP, ignored);
+    rotation_.async_wait([this](const boost::system::error_code& error, int) {
+      if (error) return;
+      if (const Status s = log_.Reopen(); !s) {
+        std::fprintf(stderr, "postern: %s; the old one is kept\n", s.error().message.c_str());
+      }
+      AwaitRotation();
+    });
+  }
+
   void OnWorker(ControlMessage m) {
     switch (m.type) {
       case ControlType::kReady:
@@ -238,6 +287,9 @@ class Run {
     order.total_ms = l.total_timeout + 2000;
     order.response_bytes = l.response_bytes;
     order.redirects = l.redirects;
+    order.concurrent = l.concurrent;
+    order.queue = l.queue;
+    order.queue_ms = l.queue_timeout;
     order.env = settings_.policy.env;
     channel::GrowPipe(fd.get(), channel::kActivePipeBytes);
     auto pipe = std::make_shared<Descriptor>(io_, fd.release());
@@ -340,9 +392,9 @@ class Run {
     FinishIfComplete();
   }
 
-  void CannotRun(const std::string& why) {
+  void CannotRun(const std::string& why, int status = kExitCannotRun) {
     if (over_) return;
-    Set(Outcome::Kind::kRefused, kExitCannotRun, why);
+    Set(Outcome::Kind::kRefused, status, why);
     over_ = true;
     io_.stop();
   }
@@ -359,8 +411,13 @@ class Run {
       }
       if (!net_.layers().is_null()) outcome_.confinement["broker-net"] = net_.layers();
       if (!files_.layers().is_null()) outcome_.confinement["broker-files"] = files_.layers();
-      over_ = true;
-      io_.stop();
+      net_.Stop();
+      log_.Finish([this] {
+        outcome_.report = log_.report();
+        outcome_.log_trouble = log_.trouble();
+        over_ = true;
+        io_.stop();
+      });
     });
   }
 
@@ -369,9 +426,11 @@ class Run {
   asio::io_context io_{1};
   Outcome outcome_;
   std::unique_ptr<Child> worker_;
+  UniqueFd recording_;
+  LogLink log_;
   BrokerLink net_, files_;
   asio::steady_timer wall_, cpu_;
-  asio::signal_set signals_;
+  asio::signal_set signals_, rotation_;
   UniqueFd pidfd_;
   pid_t pid_ = 0;
   std::unique_ptr<Forwarder> out_, err_, result_pipe_;

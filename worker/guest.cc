@@ -59,7 +59,10 @@ std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context,
 NetLimits LimitsOf(const Order& order) {
   return {.headers_seconds = static_cast<double>(order.headers_ms) / 1000,
           .total_seconds = static_cast<double>(order.total_ms) / 1000,
-          .response_bytes = order.response_bytes};
+          .response_bytes = order.response_bytes,
+          .concurrent = static_cast<size_t>(order.concurrent),
+          .queue = static_cast<size_t>(order.queue),
+          .queue_seconds = static_cast<double>(order.queue_ms) / 1000};
 }
 
 }  // namespace

@@ -67,6 +67,11 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   }
   if (gone_ && endpoint_) LoseBroker("it closed the channel");
   if (!OpenChannel()) return FailLater(id, BrokerLost("it was replaced too often"));
+  if (ids_.size() >= limits_.concurrent + limits_.queue) {
+    return FailLater(id, {"connection_limit_reached", "ERR_LIMIT",
+                          std::to_string(limits_.queue) + " requests wait already for one of the " +
+                              std::to_string(limits_.concurrent) + " places (concurrent, queue)"});
+  }
   const bool idle = ids_.empty();
   e.upload = std::move(outgoing.body);
   e.upload_ended = !outgoing.streaming;
@@ -75,6 +80,7 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
     return FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST", stream.error().message});
   e.stream = *stream;
   ids_[*stream] = id;
+  AddDue(queue_due_, limits_.queue_seconds, id, *stream);
   if (idle) silent_ = 0, pinged_ = false;
 }
 
@@ -120,9 +126,9 @@ void NetClient::OnRequestSent(int32_t stream) {
   uint32_t id = 0;
   Exchange* e = ByStream(stream, &id);
   if (e == nullptr) return;
-  const double now = MonotonicSeconds();
-  headers_due_.push_back({now + limits_.headers_seconds, id, static_cast<uint64_t>(stream)});
-  total_due_.push_back({now + limits_.total_seconds, id, static_cast<uint64_t>(stream)});
+  e->sent = true;
+  AddDue(headers_due_, limits_.headers_seconds, id, stream);
+  AddDue(total_due_, limits_.total_seconds, id, stream);
 }
 
 void NetClient::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
@@ -404,28 +410,46 @@ void NetClient::Ready(const std::function<short(int)>& ready, double waited) {
   }
 }
 
+void NetClient::AddDue(std::deque<Due>& due, double seconds, uint32_t id, int32_t stream) {
+  // Requests that are over go from the front: a busy guest would keep minutes of them.
+  while (!due.empty()) {
+    const Exchange* e = Find(due.front().id);
+    if (e != nullptr && !e->ended && e->stream == due.front().stream) break;
+    due.pop_front();
+  }
+  due.push_back({MonotonicSeconds() + seconds, id, stream});
+}
+
 void NetClient::Expire() {
   const double now = MonotonicSeconds();
-  const auto expire = [&](std::deque<Due>& due, bool headers, const char* what) {
+  const auto expire = [&](std::deque<Due>& due, const auto& over, const Failure& failure) {
     while (!due.empty() && due.front().when <= now) {
       const Due d = due.front();
       due.pop_front();
       Exchange* e = Find(d.id);
-      if (e == nullptr || e->ended || e->failure || static_cast<uint64_t>(e->stream) != d.serial)
+      if (e == nullptr || e->ended || e->failure || e->stream != d.stream)
         continue;
-      if (headers && (e->responded || !e->upload_ended)) continue;
+      if (over(*e)) continue;
       endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
-      FailLater(d.id, {"http_response_timeout",
-                       headers ? "ERR_RESPONSE_TIMEOUT" : "ERR_TOTAL_TIMEOUT", what});
+      FailLater(d.id, failure);
     }
   };
-  expire(headers_due_, true, "the broker reported no response in time");
-  expire(total_due_, false, "the broker reported no end of the response in time");
+  expire(queue_due_, [](const Exchange& e) { return e.sent; },
+         {"connection_limit_reached", "ERR_LIMIT",
+          "the request waited too long for one of the " + std::to_string(limits_.concurrent) +
+              " places (queue_timeout)"});
+  expire(headers_due_, [](const Exchange& e) { return e.responded || !e.upload_ended; },
+         {"http_response_timeout", "ERR_RESPONSE_TIMEOUT",
+          "the broker reported no response in time"});
+  expire(total_due_, [](const Exchange&) { return false; },
+         {"http_response_timeout", "ERR_TOTAL_TIMEOUT",
+          "the broker reported no end of the response in time"});
 }
 
 double NetClient::Deadline() const {
   double due = std::numeric_limits<double>::infinity();
   if (!failures_.empty() || !deliveries_.empty()) return 0;
+  if (!queue_due_.empty()) due = std::min(due, queue_due_.front().when);
   if (!headers_due_.empty()) due = std::min(due, headers_due_.front().when);
   if (!total_due_.empty()) due = std::min(due, total_due_.front().when);
   if (endpoint_ && !ids_.empty()) {

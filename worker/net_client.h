@@ -40,6 +40,9 @@ struct NetLimits {
       60;  // all phases up to the response, with some grace for the broker to tell first
   double total_seconds = 310;
   int64_t response_bytes = 1LL << 30;  // decoded
+  size_t concurrent = 64;              // requests that the broker takes at a time
+  size_t queue = 10'000;               // requests that may wait here for their turn
+  double queue_seconds = 300;          // for how long
 };
 
 class NetClient : public EventLoop::Source, public channel::Http2Session::Handler {
@@ -72,6 +75,7 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
  private:
   struct Exchange {
     int32_t stream = 0;
+    bool sent = false;  // its header block has left
     bool responded = false, ended = false, waiting = false, collecting = false;
     std::string upload;
     size_t upload_at = 0;
@@ -90,7 +94,7 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
   struct Due {
     double when;
     uint32_t id;
-    uint64_t serial;
+    int32_t stream;
   };
 
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
@@ -114,6 +118,7 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
   Result<bool> DecodePiece(Exchange& e, std::string* out);
   std::string TakeReceived(Exchange& e);
   void SetDecoders(Exchange& e, const channel::Fields& fields);
+  void AddDue(std::deque<Due>& due, double seconds, uint32_t id, int32_t stream);
   void Expire();
 
   NetLimits limits_;
@@ -126,7 +131,7 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
   bool pinged_ = false;
   std::map<uint32_t, Exchange> exchanges_;
   std::map<int32_t, uint32_t> ids_;
-  std::deque<Due> headers_due_, total_due_;
+  std::deque<Due> queue_due_, headers_due_, total_due_;
   // Told to the runtime from the loop, never from inside a call it made.
   std::vector<std::pair<uint32_t, channel::Failure>> failures_;
   std::vector<uint32_t> deliveries_;

@@ -1,0 +1,312 @@
+// Request's side towards libcurl: where it connects, what it sends.
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "broker/http_fields.h"
+#include "broker/net_guest.h"
+#include "broker/request.h"
+#include "policy/text.h"
+
+namespace postern::broker {
+namespace {
+
+using channel::Failure;
+
+std::string Bracketed(const policy::IpAddress& a) {
+  return a.v6 ? "[" + a.ToString() + "]" : a.ToString();
+}
+
+std::string Bracketed(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
+curl_slist* ResolveEntry(curl_slist* list, const std::string& host, uint16_t port,
+                         const std::vector<policy::IpAddress>& addresses) {
+  std::string entry = "+" + host + ":" + std::to_string(port) + ":";
+  for (size_t i = 0; i < addresses.size(); ++i)
+    entry += (i == 0 ? "" : ",") + Bracketed(addresses[i]);
+  return curl_slist_append(list, entry.c_str());
+}
+
+std::string PercentEncode(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    char hex[4];
+    std::snprintf(hex, sizeof hex, "%%%02X", static_cast<unsigned char>(c));
+    const bool plain = policy::IsToken(std::string_view(&c, 1)) &&
+                       std::string_view("!#$%&'*+^`|").find(c) == std::string_view::npos;
+    out += plain ? std::string(1, c) : hex;
+  }
+  return out;
+}
+
+// A secret as the body's own syntax spells it.
+std::string ForBody(const std::string& value, const std::string* type) {
+  const std::string_view kind = type == nullptr ? std::string_view() : *type;
+  if (kind.starts_with("application/x-www-form-urlencoded")) return PercentEncode(value);
+  if (kind.find("json") == std::string_view::npos) return value;
+  std::string out;
+  for (const char c : value) out += (c == '"' || c == '\\' ? "\\" : "") + std::string(1, c);
+  return out;
+}
+
+curl_blob Blob(const std::string& bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size(), CURL_BLOB_COPY};
+}
+
+}  // namespace
+
+void Request::SetUp(CURL* easy) {
+  curl_easy_setopt(easy, CURLOPT_URL, OutgoingUrl().c_str());
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 128L * 1024);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(guest_.policy().limits.total_timeout + 60'000));
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_text_);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, OnOpenSocket);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, OnConnected);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
+  SetUpDestination(easy);
+  SetUpTls(easy);
+  SetUpHeaders();
+  SetUpMethod();
+}
+
+std::string Request::OutgoingUrl() const {
+  std::string query = url_.query;
+  if (rule_ != nullptr && rule_->secret_places.query && !rule_->secrets.empty()) {
+    auto encoded = guest_.policy().secrets;
+    for (auto& [name, value] : encoded) value = PercentEncode(value);
+    query = policy::PutSecretsIn(query, encoded, rule_->secrets, false);
+  }
+  return url_.scheme + "://" + Bracketed(url_.host) + ":" + std::to_string(url_.port) + url_.path +
+         query;
+}
+
+void Request::SetUpDestination(CURL* easy) {
+  if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return SetUpProxy(easy);
+  curl_easy_setopt(easy, CURLOPT_PROXY, "");  // never the environment's
+  if (url_.host_is_ip) return;
+  resolve_list_ = ResolveEntry(nullptr, url_.host, url_.port, addresses_);
+  curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_list_);
+}
+
+// A tunnel through the proxy to the checked address; TLS and Host carry the name.
+void Request::SetUpProxy(CURL* easy) {
+  const auto proxy = policy::ParseProxyUrl(guest_.policy().adapter.target);
+  const std::string host = Bracketed(proxy->host);
+  curl_easy_setopt(easy, CURLOPT_PROXY,
+                   (proxy->scheme + "://" + host + ":" + std::to_string(proxy->port)).c_str());
+  if (!proxy->user.empty() || !proxy->password.empty()) {
+    curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, proxy->user.c_str());
+    curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, proxy->password.c_str());
+    curl_easy_setopt(easy, CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
+  }
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+  curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, nullptr);
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, nullptr);
+  curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!proxy->host_is_ip) {
+    resolve_list_ = ResolveEntry(nullptr, proxy->host, proxy->port, proxy_addresses_);
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_list_);
+  }
+  if (url_.host_is_ip || addresses_.empty()) return;
+  const std::string entry = url_.host + ":" + std::to_string(url_.port) + ":" +
+                            Bracketed(addresses_[0]) + ":" + std::to_string(url_.port);
+  connect_to_ = curl_slist_append(nullptr, entry.c_str());
+  curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to_);
+}
+
+void Request::SetUpTls(CURL* easy) {
+  curl_easy_setopt(easy, CURLOPT_CAINFO, nullptr);
+  curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+  curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, OnTlsStart);
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, this);
+  if (rule_ == nullptr || url_.scheme != "https") return;
+  const policy::RuleTls& tls = rule_->tls;
+  if (!tls.certificate.empty()) {
+    curl_blob certificate = Blob(tls.certificate), key = Blob(tls.key);
+    curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &certificate);
+    curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &key);
+  }
+  std::string pins;
+  for (const std::string& pin : tls.pins) {  // libcurl spells "sha256//"
+    pins += (pins.empty() ? "" : ";") + pin.substr(0, 7) + "/" + pin.substr(7);
+  }
+  if (!pins.empty()) curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pins.c_str());
+}
+
+// Everything that goes out is written anew from parsed parts.
+void Request::SetUpHeaders() {
+  const policy::Policy& policy = guest_.policy();
+  const auto add = [&](const std::string& name, const std::string& value) {
+    const std::string line = value.empty() ? name + ";" : name + ": " + value;
+    header_list_ = curl_slist_append(header_list_, line.c_str());
+  };
+  const bool plain_coding = spellings_ != nullptr || guest_.shared().record;
+  bool has_accept = false;
+  for (const channel::Field& f : request_fields_) {
+    if (!Forwarded(f.name) || f.name == "accept-encoding") continue;
+    // Parts of an answer would let a guest look for a secret between them.
+    if (spellings_ != nullptr && (f.name == "range" || f.name == "if-range")) continue;
+    const bool set = rule_ != nullptr &&
+                     std::any_of(rule_->headers.begin(), rule_->headers.end(),
+                                 [&](const policy::SetHeader& h) { return h.name == f.name; });
+    if (set) continue;
+    has_accept |= f.name == "accept";
+    const bool secrets = rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
+    add(f.name, secrets ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets, true)
+                        : f.value);
+  }
+  if (rule_ != nullptr) {
+    for (const policy::SetHeader& h : rule_->headers) {
+      add(h.name, policy::ExpandSecrets(h.value, policy.secrets));
+    }
+  }
+  // What is filtered or recorded must not be coded.
+  const std::string* coding = FindField(request_fields_, "accept-encoding");
+  if (plain_coding || coding != nullptr)
+    add("accept-encoding", plain_coding ? "identity" : *coding);
+  header_list_ = curl_slist_append(header_list_, "Expect:");  // never waits for 100 Continue
+  if (!has_accept) header_list_ = curl_slist_append(header_list_, "Accept:");
+  curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
+}
+
+void Request::SetUpMethod() {
+  const bool sends = has_upload_ || method_ == "POST" || method_ == "PUT" || method_ == "PATCH";
+  if (!sends) {
+    if (method_ == "HEAD") {
+      curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L);
+    } else {
+      curl_easy_setopt(easy_, CURLOPT_HTTPGET, 1L);
+      if (method_ != "GET") curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, method_.c_str());
+    }
+    return;
+  }
+  PutSecretsInUpload();
+  curl_off_t size = has_upload_ ? -1 : 0;  // -1: chunked
+  if (const std::string* length = FindField(request_fields_, "content-length");
+      has_upload_ && length != nullptr && !upload_secrets_) {
+    std::from_chars(length->data(), length->data() + length->size(), size);
+  }
+  curl_easy_setopt(easy_, CURLOPT_UPLOAD, 1L);
+  curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, method_.c_str());
+  curl_easy_setopt(easy_, CURLOPT_INFILESIZE_LARGE, size);
+  curl_easy_setopt(easy_, CURLOPT_READFUNCTION, OnSend);
+  curl_easy_setopt(easy_, CURLOPT_READDATA, this);
+}
+
+// Where a rule says so, placeholders in the body become secrets; what came already as well.
+void Request::PutSecretsInUpload() {
+  if (rule_ == nullptr || !rule_->secret_places.body || rule_->secrets.empty()) return;
+  std::vector<policy::Spelling> placeholders;
+  for (const std::string& name : rule_->secrets) {
+    const auto& value = guest_.policy().secrets.at(name);
+    placeholders.push_back(
+        {policy::Placeholder(name), ForBody(value, FindField(request_fields_, "content-type"))});
+  }
+  upload_secrets_.emplace(std::move(placeholders));
+  const std::string came = std::exchange(upload_, {});
+  upload_secrets_->Feed(came, upload_);
+  if (upload_ended_) upload_secrets_->Flush(upload_);
+}
+
+curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_sockaddr* address) {
+  auto* self = static_cast<Request*>(arg);
+  const auto ip = policy::IpAddress::From(&address->addr);
+  const bool proxied = !self->proxy_addresses_.empty();
+  const auto& known = proxied ? self->proxy_addresses_ : self->addresses_;
+  const bool checked = ip && std::find(known.begin(), known.end(), *ip) != known.end();
+  if (!checked || (!proxied && self->Blocked(*ip))) {
+    self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
+                             "an address of " + self->url_.HostPort() + " is blocked"};
+    return CURL_SOCKET_BAD;
+  }
+  const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (fd < 0) {
+    self->failure_ =
+        Failure{"connection_limit_reached", "ERR_BROKER_RESOURCES",
+                std::string("the broker cannot open another connection: ") + std::strerror(errno)};
+    return CURL_SOCKET_BAD;
+  }
+  return fd;
+}
+
+CURLcode Request::OnTlsStart(CURL* /*easy*/, void* ssl_context, void* arg) {
+  auto* self = static_cast<Request*>(arg);
+  self->Enter(Phase::kTls);
+  return self->guest_.shared().tls.ApplyTo(static_cast<SSL_CTX*>(ssl_context))
+             ? CURLE_OK
+             : CURLE_OUT_OF_MEMORY;
+}
+
+int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, int /*local_port*/) {
+  auto* self = static_cast<Request*>(arg);
+  self->failure_.reset();  // another address of the host answered
+  // A kept connection may have been opened under another rule, which opened more.
+  if (const auto ip = policy::IpAddress::Parse(address);
+      self->proxy_addresses_.empty() && (!ip || self->Blocked(*ip))) {
+    self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
+                             "the address " + std::string(address) + " of " +
+                                 self->url_.HostPort() + " is blocked for this rule"};
+    return CURL_PREREQFUNC_ABORT;
+  }
+  if (self->guest_.shared().log != nullptr) {
+    self->address_ = Bracketed(std::string(address)) + ":" + std::to_string(port);
+    curl_tlssessioninfo* tls = nullptr;
+    curl_easy_getinfo(self->easy_, CURLINFO_TLS_SSL_PTR, &tls);
+    if (tls != nullptr && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != nullptr) {
+      self->tls_version_ = SSL_get_version(static_cast<SSL*>(tls->internals));
+    }
+  }
+  self->Enter(self->has_upload_ && !self->upload_ended_ ? Phase::kSend : Phase::kHeaders);
+  return CURL_PREREQFUNC_OK;
+}
+
+size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
+  auto* self = static_cast<Request*>(arg);
+  const size_t n = std::min(size * count, self->upload_.size() - self->upload_at_);
+  if (n == 0) {
+    if (self->upload_ended_) {
+      if (self->phase_ == Phase::kSend) self->Enter(Phase::kHeaders);
+      return 0;
+    }
+    self->upload_paused_ = true;
+    return CURL_READFUNC_PAUSE;
+  }
+  std::memcpy(buffer, self->upload_.data() + self->upload_at_,
+              n);  // NOLINT(bugprone-not-null-terminated-result): bytes, no string
+  self->upload_at_ += n;
+  self->bytes_sent_ += static_cast<int64_t>(n);
+  self->guest_.usage().bytes_out += n;
+  const size_t consumed =
+      self->upload_secrets_ ? 0 : std::min(n, self->upload_unconsumed_);
+  self->upload_unconsumed_ -= consumed;
+  self->guest_.channel().session().Consume(self->stream_, consumed);
+  if (self->upload_at_ == self->upload_.size()) {
+    self->upload_.clear();
+    self->upload_at_ = 0;
+    self->ConsumeUpload();
+  }
+  if (self->phase_ == Phase::kSend) self->Enter(Phase::kSend);
+  self->guest_.channel().FlushSoon();
+  return n;
+}
+
+}  // namespace postern::broker

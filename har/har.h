@@ -1,0 +1,52 @@
+// HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/): what `--record` writes, what a
+// browser's network panel reads, and what the replay adapter answers from.
+//
+// What HAR cannot say stands in `_postern` of an entry: bytes that are no text, and how a request
+// failed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "channel/failure.h"
+
+namespace postern::har {
+
+// Milliseconds; -1 for what did not happen.
+struct Timings {
+  double queue = 0, dns = -1, connect = -1, tls = -1, first_byte = -1, total = 0;
+};
+
+struct Exchange {
+  std::string time;  // ISO 8601, when the request began
+  std::string method, url;
+  channel::Fields request_fields;
+  std::string request_body;
+  int status = 0;
+  std::string status_text;
+  std::string http_version;  // "HTTP/1.1", "HTTP/2"
+  channel::Fields response_fields;
+  std::string response_body;
+  std::optional<channel::Failure> failure;  // of the request, or of the body midway
+  bool body_omitted = false;                // too large to be kept
+  std::string address;
+  Timings timings;
+};
+
+inline constexpr size_t kMaxKeptBody = 64 << 20;  // bytes of one body
+inline constexpr size_t kMaxHarBytes = 1 << 30;
+
+// One entry, as JSON on one line.
+std::string FormatEntry(const Exchange& exchange);
+// What stands before the first entry, and after the last. Entries are parted by ",\n".
+std::string_view Beginning();
+std::string_view Ending();
+
+// Reads a HAR file of ours or of a browser. An error names the entry and what is wrong with it.
+Result<std::vector<Exchange>> Parse(std::string_view text);
+
+}  // namespace postern::har

@@ -1,0 +1,86 @@
+#include "har/har.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace postern::har {
+namespace {
+
+Exchange Sample() {
+  Exchange e{.time = "2026-01-01T00:00:00.000Z", .method = "POST", .url = "https://a.test/x?q=1&r"};
+  e.request_fields = {{"content-type", "text/plain"}};
+  e.request_body = "ask";
+  e.status = 200;
+  e.status_text = "Fine \xfc";
+  e.http_version = "HTTP/1.1";
+  e.response_fields = {{"content-type", "text/html"}, {"x-bytes", "\xe4\xf6"}, {"content-length", "4"}};
+  e.response_body = "\xff\x00\x01z";
+  return e;
+}
+
+std::string File(const std::string& entries) {
+  return std::string(Beginning()) + entries + std::string(Ending());
+}
+
+TEST(Har, WhatIsWrittenIsReadAgain) {
+  Exchange text = Sample(), bytes = Sample(), failed = Sample();
+  text.response_body = "caf\xc3\xa9\n";
+  bytes.request_body = std::string("\x00\xfe", 2);
+  bytes.response_body = std::string("\xff\x00\x01z", 4);
+  failed.status = 0;
+  failed.failure = channel::Failure{"connection_refused", "ERR_CONNECTION_REFUSED", "no"};
+  const auto read = Parse(
+      File(FormatEntry(text) + ",\n" + FormatEntry(bytes) + ",\n" + FormatEntry(failed)));
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->size(), 3u);
+  EXPECT_EQ((*read)[0].response_body, text.response_body);
+  EXPECT_EQ((*read)[0].status_text, text.status_text);
+  EXPECT_EQ((*read)[0].response_fields[1].value, "\xe4\xf6");
+  EXPECT_EQ((*read)[0].response_fields.size(), 3u);
+  EXPECT_EQ((*read)[1].request_body, bytes.request_body);
+  EXPECT_EQ((*read)[1].response_body, bytes.response_body);
+  EXPECT_EQ((*read)[2].failure->code, "ERR_CONNECTION_REFUSED");
+}
+
+TEST(Har, HasWhatTheSpecificationAsksFor) {
+  const auto har = nlohmann::json::parse(File(FormatEntry(Sample())));
+  EXPECT_EQ(har["log"]["version"], "1.2");
+  const auto& entry = har["log"]["entries"][0];
+  for (const char* key : {"startedDateTime", "time", "request", "response", "cache", "timings"}) {
+    EXPECT_TRUE(entry.contains(key)) << key;
+  }
+  for (const char* key : {"method", "url", "httpVersion", "cookies", "headers", "queryString",
+                          "headersSize", "bodySize", "postData"}) {
+    EXPECT_TRUE(entry["request"].contains(key)) << key;
+  }
+  for (const char* key : {"status", "statusText", "httpVersion", "cookies", "headers", "content",
+                          "redirectURL", "headersSize", "bodySize"}) {
+    EXPECT_TRUE(entry["response"].contains(key)) << key;
+  }
+  EXPECT_EQ(entry["request"]["queryString"].size(), 2u);
+}
+
+TEST(Har, ABrowsersBodyIsDecodedAlready) {
+  const auto read = Parse(
+      R"({"log":{"entries":[{"request":{"method":"GET","url":"https://a.test/"},"response":{"status":200,
+      "headers":[{"name":":status","value":"200"},{"name":"Content-Encoding","value":"br"},
+      {"name":"Content-Type","value":"text/css"}],"content":{"text":"aGk=","encoding":"base64"}}}]}})");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ((*read)[0].response_body, "hi");
+  EXPECT_EQ((*read)[0].response_fields.size(), 1u);
+}
+
+TEST(Har, MalformedOnesAreRefused) {
+  for (const char* bad : {"", "[]", "{}", "{\"log\":{}}", "{\"log\":{\"entries\":{\"a\":1}}}",
+                          "{\"log\":{\"entries\":[1]}}", "{\"log\":{\"entries\":[{}]}}", "{\"log\":",
+                          "{\"log\":{\"entries\":[{\"request\":{\"method\":1,\"url\":\"\"}}]}}",
+                          "{\"log\":{\"entries\":[{\"request\":{\"method\":\"GET\",\"url\":\"x\"},"
+                          "\"response\":{\"status\":9999,\"headers\":[],\"content\":{}}}]}}"}) {
+    const auto read = Parse(bad);
+    EXPECT_FALSE(read) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace postern::har

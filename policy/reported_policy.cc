@@ -1,0 +1,54 @@
+#include "policy/reported_policy.h"
+
+#include <utility>
+
+#include "policy/decision.h"
+
+namespace postern::policy {
+namespace {
+
+constexpr size_t kMaxPaths = 200;      // of an origin; further ones become "any path"
+constexpr size_t kMaxOrigins = 1'000;  // a policy of more is nobody's to read
+
+}  // namespace
+
+void ReportedPolicy::Add(const std::string& method, const std::string& url, bool denied) {
+  const auto parsed = ParseUrl(url);
+  if (!parsed) return;
+  SmallestRule rule({*parsed, method, {}});
+  if (origins_.size() >= kMaxOrigins && !origins_.contains(rule.origin)) return;
+  auto& paths = origins_[rule.origin];
+  if (paths.size() >= kMaxPaths && !paths.contains(rule.path)) rule.path.clear();
+  Seen& seen = paths[rule.path];
+  seen.denied |= denied;
+  if (!rule.method.empty()) seen.methods.insert(rule.method);
+}
+
+std::string ReportedPolicy::ToYaml() const {
+  std::string out = "version: 1\nnetwork:\n  permission: allow\n  rules:";
+  out += origins_.empty() ? " []\n" : "\n";
+  for (const auto& [origin, paths] : origins_) {
+    struct Rule {
+      std::string paths;
+      bool denied = false, any_path = false;
+    };
+    std::map<std::set<std::string>, Rule> rules;  // paths with the same methods share a rule
+    for (const auto& [path, seen] : paths) {
+      Rule& rule = rules[seen.methods];
+      rule.denied |= seen.denied;
+      rule.any_path |= path.empty();
+      rule.paths += (rule.paths.empty() ? "\"" : ", \"") + path + "\"";
+    }
+    for (const auto& [methods, rule] : rules) {
+      std::string names;
+      for (const std::string& m : methods) names += (names.empty() ? "" : ", ") + m;
+      out += "    - {allow: \"" + origin + "\"";
+      if (!names.empty()) out += ", methods: [" + names + "]";
+      if (!rule.any_path) out += ", paths: [" + rule.paths + "]";
+      out += rule.denied ? "}\n" : "}  # allowed already\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace postern::policy

@@ -1,0 +1,125 @@
+#include "supervisor/log_link.h"
+
+#include <sys/stat.h>
+
+#include <boost/asio/post.hpp>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+namespace postern::supervisor {
+namespace {
+
+using channel::ControlType;
+
+constexpr auto kWrittenWithin = std::chrono::seconds(3);
+constexpr mode_t kPrivate = 0600;  // traffic is nobody else's to read
+
+Result<UniqueFd> OpenAudit(const std::string& path) {
+  // O_NONBLOCK: a FIFO without a reader is an error, not a wait.
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                     kPrivate));
+  if (!fd.valid()) return SystemError("cannot open the audit log " + path);
+  return fd;
+}
+
+Result<UniqueFd> OpenRecord(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, kPrivate));
+  struct stat st {};
+  if (!fd.valid() || ::fstat(fd.get(), &st) != 0) {
+    return SystemError("cannot open the recording " + path);
+  }
+  if (!S_ISREG(st.st_mode)) return Error{"the recording " + path + " must be a regular file"};
+  return fd;
+}
+
+}  // namespace
+
+Status LogLink::Start(const Settings& s) {
+  const bool report = s.policy.network.report;
+  if (!s.policy.audit_file && !s.record_file && !s.verbose && !report) return Ok{};
+  auto pair = channel::MakeControlPair();
+  if (!pair) return pair.error();
+  broker_end_ = std::move(pair->first);
+  Child::Program program{.executable = LocateParts().broker, .arguments = {"log"}};
+  std::vector<UniqueFd> open;
+  const auto give = [&](const char* name, UniqueFd fd) {
+    program.arguments.push_back(name + std::to_string(4 + program.inherited.size()));
+    program.inherited.push_back(fd.get());
+    open.push_back(std::move(fd));
+  };
+  if (s.debug_seccomp) program.arguments.emplace_back("--debug-seccomp");
+  if (report) program.arguments.emplace_back("--report");
+  give("--events=", std::move(pair->second));
+  if (s.policy.audit_file) {
+    audit_path_ = *s.policy.audit_file;
+    auto audit = OpenAudit(audit_path_);
+    if (!audit) return audit.error();
+    give("--audit=", *std::move(audit));
+  }
+  if (s.record_file) {
+    auto record = OpenRecord(*s.record_file);
+    if (!record) return record.error();
+    give("--har=", *std::move(record));
+  }
+  if (s.verbose) {
+    give("--people=", UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)));
+    if (::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {
+      program.arguments.emplace_back("--colour");
+    }
+  }
+  auto child = Child::Start(
+      io_, program,
+      {[this](const channel::ControlMessage& m) { OnMessage(m); }, [this] { OnGone(); }});
+  if (!child) return child.error();
+  child_ = *std::move(child);
+  return Ok{};
+}
+
+Status LogLink::Reopen() {
+  if (!child_ || audit_path_.empty()) return Ok{};
+  auto audit = OpenAudit(audit_path_);
+  if (!audit) return audit.error();
+  return child_->Send({.type = ControlType::kReopen}, {audit->get()});
+}
+
+void LogLink::Finish(std::function<void()> done) {
+  broker_end_.reset();
+  finished_ = std::move(done);
+  if (!child_ || gone_) return Complete();
+  timer_.expires_after(kWrittenWithin);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    trouble_ = "the log process did not finish in time; its last events may be missing";
+    Complete();
+  });
+}
+
+void LogLink::Complete() {
+  if (!finished_) return;
+  timer_.cancel();
+  boost::asio::post(io_, std::exchange(finished_, nullptr));
+}
+
+void LogLink::OnMessage(const channel::ControlMessage& m) {
+  if (m.type == ControlType::kFailed && failed) return failed(m.payload);
+  if (m.type != ControlType::kEnded) return;
+  ended_ = true;
+  const auto summary = nlohmann::json::parse(m.payload, nullptr, false);
+  if (summary.is_object()) {
+    report_ = summary.value("report", "");
+    const auto lost = summary.value("lost", uint64_t{0});
+    if (lost > 0) {
+      trouble_ = std::to_string(lost) + " events were not recorded: " +
+                 summary.value("error", std::string("too many at once"));
+    }
+  }
+  Complete();
+}
+
+void LogLink::OnGone() {
+  gone_ = true;
+  if (!ended_) trouble_ = "the log process ended before all was written";
+  Complete();
+}
+
+}  // namespace postern::supervisor

@@ -1,0 +1,52 @@
+// LogLink: the supervisor's view of the log process of a run: its files are opened here, events
+// come to it from the net broker.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "supervisor/child.h"
+#include "supervisor/settings.h"
+
+namespace postern::supervisor {
+
+class LogLink {
+ public:
+  explicit LogLink(boost::asio::io_context& io) : io_(io), timer_(io) {}
+
+  // Opens what `settings` asks for and starts the process. Does nothing where it asks for nothing.
+  // An error names the file.
+  Status Start(const Settings& settings);
+  // The net broker's end of the event socket; -1 where no events are wanted.
+  int broker_end() const { return broker_end_.get(); }
+  // Opens the audit log's path again, as after a rotation.
+  Status Reopen();
+  // After the last net broker is gone: `done` is called once, soon, when all is written.
+  void Finish(std::function<void()> done);
+
+  // What report mode found, as a policy; empty without it.
+  const std::string& report() const { return report_; }
+  // A sentence for people where events were lost; else empty.
+  const std::string& trouble() const { return trouble_; }
+  // A sentence, where the process could not start.
+  std::function<void(const std::string&)> failed;
+
+ private:
+  void OnMessage(const channel::ControlMessage& m);
+  void OnGone();
+  void Complete();
+
+  boost::asio::io_context& io_;
+  boost::asio::steady_timer timer_;
+  std::string audit_path_;
+  UniqueFd broker_end_;
+  std::unique_ptr<Child> child_;
+  bool gone_ = false, ended_ = false;
+  std::function<void()> finished_;
+  std::string report_, trouble_;
+};
+
+}  // namespace postern::supervisor
