@@ -50,7 +50,7 @@ std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
 }
 
 struct Raw {
-  std::string file, code, policy, adapter, timeout, cpu, memory, cwd, audit_log, record;
+  std::string file, code, policy, adapter, timeout, cpu, memory, cwd, audit_log, record, method, url;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
 };
@@ -277,8 +277,8 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
       "explain",
       "Say what POLICY makes of a request, and by which rule; the network is not touched");
   explain->add_option("POLICY", raw.policy)->required()->type_name("");
-  explain->add_option("METHOD", raw.words)->required()->expected(1)->type_name("");
-  explain->add_option("URL", raw.file)->required()->type_name("");
+  explain->add_option("METHOD", raw.method)->required()->type_name("");
+  explain->add_option("URL", raw.url)->required()->type_name("");
   explain->add_flag("--json", s.json, "As JSON");
   CLI::App* doctor =
       app.add_subcommand("doctor", "Say which layers of confinement this machine gives");
@@ -300,7 +300,7 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     s.command = check->parsed() ? Settings::Command::kCheck : Settings::Command::kExplain;
     s.target = raw.policy;
     s.arguments = raw.words;
-    if (explain->parsed()) s.arguments.push_back(raw.file);
+    if (explain->parsed()) s.arguments = {raw.method, raw.url};
     return s;
   }
   s.command = run->parsed() ? Settings::Command::kRun : Settings::Command::kEval;

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxFileBytes = 16 << 20;
 
 Result<std::string> ReadFile(const std::string& path, const std::string& what) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   struct stat st {};
   if (!fd.valid() || ::fstat(fd.get(), &st) != 0) return SystemError("cannot read " + what + path);
   if (S_ISDIR(st.st_mode)) return Error{"cannot read " + what + path + ": it is a directory"};

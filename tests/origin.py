@@ -7,7 +7,9 @@ full listeners, TLS servers with bad certificates, and a DNS server that lies, f
 """
 
 import asyncio
+import base64
 import gzip
+import json
 import pathlib
 import socket
 import ssl
@@ -165,6 +167,35 @@ class Origin:
     async def do_headers(self, reader, writer, method, headers, query):
         body = "\n".join("%s: %s" % item for item in sorted(headers.items()))
         return await self._answer(writer, body.encode("latin-1"))
+
+    async def do_reflect(self, reader, writer, method, headers, query):
+        """The authorization header, told in the way that `as` names: what a helpful origin might do by accident."""
+        value, how = headers.get("authorization", "").encode("latin-1"), query.get("as", "raw")
+        if how in ("split", "slow"):
+            await self._send(writer, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(value) + 200))
+            await self._send(writer, b"." * 100)
+            for byte in value:
+                await self._send(writer, bytes([byte]))
+                await asyncio.sleep(0.002)
+            await self._send(writer, b"." * 100)
+            return True
+        if how == "header":
+            return await self._answer(writer, b"", fields=["X-Echo: " + value.decode("latin-1"), "X-Other: 1"])
+        if how == "name":
+            return await self._answer(writer, b"", fields=["X-%s: 1" % value.decode("latin-1").split(" ")[-1]])
+        if how == "status":
+            return await self._answer(writer, b"", status="200 " + value.decode("latin-1"))
+        if how == "location":
+            return await self._answer(writer, b"", status="302 Found", fields=["Location: %s?%s" % (query["to"], value.decode("latin-1").split(" ")[-1])])
+        if how == "gzip":
+            return await self._answer(writer, gzip.compress(value), fields=["Content-Encoding: gzip"])
+        body = {"raw": value, "base64": base64.b64encode(b"x" + value), "hex": value.hex().encode(), "json": json.dumps(value.decode()).encode(),
+                "percent": urllib.parse.quote(value, safe="").encode(), "form": urllib.parse.quote_plus(value).encode()}[how]
+        return await self._answer(writer, body)
+
+    async def do_events(self, reader, writer, *_):
+        await self._send(writer, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n")
+        await reader.read()
 
     async def do_delay(self, reader, writer, method, headers, query):
         await asyncio.sleep(int(query["ms"]) / 1000)

@@ -449,3 +449,9 @@ def test_data_urls(checks):
 def test_json_is_one_object(postern):
     text = postern("console.log('out'); console.error('err'); __return({ '</script>': '\\u2028' });").out
     assert json.loads(text)["stdout"] == "out\n" and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("code,shown", [("1 + 1", "2\n"), ("__return('x')", "x\n"), ("__return({ a: 1 }); 7", "{ a: 1 }\n"), ("const a = 1", "")])
+def test_eval_prints_what_return_gave_or_the_last_value(postern, code, shown):
+    result = postern(code, command="eval", json_result=False)
+    assert (result.status, result.out, result.err) == (0, shown, "")

@@ -125,8 +125,11 @@ for (const [name, value] of Object.entries({
   expose(name, value);
 expose('self', globalThis);
 expose('global', globalThis);
+/** What the last __return was given. @type {{value: any} | null} */
+let returned = null;
 expose('__return', function __return(/** @type {any} */ value) {
   setReturnValue(toJson(value));
+  returned = { value };
 });
 
 /** The JSON text of a value; where it has none, that of how it is shown. @param {any} value */
@@ -168,6 +171,7 @@ export default {
   exitCode: () => process.exitCode,
   /** What `postern eval` shows and returns. @param {any} value @param {boolean} print */
   evalResult(value, print) {
+    if (returned !== null) value = returned.value;
     if (print && value !== undefined) write(1, `${typeof value === 'string' ? value : inspect(value)}\n`);
     let json;
     try {
