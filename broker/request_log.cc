@@ -91,9 +91,9 @@ std::string Request::LoggedUrl() const {
   std::string url = url_.ToString();
   if (guest_.policy().audit_redact_query && !url_.query.empty()) {
     url.resize(url.size() - url_.query.size());
-    url += "?…";
+    url += "?...";
   }
-  if (url.size() > kMaxLoggedUrl) url.replace(kMaxLoggedUrl, std::string::npos, "…");
+  if (url.size() > kMaxLoggedUrl) url.replace(kMaxLoggedUrl, std::string::npos, "...");
   return url;
 }
 
