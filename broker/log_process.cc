@@ -120,7 +120,7 @@ int LogProcess::WriteAudit(const std::string& lines) {
     return 0;
   }
   error_ = std::strerror(failure);
-  const bool torn = written > 0 && text[written - 1] != '\n';
+  const bool torn = written == 0 ? note_at > 0 : text[written - 1] != '\n';
   const size_t next_line = torn ? text.find('\n', written) + 1 : written;
   owed_ = text.substr(written, next_line - written);
   const std::string_view left = std::string_view(text).substr(next_line);
