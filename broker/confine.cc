@@ -14,7 +14,8 @@ Status EnterRoleNamespaces(Role role, sandbox::Layers& layers) {
   const std::vector<std::string> wanted =
       net ? std::vector<std::string>{"net", "mount", "pid", "ipc", "uts", "cgroup"}
           : std::vector<std::string>{"mount", "pid", "ipc", "uts", "cgroup"};
-  const auto identity = role == Role::kFiles ? sandbox::Identity::kKeep : sandbox::Identity::kNobody;
+  const auto identity =
+      role == Role::kFiles ? sandbox::Identity::kKeep : sandbox::Identity::kNobody;
   auto report = sandbox::EnterNamespaces(wanted, identity);
   if (!report) return report.error();
   layers = *report;

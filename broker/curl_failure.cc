@@ -118,6 +118,7 @@ Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::st
               "the response of " + where + " was cut short"};
     case CURLE_RECV_ERROR:
       if (ConnectStatus(easy) >= 300) return ProxyFailure(easy, where, text);
+      if (Mentions(text, "alert")) return TlsFailure(where, text);  // TLS 1.3: after the handshake
       if (Mentions(text, "hunk") || Mentions(text, "hexadecimal")) break;
       return {"connection_terminated", "ERR_CONNECTION_RESET", where + " reset the connection"};
     case CURLE_SEND_ERROR:

@@ -15,7 +15,7 @@ using channel::ControlType;
 
 constexpr auto kBatchFor = std::chrono::milliseconds(20);
 constexpr size_t kBatchBytes = 32 * 1024;
-constexpr size_t kMaxWaiting = 4 << 20;          // bytes of events
+constexpr size_t kMaxWaiting = 4 << 20;         // bytes of events
 constexpr size_t kMaxEntryBytes = 512UL << 20;  // bytes of HAR entries
 
 }  // namespace
@@ -111,8 +111,7 @@ void EventLog::Readable() {
   if (!m && m.error().errnum == EAGAIN) return;
   if (!m || !*m) return Fail("the log process is gone");
   if ((*m)->type != ControlType::kLogged) return;
-  const std::string error =
-      (*m)->b == 0 ? std::string() : std::strerror(static_cast<int>((*m)->b));
+  const std::string error = (*m)->b == 0 ? std::string() : std::strerror(static_cast<int>((*m)->b));
   const auto alive = alive_;
   while (!waiting_.empty() && waiting_.front().first <= static_cast<uint64_t>((*m)->a)) {
     const Recorded done = std::move(waiting_.front().second);

@@ -29,8 +29,8 @@ class EventLog {
 
   // Adds one event, a JSON object without its line end.
   void Write(std::string_view event);
-  // `done` is called once, later: with an empty text when all events up to now are in the file, else
-  // with the reason why they are not.
+  // `done` is called once, later: with an empty text when all events up to now are in the file,
+  // else with the reason why they are not.
   using Recorded = std::function<void(const std::string& error)>;
   void WhenRecorded(Recorded done);
   // Adds one HAR entry. Where too much waits already it is lost, and counted.
@@ -50,8 +50,8 @@ class EventLog {
   FdWatch watch_;
   boost::asio::steady_timer timer_;
   bool timer_armed_ = false;
-  std::string lines_;     // not yet packed
-  uint64_t number_ = 0;   // of the last event
+  std::string lines_;    // not yet packed
+  uint64_t number_ = 0;  // of the last event
   uint64_t lost_ = 0;
   std::deque<channel::ControlMessage> queue_;
   size_t queued_lines_ = 0, queued_entries_ = 0;  // bytes

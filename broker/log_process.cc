@@ -17,8 +17,8 @@ using channel::ControlMessage;
 using channel::ControlType;
 using nlohmann::json;
 
-// Writes all of `bytes`, waiting where it must. Returns how much was written; less on an error, with
-// its errno in `failure`.
+// Writes all of `bytes`, waiting where it must. Returns how much was written; less on an error,
+// with its errno in `failure`.
 size_t WriteAll(int fd, std::string_view bytes, int* failure) {
   size_t at = 0;
   while (at < bytes.size()) {
@@ -61,7 +61,8 @@ std::string HumanBytes(int64_t n) {
 void LogProcess::Run() {
   if (outputs_.har.valid()) {
     int failure = 0;
-    WriteAll(outputs_.har.get(), std::string(har::Beginning()) + std::string(har::Ending()), &failure);
+    WriteAll(outputs_.har.get(), std::string(har::Beginning()) + std::string(har::Ending()),
+             &failure);
     har_end_ = failure == 0 ? static_cast<int64_t>(har::Beginning().size()) : -1;
     if (failure != 0) error_ = std::strerror(failure);
   }

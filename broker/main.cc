@@ -29,7 +29,7 @@ using channel::ControlType;
 
 constexpr int kControl = 3;
 constexpr int kBadInput = 10'000;  // in place of an errno: the user's file is at fault
-constexpr int kDrainMs = 1'000;  // for the last events of a guest
+constexpr int kDrainMs = 1'000;    // for the last events of a guest
 
 struct Arguments {
   Role role = Role::kNet;

@@ -8,7 +8,7 @@
 namespace postern::broker {
 namespace {
 
-constexpr size_t kCompared = 300;     // bytes of a request that are looked at for the nearest one
+constexpr size_t kCompared = 300;  // bytes of a request that are looked at for the nearest one
 constexpr size_t kCandidates = 2'000;
 
 std::string Nearest(const std::string& wanted,

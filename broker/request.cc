@@ -120,9 +120,9 @@ Failure Request::TotalBytesFailure() const {
 std::optional<Failure> Request::CheckLimits() {
   const policy::Limits& l = guest_.policy().limits;
   if (number_ > static_cast<uint64_t>(l.requests)) {
-    return Failure{"connection_limit_reached", "ERR_LIMIT",
-                   "this guest has used up its " + std::to_string(l.requests) +
-                       " requests (requests)"};
+    return Failure{
+        "connection_limit_reached", "ERR_LIMIT",
+        "this guest has used up its " + std::to_string(l.requests) + " requests (requests)"};
   }
   if (OverTotalBytes()) return TotalBytesFailure();
   if (const auto wait = guest_.TakeToken()) {
@@ -229,8 +229,8 @@ void Request::Connect() {
 }
 
 void Request::ReplayNow() {
-  const auto found = guest_.shared().replay->Find(guest_.replay_cursor(), method_, url_.ToString(),
-                                                  upload_);
+  const auto found =
+      guest_.shared().replay->Find(guest_.replay_cursor(), method_, url_.ToString(), upload_);
   if (!found) return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS", found.error().message});
   const har::Exchange& e = **found;
   if (e.failure && e.status == 0) return Fail(*e.failure);

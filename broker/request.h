@@ -4,8 +4,8 @@
 // has a deadline, armed when the phase begins; a total runs over all of them. However it ends, the
 // guest gets a response or a failure that names the cause, once, and the log gets its two events.
 //
-// request.cc has the course of things and the guest's side, request_curl.cc what libcurl is told and
-// asks, request_response.cc what the origin answers, request_deadlines.cc the clocks, and
+// request.cc has the course of things and the guest's side, request_curl.cc what libcurl is told
+// and asks, request_response.cc what the origin answers, request_deadlines.cc the clocks, and
 // request_log.cc the events.
 #pragma once
 

@@ -170,9 +170,10 @@ void Request::SetUpHeaders() {
                                  [&](const policy::SetHeader& h) { return h.name == f.name; });
     if (set) continue;
     has_accept |= f.name == "accept";
-    const bool secrets = rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
-    add(f.name, secrets ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets, true)
-                        : f.value);
+    const bool secrets =
+        rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
+    add(f.name,
+        secrets ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets, true) : f.value);
   }
   if (rule_ != nullptr) {
     for (const policy::SetHeader& h : rule_->headers) {
@@ -295,8 +296,7 @@ size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
   self->upload_at_ += n;
   self->bytes_sent_ += static_cast<int64_t>(n);
   self->guest_.usage().bytes_out += n;
-  const size_t consumed =
-      self->upload_secrets_ ? 0 : std::min(n, self->upload_unconsumed_);
+  const size_t consumed = self->upload_secrets_ ? 0 : std::min(n, self->upload_unconsumed_);
   self->upload_unconsumed_ -= consumed;
   self->guest_.channel().session().Consume(self->stream_, consumed);
   if (self->upload_at_ == self->upload_.size()) {

@@ -136,8 +136,8 @@ void Request::LogEnd() {
   EventLog* log = guest_.shared().log;
   if (log == nullptr || !logged_decision_ || std::exchange(logged_end_, true)) return;
   if (phase_ != Phase::kDone && !logged_failure_) {
-    logged_failure_ = channel::Failure{"connection_terminated", "ERR_ABORTED",
-                                       "the guest ended the request"};
+    logged_failure_ =
+        channel::Failure{"connection_terminated", "ERR_ABORTED", "the guest ended the request"};
   }
   timings_.total = Ms(Clock::now() - started_);
   if (performed_ != Clock::time_point{}) timings_.queue = Ms(performed_ - started_);

@@ -80,7 +80,8 @@ ordered_json RequestToJson(const Exchange& e, ordered_json& ours) {
 }
 
 ordered_json ResponseToJson(const Exchange& e, ordered_json& ours) {
-  ordered_json content = {{"size", e.response_body.size()}, {"mimeType", TypeOf(e.response_fields)}};
+  ordered_json content = {{"size", e.response_body.size()},
+                          {"mimeType", TypeOf(e.response_fields)}};
   if (policy::IsUtf8(e.response_body)) {
     content["text"] = e.response_body;
   } else {
@@ -103,9 +104,8 @@ ordered_json ResponseToJson(const Exchange& e, ordered_json& ours) {
                            {"bodySize", e.response_body.size()}};
   if (e.failure) {
     response["_error"] = e.failure->error;
-    ours["failure"] = {{"error", e.failure->error},
-                       {"code", e.failure->code},
-                       {"details", e.failure->details}};
+    ours["failure"] = {
+        {"error", e.failure->error}, {"code", e.failure->code}, {"details", e.failure->details}};
   }
   return response;
 }
@@ -171,22 +171,21 @@ std::string FormatEntry(const Exchange& e) {
   const double wait = t.first_byte < 0 ? 0 : std::max(t.first_byte - before, 0.0);
   ordered_json request = RequestToJson(e, ours);
   ordered_json response = ResponseToJson(e, ours);
-  const ordered_json entry = {
-      {"startedDateTime", e.time},
-      {"time", t.total},
-      {"request", std::move(request)},
-      {"response", std::move(response)},
-      {"cache", ordered_json::object()},
-      {"timings",
-       {{"blocked", t.queue},
-        {"dns", t.dns},
-        {"connect", connect},
-        {"ssl", t.tls},
-        {"send", 0},
-        {"wait", wait},
-        {"receive", std::max(t.total - before - wait, 0.0)}}},
-      {"serverIPAddress", e.address},
-      {"_postern", std::move(ours)}};
+  const ordered_json entry = {{"startedDateTime", e.time},
+                              {"time", t.total},
+                              {"request", std::move(request)},
+                              {"response", std::move(response)},
+                              {"cache", ordered_json::object()},
+                              {"timings",
+                               {{"blocked", t.queue},
+                                {"dns", t.dns},
+                                {"connect", connect},
+                                {"ssl", t.tls},
+                                {"send", 0},
+                                {"wait", wait},
+                                {"receive", std::max(t.total - before - wait, 0.0)}}},
+                              {"serverIPAddress", e.address},
+                              {"_postern", std::move(ours)}};
   return entry.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -14,7 +14,8 @@ Exchange Sample() {
   e.status = 200;
   e.status_text = "Fine \xfc";
   e.http_version = "HTTP/1.1";
-  e.response_fields = {{"content-type", "text/html"}, {"x-bytes", "\xe4\xf6"}, {"content-length", "4"}};
+  e.response_fields = {
+      {"content-type", "text/html"}, {"x-bytes", "\xe4\xf6"}, {"content-length", "4"}};
   e.response_body = "\xff\x00\x01z";
   return e;
 }
@@ -30,8 +31,8 @@ TEST(Har, WhatIsWrittenIsReadAgain) {
   bytes.response_body = std::string("\xff\x00\x01z", 4);
   failed.status = 0;
   failed.failure = channel::Failure{"connection_refused", "ERR_CONNECTION_REFUSED", "no"};
-  const auto read = Parse(
-      File(FormatEntry(text) + ",\n" + FormatEntry(bytes) + ",\n" + FormatEntry(failed)));
+  const auto read =
+      Parse(File(FormatEntry(text) + ",\n" + FormatEntry(bytes) + ",\n" + FormatEntry(failed)));
   ASSERT_TRUE(read) << read.error().message;
   ASSERT_EQ(read->size(), 3u);
   EXPECT_EQ((*read)[0].response_body, text.response_body);
@@ -72,11 +73,12 @@ TEST(Har, ABrowsersBodyIsDecodedAlready) {
 }
 
 TEST(Har, MalformedOnesAreRefused) {
-  for (const char* bad : {"", "[]", "{}", "{\"log\":{}}", "{\"log\":{\"entries\":{\"a\":1}}}",
-                          "{\"log\":{\"entries\":[1]}}", "{\"log\":{\"entries\":[{}]}}", "{\"log\":",
-                          "{\"log\":{\"entries\":[{\"request\":{\"method\":1,\"url\":\"\"}}]}}",
-                          "{\"log\":{\"entries\":[{\"request\":{\"method\":\"GET\",\"url\":\"x\"},"
-                          "\"response\":{\"status\":9999,\"headers\":[],\"content\":{}}}]}}"}) {
+  for (const char* bad :
+       {"", "[]", "{}", "{\"log\":{}}", "{\"log\":{\"entries\":{\"a\":1}}}",
+        "{\"log\":{\"entries\":[1]}}", "{\"log\":{\"entries\":[{}]}}",
+        "{\"log\":", "{\"log\":{\"entries\":[{\"request\":{\"method\":1,\"url\":\"\"}}]}}",
+        "{\"log\":{\"entries\":[{\"request\":{\"method\":\"GET\",\"url\":\"x\"},"
+        "\"response\":{\"status\":9999,\"headers\":[],\"content\":{}}}]}}"}) {
     const auto read = Parse(bad);
     EXPECT_FALSE(read) << bad;
   }

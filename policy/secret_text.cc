@@ -1,6 +1,7 @@
 #include "policy/secret_text.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "base/base64.h"
 #include "policy/text.h"
@@ -41,11 +42,50 @@ std::string Percent(std::string_view value, std::string_view kept, std::string_v
   return out;
 }
 
-std::string Json(std::string_view value, bool escape_slash) {
+void AppendEscape(std::string& out, uint32_t unit, std::string_view digits) {
+  out += "\\u";
+  for (int shift = 12; shift >= 0; shift -= 4) out += digits[unit >> shift & 15];
+}
+
+struct JsonStyle {
+  bool slash, html, ascii;  // what is escaped besides what must be: "/", "<>&'", all beyond ASCII
+  std::string_view digits;
+};
+
+// `value` is well-formed UTF-8 without control characters.
+std::string Json(std::string_view value, const JsonStyle& style) {
+  std::string out;
+  for (size_t i = 0; i < value.size(); ++i) {
+    const char c = value[i];
+    const auto lead = static_cast<unsigned char>(c);
+    if (lead >= 0x80 && style.ascii) {
+      const int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+      uint32_t point = lead & (0x3f >> more);
+      for (int k = 0; k < more; ++k) point = point << 6 | (value[++i] & 0x3f);
+      if (point >= 0x10000) {
+        AppendEscape(out, 0xd7c0 + (point >> 10), style.digits);
+        point = 0xdc00 | (point & 0x3ff);
+      }
+      AppendEscape(out, point, style.digits);
+    } else if (style.html && std::string_view("<>&'").find(c) != std::string_view::npos) {
+      AppendEscape(out, lead, style.digits);
+    } else {
+      if (c == '"' || c == '\\' || (style.slash && c == '/')) out += '\\';
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string Html(std::string_view value, std::string_view apostrophe) {
   std::string out;
   for (const char c : value) {
-    if (c == '"' || c == '\\' || (escape_slash && c == '/')) out += '\\';
-    out += c;
+    out += c == '&'    ? "&amp;"
+           : c == '<'  ? "&lt;"
+           : c == '>'  ? "&gt;"
+           : c == '"'  ? "&quot;"
+           : c == '\'' ? std::string(apostrophe)
+                       : std::string(1, c);
   }
   return out;
 }
@@ -99,8 +139,15 @@ std::string ExpandSecrets(std::string_view text,
 }
 
 std::vector<Spelling> Spellings(std::string_view name, std::string_view value) {
-  std::vector<std::string> texts = {std::string(value), Json(value, false), Json(value, true),
-                                    Hex(value, kUpperHex), Hex(value, kLowerHex)};
+  std::vector<std::string> texts = {std::string(value), Hex(value, kUpperHex),
+                                    Hex(value, kLowerHex)};
+  for (int style = 0; style < 16; ++style) {
+    texts.push_back(Json(value, {(style & 1) != 0, (style & 2) != 0, (style & 4) != 0,
+                                 (style & 8) != 0 ? kUpperHex : kLowerHex}));
+  }
+  for (const char* apostrophe : {"'", "&#39;", "&#x27;", "&apos;"}) {
+    texts.push_back(Html(value, apostrophe));
+  }
   // encodeURIComponent's characters, a form's, and RFC 3986's unreserved ones.
   for (const std::string_view kept : {"-_.!~*'()", "*-._", "-._~", ""}) {
     for (const std::string_view digits : {kUpperHex, kLowerHex}) {

@@ -29,8 +29,8 @@ struct Spelling {
   std::string text, replacement;
 };
 
-// The value of `name` as it is, percent-encoded, JSON-escaped, in base64 (at each of three
-// alignments, both alphabets) and in hexadecimal digits; each once, all standing for the
+// The value of `name` as it is, percent-encoded, JSON-escaped, HTML-escaped, in base64 (at each of
+// three alignments, both alphabets) and in hexadecimal digits; each once, all standing for the
 // placeholder.
 std::vector<Spelling> Spellings(std::string_view name, std::string_view value);
 

@@ -36,8 +36,10 @@ TEST(Secrets, EverySpellingIsFound) {
   const std::string key = "postern-secret-KEY-", other = "postern-secret-KEY_2-";
   for (const std::string& text :
        {kSecrets.at("KEY"), std::string("s3cr/et+va \\\"lue\xc3\xbc"),
-        std::string("s3cr\\/et+va \\\"lue\xc3\xbc"), std::string("s3cr%2Fet%2Bva%20%22lue%C3%BC"),
-        std::string("s3cr%2fet%2bva%20%22lue%c3%bc"), std::string("s3cr%2Fet%2Bva+%22lue%C3%BC"),
+        std::string("s3cr\\/et+va \\\"lue\xc3\xbc"), std::string("s3cr/et+va \\\"lue\\u00fc"),
+        std::string("s3cr\\/et+va \\\"lue\\u00FC"), std::string("s3cr/et+va &quot;lue\xc3\xbc"),
+        std::string("s3cr%2Fet%2Bva%20%22lue%C3%BC"), std::string("s3cr%2fet%2bva%20%22lue%c3%bc"),
+        std::string("s3cr%2Fet%2Bva+%22lue%C3%BC"),
         std::string("733363722f65742b766120226c7565c3bc")}) {
     EXPECT_EQ(Filtered("<" + text + ">"), "<" + key + ">") << text;
   }

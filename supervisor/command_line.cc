@@ -50,7 +50,8 @@ std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
 }
 
 struct Raw {
-  std::string file, code, policy, adapter, timeout, cpu, memory, cwd, audit_log, record, method, url;
+  std::string file, code, policy, adapter, timeout, cpu, memory, cwd, audit_log, record, method,
+      url;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
 };

@@ -16,8 +16,8 @@ constexpr mode_t kPrivate = 0600;  // traffic is nobody else's to read
 
 Result<UniqueFd> OpenAudit(const std::string& path) {
   // O_NONBLOCK: a FIFO without a reader is an error, not a wait.
-  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-                     kPrivate));
+  UniqueFd fd(::open(path.c_str(),
+                     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, kPrivate));
   if (!fd.valid()) return SystemError("cannot open the audit log " + path);
   return fd;
 }

@@ -33,7 +33,7 @@ struct Outcome {
   nlohmann::json confinement = nlohmann::json::object();
   std::string report;       // the policy that report mode found, as YAML
   std::string log_trouble;  // where events were lost: a sentence
-  std::string notice;  // for people, on stderr: what Postern itself has to say
+  std::string notice;       // for people, on stderr: what Postern itself has to say
 
   std::string ToJson() const;
 };

@@ -105,7 +105,8 @@ class Run {
 
   Outcome Go() {
     net_.failed = [this](const std::string& why, bool bad_input) {
-      if (bad_input) return CannotRun(settings_.policy.network.adapter.target + ": " + why, kBadInput);
+      if (bad_input)
+        return CannotRun(settings_.policy.network.adapter.target + ": " + why, kBadInput);
       CannotRun("the network broker cannot run: " + why);
     };
     files_.failed = [this](const std::string& why, bool) {

@@ -99,6 +99,8 @@ def certificates(tmp_path_factory):
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "self.key", "-out", "self.pem", "-days", "30", "-subj", "/CN=self.test",
             "-addext", "subjectAltName=DNS:self.test")
     files["selfsigned"] = (d / "self.pem", d / "self.key")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "client.key", "-out", "client.csr", "-subj", "/CN=client")
+    openssl("ca", "-batch", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key", "-in", "client.csr", "-out", "client.pem", "-notext", "-days", "30")
     return files, d / "ca.pem"
 
 

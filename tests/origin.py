@@ -17,6 +17,7 @@ import struct
 import subprocess
 import threading
 import urllib.parse
+import warnings
 import zlib
 
 
@@ -74,6 +75,23 @@ class Origin:
             context.load_cert_chain(cert, key)
             tls = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
             self.tls[name] = tls.sockets[0].getsockname()[1]
+            if name != "good":
+                continue
+            # The same, for clients that have a certificate, and one that speaks no better than TLS 1.1.
+            mutual = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            mutual.load_cert_chain(cert, key)
+            mutual.verify_mode = ssl.CERT_REQUIRED
+            mutual.load_verify_locations(pathlib.Path(cert).parent / "ca.pem")
+            server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=mutual)
+            self.mutual_tls = server.sockets[0].getsockname()[1]
+            old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            old.load_cert_chain(cert, key)
+            old.set_ciphers("ALL:@SECLEVEL=0")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+            server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=old)
+            self.old_tls = server.sockets[0].getsockname()[1]
 
     def _closed_port(self):
         s = socket.socket()

@@ -427,8 +427,7 @@ void NetClient::Expire() {
       const Due d = due.front();
       due.pop_front();
       Exchange* e = Find(d.id);
-      if (e == nullptr || e->ended || e->failure || e->stream != d.stream)
-        continue;
+      if (e == nullptr || e->ended || e->failure || e->stream != d.stream) continue;
       if (over(*e)) continue;
       endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
       FailLater(d.id, failure);
@@ -438,9 +437,9 @@ void NetClient::Expire() {
          {"connection_limit_reached", "ERR_LIMIT",
           "the request waited too long for one of the " + std::to_string(limits_.concurrent) +
               " places (queue_timeout)"});
-  expire(headers_due_, [](const Exchange& e) { return e.responded || !e.upload_ended; },
-         {"http_response_timeout", "ERR_RESPONSE_TIMEOUT",
-          "the broker reported no response in time"});
+  expire(
+      headers_due_, [](const Exchange& e) { return e.responded || !e.upload_ended; },
+      {"http_response_timeout", "ERR_RESPONSE_TIMEOUT", "the broker reported no response in time"});
   expire(total_due_, [](const Exchange&) { return false; },
          {"http_response_timeout", "ERR_TOTAL_TIMEOUT",
           "the broker reported no end of the response in time"});
