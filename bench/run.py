@@ -101,5 +101,19 @@ with tempfile.TemporaryDirectory() as directory:
                                     ("rate", "1 kB fetches a second, 64 at once", "/s", "(above 1)"),
                                     ("large", "100 MB body", "MB/s", "(above 1)")):
         row(name, [s[key] for s in samples[0]], [s[key] for s in samples[1]], unit, target)
+    # The same guest under 100 rules and with an audit log, against itself with one rule and none, in turn.
+    rules = [{"allow": f"https://host{i}.example.com", "methods": ["GET", "POST"], "paths": ["/v1/**"]} for i in range(99)]
+    policy = {"version": 1, "network": {"permission": "allow", "rules": rules + [{"allow": f"http://{origin}", "methods": ["GET"], "paths": ["/**"]}]}}
+    pathlib.Path(directory + "/policy.json").write_text(json.dumps(policy))
+    pairs = []
+    for _ in range(7):
+        plain = json.loads(run(POSTERN, "run", "--allow-net=" + origin, files["fetch"], "http://" + origin))
+        full = json.loads(run(POSTERN, "run", f"--policy={directory}/policy.json", f"--audit-log={directory}/audit.jsonl", files["fetch"], "http://" + origin))
+        pairs.append((plain, full))
+    p50 = statistics.median(full["p50"] / plain["p50"] for plain, full in pairs)
+    rate = statistics.median(full["rate"] / plain["rate"] for plain, full in pairs)
+    print(f"100 rules and an audit log, against one rule and none: p50 ratio {p50:.2f} (at most 1.10), rate at 64 ratio {rate:.2f} (at least 0.90)")
+    decisions = json.loads(run(str(ROOT / "build" / "release" / "bench" / "decision_bench"), "--benchmark_format=json"))
+    print("a decision alone: " + ", ".join("%s rules %.2f us" % (b["name"].split("/")[1], b["real_time"] / 1000) for b in decisions["benchmarks"]) + " (1000: below 2)")
     denied = [float(run(POSTERN, "run", files["denied"])) for _ in range(5)]
     print(f"{'refused fetch, p50':34} postern {statistics.median(denied):9.1f} us     (at most 100)")

@@ -1,8 +1,11 @@
 #include "policy/policy_file.h"
 
+#include <yaml-cpp/eventhandler.h>
+
 #include <algorithm>
 #include <cctype>
 #include <set>
+#include <sstream>
 
 #include "policy/policy_file_network.h"
 #include "policy/units.h"
@@ -107,6 +110,30 @@ PolicyFile Read(const YamlReader& r, const YAML::Node& root) {
   return file;
 }
 
+// Where a second document begins, if one does. Not by YAML::LoadAll, which never ends for ", x".
+std::optional<YAML::Mark> SecondDocument(const std::string& text) {
+  struct Starts : YAML::EventHandler {
+    void OnDocumentStart(const YAML::Mark& mark) override { last = mark; }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+    YAML::Mark last;
+  };
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Starts starts;
+  if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return std::nullopt;
+  return starts.last;
+}
+
 }  // namespace
 
 bool IsSecretName(std::string_view name) {
@@ -140,11 +167,10 @@ Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& nam
     return Error{name + ":1:1: a policy has at most " + std::to_string(kMaxPolicyBytes) + " bytes"};
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      reader.Refuse(documents[1].Mark(), "a policy is one YAML document; this begins a second one");
+    if (const auto second = SecondDocument(std::string(text))) {
+      reader.Refuse(*second, "a policy is one YAML document; this begins a second one");
     }
-    return Read(reader, documents.empty() ? YAML::Node() : documents[0]);
+    return Read(reader, YAML::Load(std::string(text)));
   } catch (const Refused& e) {
     return Error{e.what()};
   } catch (const YAML::Exception& e) {

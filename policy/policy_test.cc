@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/decision.h"
+#include "policy/explain.h"
 #include "policy/policy_file.h"
 #include "policy/units.h"
 
@@ -165,11 +166,104 @@ TEST(ConnectPorts, AreThoseOfTheRulesAndOfDns) {
   EXPECT_EQ(ConnectPorts(Allowing({"a.test:80", "b.test"})), std::nullopt);
 }
 
+TEST(ConnectPorts, FollowTheAdapter) {
+  Policy p = Allowing({"a.test"});
+  p.adapter = {AdapterKind::kProxy, "http://proxy.test:3128"};
+  EXPECT_EQ(ConnectPorts(p), (std::vector<uint16_t>{53, 3128}));
+  p.adapter = {AdapterKind::kReplay, "a.har"};
+  EXPECT_EQ(ConnectPorts(p), std::vector<uint16_t>{});
+  Policy reports = Allowing({"a.test:80"});
+  reports.report = true;
+  EXPECT_EQ(ConnectPorts(reports), std::nullopt);
+}
+
+TEST(AddressGuard, InReportModeNothingIsOpened) {
+  const Policy p = Allowing({});
+  const Url url = *ParseUrl("http://10.0.0.1/");
+  EXPECT_EQ(AddressBlocked(p, nullptr, url, *IpAddress::Parse("10.0.0.1"), {}), "private");
+  EXPECT_EQ(AddressBlocked(p, nullptr, url, *IpAddress::Parse("1.1.1.1"), {}), std::nullopt);
+}
+
+TEST(AddressGuard, DeniedAddressesAreFoundInsideOthers) {
+  Policy p = Allowing({"::ffff:0:0/96"});
+  p.denied_addresses.push_back(*Cidr::Parse("198.41.0.4"));
+  const Url url = *ParseUrl("http://[::ffff:198.41.0.4]/");
+  const auto why = AddressBlocked(p, &p.rules[0], url, *IpAddress::Parse("::ffff:198.41.0.4"), {});
+  EXPECT_EQ(why, "denied by addresses: {deny: [198.41.0.4/32]}");
+}
+
+TEST(ProxyUrl, Forms) {
+  const auto socks = ParseProxyUrl("socks5h://u%40x:p%3a@Proxy.test");
+  ASSERT_TRUE(socks);
+  EXPECT_EQ(socks->scheme + socks->host + socks->user + socks->password, "socks5hproxy.testu@xp:");
+  EXPECT_EQ(socks->port, 1080);
+  EXPECT_EQ(ParseProxyUrl("socks5h://p.test:80")->port, 80);
+  EXPECT_EQ(ParseProxyUrl("http://p.test")->port, 80);
+  EXPECT_EQ(ParseProxyUrl("https://[::1]")->port, 443);
+  EXPECT_TRUE(ParseProxyUrl("https://[::1]")->host_is_ip);
+}
+
+TEST(Explain, SaysWhatWillBeDone) {
+  const auto file = ParsePolicyFile(R"(version: 1
+secrets: {KEY: {env: KEY}}
+network:
+  permission: allow
+  adapter: {proxy: "http://p.test:3128", resolve: remote}
+  rules:
+    - allow: https://a.test
+      headers: {authorization: "Bearer ${secret:KEY}"}
+      tls: {certificate: c, key: k, pins: ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}
+    - allow: localhost:80
+    - allow: "*"
+)",
+                                    "p.yaml");
+  ASSERT_TRUE(file) << file.error().message;
+  Policy p = file->network;
+  const auto part = [&](const char* url, const char* name) -> std::string {
+    const auto e = Explain(p, "GET", url);
+    if (!e) return e.error().message;
+    for (const auto& [key, text] : e->parts) {
+      if (std::string_view(key) == name) return text;
+    }
+    return "";
+  };
+  EXPECT_EQ(part("https://a.test/", "adapter"),
+            "proxy http://p.test:3128, which looks names up: without the address guard");
+  EXPECT_EQ(part("https://a.test/", "sets headers"), "authorization");
+  EXPECT_EQ(part("https://a.test/", "secrets"), "KEY");
+  EXPECT_EQ(part("https://a.test/", "client certificate"), "c");
+  EXPECT_EQ(part("http://localhost/", "addresses"), "loopback ones");
+  EXPECT_EQ(part("http://127.0.0.1/", "addresses"),
+            "127.0.0.1 is blocked (loopback): ERR_ADDRESS_BLOCKED");
+  EXPECT_NE(part("http://1.1.1.1/", "addresses").find("1.1.1.1, unless"), std::string::npos);
+  EXPECT_NE(part("http://u:p@a.test/", "decision").find("user info"), std::string::npos);
+  p.report = true;
+  p.rules.clear();
+  EXPECT_NE(part("http://b.test/", "mode").find("let through"), std::string::npos);
+  p.adapter = {AdapterKind::kNone};
+  EXPECT_NE(part("http://b.test/", "adapter").find("ERR_NO_NETWORK_ADAPTER"), std::string::npos);
+  p.adapter = {AdapterKind::kReplay, "a.har"};
+  EXPECT_EQ(part("http://b.test/", "adapter"), "replay of a.har");
+  p.adapter = {};
+  EXPECT_EQ(part("http://b.test/", "adapter"), "direct");
+  p.permission = false;
+  EXPECT_EQ(part("tcp://b.test:1", "change"),
+            "set permission: allow, and add the rule {allow: \"tcp://b.test:1\"}, or "
+            "--allow-net=tcp://b.test:1");
+}
+
 TEST(Policy, JsonRoundTrip) {
   Policy p = Allowing({"a.test", "10.0.0.0/8"}, {"b.test:99"});
   p.rules[0].addresses.push_back(*Cidr::Parse("127.0.0.0/8"));
   p.limits.connect_timeout = 123;
   p.dns.hosts["a.test"] = {"127.0.0.1"};
+  p.rules[0].methods = {"GET"};
+  p.rules[0].paths.push_back(*PathPattern::Parse("/x/**"));
+  p.rules[0].headers.push_back({"a", "b"});
+  p.rules[0].secrets = {"K"};
+  p.rules[0].tls.pins = {"sha256/x"};
+  p.secrets["K"] = "value";
+  p.adapter = {AdapterKind::kProxy, "http://p.test", true};
   const auto back = FromJson(ToJson(p));
   ASSERT_TRUE(back);
   EXPECT_EQ(ToJson(*back), ToJson(p));

@@ -1,0 +1,47 @@
+#include "policy/reported_policy.h"
+
+#include <gtest/gtest.h>
+
+#include "policy/decision.h"
+#include "policy/policy_file.h"
+
+namespace postern::policy {
+namespace {
+
+TEST(ReportedPolicy, IsTheSmallestThatAllowsWhatWasSeen) {
+  ReportedPolicy report;
+  report.Add("GET", "https://a.test/x", true);
+  report.Add("PUT", "https://a.test/x", true);
+  report.Add("GET", "https://a.test/y", false);
+  report.Add("GET", "https://a.test/a%00b", true);
+  report.Add("CONNECT", "tcp://db.test:5432", true);
+  report.Add("GET", "no url", true);
+  EXPECT_EQ(report.ToYaml(), R"(version: 1
+network:
+  permission: allow
+  rules:
+    - {allow: "https://a.test", methods: [GET]}
+    - {allow: "https://a.test", methods: [GET, PUT], paths: ["/x"]}
+    - {allow: "tcp://db.test:5432"}
+)");
+}
+
+TEST(ReportedPolicy, NothingSeenAllowsNothing) {
+  const auto file = ParsePolicyFile(ReportedPolicy().ToYaml(), "p.yaml");
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(file->network.rules.empty());
+}
+
+TEST(ReportedPolicy, ManyPathsBecomeAnyPath) {
+  ReportedPolicy report;
+  for (int i = 0; i < 1000; ++i) report.Add("GET", "https://a.test/" + std::to_string(i), true);
+  for (int i = 0; i < 3000; ++i) report.Add("GET", "https://h" + std::to_string(i) + ".test/", true);
+  const auto file = ParsePolicyFile(report.ToYaml(), "p.yaml");
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->network.rules.size(), 1000u);
+  const Url url = *ParseUrl("https://a.test/unseen");
+  EXPECT_TRUE(Decider(file->network).Decide({url, "GET", {}}).allow);
+}
+
+}  // namespace
+}  // namespace postern::policy
