@@ -156,6 +156,10 @@ TEST(Url, CredentialsSchemesAndPorts) {
   EXPECT_FALSE(ParseUrl("file:///etc/passwd"));
   EXPECT_FALSE(ParseUrl("http://a.test:0/"));
   EXPECT_FALSE(ParseUrl("http://a.test:65536/"));
+  for (const char* host : {"a.test..", ".a.test", "a..test", "."}) {
+    EXPECT_FALSE(ParseUrl("http://" + std::string(host) + "/")) << host;
+    EXPECT_FALSE(CanonicalHost(host)) << host;
+  }
   EXPECT_EQ(ParseUrl("http://[::1]:8080/x")->HostPort(), "[::1]:8080");
 }
 

@@ -14,6 +14,11 @@ bool IsIp(const std::string& host) {
          ::inet_pton(AF_INET6, host.c_str(), buffer) == 1;
 }
 
+// No name that DNS can hold: WHATWG takes "a..b" and ".a", and "a.." would be another spelling of a.
+bool HasEmptyLabel(const std::string& host) {
+  return host.starts_with('.') || host.find("..") != std::string::npos;
+}
+
 void StripHost(std::string& host) {
   if (host.size() > 1 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
@@ -54,6 +59,7 @@ Result<Url> ParseUrl(std::string_view text) {
                  ": is not for the network; use http, https, ws, wss or tcp"};
   }
   url.host = parsed->get_hostname();
+  if (HasEmptyLabel(url.host)) return Error{"not a host name: " + url.host.substr(0, 200)};
   StripHost(url.host);
   if (url.host.empty()) return Error{"a URL without a host: " + std::string(text.substr(0, 200))};
   url.host_is_ip = IsIp(url.host);
@@ -113,8 +119,9 @@ Result<std::string> CanonicalHost(std::string_view host) {
   auto parsed = ada::parse<ada::url_aggregator>("http://" + text + "/");
   if (!parsed || parsed->has_port()) return Error{"not a host name: " + text};
   std::string canonical(parsed->get_hostname());
+  const bool bad = HasEmptyLabel(canonical);
   StripHost(canonical);
-  if (canonical.empty()) return Error{"not a host name: " + text};
+  if (bad || canonical.empty()) return Error{"not a host name: " + text};
   return canonical;
 }
 
