@@ -20,7 +20,7 @@ CurlMulti::CurlMulti(boost::asio::io_context& io, long max_idle_connections)
 
 CurlMulti::~CurlMulti() {
   *alive_ = false;
-  for (const auto& [easy, done] : running_) {
+  for (const auto& [easy, running] : running_) {
     curl_multi_remove_handle(multi_, easy);
     curl_easy_cleanup(easy);
   }
@@ -44,8 +44,8 @@ void CurlMulti::Release(CURL* easy) {
   pool_.push_back(easy);
 }
 
-void CurlMulti::Add(CURL* easy, Done done) {
-  running_.emplace(easy, std::move(done));
+void CurlMulti::Add(CURL* easy, Done done, bool connect_only) {
+  running_.emplace(easy, Running{std::move(done), connect_only});
   curl_multi_add_handle(multi_, easy);
 }
 
@@ -107,9 +107,11 @@ void CurlMulti::CollectDone() {
     if (message->msg != CURLMSG_DONE) continue;
     CURL* easy = message->easy_handle;
     const CURLcode code = message->data.result;
-    auto node = running_.extract(easy);
-    curl_multi_remove_handle(multi_, easy);
-    if (!node.empty()) node.mapped()(code);
+    const auto running = running_.find(easy);
+    if (running == running_.end()) continue;
+    const Done done = std::move(running->second.done);
+    if (code != CURLE_OK || !running->second.connect_only) Remove(easy);
+    done(code);
   }
 }
 

@@ -30,8 +30,9 @@ class CurlMulti {
   CURL* Acquire();
   void Release(CURL* easy);
 
-  // Starts the transfer. `done` is called once from the loop, unless Remove comes first.
-  void Add(CURL* easy, Done done);
+  // Starts the transfer. `done` is called once from the loop, unless Remove comes first. A handle
+  // that was set up to connect only stays, with its connection, until Remove; any other is let go of.
+  void Add(CURL* easy, Done done, bool connect_only = false);
   void Remove(CURL* easy);
 
  private:
@@ -45,7 +46,11 @@ class CurlMulti {
   boost::asio::steady_timer timer_;
   bool kicked_ = false;  // a call is on its way
   std::map<curl_socket_t, std::unique_ptr<FdWatch>> watches_;
-  std::map<CURL*, Done> running_;
+  struct Running {
+    Done done;
+    bool connect_only;
+  };
+  std::map<CURL*, Running> running_;
   std::vector<CURL*> pool_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

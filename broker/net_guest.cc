@@ -1,6 +1,7 @@
 #include "broker/net_guest.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "broker/request.h"
 
@@ -70,9 +71,36 @@ void NetGuest::CheckDeadlines() {
 
 void NetGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
   if (requests_.contains(stream)) return;  // request trailers: nothing is made of them
+  if (const std::string* p = FindField(fields, ":protocol"); p && *p == "postern-starttls") {
+    return StartTls(stream, fields);
+  }
   auto& request = requests_[stream];
   request = std::make_unique<Request>(*this, stream);
   request->Start(std::move(fields), !end_stream);
+}
+
+// The guest asks for TLS on one of its TCP streams, by a stream of its own: ":path" is "/ID".
+void NetGuest::StartTls(int32_t stream, const channel::Fields& fields) {
+  const std::string* path = FindField(fields, ":path");
+  const std::string* host = FindField(fields, "postern-host");
+  int32_t id = 0;
+  if (path != nullptr && path->size() > 1) {
+    std::from_chars(path->data() + 1, path->data() + path->size(), id);
+  }
+  const auto answer = [this, stream](const std::optional<channel::Failure>& failure) {
+    const channel::Fields response =
+        failure ? channel::FailureResponse(*failure) : channel::Fields{{":status", "200"}};
+    if (!channel_.session().Respond(stream, response, false)) {
+      channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
+    }
+    channel_.FlushSoon();
+  };
+  const auto r = requests_.find(id);
+  if (r == requests_.end()) {
+    return answer(channel::Failure{"http_request_denied", "ERR_SOCKET_STATE",
+                                   "there is no such stream (any more)"});
+  }
+  r->second->StartTls(host == nullptr ? std::string() : *host, answer);
 }
 
 void NetGuest::OnData(int32_t stream, std::span<const uint8_t> data) {

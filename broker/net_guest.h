@@ -78,6 +78,7 @@ class NetGuest : public channel::Http2Session::Handler {
 
  private:
   void CheckDeadlines();
+  void StartTls(int32_t stream, const channel::Fields& fields);
 
   NetShared& shared_;
   const policy::Policy policy_;

@@ -42,6 +42,7 @@ Request::~Request() {
 }
 
 void Request::StopTransfer() {
+  if (tunnel_) std::exchange(tunnel_, nullptr)->Close();
   if (easy_ == nullptr) return;
   NoteTransfer();
   if (running_) guest_.curl().Remove(easy_);
@@ -71,7 +72,8 @@ std::optional<Failure> Request::ReadTarget(const Fields& fields) {
   const std::string* authority = FindField(fields, ":authority");
   const std::string* path = FindField(fields, ":path");
   if (method != nullptr) method_ = *method;
-  if (method_.empty() || method_ == "CONNECT" || method_ == "TRACE" || method_ == "TRACK") {
+  if (method_ == "CONNECT") return ReadConnectTarget(fields);
+  if (method_.empty() || method_ == "TRACE" || method_ == "TRACK") {
     return Denied("the method is not allowed");
   }
   if (scheme == nullptr || authority == nullptr || path == nullptr ||
@@ -83,6 +85,7 @@ std::optional<Failure> Request::ReadTarget(const Fields& fields) {
   if (url->has_credentials)
     return Denied("a URL with user info is refused; send an Authorization header");
   url_ = *std::move(url);
+  tls_ = url_.scheme == "https";
   return std::nullopt;
 }
 
@@ -99,6 +102,11 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
   if (!decision.allow && !reported) return Denied(decision.Sentence());
   if (decision.allow) rule_ = decision.rule;
   spellings_ = guest_.SpellingsFor(url_.host);
+  if (spellings_ != nullptr && kind_ != Kind::kHttp) {
+    return Failure{"http_request_denied", "ERR_SECRET_STREAM",
+                   "secrets go to " + url_.host +
+                       ", and a stream or WebSocket from there cannot be filtered"};
+  }
   if (policy.adapter.kind == policy::AdapterKind::kNone) {
     return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER",
                    std::string(channel::kNoAdapter)};
@@ -148,6 +156,10 @@ void Request::Record() {
 void Request::Perform() {
   performed_ = Clock::now();
   if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
+    if (kind_ != Kind::kHttp) {
+      return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS",
+                   "a recording holds no TCP stream and no WebSocket"});
+    }
     Enter(Phase::kSend);
     if (upload_ended_) ReplayNow();
     return;
@@ -222,10 +234,15 @@ void Request::Connect() {
   SetUp(easy_);
   Enter(Phase::kConnect);
   running_ = true;
-  guest_.curl().Add(easy_, [this](CURLcode code) {
-    running_ = false;
-    Finished(code);
-  });
+  const bool connect_only = kind_ != Kind::kHttp;
+  guest_.curl().Add(
+      easy_,
+      [this, connect_only](CURLcode code) {
+        if (connect_only && code == CURLE_OK) return OpenTunnel();
+        running_ = false;
+        Finished(code);
+      },
+      connect_only);
 }
 
 void Request::ReplayNow() {
@@ -260,7 +277,7 @@ void Request::OnUpload(std::span<const uint8_t> data) {
     return;
   }
   const int64_t limit = guest_.policy().limits.request_bytes;
-  if (upload_total_ > limit) {
+  if (kind_ == Kind::kHttp && upload_total_ > limit) {
     return Fail({"http_request_denied", "ERR_LIMIT",
                  "the request body is larger than the limit of " + std::to_string(limit) +
                      " bytes (request_bytes)"});
@@ -268,6 +285,11 @@ void Request::OnUpload(std::span<const uint8_t> data) {
   const std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
   if (recorded_ && recorded_->request_body.size() < har::kMaxKeptBody) {
     recorded_->request_body += bytes;
+  }
+  if (tunnel_ && responded_) {
+    upload_unconsumed_ += data.size();
+    moved_ = Clock::now();
+    return tunnel_->Send(bytes);
   }
   const bool was_empty = upload_.empty();
   if (upload_secrets_) {
@@ -287,6 +309,7 @@ void Request::OnUpload(std::span<const uint8_t> data) {
 
 void Request::OnUploadEnd() {
   if (std::exchange(upload_ended_, true)) return;
+  if (tunnel_ && responded_) return tunnel_->EndSending();
   if (upload_secrets_) upload_secrets_->Flush(upload_);
   if (phase_ == Phase::kSend && guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
     return ReplayNow();
@@ -317,6 +340,7 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
       if (failure_) trailers->push_back({"proxy-status", channel::FormatProxyStatus(*failure_)});
     }
   }
+  if (n > 0) moved_ = Clock::now();
   if (n > 0 && body_at_ < body_.size()) WaitForGuest();  // it does read: its clock begins anew
   if (n > 0 && body_.empty() && phase_ == Phase::kBody) RunIdleClock();
   if (body_paused_ && body_.size() - body_at_ < kResumeBelow) {
@@ -331,6 +355,7 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
 void Request::ResumeIfDrained() {
   if (!body_paused_ || easy_ == nullptr) return;
   body_paused_ = false;
+  if (tunnel_) return tunnel_->Pause(false);
   curl_easy_pause(easy_, upload_paused_ ? CURLPAUSE_SEND : CURLPAUSE_CONT);
 }
 

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 
+#include "broker/tunnel.h"
 #include "channel/failure.h"
 #include "har/har.h"
 #include "policy/decision.h"
@@ -37,17 +38,32 @@ class Request {
   void OnUpload(std::span<const uint8_t> data);
   void OnUploadEnd();
   size_t ReadBody(std::span<uint8_t> out, bool* end, channel::Fields* trailers);
+  // A TCP stream's TLS begins; `done` is called once, unless this ends before.
+  void StartTls(const std::string& host, TcpTunnel::TlsDone done);
 
   using Clock = std::chrono::steady_clock;
   // Ends the request if its deadline has passed. Returns when to look again.
   Clock::time_point CheckDeadline(Clock::time_point now);
 
  private:
-  enum class Phase { kDecide, kRecord, kResolve, kConnect, kTls, kSend, kHeaders, kBody, kDone };
+  enum class Kind { kHttp, kWebSocket, kTcp };
+  enum class Phase {
+    kDecide,
+    kRecord,
+    kResolve,
+    kConnect,
+    kTls,
+    kSend,
+    kHeaders,
+    kBody,
+    kStream,  // a TCP stream's or a WebSocket's: as long as something moves
+    kDone
+  };
 
   // ---- the course of things
   std::optional<channel::Failure> Decide(const channel::Fields& fields);
   std::optional<channel::Failure> ReadTarget(const channel::Fields& fields);
+  std::optional<channel::Failure> ReadConnectTarget(const channel::Fields& fields);
   std::optional<channel::Failure> CheckLimits();
   void Record();
   void Perform();
@@ -63,6 +79,11 @@ class Request {
   std::optional<std::string> Blocked(const policy::IpAddress& address) const;
   bool OverTotalBytes() const;
   channel::Failure TotalBytesFailure() const;
+
+  // ---- TCP streams and WebSockets (request_tunnel.cc)
+  void OpenTunnel();
+  void OnTunnelOpen(const channel::Fields& fields);
+  void OnTunnelData(std::string_view bytes);
 
   // ---- clocks
   void Enter(Phase phase);
@@ -81,6 +102,7 @@ class Request {
   void SetUpMethod();
   void SetUpHeaders();
   std::string OutgoingUrl() const;
+  channel::Fields OutgoingFields() const;
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   static size_t OnSend(char* buffer, size_t size, size_t count, void* self);
@@ -113,6 +135,8 @@ class Request {
   const int32_t stream_;
   const uint64_t number_;  // of this request among the guest's
   Phase phase_ = Phase::kDecide;
+  Kind kind_ = Kind::kHttp;
+  bool tls_ = false;  // from the first byte on
   policy::Url url_;
   std::string method_;
   const policy::Rule* rule_ = nullptr;  // null in report mode, where none allowed it
@@ -124,6 +148,7 @@ class Request {
   curl_slist* resolve_list_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   char error_text_[CURL_ERROR_SIZE] = {};
+  std::shared_ptr<Tunnel> tunnel_;
   uint64_t resolving_ = 0;
   std::vector<policy::IpAddress> addresses_;        // the checked ones, of the origin
   std::vector<policy::IpAddress> proxy_addresses_;  // with a proxy connections go to these only
@@ -151,6 +176,7 @@ class Request {
   int64_t body_total_ = 0, period_bytes_ = 0;
   Clock::duration idle_left_{};     // of the idle clock, when it last stopped or began anew
   Clock::time_point idle_since_{};  // since when it runs
+  Clock::time_point moved_{};       // when something last moved on a stream
   bool blocked_ = false;            // something waits for the guest: its clock runs instead
 
   std::optional<channel::Failure> failure_;

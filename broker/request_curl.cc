@@ -81,6 +81,12 @@ void Request::SetUp(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
   SetUpDestination(easy);
   SetUpTls(easy);
+  if (kind_ != Kind::kHttp) {
+    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    if (kind_ == Kind::kTcp) curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
+    return;
+  }
   SetUpHeaders();
   SetUpMethod();
 }
@@ -92,7 +98,7 @@ std::string Request::OutgoingUrl() const {
     for (auto& [name, value] : encoded) value = PercentEncode(value);
     query = policy::PutSecretsIn(query, encoded, rule_->secrets, false);
   }
-  return url_.scheme + "://" + Bracketed(url_.host) + ":" + std::to_string(url_.port) + url_.path +
+  return (tls_ ? "https://" : "http://") + Bracketed(url_.host) + ":" + std::to_string(url_.port) + url_.path +
          query;
 }
 
@@ -138,7 +144,7 @@ void Request::SetUpTls(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, OnTlsStart);
   curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, this);
-  if (rule_ == nullptr || url_.scheme != "https") return;
+  if (rule_ == nullptr || !tls_) return;
   const policy::RuleTls& tls = rule_->tls;
   if (!tls.certificate.empty()) {
     curl_blob certificate = Blob(tls.certificate), key = Blob(tls.key);
@@ -153,14 +159,9 @@ void Request::SetUpTls(CURL* easy) {
 }
 
 // Everything that goes out is written anew from parsed parts.
-void Request::SetUpHeaders() {
+channel::Fields Request::OutgoingFields() const {
   const policy::Policy& policy = guest_.policy();
-  const auto add = [&](const std::string& name, const std::string& value) {
-    const std::string line = value.empty() ? name + ";" : name + ": " + value;
-    header_list_ = curl_slist_append(header_list_, line.c_str());
-  };
-  const bool plain_coding = spellings_ != nullptr || guest_.shared().record;
-  bool has_accept = false;
+  channel::Fields out;
   for (const channel::Field& f : request_fields_) {
     if (!Forwarded(f.name) || f.name == "accept-encoding") continue;
     // Parts of an answer would let a guest look for a secret between them.
@@ -169,23 +170,33 @@ void Request::SetUpHeaders() {
                      std::any_of(rule_->headers.begin(), rule_->headers.end(),
                                  [&](const policy::SetHeader& h) { return h.name == f.name; });
     if (set) continue;
-    has_accept |= f.name == "accept";
-    const bool secrets =
-        rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
-    add(f.name,
-        secrets ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets, true) : f.value);
+    const bool secrets = rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
+    out.push_back({f.name, secrets ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets,
+                                                          true)
+                                   : f.value});
   }
   if (rule_ != nullptr) {
     for (const policy::SetHeader& h : rule_->headers) {
-      add(h.name, policy::ExpandSecrets(h.value, policy.secrets));
+      out.push_back({h.name, policy::ExpandSecrets(h.value, policy.secrets)});
     }
   }
   // What is filtered or recorded must not be coded.
+  const bool plain = spellings_ != nullptr || guest_.shared().record;
   const std::string* coding = FindField(request_fields_, "accept-encoding");
-  if (plain_coding || coding != nullptr)
-    add("accept-encoding", plain_coding ? "identity" : *coding);
+  if (plain || coding != nullptr) out.push_back({"accept-encoding", plain ? "identity" : *coding});
+  return out;
+}
+
+void Request::SetUpHeaders() {
+  const channel::Fields fields = OutgoingFields();
+  for (const channel::Field& f : fields) {
+    const std::string line = f.value.empty() ? f.name + ";" : f.name + ": " + f.value;
+    header_list_ = curl_slist_append(header_list_, line.c_str());
+  }
   header_list_ = curl_slist_append(header_list_, "Expect:");  // never waits for 100 Continue
-  if (!has_accept) header_list_ = curl_slist_append(header_list_, "Accept:");
+  if (FindField(fields, "accept") == nullptr) {
+    header_list_ = curl_slist_append(header_list_, "Accept:");
+  }
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
 }
 
@@ -276,7 +287,8 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
       self->tls_version_ = SSL_get_version(static_cast<SSL*>(tls->internals));
     }
   }
-  self->Enter(self->has_upload_ && !self->upload_ended_ ? Phase::kSend : Phase::kHeaders);
+  const bool sends = self->kind_ == Kind::kHttp && self->has_upload_ && !self->upload_ended_;
+  self->Enter(sends ? Phase::kSend : Phase::kHeaders);
   return CURL_PREREQFUNC_OK;
 }
 

@@ -40,6 +40,10 @@ void Request::Enter(Phase phase) {
     case Phase::kBody:
       idle_left_ = milliseconds(l.idle_timeout);
       return RunIdleClock();
+    case Phase::kStream:
+      total_deadline_ = Clock::time_point::max();
+      moved_ = now;
+      return Arm(now + milliseconds(l.stream_idle_timeout));
     case Phase::kDecide:
     case Phase::kDone:
       break;
@@ -94,6 +98,13 @@ void Request::Expired(Clock::time_point now) {
       return Fail({"http_response_timeout", "ERR_RESPONSE_TIMEOUT",
                    where + " sent no response within " + Seconds(l.headers_timeout) +
                        " (headers_timeout)"});
+    case Phase::kStream: {
+      const auto end = moved_ + milliseconds(l.stream_idle_timeout);
+      if (now < end) return Arm(end);
+      return Fail({"connection_read_timeout", "ERR_BODY_TIMEOUT",
+                   "nothing moved on the stream to " + where + " for " +
+                       Seconds(l.stream_idle_timeout) + " (stream_idle_timeout)"});
+    }
     case Phase::kBody:
     case Phase::kDone:
       return ExpiredInBody();

@@ -150,13 +150,16 @@ Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler) : 
   nghttp2_session_callbacks_del(callbacks);
   if (rc != 0) std::abort();  // out of memory
   session_.reset(raw);
-  const std::vector<nghttp2_settings_entry> settings = {
+  std::vector<nghttp2_settings_entry> settings = {
       {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, role == Role::kServer ? max_streams : 0},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
       {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kMaxFrameSize},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kMaxHeaderBytes}};
+  if (role == Role::kServer) {
+    settings.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});  // RFC 8441: WebSocket
+  }
   nghttp2_submit_settings(raw, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   nghttp2_session_set_local_window_size(raw, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
 }

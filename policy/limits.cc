@@ -23,6 +23,8 @@ const std::vector<LimitName>& LimitNames() {
       {"rate", &Limits::rate, U::kRate, 1, 1'000'000},
       {"request_bytes", &Limits::request_bytes, U::kBytes, 0, kTiB},
       {"response_bytes", &Limits::response_bytes, U::kBytes, 0, kTiB},
+      {"message_bytes", &Limits::message_bytes, U::kBytes, 1, 1LL << 30},
+      {"stream_idle_timeout", &Limits::stream_idle_timeout, U::kDuration, 1, kDay},
       {"total_bytes", &Limits::total_bytes, U::kBytes, 0, kTiB},
       {"header_bytes", &Limits::header_bytes, U::kBytes, 256, 64 << 10},
       {"header_count", &Limits::header_count, U::kCount, 1, 1024},

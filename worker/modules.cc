@@ -10,6 +10,7 @@
 namespace postern::worker {
 namespace {
 
+constexpr std::string_view kBuiltin = "postern:";  // before the name of a module of our own
 constexpr size_t kMaxGraph = 10'000;  // modules of one guest
 
 Modules* g_modules = nullptr;
@@ -76,6 +77,7 @@ v8::Maybe<std::string> Modules::ResolveUrl(const std::string& specifier,
           "\"" + specifier + "\" is no file that " + importer + " could import");
     return v8::Nothing<std::string>();
   }
+  if (specifier.starts_with(kBuiltin)) return v8::Just(specifier);
   if (specifier.starts_with("node:")) {
     Throw("ERR_UNKNOWN_BUILTIN_MODULE",
           "there is no module " + specifier + " in a guest (imported from " + importer + ")");
@@ -143,22 +145,57 @@ v8::MaybeLocal<v8::Module> Modules::MakeJson(const std::string& url, const std::
       return {};
     }
   }
-  const std::vector<v8::Local<v8::String>> exports = {Str(isolate, "default")};
+  const auto exports = v8::Object::New(isolate);
+  exports->CreateDataProperty(engine_.context(), Str(isolate, "default"), value).Check();
+  return MakeSynthetic(Key("json", url), url, exports);
+}
+
+v8::MaybeLocal<v8::Module> Modules::MakeBuiltin(const std::string& url,
+                                                const std::string& importer) {
+  v8::Isolate* isolate = engine_.isolate();
+  v8::Local<v8::Value> argument = Str(isolate, url), exports;
+  if (!engine_.Hook("builtinModule")
+           ->Call(engine_.context(), v8::Undefined(isolate), 1, &argument)
+           .ToLocal(&exports)) {
+    return {};
+  }
+  if (!exports->IsObject()) {
+    Throw("ERR_UNKNOWN_BUILTIN_MODULE",
+          "there is no module " + url + " in a guest (imported from " + importer + ")");
+    return {};
+  }
+  return MakeSynthetic(url, url, exports.As<v8::Object>());
+}
+
+// A module without source, whose exports are the properties of `exports`.
+v8::MaybeLocal<v8::Module> Modules::MakeSynthetic(const std::string& key, const std::string& url,
+                                                  v8::Local<v8::Object> exports) {
+  v8::Isolate* isolate = engine_.isolate();
+  v8::Local<v8::Array> keys;
+  if (!exports->GetOwnPropertyNames(engine_.context()).ToLocal(&keys)) return {};
+  std::vector<v8::Local<v8::String>> names;
+  for (uint32_t i = 0; i < keys->Length(); ++i) {
+    names.push_back(keys->Get(engine_.context(), i).ToLocalChecked().As<v8::String>());
+  }
   const auto module = v8::Module::CreateSyntheticModule(
       isolate, Str(isolate, url),
-      v8::MemorySpan<const v8::Local<v8::String>>(exports.data(), exports.size()),
+      v8::MemorySpan<const v8::Local<v8::String>>(names.data(), names.size()),
       [](v8::Local<v8::Context> context, v8::Local<v8::Module> self) -> v8::MaybeLocal<v8::Value> {
         v8::Isolate* i = v8::Isolate::GetCurrent();
-        const auto data = g_modules->json_.find(self->GetIdentityHash());
-        if (self->SetSyntheticModuleExport(i, Str(i, "default"), data->second.Get(i)).IsNothing())
-          return {};
+        const auto exports = g_modules->synthetic_.find(self->GetIdentityHash())->second.Get(i);
+        const auto keys = exports->GetOwnPropertyNames(context).ToLocalChecked();
+        for (uint32_t k = 0; k < keys->Length(); ++k) {
+          const auto name = keys->Get(context, k).ToLocalChecked().As<v8::String>();
+          const auto value = exports->Get(context, name).ToLocalChecked();
+          if (self->SetSyntheticModuleExport(i, name, value).IsNothing()) return {};
+        }
         v8::Local<v8::Promise::Resolver> done;
         if (!v8::Promise::Resolver::New(context).ToLocal(&done)) return {};
         done->Resolve(context, v8::Undefined(i)).Check();
         return done->GetPromise();
       });
-  json_[module->GetIdentityHash()].Reset(isolate, value);
-  loaded_[Key("json", url)].Reset(isolate, module);
+  synthetic_[module->GetIdentityHash()].Reset(isolate, exports);
+  loaded_[key].Reset(isolate, module);
   return module;
 }
 
@@ -177,6 +214,7 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
         "import attribute type \"" + type + "\" is not supported (imported from " + importer + ")");
     return {};
   }
+  if (url.starts_with(kBuiltin)) return MakeBuiltin(url, importer);
   const std::string path = PathOfUrl(url);
   FileClient::Answer answer = files_.Read(path);
   if (!answer.ok) {

@@ -27,6 +27,9 @@ class Modules {
                                   const std::string& importer);
   v8::MaybeLocal<v8::Module> Compile(const std::string& url, const std::string& source);
   v8::MaybeLocal<v8::Module> MakeJson(const std::string& url, const std::string& source);
+  v8::MaybeLocal<v8::Module> MakeBuiltin(const std::string& url, const std::string& importer);
+  v8::MaybeLocal<v8::Module> MakeSynthetic(const std::string& key, const std::string& url,
+                                           v8::Local<v8::Object> exports);
   bool LoadRequests(v8::Local<v8::Module> module, const std::string& url);
   // The file: URL that `specifier` means; throws otherwise.
   v8::Maybe<std::string> ResolveUrl(const std::string& specifier, const std::string& importer);
@@ -51,7 +54,7 @@ class Modules {
   std::map<std::string, v8::Global<v8::Module>> loaded_;  // by URL, JSON ones by "json " + URL
   std::unordered_multimap<int, std::pair<v8::Global<v8::Module>, std::string>>
       urls_;                                   // by identity hash
-  std::map<int, v8::Global<v8::Value>> json_;  // by identity hash
+  std::map<int, v8::Global<v8::Object>> synthetic_;  // exports, by identity hash
 };
 
 // The absolute path of a file: URL.

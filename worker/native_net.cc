@@ -17,7 +17,7 @@ std::string Latin1(v8::Isolate* isolate, v8::Local<v8::Value> value) {
 }
 
 // netFetch(id, fields [name, value, …], body: undefined | bytes | true for a stream that is written
-// later)
+// later, endless: boolean)
 void NetFetch(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto context = isolate->GetCurrentContext();
@@ -29,6 +29,7 @@ void NetFetch(const Args& args) {
   }
   out.has_body = !args[2]->IsUndefined();
   out.streaming = args[2]->IsTrue();
+  out.endless = args[3]->IsTrue();
   if (out.has_body && !out.streaming) {
     const auto bytes = Bytes(args[2]);
     out.body.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -36,10 +37,15 @@ void NetFetch(const Args& args) {
   Guest::Current().net().Fetch(Id(args), std::move(out));
 }
 
-// netWrite(id, bytes): bytes that wait; where more than 0, netWritable comes when they are gone
+// netWrite(id, bytes, all): bytes that wait; where more than 0, netWritable comes when they are gone
 void NetWrite(const Args& args) {
-  args.GetReturnValue().Set(
-      static_cast<double>(Guest::Current().net().Write(Id(args), Bytes(args[1]))));
+  args.GetReturnValue().Set(static_cast<double>(
+      Guest::Current().net().Write(Id(args), Bytes(args[1]), args[2]->IsTrue())));
+}
+
+// netStream(id): the stream's number on the channel
+void NetStream(const Args& args) {
+  args.GetReturnValue().Set(Guest::Current().net().StreamOf(Id(args)));
 }
 
 void NetEndWrite(const Args& args) { Guest::Current().net().EndWrite(Id(args)); }
@@ -68,7 +74,7 @@ void NetCancel(const Args& args) { Guest::Current().net().Cancel(Id(args)); }
 
 std::span<const Native> NetNatives() {
   static constexpr Native kNatives[] = {{"netFetch", NetFetch},       {"netWrite", NetWrite},
-                                        {"netEndWrite", NetEndWrite}, {"netRead", NetRead},
+                                        {"netEndWrite", NetEndWrite}, {"netStream", NetStream}, {"netRead", NetRead},
                                         {"netCollect", NetCollect},   {"netCancel", NetCancel}};
   return kNatives;
 }

@@ -75,6 +75,7 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   const bool idle = ids_.empty();
   e.upload = std::move(outgoing.body);
   e.upload_ended = !outgoing.streaming;
+  e.endless = outgoing.endless;
   const auto stream = endpoint_->session().Request(outgoing.fields, outgoing.has_body);
   if (!stream)
     return FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST", stream.error().message});
@@ -84,15 +85,20 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   if (idle) silent_ = 0, pinged_ = false;
 }
 
-size_t NetClient::Write(uint32_t id, std::span<const uint8_t> bytes) {
+size_t NetClient::Write(uint32_t id, std::span<const uint8_t> bytes, bool all) {
   Exchange* e = Find(id);
   if (e == nullptr || e->failure || e->upload_ended) return 0;
   if (e->upload_at > kUploadBuffer) e->upload.erase(0, std::exchange(e->upload_at, 0));
   e->upload.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   endpoint_->session().ResumeBody(e->stream);
   const size_t waiting = e->upload.size() - e->upload_at;
-  e->writable_wanted = waiting >= kUploadBuffer;
+  e->writable_wanted = waiting >= (all ? 1 : kUploadBuffer);
   return e->writable_wanted ? waiting : 0;
+}
+
+int32_t NetClient::StreamOf(uint32_t id) {
+  const Exchange* e = Find(id);
+  return e == nullptr ? 0 : e->stream;
 }
 
 void NetClient::EndWrite(uint32_t id) {
@@ -440,7 +446,7 @@ void NetClient::Expire() {
   expire(
       headers_due_, [](const Exchange& e) { return e.responded || !e.upload_ended; },
       {"http_response_timeout", "ERR_RESPONSE_TIMEOUT", "the broker reported no response in time"});
-  expire(total_due_, [](const Exchange&) { return false; },
+  expire(total_due_, [](const Exchange& e) { return e.endless && e.responded; },
          {"http_response_timeout", "ERR_TOTAL_TIMEOUT",
           "the broker reported no end of the response in time"});
 }
@@ -461,6 +467,7 @@ double NetClient::Deadline() const {
 bool NetClient::Pending() const {
   if (!failures_.empty() || !deliveries_.empty()) return true;
   for (const auto& [id, e] : exchanges_) {
+    if (e.endless && !e.failure && !e.ended) return true;  // an open socket is something to wait for
     if (!e.failure && (!e.responded || e.waiting || e.collecting || e.writable_wanted)) return true;
   }
   return false;

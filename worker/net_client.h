@@ -54,10 +54,14 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
     std::string body;  // sent as it is, when has_body and not streaming
     bool has_body = false;
     bool streaming = false;  // Write and EndWrite follow
+    bool endless = false;    // a TCP stream or WebSocket: no total, once it is open
   };
   void Fetch(uint32_t id, Outgoing outgoing);
   // Bytes that wait to be sent, for the caller's backpressure; OnWritable comes when they are gone.
-  size_t Write(uint32_t id, std::span<const uint8_t> bytes);
+  // 0 where that is few enough to go on; with `all`, only where it is none.
+  size_t Write(uint32_t id, std::span<const uint8_t> bytes, bool all = false);
+  // The stream's number on the channel, 0 when it has none.
+  int32_t StreamOf(uint32_t id);
   void EndWrite(uint32_t id);
   // The next decoded piece, empty when there is none yet, nullopt at the end. Failures come by
   // OnFailure.
@@ -76,6 +80,7 @@ class NetClient : public EventLoop::Source, public channel::Http2Session::Handle
   struct Exchange {
     int32_t stream = 0;
     bool sent = false;  // its header block has left
+    bool endless = false;
     bool responded = false, ended = false, waiting = false, collecting = false;
     std::string upload;
     size_t upload_at = 0;

@@ -1,24 +1,14 @@
 // fetch (Fetch standard, section 4), over the channel to the net broker. Every call settles: the broker,
 // the channel's C++ side and the redirect limit each have a last word.
-import {
-  ArrayPush,
-  MapDelete,
-  MapGet,
-  MapSet,
-  StringSlice,
-  StringStartsWith,
-  isLatin1,
-  withResolvers,
-} from './primordials.js';
+import { ArrayPush, StringSlice, StringStartsWith, isLatin1 } from './primordials.js';
 import { onAbort } from './abort.js';
 import { bytesBody, isUnusable, netBody, streamOf } from './body.js';
 import { headerList, wrapHeaders } from './headers.js';
+import { NetBody, abortExchange, dropExchange, errorOf, netError, openExchange, upload } from './net.js';
 import { Request, requestState } from './request.js';
 import { makeResponse } from './response.js';
-import { ReadableStream } from './streams.js';
 import { URL } from './url.js';
 
-const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = native;
 const nullBodyStatus = (/** @type {number} */ status) =>
   status === 204 || status === 205 || status === 304 || status === 101;
 const redirects = new Set([301, 302, 303, 307, 308]);
@@ -44,170 +34,9 @@ const bodyHeaders = new Set([
   'content-length',
 ]);
 
-/** @typedef {{code: string, message: string, error: string}} Failure */
-/**
- * One exchange on the channel.
- * @typedef {{id: number, settle: Function, readable: Function | null, collected: Function | null, writable: Function | null,
- *   failed: ((error: any) => void) | null, failure: any}} Exchange
- */
-/** @type {Map<number, Exchange>} */
-const exchanges = new Map();
-let nextId = 1;
 let maxRedirects = 20;
 export function setMaxRedirects(/** @type {number} */ n) {
   maxRedirects = n;
-}
-
-/** @param {Failure} failure */
-function fetchError(failure) {
-  const cause = /** @type {any} */ (new Error(failure.message));
-  cause.code = failure.code;
-  return new TypeError(`fetch failed: ${failure.message}`, { cause });
-}
-
-// ---- called by the channel's C++ side
-
-export function netResponse(
-  /** @type {number} */ id,
-  /** @type {number} */ status,
-  /** @type {string} */ statusText,
-  /** @type {string[]} */ fields,
-) {
-  MapGet(exchanges, id)?.settle({ status, statusText, fields });
-}
-export function netReadable(/** @type {number} */ id) {
-  MapGet(exchanges, id)?.readable?.();
-}
-export function netCollected(/** @type {number} */ id, /** @type {Uint8Array} */ bytes) {
-  const e = MapGet(exchanges, id);
-  MapDelete(exchanges, id);
-  e?.collected?.(bytes);
-}
-export function netWritable(/** @type {number} */ id) {
-  MapGet(exchanges, id)?.writable?.();
-}
-export function netFailure(
-  /** @type {number} */ id,
-  /** @type {string} */ code,
-  /** @type {string} */ message,
-  /** @type {string} */ error,
-) {
-  const e = MapGet(exchanges, id);
-  if (e === undefined) return;
-  fail(e, { code, message, error });
-}
-
-/** @param {Exchange} e @param {any} failure a Failure, or {reason} of an abort */
-function fail(e, failure) {
-  MapDelete(exchanges, e.id);
-  e.failure = failure;
-  e.settle({ failure });
-  e.failed?.(errorOf(failure));
-  e.writable?.();
-}
-/** @param {any} failure */
-const errorOf = (failure) => ('reason' in failure ? failure.reason : fetchError(failure));
-
-/** @param {Exchange} e @param {any} reason */
-function abort(e, reason) {
-  if (MapGet(exchanges, e.id) !== e) return;
-  netCancel(e.id);
-  fail(e, { reason });
-}
-
-// A response that is dropped unread must not hold its stream for ever.
-/** @type {FinalizationRegistry<Exchange> | undefined} */
-let unread;
-
-/** The body of a response, still on the channel. */
-class NetBody {
-  #exchange;
-  /** @param {Exchange} exchange */
-  constructor(exchange) {
-    this.#exchange = exchange;
-    unread ??= new FinalizationRegistry((e) => abort(e, new TypeError('The response was dropped')));
-    unread.register(this, exchange, this);
-  }
-  /** All of it. @returns {Promise<Uint8Array>} */
-  async collect() {
-    const e = this.#exchange;
-    unread?.unregister(this);
-    if (e.failure) throw errorOf(e.failure);
-    const { promise, resolve } = withResolvers();
-    e.collected = (/** @type {Uint8Array} */ bytes) => resolve({ bytes });
-    e.failed = () => resolve({});
-    netCollect(e.id);
-    const { bytes } = await promise;
-    if (bytes === undefined) throw errorOf(e.failure);
-    return bytes;
-  }
-  stream() {
-    const e = this.#exchange;
-    unread?.unregister(this);
-    return new ReadableStream(
-      {
-        type: 'bytes',
-        start(controller) {
-          if (e.failure) controller.error(errorOf(e.failure));
-          e.failed = (error) => {
-            e.readable?.();
-            try {
-              controller.error(error);
-            } catch {
-              /* closed already */
-            }
-          };
-        },
-        async pull(controller) {
-          for (;;) {
-            if (e.failure) return;
-            const piece = netRead(e.id);
-            if (piece === undefined) {
-              MapDelete(exchanges, e.id);
-              controller.close();
-              /** @type {any} */ (controller).byobRequest?.respond(0);
-              return;
-            }
-            if (piece !== null) return controller.enqueue(piece);
-            const { promise, resolve } = withResolvers();
-            e.readable = resolve;
-            await promise;
-            e.readable = null;
-          }
-        },
-        cancel() {
-          MapDelete(exchanges, e.id);
-          netCancel(e.id);
-        },
-      },
-      { highWaterMark: 0 },
-    );
-  }
-}
-
-/** Writes a stream as the request's body. @param {Exchange} e @param {any} stream */
-async function upload(e, stream) {
-  const reader = stream.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (e.failure || MapGet(exchanges, e.id) !== e) {
-        await reader.cancel(e.failure ? errorOf(e.failure) : undefined);
-        return;
-      }
-      if (done) return netEndWrite(e.id);
-      if (!(value instanceof Uint8Array)) throw new TypeError('A body stream must give Uint8Array chunks');
-      if (netWrite(e.id, value) > 0) {
-        const { promise, resolve } = withResolvers();
-        e.writable = resolve;
-        await promise;
-        e.writable = null;
-      }
-    }
-  } catch (error) {
-    reader.cancel(error).catch(() => {});
-    abort(e, error);
-  }
 }
 
 /** @param {[string, string][]} list @param {string} name */
@@ -234,32 +63,15 @@ async function exchange(url, method, headers, body, signal) {
   if (!has(headers, 'accept')) ArrayPush(flat, 'accept', '*/*');
   if (!has(headers, 'accept-encoding')) ArrayPush(flat, 'accept-encoding', 'gzip, deflate, br, zstd');
   if (!has(headers, 'user-agent')) ArrayPush(flat, 'user-agent', 'Postern');
-  const { promise, resolve } = withResolvers();
-  /** @type {Exchange} */
-  const e = {
-    id: nextId++,
-    settle: resolve,
-    readable: null,
-    collected: null,
-    writable: null,
-    failed: null,
-    failure: null,
-  };
-  MapSet(exchanges, e.id, e);
-  const unlisten = signal === null ? null : onAbort(signal, (/** @type {any} */ reason) => abort(e, reason));
-  if (body === null) {
-    netFetch(e.id, flat, undefined);
-  } else if (body.bytes !== null) {
-    ArrayPush(flat, 'content-length', `${body.bytes.length}`);
-    netFetch(e.id, flat, body.bytes);
-  } else {
-    netFetch(e.id, flat, true);
-    upload(e, body.stream);
-  }
+  const whole = body !== null && body.bytes !== null;
+  if (whole) ArrayPush(flat, 'content-length', `${body.bytes.length}`);
+  const { e, promise } = openExchange(flat, body === null ? null : whole ? body.bytes : true);
+  const unlisten = signal === null ? null : onAbort(signal, (/** @type {any} */ reason) => abortExchange(e, reason));
+  if (body !== null && !whole) upload(e, body.stream);
   const outcome = await promise;
   if (outcome.failure) {
     unlisten?.();
-    throw errorOf(outcome.failure);
+    throw errorOf(e);
   }
   return { ...outcome, e };
 }
@@ -283,7 +95,7 @@ export async function fetch(input, init) {
   }
   for (let hops = 0; ; hops++) {
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-      throw fetchError({
+      throw netError({
         code: 'ERR_UNSUPPORTED_SCHEME',
         message: `the scheme "${url.protocol}" cannot be fetched; use http: or https:`,
         error: '',
@@ -299,7 +111,7 @@ export async function fetch(input, init) {
     }
     if (location === null || !redirects.has(status) || s.redirect === 'manual') {
       const empty = nullBodyStatus(status) || method === 'HEAD';
-      if (empty) (MapDelete(exchanges, e.id), netCancel(e.id));
+      if (empty) dropExchange(e);
       return makeResponse({
         type: 'basic',
         url: withoutHash(url),
@@ -310,10 +122,9 @@ export async function fetch(input, init) {
         body: empty ? null : netBody(new NetBody(e)),
       });
     }
-    MapDelete(exchanges, e.id);
-    netCancel(e.id);
+    dropExchange(e);
     const failed = (/** @type {string} */ code, /** @type {string} */ message) =>
-      fetchError({ code, message, error: '' });
+      netError({ code, message, error: '' });
     if (s.redirect === 'error')
       throw failed('ERR_REDIRECT', `${url.host} redirects to ${location}, and redirect is "error"`);
     if (hops >= maxRedirects) throw failed('ERR_LIMIT', `more than ${maxRedirects} redirects (redirects)`);
@@ -357,7 +168,7 @@ const withoutHash = (url) => (url.hash === '' ? url.href : StringSlice(url.href,
 function dataResponse(url) {
   const href = withoutHash(url);
   const comma = href.indexOf(',');
-  const bad = () => fetchError({ code: 'ERR_INVALID_URL', message: 'the data: URL is malformed', error: '' });
+  const bad = () => netError({ code: 'ERR_INVALID_URL', message: 'the data: URL is malformed', error: '' });
   if (comma < 0) throw bad();
   let type = href.slice(5, comma).trim();
   let bytes = percentDecode(href.slice(comma + 1));

@@ -18,17 +18,20 @@ import {
   listens,
   reportError,
 } from './events.js';
-import * as net from './fetch.js';
+import { fetch, setMaxRedirects } from './fetch.js';
 import { FormData } from './form_data.js';
 import { Headers } from './headers.js';
 import { inspect } from './inspect.js';
+import * as net from './net.js';
 import { process, startProcess } from './process.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
+import { Socket, connect } from './sockets.js';
 import * as streams from './streams.js';
 import { structuredClone } from './structured_clone.js';
 import * as timers from './timers.js';
 import { URL, URLSearchParams } from './url.js';
+import { CloseEvent, MessageEvent, WebSocket } from './websocket.js';
 
 const { setReturnValue, write } = native;
 const schedule = Promise.resolve();
@@ -60,6 +63,9 @@ for (const [name, value] of Object.entries({
   Response,
   URL,
   URLSearchParams,
+  WebSocket,
+  MessageEvent,
+  CloseEvent,
   ...streams,
 }))
   expose(name, value);
@@ -97,7 +103,7 @@ const performance = {
 };
 
 for (const [name, value] of Object.entries({
-  fetch: net.fetch,
+  fetch,
   atob,
   btoa,
   queueMicrotask,
@@ -143,7 +149,7 @@ export default {
   start(settings) {
     origin = native.now();
     startProcess(settings);
-    net.setMaxRedirects(settings.redirects);
+    setMaxRedirects(settings.redirects);
   },
   // Runs in every spare, before its order.
   warm() {
@@ -181,6 +187,8 @@ export default {
     }
     native.setReturnValueIfNone(json);
   },
+  /** The exports of a built-in module; undefined where there is none of that URL. @param {string} url */
+  builtinModule: (url) => (url === 'postern:sockets' ? { connect, Socket } : undefined),
   netResponse: net.netResponse,
   netReadable: net.netReadable,
   netCollected: net.netCollected,

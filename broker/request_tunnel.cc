@@ -1,0 +1,127 @@
+// Request's TCP streams (CONNECT, RFC 9113 section 8.5) and WebSockets (extended CONNECT, RFC 8441).
+#include <algorithm>
+
+#include "broker/http_fields.h"
+#include "broker/net_guest.h"
+#include "broker/request.h"
+
+namespace postern::broker {
+namespace {
+
+using channel::Failure;
+using channel::Fields;
+using channel::FindField;
+
+constexpr size_t kBufferedStream = 256 * 1024;  // bytes for the guest before the origin must wait
+
+Failure Denied(std::string why) {
+  return {"http_request_denied", "ERR_NETWORK_DENIED", std::move(why)};
+}
+
+}  // namespace
+
+std::optional<Failure> Request::ReadConnectTarget(const Fields& fields) {
+  const std::string* protocol = FindField(fields, ":protocol");
+  const std::string* authority = FindField(fields, ":authority");
+  if (authority == nullptr) return Denied("CONNECT needs a host and a port");
+  std::string text = "tcp://" + *authority;
+  kind_ = Kind::kTcp;
+  if (protocol != nullptr) {
+    const std::string* scheme = FindField(fields, ":scheme");
+    const std::string* path = FindField(fields, ":path");
+    const bool known = *protocol == "websocket" && scheme != nullptr && path != nullptr &&
+                       (*scheme == "http" || *scheme == "https");
+    if (!known) return Denied("CONNECT is for TCP streams and WebSockets");
+    kind_ = Kind::kWebSocket;
+    method_ = "GET";
+    tls_ = *scheme == "https";
+    text = (tls_ ? "wss://" : "ws://") + *authority + *path;
+  } else {
+    const std::string* tls = FindField(fields, "postern-tls");
+    tls_ = tls != nullptr && *tls == "on";
+  }
+  auto url = policy::ParseUrl(text);
+  if (!url) return Denied(url.error().message);
+  if (url->has_credentials) return Denied("a URL with user info is refused");
+  url_ = *std::move(url);
+  return std::nullopt;
+}
+
+void Request::OpenTunnel() {
+  Tunnel::Events events;
+  events.open = [this](const Fields& fields) { OnTunnelOpen(fields); };
+  events.data = [this](std::string_view bytes) { OnTunnelData(bytes); };
+  events.sent = [this](size_t n) {
+    bytes_sent_ += static_cast<int64_t>(n);
+    guest_.usage().bytes_out += n;
+    moved_ = Clock::now();
+    const size_t consumed = std::min(n, upload_unconsumed_);
+    upload_unconsumed_ -= consumed;
+    guest_.channel().session().Consume(stream_, consumed);
+    guest_.channel().FlushSoon();
+    if (OverTotalBytes()) Fail(TotalBytesFailure());
+  };
+  events.ended = [this](std::optional<Failure> failure) {
+    if (failure) return Fail(std::move(*failure));
+    StopTransfer();
+    Done();
+  };
+  auto& io = guest_.shared().io;
+  if (kind_ == Kind::kTcp) {
+    tunnel_ = std::make_shared<TcpTunnel>(io, easy_, tls_, url_.HostPort(), std::move(events));
+  } else {
+    Fields fields = OutgoingFields();
+    std::erase_if(fields, [](const channel::Field& f) {
+      return f.name == "accept-encoding" ||
+             (f.name.starts_with("sec-websocket-") && f.name != "sec-websocket-protocol");
+    });
+    const std::string origin = url_.Origin();
+    tunnel_ = MakeWebSocketTunnel(io, easy_, tls_, url_.HostPort(), std::move(events),
+                                  origin.substr(origin.find("://") + 3), url_.path + url_.query,
+                                  std::move(fields), guest_.policy().limits);
+  }
+  tunnel_->Start();
+}
+
+void Request::OnTunnelOpen(const Fields& fields) {
+  status_ = kind_ == Kind::kTcp ? 200 : 101;
+  Fields response = {{":status", "200"}};
+  response.insert(response.end(), fields.begin(), fields.end());
+  responded_ = true;
+  Enter(Phase::kStream);
+  if (!guest_.channel().session().Respond(stream_, response, true)) {
+    return guest_.channel().session().Reset(stream_, NGHTTP2_INTERNAL_ERROR);
+  }
+  guest_.channel().FlushSoon();
+  if (!upload_.empty()) tunnel_->Send(std::exchange(upload_, {}));
+  if (tunnel_ && upload_ended_) tunnel_->EndSending();
+}
+
+void Request::OnTunnelData(std::string_view bytes) {
+  body_total_ += static_cast<int64_t>(bytes.size());
+  guest_.usage().bytes_in += bytes.size();
+  moved_ = Clock::now();
+  if (OverTotalBytes()) return Fail(TotalBytesFailure());
+  if (body_at_ > kBufferedStream) body_.erase(0, std::exchange(body_at_, 0));
+  body_ += bytes;
+  if (body_.size() - body_at_ >= kBufferedStream) {
+    body_paused_ = true;
+    tunnel_->Pause(true);
+  }
+  guest_.channel().session().ResumeBody(stream_);
+  guest_.channel().FlushSoon();
+}
+
+void Request::StartTls(const std::string& host, TcpTunnel::TlsDone done) {
+  auto* tcp = dynamic_cast<TcpTunnel*>(tunnel_.get());
+  if (tcp == nullptr || tls_ || phase_ != Phase::kStream) {
+    return done(Failure{"http_request_denied", "ERR_SOCKET_STATE", "there is no plain stream"});
+  }
+  const LaterTls tls{guest_.shared().tls, host.empty() ? url_.host : host,
+                     rule_ == nullptr ? nullptr : &rule_->tls};
+  tcp->StartTls(tls, [alive = alive_, done = std::move(done)](std::optional<Failure> failure) {
+    if (*alive) done(std::move(failure));
+  });
+}
+
+}  // namespace postern::broker

@@ -1,0 +1,205 @@
+// The network below fetch, sockets and WebSocket: exchanges on the channel to the net broker. Every one of them
+// settles: the broker and the channel's C++ side each have a last word.
+import { MapDelete, MapGet, MapSet, withResolvers } from './primordials.js';
+import { ReadableStream } from './streams.js';
+
+const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = native;
+
+/** @typedef {{code: string, message: string, error: string}} Failure */
+/**
+ * One exchange on the channel.
+ * @typedef {{id: number, settle: Function, readable: Function | null, collected: Function | null, writable: Function | null,
+ *   failed: ((error: any) => void) | null, failure: any, what: string}} Exchange
+ */
+/** @type {Map<number, Exchange>} */
+const exchanges = new Map();
+let nextId = 1;
+/** @param {Failure} failure @param {string} [what] */
+export function netError(failure, what = 'fetch') {
+  const cause = /** @type {any} */ (new Error(failure.message));
+  cause.code = failure.code;
+  return new TypeError(`${what} failed: ${failure.message}`, { cause });
+}
+
+/**
+ * Begins an exchange: `flat` has names and values in turn; `body` is null, bytes, or true where netWrite follows.
+ * @param {string[]} flat @param {Uint8Array | null | true} body @param {string} [what] is begun, in errors; one that is no fetch has no end of its own
+ * @returns {{e: Exchange, promise: Promise<any>}} the promise gives {status, statusText, fields} or {failure}
+ */
+export function openExchange(flat, body, what = 'fetch') {
+  const { promise, resolve } = withResolvers();
+  /** @type {Exchange} */
+  const e = {
+    id: nextId++,
+    settle: resolve,
+    readable: null,
+    collected: null,
+    writable: null,
+    failed: null,
+    failure: null,
+    what,
+  };
+  MapSet(exchanges, e.id, e);
+  netFetch(e.id, flat, body === null ? undefined : body, what !== 'fetch');
+  return { e, promise };
+}
+
+/** Lets go of an exchange that needs no more. @param {Exchange} e */
+export function dropExchange(e) {
+  MapDelete(exchanges, e.id);
+  netCancel(e.id);
+}
+
+/** The next piece of the body; undefined at its end. Throws how it failed. @param {Exchange} e */
+export async function readPiece(e) {
+  for (;;) {
+    if (e.failure) throw errorOf(e);
+    const piece = netRead(e.id);
+    if (piece === undefined) MapDelete(exchanges, e.id);
+    if (piece !== null) return piece;
+    const { promise, resolve } = withResolvers();
+    e.readable = resolve;
+    await promise;
+    e.readable = null;
+  }
+}
+
+/** Writes bytes and waits where too many wait already; with `all`, until none does. @param {Exchange} e @param {Uint8Array} bytes @param {boolean} [all] */
+export async function writePiece(e, bytes, all) {
+  if (e.failure) throw errorOf(e);
+  if (netWrite(e.id, bytes, all === true) > 0) {
+    const { promise, resolve } = withResolvers();
+    e.writable = resolve;
+    await promise;
+    e.writable = null;
+  }
+  if (e.failure) throw errorOf(e);
+}
+
+// ---- called by the channel's C++ side
+
+export function netResponse(
+  /** @type {number} */ id,
+  /** @type {number} */ status,
+  /** @type {string} */ statusText,
+  /** @type {string[]} */ fields,
+) {
+  MapGet(exchanges, id)?.settle({ status, statusText, fields });
+}
+export function netReadable(/** @type {number} */ id) {
+  MapGet(exchanges, id)?.readable?.();
+}
+export function netCollected(/** @type {number} */ id, /** @type {Uint8Array} */ bytes) {
+  const e = MapGet(exchanges, id);
+  MapDelete(exchanges, id);
+  e?.collected?.(bytes);
+}
+export function netWritable(/** @type {number} */ id) {
+  MapGet(exchanges, id)?.writable?.();
+}
+export function netFailure(
+  /** @type {number} */ id,
+  /** @type {string} */ code,
+  /** @type {string} */ message,
+  /** @type {string} */ error,
+) {
+  const e = MapGet(exchanges, id);
+  if (e === undefined) return;
+  fail(e, { code, message, error });
+}
+
+/** @param {Exchange} e @param {any} failure a Failure, or {reason} of an abort */
+function fail(e, failure) {
+  MapDelete(exchanges, e.id);
+  e.failure = failure;
+  e.settle({ failure });
+  e.failed?.(errorOf(e));
+  e.readable?.();
+  e.writable?.();
+}
+/** @param {any} failure */
+const errorFrom = (failure, what) => ('reason' in failure ? failure.reason : netError(failure, what));
+/** How a failed exchange failed. @param {Exchange} e */
+export const errorOf = (e) => errorFrom(e.failure, e.what);
+
+/** @param {Exchange} e @param {any} reason */
+export function abortExchange(e, reason) {
+  if (MapGet(exchanges, e.id) !== e) return;
+  netCancel(e.id);
+  fail(e, { reason });
+}
+
+// A response that is dropped unread must not hold its stream for ever.
+/** @type {FinalizationRegistry<Exchange> | undefined} */
+let unread;
+
+/** The body of a response, still on the channel. */
+export class NetBody {
+  #exchange;
+  /** @param {Exchange} exchange */
+  constructor(exchange) {
+    this.#exchange = exchange;
+    unread ??= new FinalizationRegistry((e) => abortExchange(e, new TypeError('The response was dropped')));
+    unread.register(this, exchange, this);
+  }
+  /** All of it. @returns {Promise<Uint8Array>} */
+  async collect() {
+    const e = this.#exchange;
+    unread?.unregister(this);
+    if (e.failure) throw errorOf(e);
+    const { promise, resolve } = withResolvers();
+    e.collected = (/** @type {Uint8Array} */ bytes) => resolve({ bytes });
+    e.failed = () => resolve({});
+    netCollect(e.id);
+    const { bytes } = await promise;
+    if (bytes === undefined) throw errorOf(e);
+    return bytes;
+  }
+  stream() {
+    const e = this.#exchange;
+    unread?.unregister(this);
+    return new ReadableStream(
+      {
+        type: 'bytes',
+        start(controller) {
+          if (e.failure) controller.error(errorOf(e));
+          e.failed = (error) => {
+            try {
+              controller.error(error);
+            } catch {
+              /* closed already */
+            }
+          };
+        },
+        async pull(controller) {
+          const piece = await readPiece(e);
+          if (piece !== undefined) return controller.enqueue(piece);
+          controller.close();
+          /** @type {any} */ (controller).byobRequest?.respond(0);
+        },
+        cancel: () => dropExchange(e),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+}
+
+/** Writes a stream as the request's body. @param {Exchange} e @param {any} stream */
+export async function upload(e, stream) {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (e.failure || MapGet(exchanges, e.id) !== e) {
+        await reader.cancel(e.failure ? errorOf(e) : undefined);
+        return;
+      }
+      if (done) return netEndWrite(e.id);
+      if (!(value instanceof Uint8Array)) throw new TypeError('A body stream must give Uint8Array chunks');
+      await writePiece(e, value);
+    }
+  } catch (error) {
+    reader.cancel(error).catch(() => {});
+    abortExchange(e, error);
+  }
+}
