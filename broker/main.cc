@@ -160,7 +160,8 @@ Status RunNet(Arguments& a) {
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
   curl_global_init(CURL_GLOBAL_DEFAULT);
   boost::asio::io_context io(1);
-  (*own)->Watch(io);
+  const std::unique_ptr<OwnAddresses> addresses = *std::move(own);  // ends before `io` does
+  addresses->Watch(io);
   std::optional<EventLog> log;
   if (a.events.valid()) log.emplace(io, std::move(a.events));
   auto open = sandbox::OpenDescriptors();
@@ -175,7 +176,7 @@ Status RunNet(Arguments& a) {
     replay.emplace(*std::move(parsed));
   }
   NetShared shared{io,
-                   **own,
+                   *addresses,
                    *tls,
                    ParseResolvConf(resolv_conf),
                    log ? &*log : nullptr,
