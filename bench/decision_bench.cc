@@ -14,10 +14,17 @@ Policy WithRules(int64_t n) {
     const std::string number = std::to_string(i);
     std::string text;
     switch (i % 4) {
-      case 0: text = "https://host" + number + ".example.com"; break;
-      case 1: text = "*.below" + number + ".example.com"; break;
-      case 2: text = "10." + std::to_string(i / 256 % 256) + "." + std::to_string(i % 256) + ".0/24"; break;
-      default: text = "api" + number + ".example.org:443";
+      case 0:
+        text = "https://host" + number + ".example.com";
+        break;
+      case 1:
+        text = "*.below" + number + ".example.com";
+        break;
+      case 2:
+        text = "10." + std::to_string(i / 256 % 256) + "." + std::to_string(i % 256) + ".0/24";
+        break;
+      default:
+        text = "api" + number + ".example.org:443";
     }
     Rule rule{.allow = i % 10 != 9, .text = text, .origin = "bench"};
     rule.target = *Target::Parse(text);

@@ -31,7 +31,8 @@ class CurlMulti {
   void Release(CURL* easy);
 
   // Starts the transfer. `done` is called once from the loop, unless Remove comes first. A handle
-  // that was set up to connect only stays, with its connection, until Remove; any other is let go of.
+  // that was set up to connect only stays, with its connection, until Remove; any other is let go
+  // of.
   void Add(CURL* easy, Done done, bool connect_only = false);
   void Remove(CURL* easy);
 

@@ -28,8 +28,7 @@ void CurlStream::ShutdownWrite() {
 
 size_t CurlStream::TryRead(void* data, size_t size, boost::system::error_code& error) {
   size_t n = 0;
-  const CURLcode code =
-      easy_ == nullptr ? CURLE_RECV_ERROR : curl_easy_recv(easy_, data, size, &n);
+  const CURLcode code = easy_ == nullptr ? CURLE_RECV_ERROR : curl_easy_recv(easy_, data, size, &n);
   if (easy_ == nullptr) {
     error = boost::asio::error::operation_aborted;
   } else if (code == CURLE_AGAIN) {
@@ -44,8 +43,7 @@ size_t CurlStream::TryRead(void* data, size_t size, boost::system::error_code& e
 
 size_t CurlStream::TryWrite(const void* data, size_t size, boost::system::error_code& error) {
   size_t n = 0;
-  const CURLcode code =
-      easy_ == nullptr ? CURLE_SEND_ERROR : curl_easy_send(easy_, data, size, &n);
+  const CURLcode code = easy_ == nullptr ? CURLE_SEND_ERROR : curl_easy_send(easy_, data, size, &n);
   if (easy_ == nullptr) {
     error = boost::asio::error::operation_aborted;
   } else if (code == CURLE_AGAIN) {

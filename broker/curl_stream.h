@@ -1,5 +1,5 @@
-// CurlStream: a connection that libcurl made (CURLOPT_CONNECT_ONLY: through a proxy, under TLS), as an
-// asynchronous stream of Asio's, so that Asio's TLS and Beast's WebSocket can run over it.
+// CurlStream: a connection that libcurl made (CURLOPT_CONNECT_ONLY: through a proxy, under TLS), as
+// an asynchronous stream of Asio's, so that Asio's TLS and Beast's WebSocket can run over it.
 //
 // One read and one write at a time. The easy handle belongs to somebody else, and must stay in its
 // multi handle until this is closed.
@@ -71,31 +71,30 @@ class CurlStream {
 
   template <typename Handler>
   void Finish(Handler handler, boost::system::error_code error, size_t n) {
-    boost::asio::post(io_, [handler = std::move(handler), error, n]() mutable { handler(error, n); });
+    boost::asio::post(io_,
+                      [handler = std::move(handler), error, n]() mutable { handler(error, n); });
   }
   template <typename Handler>
   void Read(boost::asio::mutable_buffer buffer, Handler handler) {
     boost::system::error_code error;
     const size_t n = TryRead(buffer.data(), buffer.size(), error);
     if (error != boost::asio::error::would_block) return Finish(std::move(handler), error, n);
-    descriptor_.async_wait(Descriptor::wait_read,
-                           [this, buffer, handler = std::move(handler)](
-                               const boost::system::error_code& e) mutable {
-                             if (e) return handler(e, size_t{0});
-                             Read(buffer, std::move(handler));
-                           });
+    descriptor_.async_wait(Descriptor::wait_read, [this, buffer, handler = std::move(handler)](
+                                                      const boost::system::error_code& e) mutable {
+      if (e) return handler(e, size_t{0});
+      Read(buffer, std::move(handler));
+    });
   }
   template <typename Handler>
   void Write(boost::asio::const_buffer buffer, Handler handler) {
     boost::system::error_code error;
     const size_t n = TryWrite(buffer.data(), buffer.size(), error);
     if (error != boost::asio::error::would_block) return Finish(std::move(handler), error, n);
-    descriptor_.async_wait(Descriptor::wait_write,
-                           [this, buffer, handler = std::move(handler)](
-                               const boost::system::error_code& e) mutable {
-                             if (e) return handler(e, size_t{0});
-                             Write(buffer, std::move(handler));
-                           });
+    descriptor_.async_wait(Descriptor::wait_write, [this, buffer, handler = std::move(handler)](
+                                                       const boost::system::error_code& e) mutable {
+      if (e) return handler(e, size_t{0});
+      Write(buffer, std::move(handler));
+    });
   }
 
   boost::asio::io_context& io_;

@@ -98,8 +98,8 @@ std::string Request::OutgoingUrl() const {
     for (auto& [name, value] : encoded) value = PercentEncode(value);
     query = policy::PutSecretsIn(query, encoded, rule_->secrets, false);
   }
-  return (tls_ ? "https://" : "http://") + Bracketed(url_.host) + ":" + std::to_string(url_.port) + url_.path +
-         query;
+  return (tls_ ? "https://" : "http://") + Bracketed(url_.host) + ":" + std::to_string(url_.port) +
+         url_.path + query;
 }
 
 void Request::SetUpDestination(CURL* easy) {
@@ -170,10 +170,11 @@ channel::Fields Request::OutgoingFields() const {
                      std::any_of(rule_->headers.begin(), rule_->headers.end(),
                                  [&](const policy::SetHeader& h) { return h.name == f.name; });
     if (set) continue;
-    const bool secrets = rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
-    out.push_back({f.name, secrets ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets,
-                                                          true)
-                                   : f.value});
+    const bool secrets =
+        rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
+    out.push_back({f.name, secrets
+                               ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets, true)
+                               : f.value});
   }
   if (rule_ != nullptr) {
     for (const policy::SetHeader& h : rule_->headers) {

@@ -1,4 +1,5 @@
-// Request's TCP streams (CONNECT, RFC 9113 section 8.5) and WebSockets (extended CONNECT, RFC 8441).
+// Request's TCP streams (CONNECT, RFC 9113 section 8.5) and WebSockets (extended CONNECT, RFC
+// 8441).
 #include <algorithm>
 
 #include "broker/http_fields.h"

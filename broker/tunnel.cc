@@ -98,21 +98,21 @@ void TcpTunnel::Read() {
 
 template <typename Stream>
 void TcpTunnel::ReadFrom(Stream& from) {
-  from.async_read_some(
-      asio::buffer(buffer_), [this, self = shared_from_this()](const error_code& error, size_t n) {
-        reading_ = false;
-        if (closed()) return;
-        if (n > 0) events().data({buffer_.data(), n});
-        if (closed()) return;
-        if (begin_tls_) return BeginTls();
-        // An origin that leaves without TLS's goodbye cut the stream short for all we know; many
-        // do, and a database protocol tells its own end.
-        if (error == asio::error::eof || error == ssl::error::stream_truncated) {
-          return End(std::nullopt);
-        }
-        if (error) return End(Reset(where()));
-        Read();
-      });
+  from.async_read_some(asio::buffer(buffer_),
+                       [this, self = shared_from_this()](const error_code& error, size_t n) {
+                         reading_ = false;
+                         if (closed()) return;
+                         if (n > 0) events().data({buffer_.data(), n});
+                         if (closed()) return;
+                         if (begin_tls_) return BeginTls();
+                         // An origin that leaves without TLS's goodbye cut the stream short for all
+                         // we know; many do, and a database protocol tells its own end.
+                         if (error == asio::error::eof || error == ssl::error::stream_truncated) {
+                           return End(std::nullopt);
+                         }
+                         if (error) return End(Reset(where()));
+                         Read();
+                       });
 }
 
 void TcpTunnel::Send(std::string_view bytes) {
@@ -138,16 +138,17 @@ void TcpTunnel::Write() {
 
 template <typename Stream>
 void TcpTunnel::WriteTo(Stream& to) {
-  to.async_write_some(asio::buffer(writing_), [this, self = shared_from_this()](
-                                                  const error_code& error, size_t n) {
-    if (closed()) return;
-    if (error && error != asio::error::operation_aborted) return End(Reset(where()));
-    writing_.erase(0, n);
-    if (n > 0) events().sent(n);
-    if (closed()) return;
-    pending_.insert(0, std::exchange(writing_, {}));
-    Write();
-  });
+  to.async_write_some(asio::buffer(writing_),
+                      [this, self = shared_from_this()](const error_code& error, size_t n) {
+                        if (closed()) return;
+                        if (error && error != asio::error::operation_aborted)
+                          return End(Reset(where()));
+                        writing_.erase(0, n);
+                        if (n > 0) events().sent(n);
+                        if (closed()) return;
+                        pending_.insert(0, std::exchange(writing_, {}));
+                        Write();
+                      });
 }
 
 std::optional<Failure> TcpTunnel::SetUpTls(const LaterTls& later) {
@@ -164,9 +165,9 @@ std::optional<Failure> TcpTunnel::SetUpTls(const LaterTls& later) {
       tls_->context.use_private_key(asio::buffer(later.rule->key), ssl::context::pem, error);
     }
     if (error) {
-      return Failure{"proxy_configuration_error", "ERR_TLS_CLIENT_CERTIFICATE",
-                     "the client certificate for " + where() +
-                         " cannot be used: " + error.message()};
+      return Failure{
+          "proxy_configuration_error", "ERR_TLS_CLIENT_CERTIFICATE",
+          "the client certificate for " + where() + " cannot be used: " + error.message()};
     }
   }
   tls_->stream.emplace(stream(), tls_->context);
@@ -183,8 +184,8 @@ std::optional<Failure> TcpTunnel::SetUpTls(const LaterTls& later) {
 
 void TcpTunnel::StartTls(const LaterTls& later, TlsDone done) {
   if (tls_) {
-    return done(Failure{"http_request_denied", "ERR_SOCKET_STATE",
-                        "TLS has begun on this stream already"});
+    return done(
+        Failure{"http_request_denied", "ERR_SOCKET_STATE", "TLS has begun on this stream already"});
   }
   if (auto failure = SetUpTls(later)) {
     done(*failure);

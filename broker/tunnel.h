@@ -21,9 +21,9 @@ namespace postern::broker {
 class Tunnel : public std::enable_shared_from_this<Tunnel> {
  public:
   struct Events {
-    std::function<void(channel::Fields)> open;        // ready; fields for the guest
-    std::function<void(std::string_view)> data;       // for the guest
-    std::function<void(size_t)> sent;                 // so many of the guest's bytes are gone
+    std::function<void(channel::Fields)> open;   // ready; fields for the guest
+    std::function<void(std::string_view)> data;  // for the guest
+    std::function<void(size_t)> sent;            // so many of the guest's bytes are gone
     // The end: clean, or a failure. Called once.
     std::function<void(std::optional<channel::Failure>)> ended;
   };
@@ -67,8 +67,7 @@ struct LaterTls {
 
 class TcpTunnel : public Tunnel {
  public:
-  TcpTunnel(boost::asio::io_context& io, CURL* easy, bool secure, std::string where,
-            Events events);
+  TcpTunnel(boost::asio::io_context& io, CURL* easy, bool secure, std::string where, Events events);
   ~TcpTunnel() override;
 
   void Start() override;

@@ -40,8 +40,8 @@ constexpr size_t kHead = 5;  // bytes before a payload
 
 std::string Frame(uint8_t kind, std::string_view payload) {
   const auto n = static_cast<uint32_t>(payload.size());
-  std::string out = {static_cast<char>(kind), static_cast<char>(n >> 24), static_cast<char>(n >> 16),
-                     static_cast<char>(n >> 8), static_cast<char>(n)};
+  std::string out = {static_cast<char>(kind), static_cast<char>(n >> 24),
+                     static_cast<char>(n >> 16), static_cast<char>(n >> 8), static_cast<char>(n)};
   return out.append(payload);
 }
 
@@ -79,22 +79,20 @@ class WebSocketTunnel : public Tunnel {
       request.erase(beast::http::field::user_agent);
       for (const channel::Field& f : fields_) request.insert(f.name, f.value);
     }));
-    socket_.async_handshake(answer_, host_, target_,
-                            [this, self = shared_from_this()](const error_code& error) {
-                              if (closed()) return;
-                              if (error) return End(HandshakeFailure(error));
-                              open_ = true;
-                              channel::Fields fields;
-                              for (const auto* name :
-                                   {"sec-websocket-protocol", "sec-websocket-extensions"}) {
-                                const auto value = answer_[name];
-                                if (!value.empty())
-                                  fields.push_back({name, std::string(value.data(), value.size())});
-                              }
-                              events().open(std::move(fields));
-                              Read();
-                              Write();
-                            });
+    socket_.async_handshake(
+        answer_, host_, target_, [this, self = shared_from_this()](const error_code& error) {
+          if (closed()) return;
+          if (error) return End(HandshakeFailure(error));
+          open_ = true;
+          channel::Fields fields;
+          for (const auto* name : {"sec-websocket-protocol", "sec-websocket-extensions"}) {
+            const auto value = answer_[name];
+            if (!value.empty()) fields.push_back({name, std::string(value.data(), value.size())});
+          }
+          events().open(std::move(fields));
+          Read();
+          Write();
+        });
   }
 
   void Send(std::string_view bytes) override {
@@ -162,9 +160,8 @@ class WebSocketTunnel : public Tunnel {
       if (error && closing_) return;  // how a close of ours ends is told where it was begun
       if (error) return ReadFailed(error);
       const auto bytes = buffer_.data();
-      const std::string message = Frame(
-          socket_.got_text() ? kText : kBinary,
-          {static_cast<const char*>(bytes.data()), bytes.size()});
+      const std::string message = Frame(socket_.got_text() ? kText : kBinary,
+                                        {static_cast<const char*>(bytes.data()), bytes.size()});
       buffer_.consume(buffer_.size());
       events().data(message);
       Read();
@@ -176,8 +173,7 @@ class WebSocketTunnel : public Tunnel {
       events().data(CloseFrame(socket_.reason()));
       return End(std::nullopt);
     }
-    if (error == websocket::error::message_too_big ||
-        error == websocket::error::buffer_overflow) {
+    if (error == websocket::error::message_too_big || error == websocket::error::buffer_overflow) {
       return End(Failure{"http_response_body_size", "ERR_LIMIT",
                          "a message of " + where() + " is larger than the limit of " +
                              std::to_string(max_message_) + " bytes (message_bytes)"});

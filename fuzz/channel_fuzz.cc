@@ -1,4 +1,5 @@
-// The server side of a channel, fed any bytes in pieces: it fails or goes on, with every request answered, and nothing else.
+// The server side of a channel, fed any bytes in pieces: it fails or goes on, with every request
+// answered, and nothing else.
 #include <set>
 
 #include "channel/failure.h"
@@ -20,7 +21,8 @@ class Answering : public Http2Session::Handler {
     if (!status) session->Reset(stream, 2);
     for (const auto& f : fields) {
       const auto failure = postern::channel::ParseProxyStatus(f.value);
-      if (failure && !postern::channel::ParseProxyStatus(FormatProxyStatus(*failure))) __builtin_trap();
+      if (failure && !postern::channel::ParseProxyStatus(FormatProxyStatus(*failure)))
+        __builtin_trap();
     }
   }
   void OnData(int32_t stream, std::span<const uint8_t> data) override {

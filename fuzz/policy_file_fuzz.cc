@@ -1,4 +1,5 @@
-// A policy file of any bytes: parsed, or refused with a place; and what was parsed survives its way to the broker.
+// A policy file of any bytes: parsed, or refused with a place; and what was parsed survives its way
+// to the broker.
 #include <cstdlib>
 
 #include "policy/policy_file.h"

@@ -1,4 +1,5 @@
-// A rule's target and a path pattern of any bytes: parsed or refused, and a parsed target is a fixed point.
+// A rule's target and a path pattern of any bytes: parsed or refused, and a parsed target is a
+// fixed point.
 #include <cstdlib>
 
 #include "policy/path.h"

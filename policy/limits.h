@@ -23,12 +23,12 @@ struct Limits {
   int64_t requests = 1'000'000;
   int64_t rate = 0;  // requests a rate_period, as a token bucket of that size; 0: no limit
   int64_t rate_period = 1'000;
-  int64_t request_bytes = 64LL << 20;  // a request
-  int64_t response_bytes = 1LL << 30;  // a response, decoded
-  int64_t message_bytes = 16LL << 20;  // a WebSocket message, decoded
+  int64_t request_bytes = 64LL << 20;     // a request
+  int64_t response_bytes = 1LL << 30;     // a response, decoded
+  int64_t message_bytes = 16LL << 20;     // a WebSocket message, decoded
   int64_t stream_idle_timeout = 600'000;  // a TCP stream or WebSocket on which nothing moves
-  int64_t total_bytes = 1LL << 40;     // all bodies of a run, both ways
-  int64_t header_bytes = 64 << 10;     // a response's header section, informational ones included
+  int64_t total_bytes = 1LL << 40;        // all bodies of a run, both ways
+  int64_t header_bytes = 64 << 10;  // a response's header section, informational ones included
   int64_t header_count = 256;
   int64_t redirects = 20;
 };

@@ -35,7 +35,8 @@ TEST(ReportedPolicy, NothingSeenAllowsNothing) {
 TEST(ReportedPolicy, ManyPathsBecomeAnyPath) {
   ReportedPolicy report;
   for (int i = 0; i < 1000; ++i) report.Add("GET", "https://a.test/" + std::to_string(i), true);
-  for (int i = 0; i < 3000; ++i) report.Add("GET", "https://h" + std::to_string(i) + ".test/", true);
+  for (int i = 0; i < 3000; ++i)
+    report.Add("GET", "https://h" + std::to_string(i) + ".test/", true);
   const auto file = ParsePolicyFile(report.ToYaml(), "p.yaml");
   ASSERT_TRUE(file);
   EXPECT_EQ(file->network.rules.size(), 1000u);

@@ -14,7 +14,8 @@ bool IsIp(const std::string& host) {
          ::inet_pton(AF_INET6, host.c_str(), buffer) == 1;
 }
 
-// No name that DNS can hold: WHATWG takes "a..b" and ".a", and "a.." would be another spelling of a.
+// No name that DNS can hold: WHATWG takes "a..b" and ".a", and "a.." would be another spelling of
+// a.
 bool HasEmptyLabel(const std::string& host) {
   return host.starts_with('.') || host.find("..") != std::string::npos;
 }

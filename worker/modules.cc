@@ -11,7 +11,7 @@ namespace postern::worker {
 namespace {
 
 constexpr std::string_view kBuiltin = "postern:";  // before the name of a module of our own
-constexpr size_t kMaxGraph = 10'000;  // modules of one guest
+constexpr size_t kMaxGraph = 10'000;               // modules of one guest
 
 Modules* g_modules = nullptr;
 

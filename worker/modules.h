@@ -53,7 +53,7 @@ class Modules {
   FileClient& files_;
   std::map<std::string, v8::Global<v8::Module>> loaded_;  // by URL, JSON ones by "json " + URL
   std::unordered_multimap<int, std::pair<v8::Global<v8::Module>, std::string>>
-      urls_;                                   // by identity hash
+      urls_;                                         // by identity hash
   std::map<int, v8::Global<v8::Object>> synthetic_;  // exports, by identity hash
 };
 

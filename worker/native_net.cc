@@ -37,7 +37,8 @@ void NetFetch(const Args& args) {
   Guest::Current().net().Fetch(Id(args), std::move(out));
 }
 
-// netWrite(id, bytes, all): bytes that wait; where more than 0, netWritable comes when they are gone
+// netWrite(id, bytes, all): bytes that wait; where more than 0, netWritable comes when they are
+// gone
 void NetWrite(const Args& args) {
   args.GetReturnValue().Set(static_cast<double>(
       Guest::Current().net().Write(Id(args), Bytes(args[1]), args[2]->IsTrue())));
@@ -74,8 +75,9 @@ void NetCancel(const Args& args) { Guest::Current().net().Cancel(Id(args)); }
 
 std::span<const Native> NetNatives() {
   static constexpr Native kNatives[] = {{"netFetch", NetFetch},       {"netWrite", NetWrite},
-                                        {"netEndWrite", NetEndWrite}, {"netStream", NetStream}, {"netRead", NetRead},
-                                        {"netCollect", NetCollect},   {"netCancel", NetCancel}};
+                                        {"netEndWrite", NetEndWrite}, {"netStream", NetStream},
+                                        {"netRead", NetRead},         {"netCollect", NetCollect},
+                                        {"netCancel", NetCancel}};
   return kNatives;
 }
 

@@ -467,7 +467,8 @@ double NetClient::Deadline() const {
 bool NetClient::Pending() const {
   if (!failures_.empty() || !deliveries_.empty()) return true;
   for (const auto& [id, e] : exchanges_) {
-    if (e.endless && !e.failure && !e.ended) return true;  // an open socket is something to wait for
+    if (e.endless && !e.failure && !e.ended)
+      return true;  // an open socket is something to wait for
     if (!e.failure && (!e.responded || e.waiting || e.collecting || e.writable_wanted)) return true;
   }
   return false;
