@@ -13,8 +13,8 @@ namespace {
 using channel::ControlMessage;
 using channel::ControlType;
 
-constexpr auto kBatchFor = std::chrono::milliseconds(20);
-constexpr size_t kBatchBytes = 32 * 1024;
+constexpr auto kBatchFor = std::chrono::milliseconds(100);
+constexpr size_t kBatchEvents = 1'000;
 constexpr size_t kMaxWaiting = 4 << 20;         // bytes of events
 constexpr size_t kMaxEntryBytes = 512UL << 20;  // bytes of HAR entries
 
@@ -32,14 +32,14 @@ EventLog::EventLog(boost::asio::io_context& io, UniqueFd socket)
   watch_.Want(true, false);
 }
 
-void EventLog::Write(std::string_view event) {
+void EventLog::Write(Format format) {
   ++number_;
   if (!broken_.empty() || lines_.size() + queued_lines_ > kMaxWaiting) {
     ++lost_;
     return;
   }
-  lines_.append(event).push_back('\n');
-  if (lines_.size() >= kBatchBytes) {
+  events_.push_back(std::move(format));
+  if (events_.size() >= kBatchEvents) {
     PackLines(false);
     return FlushSoon();
   }
@@ -54,13 +54,20 @@ void EventLog::Write(std::string_view event) {
 }
 
 void EventLog::PackLines(bool ask) {
-  if (lines_.empty() && lost_ == 0 && !ask) return;
-  queued_lines_ += lines_.size();
-  queue_.push_back({.type = ControlType::kLines,
-                    .id = ask ? 1U : 0U,
-                    .a = static_cast<int64_t>(number_),
-                    .b = static_cast<int64_t>(std::exchange(lost_, 0)),
-                    .payload = std::exchange(lines_, {})});
+  const auto pack = [&](bool last) {
+    queued_lines_ += lines_.size();
+    queue_.push_back({.type = ControlType::kLines,
+                      .id = ask && last ? 1U : 0U,
+                      .a = static_cast<int64_t>(number_),
+                      .b = static_cast<int64_t>(std::exchange(lost_, 0)),
+                      .payload = std::exchange(lines_, {})});
+  };
+  for (const Format& format : std::exchange(events_, {})) {
+    std::string line = format();
+    if (lines_.size() + line.size() >= channel::kMaxPayload) pack(false);
+    lines_.append(line).push_back('\n');
+  }
+  if (!lines_.empty() || lost_ != 0 || ask) pack(true);
 }
 
 void EventLog::WhenRecorded(Recorded done) {
@@ -125,6 +132,7 @@ void EventLog::Fail(const std::string& why) {
   broken_ = why;
   queue_.clear();
   lines_.clear();
+  events_.clear();
   queued_lines_ = queued_entries_ = 0;
   watch_.Want(false, false);
   const auto alive = alive_;

@@ -11,7 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "broker/fd_watch.h"
@@ -27,8 +27,11 @@ class EventLog {
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 
-  // Adds one event, a JSON object without its line end.
-  void Write(std::string_view event);
+  // Adds one event. `format` gives it as a JSON object without line end, and is called later: when
+  // a batch is made, so that no request waits for it; at the latest by Drain, which must come
+  // before what it refers to goes.
+  using Format = std::function<std::string()>;
+  void Write(Format format);
   // `done` is called once, later: with an empty text when all events up to now are in the file,
   // else with the reason why they are not.
   using Recorded = std::function<void(const std::string& error)>;
@@ -50,8 +53,9 @@ class EventLog {
   FdWatch watch_;
   boost::asio::steady_timer timer_;
   bool timer_armed_ = false;
-  std::string lines_;    // not yet packed
-  uint64_t number_ = 0;  // of the last event
+  std::vector<Format> events_;  // not yet formatted
+  std::string lines_;           // not yet packed
+  uint64_t number_ = 0;         // of the last event
   uint64_t lost_ = 0;
   std::deque<channel::ControlMessage> queue_;
   size_t queued_lines_ = 0, queued_entries_ = 0;  // bytes

@@ -111,7 +111,8 @@ bool LogProcess::OnEvents() {
 int LogProcess::WriteAudit(const std::string& lines) {
   const std::string note =
       unnoted_ == 0 ? "" : R"({"event":"lost","count":)" + std::to_string(unnoted_) + "}\n";
-  const std::string text = owed_ + note + lines;
+  const std::string joined = owed_.empty() && note.empty() ? "" : owed_ + note + lines;
+  const std::string& text = joined.empty() ? lines : joined;
   const size_t note_at = owed_.size();
   int failure = 0;
   const size_t written = WriteAll(outputs_.audit.get(), text, &failure);

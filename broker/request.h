@@ -10,6 +10,7 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <sys/time.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -129,7 +130,6 @@ class Request {
   void LogEnd();
   void NoteTransfer();
   void WriteHarEntry();
-  std::string LoggedUrl() const;
 
   NetGuest& guest_;
   const int32_t stream_;
@@ -184,7 +184,7 @@ class Request {
   Clock::time_point total_deadline_, phase_deadline_ = Clock::time_point::max();
 
   // For the log.
-  std::string started_text_;
+  timeval started_at_{};
   Clock::time_point performed_{}, resolved_{};
   har::Timings timings_;
   std::string address_, tls_version_, http_version_;

@@ -13,16 +13,22 @@ namespace {
 
 constexpr size_t kMaxLoggedUrl = 4'096;  // bytes
 
-// RFC 3339, UTC, microseconds.
-std::string Now() {
+timeval Now() {
   timeval now{};
   ::gettimeofday(&now, nullptr);
-  tm utc{};
-  ::gmtime_r(&now.tv_sec, &utc);
-  char text[48];
-  const size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::snprintf(text + n, sizeof text - n, ".%06dZ", static_cast<int>(now.tv_usec));
-  return text;
+  return now;
+}
+
+// RFC 3339, UTC, microseconds.
+std::string TimeText(const timeval& time) {
+  static time_t second = -1;  // of `text`: most events fall into a second that has its text already
+  static char text[] = "YYYY-MM-DDThh:mm:ss.";
+  if (time.tv_sec != std::exchange(second, time.tv_sec)) {
+    tm utc{};
+    ::gmtime_r(&time.tv_sec, &utc);
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &utc);
+  }
+  return std::string(text).append(std::to_string(1'000'000 + time.tv_usec), 1).append("Z");
 }
 
 // One JSON object, written member by member: the log is on every request's way.
@@ -40,10 +46,11 @@ class JsonLine {
     return *this;
   }
   JsonLine& Milliseconds(std::string_view name, double value) {
-    char number[32];
-    std::snprintf(number, sizeof number, "%.3f", value);
+    const auto micros = static_cast<int64_t>(value * 1000);
     Name(name);
-    text_ += number;
+    text_ += std::to_string(micros / 1000);
+    text_ += '.';
+    text_.append(std::to_string(1000 + micros % 1000), 1);
     return *this;
   }
   JsonLine& Raw(std::string_view name, std::string_view json) {
@@ -62,21 +69,19 @@ class JsonLine {
   // Bytes beyond ASCII stand as the code points of the same number: text of unknown coding.
   void Quote(std::string_view value) {
     text_ += '"';
-    for (const char c : value) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
-        text_ += '\\';
-        text_ += c;
-      } else if (byte < 0x20 || byte > 0x7e) {
-        char escape[8];
-        std::snprintf(escape, sizeof escape, "\\u%04x", byte);
-        text_ += escape;
-      } else {
-        text_ += c;
-      }
+    for (size_t at = 0;;) {
+      size_t end = at;
+      while (end < value.size() && Plain(value[end])) ++end;
+      text_.append(value, at, end - at);
+      if (end == value.size()) break;
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned char>(value[end]));
+      text_ += escape;
+      at = end + 1;
     }
     text_ += '"';
   }
+  static bool Plain(char c) { return c >= 0x20 && c <= 0x7e && c != '"' && c != '\\'; }
   std::string text_ = "{";
 };
 
@@ -84,35 +89,74 @@ double Ms(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double, std::milli>(d).count();
 }
 
-}  // namespace
+// What both events say of a request. Rules and run belong to the guest, which outlives its events.
+struct About {
+  timeval time;
+  const std::string& run;
+  uint64_t number;
+  std::string method;
+  policy::Url url;
+  bool redact_query;
+};
 
-std::string Request::LoggedUrl() const {
-  if (url_.host.empty()) return {};
-  std::string url = url_.ToString();
-  if (guest_.policy().audit_redact_query && !url_.query.empty()) {
-    url.resize(url.size() - url_.query.size());
+std::string LoggedUrl(const About& about) {
+  const policy::Url& u = about.url;
+  if (u.host.empty()) return {};
+  std::string url = u.ToString();
+  if (about.redact_query && !u.query.empty()) {
+    url.resize(url.size() - u.query.size());
     url += "?...";
   }
   if (url.size() > kMaxLoggedUrl) url.replace(kMaxLoggedUrl, std::string::npos, "...");
   return url;
 }
 
+JsonLine Begin(const About& about, const char* event) {
+  JsonLine line;
+  line.Text("time", TimeText(about.time)).Text("event", event).Text("run", about.run);
+  line.Number("request", static_cast<int64_t>(about.number)).Text("method", about.method);
+  line.Text("url", LoggedUrl(about));
+  return line;
+}
+
+std::string ErrorJson(const channel::Failure& failure) {
+  return JsonLine()
+      .Text("error", failure.error)
+      .Text("code", failure.code)
+      .Text("message", failure.details)
+      .Take();
+}
+
+std::string TimingsJson(const har::Timings& t) {
+  JsonLine times;
+  times.Milliseconds("queue", t.queue);
+  if (t.dns >= 0) times.Milliseconds("dns", t.dns);
+  if (t.connect >= 0) times.Milliseconds("connect", t.connect);
+  if (t.tls >= 0) times.Milliseconds("tls", t.tls);
+  if (t.first_byte >= 0) times.Milliseconds("firstByte", t.first_byte);
+  times.Milliseconds("total", t.total);
+  return times.Take();
+}
+
+}  // namespace
+
 void Request::LogDecision(const policy::Decision& decision, const char* verdict) {
   EventLog* log = guest_.shared().log;
   if (log == nullptr) return;
   logged_decision_ = true;
-  started_text_ = Now();
   if (guest_.shared().record) recorded_ = std::make_unique<har::Exchange>();
-  JsonLine line;
-  line.Text("time", started_text_).Text("event", "decision").Text("run", guest_.run());
-  line.Number("request", static_cast<int64_t>(number_)).Text("method", method_);
-  line.Text("url", LoggedUrl()).Text("decision", verdict);
-  if (decision.rule != nullptr) {
-    line.Raw("rule",
-             JsonLine().Text("text", decision.rule->text).Text("at", decision.rule->origin).Take());
-  }
-  if (!decision.allow) line.Text("reason", decision.reason);
-  log->Write(line.Take());
+  started_at_ = Now();
+  log->Write([about = About{started_at_, guest_.run(), number_, method_, url_,
+                            guest_.policy().audit_redact_query},
+              rule = decision.rule, reason = decision.reason, verdict] {
+    JsonLine line = Begin(about, "decision");
+    line.Text("decision", verdict);
+    if (rule != nullptr) {
+      line.Raw("rule", JsonLine().Text("text", rule->text).Text("at", rule->origin).Take());
+    }
+    if (!reason.empty()) line.Text("reason", reason);
+    return line.Take();
+  });
 }
 
 // While the transfer's handle still knows.
@@ -141,38 +185,25 @@ void Request::LogEnd() {
   }
   timings_.total = Ms(Clock::now() - started_);
   if (performed_ != Clock::time_point{}) timings_.queue = Ms(performed_ - started_);
-  JsonLine times;
-  times.Milliseconds("queue", timings_.queue);
-  if (timings_.dns >= 0) times.Milliseconds("dns", timings_.dns);
-  if (timings_.connect >= 0) times.Milliseconds("connect", timings_.connect);
-  if (timings_.tls >= 0) times.Milliseconds("tls", timings_.tls);
-  if (timings_.first_byte >= 0) times.Milliseconds("firstByte", timings_.first_byte);
-  times.Milliseconds("total", timings_.total);
-  const std::string time = Now();
-  JsonLine line;
-  line.Text("time", time).Text("event", "end").Text("run", guest_.run());
-  line.Number("request", static_cast<int64_t>(number_)).Text("method", method_);
-  line.Text("url", LoggedUrl());
-  if (status_ >= 200) line.Number("status", status_);
-  if (!address_.empty()) line.Text("address", address_);
-  if (!tls_version_.empty()) line.Text("tls", tls_version_);
-  if (!http_version_.empty()) line.Text("http", http_version_);
-  line.Number("bytesIn", body_total_).Number("bytesOut", bytes_sent_);
-  line.Raw("timings", times.Take());
-  if (logged_failure_) {
-    line.Raw("error", JsonLine()
-                          .Text("error", logged_failure_->error)
-                          .Text("code", logged_failure_->code)
-                          .Text("message", logged_failure_->details)
-                          .Take());
-  }
-  log->Write(line.Take());
+  log->Write([about = About{Now(), guest_.run(), number_, method_, url_,
+                            guest_.policy().audit_redact_query},
+              status = status_, address = address_, tls = tls_version_, http = http_version_,
+              in = body_total_, out = bytes_sent_, timings = timings_, failure = logged_failure_] {
+    JsonLine line = Begin(about, "end");
+    if (status >= 200 || status == 101) line.Number("status", status);
+    if (!address.empty()) line.Text("address", address);
+    if (!tls.empty()) line.Text("tls", tls);
+    if (!http.empty()) line.Text("http", http);
+    line.Number("bytesIn", in).Number("bytesOut", out).Raw("timings", TimingsJson(timings));
+    if (failure) line.Raw("error", ErrorJson(*failure));
+    return line.Take();
+  });
   if (recorded_) WriteHarEntry();
 }
 
 void Request::WriteHarEntry() {
   har::Exchange& e = *recorded_;
-  e.time = started_text_;
+  e.time = TimeText(started_at_);
   e.method = method_;
   e.url = url_.host.empty() ? "about:invalid" : url_.ToString();
   for (const channel::Field& f : request_fields_) {
