@@ -28,30 +28,24 @@ void CurlStream::ShutdownWrite() {
 
 size_t CurlStream::TryRead(void* data, size_t size, boost::system::error_code& error) {
   size_t n = 0;
-  const CURLcode code = easy_ == nullptr ? CURLE_RECV_ERROR : curl_easy_recv(easy_, data, size, &n);
-  if (easy_ == nullptr) {
-    error = boost::asio::error::operation_aborted;
-  } else if (code == CURLE_AGAIN) {
-    error = boost::asio::error::would_block;
-  } else if (code != CURLE_OK) {
-    error = boost::asio::error::connection_reset;
-  } else if (n == 0 && size > 0) {
-    error = boost::asio::error::eof;
-  }
+  const CURLcode code = easy_ == nullptr ? CURLE_OK : curl_easy_recv(easy_, data, size, &n);
+  error = Outcome(code);
+  if (!error && n == 0 && size > 0) error = boost::asio::error::eof;
   return n;
 }
 
 size_t CurlStream::TryWrite(const void* data, size_t size, boost::system::error_code& error) {
   size_t n = 0;
-  const CURLcode code = easy_ == nullptr ? CURLE_SEND_ERROR : curl_easy_send(easy_, data, size, &n);
-  if (easy_ == nullptr) {
-    error = boost::asio::error::operation_aborted;
-  } else if (code == CURLE_AGAIN) {
-    error = boost::asio::error::would_block;
-  } else if (code != CURLE_OK) {
-    error = boost::asio::error::connection_reset;
-  }
+  const CURLcode code = easy_ == nullptr ? CURLE_OK : curl_easy_send(easy_, data, size, &n);
+  error = Outcome(code);
   return n;
+}
+
+boost::system::error_code CurlStream::Outcome(CURLcode code) const {
+  if (easy_ == nullptr) return boost::asio::error::operation_aborted;
+  if (code == CURLE_AGAIN) return boost::asio::error::would_block;
+  if (code != CURLE_OK) return boost::asio::error::connection_reset;
+  return {};
 }
 
 }  // namespace postern::broker

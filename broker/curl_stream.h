@@ -69,6 +69,8 @@ class CurlStream {
   size_t TryRead(void* data, size_t size, boost::system::error_code& error);
   size_t TryWrite(const void* data, size_t size, boost::system::error_code& error);
 
+  boost::system::error_code Outcome(CURLcode code) const;
+
   template <typename Handler>
   void Finish(Handler handler, boost::system::error_code error, size_t n) {
     boost::asio::post(io_,

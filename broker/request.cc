@@ -18,10 +18,6 @@ using std::chrono::milliseconds;
 // Bytes of a paused response that are left when libcurl goes on.
 constexpr size_t kResumeBelow = 64 * 1024;
 
-Failure Denied(std::string why) {
-  return {"http_request_denied", "ERR_NETWORK_DENIED", std::move(why)};
-}
-
 }  // namespace
 
 Request::Request(NetGuest& guest, int32_t stream)
@@ -63,94 +59,6 @@ void Request::Start(Fields fields, bool has_body) {
   request_fields_ = std::move(fields);
   if (guest_.shared().log != nullptr && guest_.policy().audit_required) return Record();
   Perform();
-}
-
-// What the request is for, read from its parts alone.
-std::optional<Failure> Request::ReadTarget(const Fields& fields) {
-  const std::string* method = FindField(fields, ":method");
-  const std::string* scheme = FindField(fields, ":scheme");
-  const std::string* authority = FindField(fields, ":authority");
-  const std::string* path = FindField(fields, ":path");
-  if (method != nullptr) method_ = *method;
-  if (method_ == "CONNECT") return ReadConnectTarget(fields);
-  if (method_.empty() || method_ == "TRACE" || method_ == "TRACK") {
-    return Denied("the method is not allowed");
-  }
-  if (scheme == nullptr || authority == nullptr || path == nullptr ||
-      (*scheme != "http" && *scheme != "https")) {
-    return Denied("a request needs an http or https URL");
-  }
-  auto url = policy::ParseUrl(*scheme + "://" + *authority + *path);
-  if (!url) return Denied(url.error().message);
-  if (url->has_credentials)
-    return Denied("a URL with user info is refused; send an Authorization header");
-  url_ = *std::move(url);
-  tls_ = url_.scheme == "https";
-  return std::nullopt;
-}
-
-std::optional<Failure> Request::Decide(const Fields& fields) {
-  const policy::Policy& policy = guest_.policy();
-  if (auto failure = ReadTarget(fields)) {
-    LogDecision({false, nullptr, failure->details, {}}, "deny");
-    return failure;
-  }
-  const policy::Decision decision =
-      guest_.decider().Decide({url_, method_, OverridingMethod(fields)});
-  const bool reported = !decision.allow && policy.report && policy.permission;
-  LogDecision(decision, decision.allow ? "allow" : reported ? "report" : "deny");
-  if (!decision.allow && !reported) return Denied(decision.Sentence());
-  if (decision.allow) rule_ = decision.rule;
-  spellings_ = guest_.SpellingsFor(url_.host);
-  if (spellings_ != nullptr && kind_ != Kind::kHttp) {
-    return Failure{
-        "http_request_denied", "ERR_SECRET_STREAM",
-        "secrets go to " + url_.host + ", and a stream or WebSocket from there cannot be filtered"};
-  }
-  if (policy.adapter.kind == policy::AdapterKind::kNone) {
-    return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER",
-                   std::string(channel::kNoAdapter)};
-  }
-  return std::nullopt;
-}
-
-bool Request::OverTotalBytes() const {
-  const Usage& u = guest_.usage();
-  return u.bytes_in + u.bytes_out > static_cast<uint64_t>(guest_.policy().limits.total_bytes);
-}
-
-Failure Request::TotalBytesFailure() const {
-  return {"connection_limit_reached", "ERR_LIMIT",
-          "this run has moved more than its limit of " +
-              std::to_string(guest_.policy().limits.total_bytes) + " bytes (total_bytes)"};
-}
-
-std::optional<Failure> Request::CheckLimits() {
-  const policy::Limits& l = guest_.policy().limits;
-  if (number_ > static_cast<uint64_t>(l.requests)) {
-    return Failure{
-        "connection_limit_reached", "ERR_LIMIT",
-        "this guest has used up its " + std::to_string(l.requests) + " requests (requests)"};
-  }
-  if (OverTotalBytes()) return TotalBytesFailure();
-  if (const auto wait = guest_.TakeToken()) {
-    return Failure{"connection_limit_reached", "ERR_RATE_LIMIT",
-                   "this guest makes more requests than its rate allows (rate); the next one may "
-                   "be made in " +
-                       std::to_string(*wait) + " ms"};
-  }
-  return std::nullopt;
-}
-
-// With `audit: {required: true}` nothing leaves before its decision is in the file.
-void Request::Record() {
-  Enter(Phase::kRecord);
-  guest_.shared().log->WhenRecorded([this, alive = alive_](const std::string& error) {
-    if (!*alive || phase_ != Phase::kRecord) return;
-    if (error.empty()) return Perform();
-    Fail({"proxy_internal_error", "ERR_AUDIT",
-          "the request cannot be recorded (audit: {required: true}): " + error});
-  });
 }
 
 void Request::Perform() {

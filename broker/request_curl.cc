@@ -32,22 +32,15 @@ curl_slist* ResolveEntry(curl_slist* list, const std::string& host, uint16_t por
   return curl_slist_append(list, entry.c_str());
 }
 
-std::string PercentEncode(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    char hex[4];
-    std::snprintf(hex, sizeof hex, "%%%02X", static_cast<unsigned char>(c));
-    const bool plain = policy::IsToken(std::string_view(&c, 1)) &&
-                       std::string_view("!#$%&'*+^`|").find(c) == std::string_view::npos;
-    out += plain ? std::string(1, c) : hex;
-  }
-  return out;
-}
+constexpr std::string_view kUnreserved =
+    "-._~";  // RFC 3986 section 2.3, besides letters and digits
 
 // A secret as the body's own syntax spells it.
 std::string ForBody(const std::string& value, const std::string* type) {
   const std::string_view kind = type == nullptr ? std::string_view() : *type;
-  if (kind.starts_with("application/x-www-form-urlencoded")) return PercentEncode(value);
+  if (kind.starts_with("application/x-www-form-urlencoded")) {
+    return policy::PercentEncode(value, kUnreserved);
+  }
   if (kind.find("json") == std::string_view::npos) return value;
   std::string out;
   for (const char c : value) out += (c == '"' || c == '\\' ? "\\" : "") + std::string(1, c);
@@ -95,7 +88,7 @@ std::string Request::OutgoingUrl() const {
   std::string query = url_.query;
   if (rule_ != nullptr && rule_->secret_places.query && !rule_->secrets.empty()) {
     auto encoded = guest_.policy().secrets;
-    for (auto& [name, value] : encoded) value = PercentEncode(value);
+    for (auto& [name, value] : encoded) value = policy::PercentEncode(value, kUnreserved);
     query = policy::PutSecretsIn(query, encoded, rule_->secrets, false);
   }
   return (tls_ ? "https://" : "http://") + Bracketed(url_.host) + ":" + std::to_string(url_.port) +

@@ -11,42 +11,10 @@ namespace {
 
 using channel::Failure;
 using channel::Fields;
-using channel::FindField;
 
 constexpr size_t kBufferedStream = 256 * 1024;  // bytes for the guest before the origin must wait
 
-Failure Denied(std::string why) {
-  return {"http_request_denied", "ERR_NETWORK_DENIED", std::move(why)};
-}
-
 }  // namespace
-
-std::optional<Failure> Request::ReadConnectTarget(const Fields& fields) {
-  const std::string* protocol = FindField(fields, ":protocol");
-  const std::string* authority = FindField(fields, ":authority");
-  if (authority == nullptr) return Denied("CONNECT needs a host and a port");
-  std::string text = "tcp://" + *authority;
-  kind_ = Kind::kTcp;
-  if (protocol != nullptr) {
-    const std::string* scheme = FindField(fields, ":scheme");
-    const std::string* path = FindField(fields, ":path");
-    const bool known = *protocol == "websocket" && scheme != nullptr && path != nullptr &&
-                       (*scheme == "http" || *scheme == "https");
-    if (!known) return Denied("CONNECT is for TCP streams and WebSockets");
-    kind_ = Kind::kWebSocket;
-    method_ = "GET";
-    tls_ = *scheme == "https";
-    text = (tls_ ? "wss://" : "ws://") + *authority + *path;
-  } else {
-    const std::string* tls = FindField(fields, "postern-tls");
-    tls_ = tls != nullptr && *tls == "on";
-  }
-  auto url = policy::ParseUrl(text);
-  if (!url) return Denied(url.error().message);
-  if (url->has_credentials) return Denied("a URL with user info is refused");
-  url_ = *std::move(url);
-  return std::nullopt;
-}
 
 void Request::OpenTunnel() {
   Tunnel::Events events;

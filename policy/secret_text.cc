@@ -9,7 +9,7 @@
 namespace postern::policy {
 namespace {
 
-constexpr std::string_view kUpperHex = "0123456789ABCDEF", kLowerHex = "0123456789abcdef";
+constexpr std::string_view kLowerHex = "0123456789abcdef";
 
 // The base64 digits that only `value` decides when `before` bytes stand before it.
 std::string Base64Inside(std::string_view value, size_t before, std::string_view alphabet) {
@@ -23,23 +23,6 @@ void AppendHex(std::string& out, char c, std::string_view digits) {
   const auto byte = static_cast<unsigned char>(c);
   out += digits[byte >> 4];
   out += digits[byte & 15];
-}
-
-std::string Percent(std::string_view value, std::string_view kept, std::string_view digits,
-                    bool plus) {
-  std::string out;
-  for (const char c : value) {
-    if (plus && c == ' ') {
-      out += '+';
-    } else if (kBase64.substr(0, 62).find(c) != std::string_view::npos ||
-               kept.find(c) != std::string_view::npos) {
-      out += c;
-    } else {
-      out += '%';
-      AppendHex(out, c, digits);
-    }
-  }
-  return out;
 }
 
 void AppendEscape(std::string& out, uint32_t unit, std::string_view digits) {
@@ -151,8 +134,8 @@ std::vector<Spelling> Spellings(std::string_view name, std::string_view value) {
   // encodeURIComponent's characters, a form's, and RFC 3986's unreserved ones.
   for (const std::string_view kept : {"-_.!~*'()", "*-._", "-._~", ""}) {
     for (const std::string_view digits : {kUpperHex, kLowerHex}) {
-      texts.push_back(Percent(value, kept, digits, false));
-      texts.push_back(Percent(value, kept, digits, true));
+      texts.push_back(PercentEncode(value, kept, digits));
+      texts.push_back(Exchange(texts.back(), "%20", "+"));  // as forms write a space
     }
   }
   for (const std::string_view alphabet : {kBase64, kBase64Url}) {

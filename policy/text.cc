@@ -44,6 +44,22 @@ std::string PercentDecode(std::string_view text) {
   return out;
 }
 
+std::string PercentEncode(std::string_view text, std::string_view kept, std::string_view digits) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= '0' && c <= '9') || (AsciiLower(c) >= 'a' && AsciiLower(c) <= 'z');
+    if (plain || kept.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      out += '%';
+      out += digits[byte >> 4];
+      out += digits[byte & 15];
+    }
+  }
+  return out;
+}
+
 bool IsPrintableUtf8(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](unsigned char c) { return IsControl(c); }) &&
          IsUtf8(text);

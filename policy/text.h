@@ -14,6 +14,11 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 // Percent-decodes once (RFC 3986 section 2.1); a "%" without two hex digits stays as it is.
 std::string PercentDecode(std::string_view text);
 
+inline constexpr std::string_view kUpperHex = "0123456789ABCDEF";
+// Percent-encodes all but ASCII letters, digits and the characters `kept`.
+std::string PercentEncode(std::string_view text, std::string_view kept,
+                          std::string_view digits = kUpperHex);
+
 // Well-formed UTF-8 (RFC 3629: no overlong form, no surrogate).
 bool IsUtf8(std::string_view text);
 // The same, without C0 controls and DEL.

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "policy/text.h"
+
 namespace postern::supervisor {
 namespace {
 
@@ -52,19 +54,7 @@ Result<OpenMount> Open(const std::string& host, const std::string& guest) {
 
 // A file: URL of an absolute path: what a URL's path cannot hold is percent-encoded.
 std::string FileUrl(const std::string& path) {
-  static constexpr std::string_view kKept = "-._~!$&'()*+,;=:@/";
-  std::string url = "file://";
-  for (const char c : path) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-        kKept.find(c) != std::string_view::npos) {
-      url += c;
-    } else {
-      char hex[4];
-      std::snprintf(hex, sizeof hex, "%%%02X", static_cast<unsigned char>(c));
-      url += hex;
-    }
-  }
-  return url;
+  return "file://" + policy::PercentEncode(path, "-._~!$&'()*+,;=:@/");
 }
 
 }  // namespace
