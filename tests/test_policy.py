@@ -31,7 +31,7 @@ def test_check_refuses_each_malformed_policy(tmp_path):
     lines = done.stderr.splitlines()
     assert len(lines) == len(names) >= 200
     for i, (message, _) in enumerate(malformed()):
-        assert lines[i] == "postern: " + message.replace("p.yaml", f"{i}.yaml", 1)
+        assert lines[i].startswith("postern: " + message.replace("p.yaml", f"{i}.yaml", 1))
 
 
 def test_run_refuses_a_malformed_policy(tmp_path):
