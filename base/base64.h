@@ -1,6 +1,7 @@
 // Base64 (RFC 4648): the standard alphabet (section 4) and the URL-safe one (section 5).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,15 +35,21 @@ inline std::string EncodeBase64(std::string_view bytes) {
 
 // nullopt for a character that is no digit; padding may be absent.
 inline std::optional<std::string> DecodeBase64(std::string_view text) {
+  static const auto kValues = [] {
+    std::array<uint8_t, 256> values;
+    values.fill(64);
+    for (uint8_t i = 0; i < 64; ++i) values[static_cast<unsigned char>(kBase64[i])] = i;
+    return values;
+  }();
   std::string out;
   out.reserve(text.size() * 3 / 4);
   while (text.ends_with('=')) text.remove_suffix(1);
   uint32_t bits = 0;
   int count = 0;
   for (const char c : text) {
-    const size_t digit = kBase64.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(digit);
+    const uint32_t digit = kValues[static_cast<unsigned char>(c)];
+    if (digit == 64) return std::nullopt;
+    bits = bits << 6 | digit;
     if ((count += 6) >= 8) out += static_cast<char>(bits >> (count -= 8) & 255);
   }
   return out;

@@ -17,6 +17,8 @@ using channel::ControlMessage;
 using channel::ControlType;
 using nlohmann::json;
 
+constexpr size_t kMaxEntryBytes = 8 * har::kMaxKeptBody;
+
 // Writes all of `bytes`, waiting where it must. Returns how much was written; less on an error,
 // with its errno in `failure`.
 size_t WriteAll(int fd, std::string_view bytes, int* failure) {
@@ -183,8 +185,13 @@ void LogProcess::ForPeople(std::string_view line) try {
 // The file is whole JSON after each entry: the ending is overwritten by the next one.
 void LogProcess::WriteEntry(const ControlMessage& m) {
   if (m.a == 1) entry_.clear();
-  entry_ += m.payload;
+  if (entry_.size() < kMaxEntryBytes) entry_ += m.payload;
   if (m.b != 1) return;
+  if (entry_.size() >= kMaxEntryBytes) {  // more than an entry with the largest kept bodies has
+    ++lost_;
+    entry_.clear();
+    return;
+  }
   const std::string text = (any_entry_ ? ",\n" : "") + std::exchange(entry_, {});
   if (har_end_ < 0 || !outputs_.har.valid()) return;
   const std::string bytes = text + std::string(har::Ending());

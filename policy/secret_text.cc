@@ -150,8 +150,21 @@ std::vector<Spelling> Spellings(std::string_view name, std::string_view value) {
   return out;
 }
 
+namespace {
+
+size_t FirstTwo(std::string_view text) {
+  return static_cast<size_t>(static_cast<unsigned char>(text[0])) << 8 |
+         static_cast<unsigned char>(text[1]);
+}
+
+}  // namespace
+
 StreamReplacer::StreamReplacer(std::vector<Spelling> spellings) : spellings_(std::move(spellings)) {
-  for (const Spelling& s : spellings_) tail_ = std::max(tail_, s.text.size() - 1);
+  std::stable_sort(spellings_.begin(), spellings_.end(), [](const Spelling& a, const Spelling& b) {
+    return a.text.size() > b.text.size();
+  });
+  for (const Spelling& s : spellings_) begins_[FirstTwo(s.text)] = true;
+  if (!spellings_.empty()) tail_ = spellings_.front().text.size() - 1;
 }
 
 void StreamReplacer::Feed(std::string_view bytes, std::string& out) {
@@ -161,30 +174,28 @@ void StreamReplacer::Feed(std::string_view bytes, std::string& out) {
 
 void StreamReplacer::Flush(std::string& out) { Replace(held_.size(), out); }
 
+const Spelling* StreamReplacer::At(size_t at) const {
+  const std::string_view rest = std::string_view(held_).substr(at);
+  if (rest.size() < 2 || !begins_[FirstTwo(rest)]) return nullptr;
+  for (const Spelling& s : spellings_) {
+    if (rest.starts_with(s.text)) return &s;
+  }
+  return nullptr;
+}
+
 // Emits what begins before `until`: the leftmost match each time, and of several there the longest.
 void StreamReplacer::Replace(size_t until, std::string& out) {
-  std::vector<size_t> next;  // where each spelling stands next, at or after `at`
-  for (const Spelling& s : spellings_) next.push_back(held_.find(s.text));
-  size_t at = 0;
+  size_t at = 0, plain = 0;  // `plain`: from where nothing is emitted yet
   while (at < until) {
-    size_t first = std::string::npos;
-    const Spelling* found = nullptr;
-    for (size_t i = 0; i < spellings_.size(); ++i) {
-      const Spelling& s = spellings_[i];
-      if (next[i] < at) next[i] = held_.find(s.text, at);
-      if (next[i] < first ||
-          (next[i] == first && found != nullptr && s.text.size() > found->text.size())) {
-        first = next[i];
-        found = &s;
-      }
+    const Spelling* found = At(at);
+    if (found == nullptr) {
+      ++at;
+      continue;
     }
-    const size_t plain = std::min(first, until);
-    out.append(held_, at, plain - at);
-    at = plain;
-    if (first >= until) break;
-    out += found->replacement;
-    at += found->text.size();
+    out.append(held_, plain, at - plain).append(found->replacement);
+    plain = at += found->text.size();
   }
+  out.append(held_, plain, at - plain);
   held_.erase(0, at);
 }
 

@@ -47,8 +47,12 @@ class StreamReplacer {
 
  private:
   void Replace(size_t until, std::string& out);
+  // The longest spelling that stands at `at` of what is held; null for none.
+  const Spelling* At(size_t at) const;
 
-  std::vector<Spelling> spellings_;
+  std::vector<Spelling> spellings_;  // the longest first
+  std::vector<bool> begins_ =
+      std::vector<bool>(1 << 16);  // by the first two bytes: some spelling does
   size_t tail_ = 0;
   std::string held_;
 };

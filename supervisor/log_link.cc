@@ -4,7 +4,6 @@
 
 #include <boost/asio/post.hpp>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 
 namespace postern::supervisor {
 namespace {
@@ -102,6 +101,7 @@ void LogLink::Complete() {
 
 void LogLink::OnMessage(const channel::ControlMessage& m) {
   if (m.type == ControlType::kFailed && failed) return failed(m.payload);
+  if (m.type == ControlType::kReady) layers_ = nlohmann::json::parse(m.payload, nullptr, false);
   if (m.type != ControlType::kEnded) return;
   ended_ = true;
   const auto summary = nlohmann::json::parse(m.payload, nullptr, false);

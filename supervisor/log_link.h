@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "supervisor/child.h"
@@ -27,6 +28,7 @@ class LogLink {
   // After the last net broker is gone: `done` is called once, soon, when all is written.
   void Finish(std::function<void()> done);
 
+  const nlohmann::json& layers() const { return layers_; }
   // What report mode found, as a policy; empty without it.
   const std::string& report() const { return report_; }
   // A sentence for people where events were lost; else empty.
@@ -46,6 +48,7 @@ class LogLink {
   std::unique_ptr<Child> child_;
   bool gone_ = false, ended_ = false;
   std::function<void()> finished_;
+  nlohmann::json layers_;
   std::string report_, trouble_;
 };
 

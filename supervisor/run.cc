@@ -414,6 +414,7 @@ class Run {
       if (!files_.layers().is_null()) outcome_.confinement["broker-files"] = files_.layers();
       net_.Stop();
       log_.Finish([this] {
+        if (!log_.layers().is_null()) outcome_.confinement["log"] = log_.layers();
         outcome_.report = log_.report();
         outcome_.log_trouble = log_.trouble();
         over_ = true;
@@ -460,6 +461,7 @@ Outcome RunGuest(const Settings& settings) {
 }
 
 Result<nlohmann::json> Examine() {
+  constexpr size_t kParts = 4;
   const Settings settings;
   asio::io_context io(1);
   nlohmann::json report;
@@ -470,7 +472,7 @@ Result<nlohmann::json> Examine() {
                              report[part] = nlohmann::json::parse(m.payload, nullptr, false);
                            else
                              failed = std::string(part) + ": " + m.payload;
-                           if (report.size() == 3 || !failed.empty()) io.stop();
+                           if (report.size() == kParts || !failed.empty()) io.stop();
                          },
                          [&, part] {
                            failed = std::string(part) + " ended unexpectedly";
@@ -481,7 +483,8 @@ Result<nlohmann::json> Examine() {
   const std::pair<const char*, Child::Program> parts[] = {
       {"worker", WorkerProgram(settings)},
       {"broker-net", NetBrokerProgram(settings)},
-      {"broker-files", FilesBrokerProgram(settings, {})}};
+      {"broker-files", FilesBrokerProgram(settings, {})},
+      {"log", {.executable = LocateParts().broker, .arguments = {"log"}}}};
   for (const auto& [name, program] : parts) {
     auto child = Child::Start(io, program, take(name));
     if (!child) return child.error();
@@ -489,7 +492,7 @@ Result<nlohmann::json> Examine() {
   }
   io.run_for(kWorkerReadyWithin);
   if (!failed.empty()) return Error{failed};
-  if (report.size() != 3) return Error{"a part of Postern does not start"};
+  if (report.size() != kParts) return Error{"a part of Postern does not start"};
   return report;
 }
 

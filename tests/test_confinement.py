@@ -25,6 +25,7 @@ def test_doctor_reports_every_layer():
     assert set(report["worker"]["on"]) == ALL | {"net"} | landlock
     assert set(report["broker-net"]["on"]) == ALL | landlock
     assert set(report["broker-files"]["on"]) == ALL | {"net"} | landlock
+    assert set(report["log"]["on"]) == ALL | {"net"} | landlock
     assert all(part["missing"] == [] for part in report.values())
     assert our_processes() == []
 
