@@ -62,9 +62,11 @@ Result<std::optional<ControlMessage>> ReceiveControl(int socket) {
   msg.msg_control = control;
   msg.msg_controllen = sizeof control;
   ssize_t size;
+  bool reset = false;
   do {
     size = ::recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
-  } while (size < 0 && errno == EINTR);
+    // ECONNRESET once: the other side left with messages unread. What it said before is still here.
+  } while (size < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (size < 0) {
     if (errno == ECONNRESET) return std::optional<ControlMessage>{};
     return SystemError("cannot receive a control message");

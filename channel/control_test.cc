@@ -51,5 +51,19 @@ TEST(Control, OversizedMessageIsRefusedBeforeSending) {
   EXPECT_FALSE(SendControl(-1, m));
 }
 
+TEST(Control, LastWordsArriveThoughTheSenderLeftMessagesUnread) {
+  auto pair = MakeControlPair();
+  ASSERT_TRUE(pair);
+  ASSERT_TRUE(SendControl(pair->second.get(), {.type = ControlType::kFailed, .payload = "why"}));
+  ASSERT_TRUE(SendControl(pair->first.get(), {.type = ControlType::kBind}));  // never read
+  pair->second.reset();
+  const auto last = ReceiveControl(pair->first.get());
+  ASSERT_TRUE(last && *last);
+  EXPECT_EQ((*last)->payload, "why");
+  const auto end = ReceiveControl(pair->first.get());
+  ASSERT_TRUE(end);
+  EXPECT_FALSE(*end);
+}
+
 }  // namespace
 }  // namespace postern::channel
