@@ -209,6 +209,7 @@ void Request::OnUpload(std::span<const uint8_t> data) {
   if (upload_.empty()) ConsumeUpload();  // all of it is held back
   if (OverTotalBytes()) return Fail(TotalBytesFailure());
   if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
+    if (phase_ == Phase::kSend) Enter(Phase::kSend);
     return ConsumeUpload();  // it is kept as a whole
   }
   if (phase_ == Phase::kSend && was_empty) Enter(Phase::kSend);

@@ -92,7 +92,7 @@ std::string ToJson(const Policy& p) {
               {"audit_required", p.audit_required},
               {"audit_redact_query", p.audit_redact_query},
               {"limits", limits}}
-      .dump();
+      .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 Result<Policy> FromJson(std::string_view text) try {

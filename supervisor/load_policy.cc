@@ -86,7 +86,7 @@ Result<policy::PolicyFile> LoadPolicyFile(const std::string& path) {
 
 Status LoadNamedFiles(policy::PolicyFile& file) {
   if (file.ca_file) {
-    const auto pem = ReadPem(*file.ca_file, "the certificate authorities in ", "BEGIN CERTIFICATE");
+    const auto pem = ReadPem(*file.ca_file, "the certificate authorities in ", "CERTIFICATE-----");
     if (!pem) return pem.error();
   }
   for (policy::Rule& rule : file.network.rules) {

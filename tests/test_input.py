@@ -9,7 +9,7 @@ from conftest import POSTERN, allowing
 
 
 def command(*words, **options):
-    return subprocess.run([POSTERN, *words], capture_output=True, text=True, timeout=30, **options)
+    return subprocess.run([POSTERN, *words], capture_output=True, text=True, errors="replace", timeout=30, **options)
 
 
 @pytest.mark.parametrize("words,status,message", [
@@ -30,6 +30,9 @@ def command(*words, **options):
     (["run", "--mount=/tmp:/x:rw", "x.mjs"], 2, "writable mounts are not available"),
     (["run", "--require=moat", "x.mjs"], 2, 'no layer "moat"'),
     (["run", "--policy=/no/such.yaml", "x.mjs"], 3, "cannot read the policy /no/such.yaml"),
+    (["eval", "--allow-net", b"--adapter=replay:/no/such/\xff.har", "1"], 3, "cannot read the recording /no/such/"),
+    (["eval", b"--allow-net=\xff\xfe", "1"], 2, "not a host name"),
+    (["eval", b"--allow-net=https://a.test/\xff", "1"], 2, "bytes that are no UTF-8"),
     (["run", "/no/such/file.mjs"], 3, "cannot read the module /no/such/file.mjs"),
     (["run", "/tmp"], 3, "/tmp is a directory"),
     (["run", "/dev/zero"], 3, "no regular file"),
