@@ -297,8 +297,7 @@ size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
     self->upload_paused_ = true;
     return CURL_READFUNC_PAUSE;
   }
-  std::memcpy(buffer, self->upload_.data() + self->upload_at_,
-              n);  // NOLINT(bugprone-not-null-terminated-result): bytes, no string
+  std::copy_n(self->upload_.data() + self->upload_at_, n, buffer);
   self->upload_at_ += n;
   self->bytes_sent_ += static_cast<int64_t>(n);
   self->guest_.usage().bytes_out += n;

@@ -146,6 +146,7 @@ std::vector<Spelling> Spellings(std::string_view name, std::string_view value) {
   std::sort(texts.begin(), texts.end());
   texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
   std::vector<Spelling> out;
+  out.reserve(texts.size());
   for (std::string& text : texts) out.push_back({std::move(text), Placeholder(name)});
   return out;
 }
