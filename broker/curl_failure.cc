@@ -93,6 +93,17 @@ Failure ProxyFailure(CURL* easy, const std::string& where, std::string_view text
 
 }  // namespace
 
+bool ProxyCouldNotConnect(CURL* easy, CURLcode code) {
+  const long status = ConnectStatus(easy);
+  if (code == CURLE_RECV_ERROR || code == CURLE_COULDNT_CONNECT) return status >= 500;
+  if (code != CURLE_PROXY) return false;
+  long why = 0;
+  curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &why);
+  return status >= 500 || why == CURLPX_REPLY_CONNECTION_REFUSED ||
+         why == CURLPX_REPLY_HOST_UNREACHABLE || why == CURLPX_REPLY_NETWORK_UNREACHABLE ||
+         why == CURLPX_REPLY_TTL_EXPIRED || why == CURLPX_REPLY_GENERAL_SERVER_FAILURE;
+}
+
 Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::string_view text) {
   switch (code) {
     case CURLE_COULDNT_CONNECT:

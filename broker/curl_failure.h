@@ -13,4 +13,8 @@ namespace postern::broker {
 channel::Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where,
                              std::string_view text);
 
+// Whether a transfer failed since the proxy could not connect to the address that it was given:
+// another address may do.
+bool ProxyCouldNotConnect(CURL* easy, CURLcode code);
+
 }  // namespace postern::broker

@@ -32,9 +32,13 @@ Request::~Request() {
   if (resolving_ != 0) guest_.resolver().Cancel(resolving_);
   StopTransfer();
   LogEnd();
-  curl_slist_free_all(header_list_);
-  curl_slist_free_all(resolve_list_);
-  curl_slist_free_all(connect_to_);
+  FreeLists();
+}
+
+void Request::FreeLists() {
+  for (curl_slist** list : {&header_list_, &resolve_list_, &connect_to_}) {
+    curl_slist_free_all(std::exchange(*list, nullptr));
+  }
 }
 
 void Request::StopTransfer() {
@@ -271,6 +275,12 @@ void Request::ResumeIfDrained() {
 // ---- how it ends
 
 void Request::Finished(CURLcode code) {
+  if (addresses_.size() > 1 && !proxy_addresses_.empty() && ProxyCouldNotConnect(easy_, code)) {
+    addresses_.erase(addresses_.begin());  // nothing of the request has left
+    StopTransfer();
+    FreeLists();
+    return Connect();
+  }
   if (code != CURLE_OK && !failure_) {
     const bool proxy = code == CURLE_COULDNT_CONNECT && !proxy_addresses_.empty();
     failure_ = CurlFailure(easy_, code, proxy ? "the proxy" : url_.HostPort(), error_text_);

@@ -77,6 +77,7 @@ class Request {
   void Done();
   void Fail(channel::Failure failure);
   void StopTransfer();
+  void FreeLists();
   std::optional<std::string> Blocked(const policy::IpAddress& address) const;
   bool OverTotalBytes() const;
   channel::Failure TotalBytesFailure() const;

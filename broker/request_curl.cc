@@ -220,6 +220,7 @@ void Request::SetUpMethod() {
 
 // Where a rule says so, placeholders in the body become secrets; what came already as well.
 void Request::PutSecretsInUpload() {
+  if (upload_secrets_) return;  // set up for an address before this one
   if (rule_ == nullptr || !rule_->secret_places.body || rule_->secrets.empty()) return;
   std::vector<policy::Spelling> placeholders;
   for (const std::string& name : rule_->secrets) {

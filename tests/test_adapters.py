@@ -192,6 +192,14 @@ def test_the_origin_behind_the_proxy_is_down(fetch, origin, certificates, tinypr
         assert fetch(f"http://good.test:{port}/", through(url, origin, certificates))["code"] in ("ERR_PROXY", "ERR_CONNECTION_REFUSED")
 
 
+def test_the_next_address_is_tried_through_a_proxy(fetch, origin, certificates, tinyproxy, microsocks):
+    port = origin.http.split(":")[1]
+    for url in (f"http://127.0.0.1:{tinyproxy().port}", f"socks5h://127.0.0.1:{microsocks().port}"):
+        policy = through(url, origin, certificates)
+        policy["network"]["dns"]["hosts"]["good.test"] = ["127.0.0.9", "127.0.0.1"]  # nobody listens at the first
+        assert fetch(f"http://good.test:{port}/ok", policy).get("body") == "fine"
+
+
 def test_the_proxy_is_down(fetch, origin, certificates):
     result = fetch("http://good.test/", through(f"http://{origin.refused}", origin, certificates))
     assert result["code"] == "ERR_CONNECTION_REFUSED" and "the proxy" in result["message"]
