@@ -22,7 +22,7 @@ def examples():
 def test_example(command, expected):
     words = shlex.split(command)
     assert words[0] == "postern"
-    done = subprocess.run([POSTERN, *words[1:]], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([POSTERN, *words[1:]], capture_output=True, text=True, timeout=30, cwd=ROOT)
     pattern = ".*".join(re.escape(piece) for piece in expected.rstrip("\n").split("…"))
     assert re.fullmatch(pattern, (done.stdout + done.stderr).rstrip("\n"), re.S), done.stdout + done.stderr
 
