@@ -34,7 +34,7 @@ std::string TimeText(const timeval& time) {
 // One JSON object, written member by member: the log is on every request's way.
 class JsonLine {
  public:
-  JsonLine() { text_.reserve(512); }
+  explicit JsonLine(size_t reserve = 0) { text_.reserve(reserve); }
   JsonLine& Text(std::string_view name, std::string_view value) {
     Name(name);
     Quote(value);
@@ -58,7 +58,16 @@ class JsonLine {
     text_ += json;
     return *this;
   }
-  std::string Take() { return text_ + '}'; }
+  // Members of another object, without its braces.
+  JsonLine& Members(std::string_view members) {
+    text_ += text_.size() == 1 ? "" : ",";
+    text_ += members;
+    return *this;
+  }
+  std::string Take() {
+    text_ += '}';
+    return std::move(text_);
+  }
 
  private:
   void Name(std::string_view name) {
@@ -89,21 +98,26 @@ double Ms(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double, std::milli>(d).count();
 }
 
+constexpr size_t kUsualLine = 512;  // bytes
+
+}  // namespace
+
 // What both events say of a request. Rules and run belong to the guest, which outlives its events.
-struct About {
-  timeval time;
+struct Request::About {
   const std::string& run;
   uint64_t number;
   std::string method;
   policy::Url url;
   bool redact_query;
+  std::string members;  // all of it as JSON, made once
 };
 
-std::string LoggedUrl(const About& about) {
-  const policy::Url& u = about.url;
+namespace {
+
+std::string LoggedUrl(const policy::Url& u, bool redact_query) {
   if (u.host.empty()) return {};
   std::string url = u.ToString();
-  if (about.redact_query && !u.query.empty()) {
+  if (redact_query && !u.query.empty()) {
     url.resize(url.size() - u.query.size());
     url += "?...";
   }
@@ -111,11 +125,17 @@ std::string LoggedUrl(const About& about) {
   return url;
 }
 
-JsonLine Begin(const About& about, const char* event) {
-  JsonLine line;
-  line.Text("time", TimeText(about.time)).Text("event", event).Text("run", about.run);
-  line.Number("request", static_cast<int64_t>(about.number)).Text("method", about.method);
-  line.Text("url", LoggedUrl(about));
+JsonLine Begin(const timeval& time, const char* event, Request::About& about) {
+  if (about.members.empty()) {
+    JsonLine both(kUsualLine);
+    both.Text("run", about.run).Number("request", static_cast<int64_t>(about.number));
+    both.Text("method", about.method).Text("url", LoggedUrl(about.url, about.redact_query));
+    about.members = both.Take();
+    about.members.pop_back();
+    about.members.erase(0, 1);
+  }
+  JsonLine line(kUsualLine);
+  line.Text("time", TimeText(time)).Text("event", event).Members(about.members);
   return line;
 }
 
@@ -146,10 +166,11 @@ void Request::LogDecision(const policy::Decision& decision, const char* verdict)
   logged_decision_ = true;
   if (guest_.shared().record) recorded_ = std::make_unique<har::Exchange>();
   started_at_ = Now();
-  log->Write([about = About{started_at_, guest_.run(), number_, method_, url_,
-                            guest_.policy().audit_redact_query},
-              rule = decision.rule, reason = decision.reason, verdict] {
-    JsonLine line = Begin(about, "decision");
+  about_ = std::make_shared<About>(
+      About{guest_.run(), number_, method_, url_, guest_.policy().audit_redact_query, {}});
+  log->Write([about = about_, time = started_at_, rule = decision.rule, reason = decision.reason,
+              verdict] {
+    JsonLine line = Begin(time, "decision", *about);
     line.Text("decision", verdict);
     if (rule != nullptr) {
       line.Raw("rule", JsonLine().Text("text", rule->text).Text("at", rule->origin).Take());
@@ -185,11 +206,10 @@ void Request::LogEnd() {
   }
   timings_.total = Ms(Clock::now() - started_);
   if (performed_ != Clock::time_point{}) timings_.queue = Ms(performed_ - started_);
-  log->Write([about = About{Now(), guest_.run(), number_, method_, url_,
-                            guest_.policy().audit_redact_query},
-              status = status_, address = address_, tls = tls_version_, http = http_version_,
-              in = body_total_, out = bytes_sent_, timings = timings_, failure = logged_failure_] {
-    JsonLine line = Begin(about, "end");
+  log->Write([about = about_, time = Now(), status = status_, address = address_,
+              tls = tls_version_, http = http_version_, in = body_total_, out = bytes_sent_,
+              timings = timings_, failure = logged_failure_] {
+    JsonLine line = Begin(time, "end", *about);
     if (status >= 200 || status == 101) line.Number("status", status);
     if (!address.empty()) line.Text("address", address);
     if (!tls.empty()) line.Text("tls", tls);
