@@ -2,6 +2,7 @@
 #include <openssl/ssl.h>
 #include <sys/time.h>
 
+#include <charconv>
 #include <cstdio>
 #include <ctime>
 
@@ -47,10 +48,14 @@ class JsonLine {
   }
   JsonLine& Milliseconds(std::string_view name, double value) {
     const auto micros = static_cast<int64_t>(value * 1000);
+    char number[32];
+    char* end = std::to_chars(number, number + 24, micros / 1000).ptr;
+    *end++ = '.';
+    for (int64_t digit = 100; digit > 0; digit /= 10) {
+      *end++ = static_cast<char>('0' + micros / digit % 10);
+    }
     Name(name);
-    text_ += std::to_string(micros / 1000);
-    text_ += '.';
-    text_.append(std::to_string(1000 + micros % 1000), 1);
+    text_.append(number, end);
     return *this;
   }
   JsonLine& Raw(std::string_view name, std::string_view json) {
