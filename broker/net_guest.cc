@@ -24,17 +24,19 @@ NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, Un
   for (const policy::Rule& rule : policy_.rules) {
     if (!rule.SecretNames().empty()) secret_hosts_.insert(rule.target.host);
   }
+  std::vector<policy::Spelling> spellings;
   for (const auto& [name, value] : policy_.secrets) {
-    for (policy::Spelling& s : policy::Spellings(name, value)) spellings_.push_back(std::move(s));
+    for (policy::Spelling& s : policy::Spellings(name, value)) spellings.push_back(std::move(s));
   }
+  spellings_ = std::make_shared<const policy::SpellingSet>(std::move(spellings));
 }
 
 NetGuest::~NetGuest() { EndRequests(); }
 
 void NetGuest::EndRequests() { requests_.clear(); }
 
-const std::vector<policy::Spelling>* NetGuest::SpellingsFor(const std::string& host) const {
-  return secret_hosts_.contains(host) ? &spellings_ : nullptr;
+std::shared_ptr<const policy::SpellingSet> NetGuest::SpellingsFor(const std::string& host) const {
+  return secret_hosts_.contains(host) ? spellings_ : nullptr;
 }
 
 std::optional<int64_t> NetGuest::TakeToken() {

@@ -61,7 +61,7 @@ class NetGuest : public channel::Http2Session::Handler {
   // is one again.
   std::optional<int64_t> TakeToken();
   // Spellings of all secrets that may come back from `host`; null where none ever went there.
-  const std::vector<policy::Spelling>* SpellingsFor(const std::string& host) const;
+  std::shared_ptr<const policy::SpellingSet> SpellingsFor(const std::string& host) const;
   // Ends what still runs, as when the channel is over.
   void EndRequests();
   // Sees to it that every request's CheckDeadline is called at `deadline` or soon after. One timer
@@ -85,7 +85,7 @@ class NetGuest : public channel::Http2Session::Handler {
   const policy::Decider decider_;
   const std::string run_;
   Replay::Cursor replay_cursor_;
-  std::vector<policy::Spelling> spellings_;
+  std::shared_ptr<const policy::SpellingSet> spellings_;
   std::set<std::string> secret_hosts_;
   double tokens_ = 0;
   std::chrono::steady_clock::time_point tokens_at_;

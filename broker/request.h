@@ -4,9 +4,10 @@
 // has a deadline, armed when the phase begins; a total runs over all of them. However it ends, the
 // guest gets a response or a failure that names the cause, once, and the log gets its two events.
 //
-// request.cc has the course of things and the guest's side, request_curl.cc what libcurl is told
-// and asks, request_response.cc what the origin answers, request_deadlines.cc the clocks, and
-// request_log.cc the events.
+// request.cc has the course of things and the guest's side, request_decide.cc the decision,
+// request_curl.cc what libcurl is told and asks, request_response.cc what the origin answers,
+// request_tunnel.cc TCP streams and WebSockets, request_deadlines.cc the clocks, and request_log.cc
+// the events.
 #pragma once
 
 #include <curl/curl.h>
@@ -163,7 +164,7 @@ class Request {
   int64_t upload_total_ = 0;
   // Secrets: what stands for what on the way out, and what is taken out on the way in.
   std::optional<policy::StreamReplacer> upload_secrets_, body_secrets_;
-  const std::vector<policy::Spelling>* spellings_ = nullptr;  // null: no secret ever went there
+  std::shared_ptr<const policy::SpellingSet> spellings_;  // null: no secret ever went there
   std::unique_ptr<boost::asio::steady_timer> hold_timer_;
 
   int status_ = 0;
@@ -187,7 +188,7 @@ class Request {
   Clock::time_point total_deadline_, phase_deadline_ = Clock::time_point::max();
 
   // For the log.
-  std::shared_ptr<About> about_;  // what both events say
+  std::shared_ptr<About> about_;  // what both events say; null before the first
   timeval started_at_{};
   Clock::time_point performed_{}, resolved_{};
   har::Timings timings_;
@@ -195,7 +196,7 @@ class Request {
   int64_t bytes_sent_ = 0;
   std::optional<channel::Failure> logged_failure_;
   std::unique_ptr<har::Exchange> recorded_;  // with --record
-  bool logged_decision_ = false, logged_end_ = false;
+  bool logged_end_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -168,7 +168,6 @@ std::string TimingsJson(const har::Timings& t) {
 void Request::LogDecision(const policy::Decision& decision, const char* verdict) {
   EventLog* log = guest_.shared().log;
   if (log == nullptr) return;
-  logged_decision_ = true;
   if (guest_.shared().record) recorded_ = std::make_unique<har::Exchange>();
   started_at_ = Now();
   about_ = std::make_shared<About>(
@@ -204,7 +203,7 @@ void Request::NoteTransfer() {
 
 void Request::LogEnd() {
   EventLog* log = guest_.shared().log;
-  if (log == nullptr || !logged_decision_ || std::exchange(logged_end_, true)) return;
+  if (log == nullptr || !about_ || std::exchange(logged_end_, true)) return;
   if (phase_ != Phase::kDone && !logged_failure_) {
     logged_failure_ =
         channel::Failure{"connection_terminated", "ERR_ABORTED", "the guest ended the request"};

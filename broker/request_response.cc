@@ -25,8 +25,9 @@ Failure TooLarge(const char* error, const std::string& what, int64_t limit, cons
 }
 
 // A field's name is lower case by now: so must be what is looked for in it.
-bool HoldsSecret(const std::string& name, const std::vector<policy::Spelling>& spellings) {
-  return std::any_of(spellings.begin(), spellings.end(), [&](const policy::Spelling& s) {
+bool HoldsSecret(const std::string& name, const policy::SpellingSet& spellings) {
+  const auto& list = spellings.list();
+  return std::any_of(list.begin(), list.end(), [&](const policy::Spelling& s) {
     return name.find(policy::AsciiLower(s.text)) != std::string::npos;
   });
 }
@@ -124,7 +125,7 @@ bool Request::EndOfHeaders() {
                    {"postern-status-text", channel::EscapeText(reason_)}};
   fields.insert(fields.end(), response_fields_.begin(), response_fields_.end());
   responded_ = true;
-  if (spellings_ != nullptr) body_secrets_.emplace(*spellings_);
+  if (spellings_ != nullptr) body_secrets_.emplace(spellings_);
   Enter(Phase::kBody);
   if (!guest_.channel().session().Respond(stream_, fields, true)) return false;
   guest_.channel().FlushSoon();

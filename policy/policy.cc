@@ -125,12 +125,9 @@ std::optional<std::vector<uint16_t>> ConnectPorts(const Policy& policy) {
   }
   std::vector<uint16_t> ports = {53};
   for (const std::string& server : policy.dns.servers) {
-    // "address" or "address:port"; a bare IPv6 address has more than one colon.
-    const size_t colon = server.rfind(':');
-    if (colon == std::string::npos || (server.find(':') != colon && !server.starts_with('[')))
-      continue;
-    const Result<uint16_t> port = ParsePort(std::string_view(server).substr(colon + 1));
-    if (port) ports.push_back(*port);
+    const auto [host, port] = SplitPort(server);
+    const Result<uint16_t> number = ParsePort(port);
+    if (number) ports.push_back(*number);
   }
   if (adapter == AdapterKind::kProxy) {
     const auto proxy = ParseProxyUrl(policy.adapter.target);

@@ -158,15 +158,44 @@ size_t FirstTwo(std::string_view text) {
          static_cast<unsigned char>(text[1]);
 }
 
+// Appends what begins in `text` before `until`, with the leftmost match replaced each time, and of
+// several there the longest. Returns up to where `text` is done: beyond `until` after a match.
+size_t Replaced(std::string_view text, size_t until, const SpellingSet& spellings,
+                std::string& out) {
+  size_t at = 0, plain = 0;  // `plain`: from where nothing is appended yet
+  while (at < until) {
+    const Spelling* found = spellings.At(text.substr(at));
+    if (found == nullptr) {
+      ++at;
+      continue;
+    }
+    out.append(text, plain, at - plain).append(found->replacement);
+    plain = at += found->text.size();
+  }
+  out.append(text, plain, at - plain);
+  return at;
+}
+
 }  // namespace
 
-StreamReplacer::StreamReplacer(std::vector<Spelling> spellings) : spellings_(std::move(spellings)) {
-  std::stable_sort(spellings_.begin(), spellings_.end(), [](const Spelling& a, const Spelling& b) {
+SpellingSet::SpellingSet(std::vector<Spelling> spellings) : list_(std::move(spellings)) {
+  std::stable_sort(list_.begin(), list_.end(), [](const Spelling& a, const Spelling& b) {
     return a.text.size() > b.text.size();
   });
-  for (const Spelling& s : spellings_) begins_[FirstTwo(s.text)] = true;
-  if (!spellings_.empty()) tail_ = spellings_.front().text.size() - 1;
+  for (const Spelling& s : list_) begins_[FirstTwo(s.text)] = true;
 }
+
+const Spelling* SpellingSet::At(std::string_view text) const {
+  if (text.size() < 2 || !begins_[FirstTwo(text)]) return nullptr;
+  for (const Spelling& s : list_) {
+    if (text.starts_with(s.text)) return &s;
+  }
+  return nullptr;
+}
+
+StreamReplacer::StreamReplacer(std::shared_ptr<const SpellingSet> spellings)
+    : spellings_(std::move(spellings)),
+      tail_(spellings_->list().empty() ? 0 : spellings_->list().front().text.size() - 1) {}
 
 void StreamReplacer::Feed(std::string_view bytes, std::string& out) {
   held_ += bytes;
@@ -175,36 +204,13 @@ void StreamReplacer::Feed(std::string_view bytes, std::string& out) {
 
 void StreamReplacer::Flush(std::string& out) { Replace(held_.size(), out); }
 
-const Spelling* StreamReplacer::At(size_t at) const {
-  const std::string_view rest = std::string_view(held_).substr(at);
-  if (rest.size() < 2 || !begins_[FirstTwo(rest)]) return nullptr;
-  for (const Spelling& s : spellings_) {
-    if (rest.starts_with(s.text)) return &s;
-  }
-  return nullptr;
-}
-
-// Emits what begins before `until`: the leftmost match each time, and of several there the longest.
 void StreamReplacer::Replace(size_t until, std::string& out) {
-  size_t at = 0, plain = 0;  // `plain`: from where nothing is emitted yet
-  while (at < until) {
-    const Spelling* found = At(at);
-    if (found == nullptr) {
-      ++at;
-      continue;
-    }
-    out.append(held_, plain, at - plain).append(found->replacement);
-    plain = at += found->text.size();
-  }
-  out.append(held_, plain, at - plain);
-  held_.erase(0, at);
+  held_.erase(0, Replaced(held_, until, *spellings_, out));
 }
 
-std::string ReplaceAll(std::string_view text, const std::vector<Spelling>& spellings) {
-  StreamReplacer replacer(spellings);
+std::string ReplaceAll(std::string_view text, const SpellingSet& spellings) {
   std::string out;
-  replacer.Feed(text, out);
-  replacer.Flush(out);
+  Replaced(text, text.size(), spellings, out);
   return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,11 +35,27 @@ struct Spelling {
 // placeholder.
 std::vector<Spelling> Spellings(std::string_view name, std::string_view value);
 
+// Spellings in the order and with the index in which texts are searched for them. Made once, used
+// by every response.
+class SpellingSet {
+ public:
+  SpellingSet(std::vector<Spelling> spellings);  // NOLINT(google-explicit-constructor)
+  // The longest spelling that `text` begins with; null for none.
+  const Spelling* At(std::string_view text) const;
+  const std::vector<Spelling>& list() const { return list_; }  // the longest first
+
+ private:
+  std::vector<Spelling> list_;
+  std::vector<bool> begins_ = std::vector<bool>(1 << 16);  // by two bytes: some spelling begins so
+};
+
 // Replaces in a stream of bytes. The last bytes that arrived are held back, always as many as the
 // longest spelling has but one, whatever they are: how much is held tells nothing about a match.
 class StreamReplacer {
  public:
-  explicit StreamReplacer(std::vector<Spelling> spellings);
+  explicit StreamReplacer(std::shared_ptr<const SpellingSet> spellings);
+  explicit StreamReplacer(std::vector<Spelling> spellings)
+      : StreamReplacer(std::make_shared<const SpellingSet>(std::move(spellings))) {}
   // Takes `bytes`, and appends to `out` what is ready.
   void Feed(std::string_view bytes, std::string& out);
   // Appends what was held back.
@@ -47,16 +64,12 @@ class StreamReplacer {
 
  private:
   void Replace(size_t until, std::string& out);
-  // The longest spelling that stands at `at` of what is held; null for none.
-  const Spelling* At(size_t at) const;
 
-  std::vector<Spelling> spellings_;  // the longest first
-  std::vector<bool> begins_ =
-      std::vector<bool>(1 << 16);  // by the first two bytes: some spelling does
-  size_t tail_ = 0;
+  std::shared_ptr<const SpellingSet> spellings_;
+  size_t tail_;
   std::string held_;
 };
 
-std::string ReplaceAll(std::string_view text, const std::vector<Spelling>& spellings);
+std::string ReplaceAll(std::string_view text, const SpellingSet& spellings);
 
 }  // namespace postern::policy
