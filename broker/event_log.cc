@@ -14,7 +14,7 @@ using channel::ControlMessage;
 using channel::ControlType;
 
 constexpr auto kBatchFor = std::chrono::milliseconds(100);
-constexpr size_t kBatchEvents = 1'000;
+constexpr size_t kBatchBytes = 32 << 10;
 constexpr size_t kMaxWaiting = 4 << 20;         // bytes of events
 constexpr size_t kMaxEntryBytes = 512UL << 20;  // bytes of HAR entries
 
@@ -32,15 +32,16 @@ EventLog::EventLog(boost::asio::io_context& io, UniqueFd socket)
   watch_.Want(true, false);
 }
 
-void EventLog::Write(Format format) {
+void EventLog::Write(std::string_view event) {
   ++number_;
-  if (!broken_.empty() || lines_.size() + queued_lines_ > kMaxWaiting) {
+  if (!broken_.empty() || queued_lines_ > kMaxWaiting || event.size() >= channel::kMaxPayload) {
     ++lost_;
     return;
   }
-  events_.push_back(std::move(format));
-  if (events_.size() >= kBatchEvents) {
-    PackLines(false);
+  if (lines_.size() + event.size() >= channel::kMaxPayload) Pack(false);
+  lines_.append(event).push_back('\n');
+  if (lines_.size() >= kBatchBytes) {
+    Pack(false);
     return FlushSoon();
   }
   if (std::exchange(timer_armed_, true)) return;
@@ -48,31 +49,26 @@ void EventLog::Write(Format format) {
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     timer_armed_ = false;
-    PackLines(false);
+    Pack(false);
     Flush();
   });
 }
 
-void EventLog::PackLines(bool ask) {
-  const auto pack = [&](bool last) {
-    queued_lines_ += lines_.size();
-    queue_.push_back({.type = ControlType::kLines,
-                      .id = ask && last ? 1U : 0U,
-                      .a = static_cast<int64_t>(number_),
-                      .b = static_cast<int64_t>(std::exchange(lost_, 0)),
-                      .payload = std::exchange(lines_, {})});
-  };
-  for (const Format& format : std::exchange(events_, {})) {
-    std::string line = format();
-    if (lines_.size() + line.size() >= channel::kMaxPayload) pack(false);
-    lines_.append(line).push_back('\n');
-  }
-  if (!lines_.empty() || lost_ != 0 || ask) pack(true);
+// `ask`: the log process is to answer once these lines are in the file.
+void EventLog::Pack(bool ask) {
+  if (lines_.empty() && lost_ == 0 && !ask) return;
+  queued_lines_ += lines_.size();
+  queue_.push_back({.type = ControlType::kLines,
+                    .id = ask ? 1U : 0U,
+                    .a = static_cast<int64_t>(number_),
+                    .b = static_cast<int64_t>(std::exchange(lost_, 0)),
+                    .payload = lines_});
+  lines_.clear();  // and keeps its memory
 }
 
 void EventLog::WhenRecorded(Recorded done) {
   waiting_.emplace_back(number_, std::move(done));
-  if (broken_.empty()) PackLines(true);
+  if (broken_.empty()) Pack(true);
   FlushSoon();
 }
 
@@ -132,7 +128,6 @@ void EventLog::Fail(const std::string& why) {
   broken_ = why;
   queue_.clear();
   lines_.clear();
-  events_.clear();
   queued_lines_ = queued_entries_ = 0;
   watch_.Want(false, false);
   const auto alive = alive_;
@@ -143,7 +138,7 @@ void EventLog::Fail(const std::string& why) {
 }
 
 void EventLog::Drain(int milliseconds) {
-  PackLines(false);
+  Pack(false);
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
   for (Flush(); !queue_.empty(); Flush()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(

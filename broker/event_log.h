@@ -11,7 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "base/unique_fd.h"
 #include "broker/fd_watch.h"
@@ -27,11 +27,8 @@ class EventLog {
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 
-  // Adds one event. `format` gives it as a JSON object without line end, and is called later: when
-  // a batch is made, so that no request waits for it; at the latest by Drain, which must come
-  // before what it refers to goes.
-  using Format = std::function<std::string()>;
-  void Write(Format format);
+  // Adds one event: a JSON object without line end. It is sent with others, a little later.
+  void Write(std::string_view event);
   // `done` is called once, later: with an empty text when all events up to now are in the file,
   // else with the reason why they are not.
   using Recorded = std::function<void(const std::string& error)>;
@@ -44,7 +41,7 @@ class EventLog {
  private:
   void FlushSoon();
   void Flush();
-  void PackLines(bool ask);
+  void Pack(bool ask);
   void Readable();
   void Fail(const std::string& why);
 
@@ -53,9 +50,8 @@ class EventLog {
   FdWatch watch_;
   boost::asio::steady_timer timer_;
   bool timer_armed_ = false;
-  std::vector<Format> events_;  // not yet formatted
-  std::string lines_;           // not yet packed
-  uint64_t number_ = 0;         // of the last event
+  std::string lines_;    // not yet packed
+  uint64_t number_ = 0;  // of the last event
   uint64_t lost_ = 0;
   std::deque<channel::ControlMessage> queue_;
   size_t queued_lines_ = 0, queued_entries_ = 0;  // bytes

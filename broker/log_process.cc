@@ -78,16 +78,20 @@ void LogProcess::Run() {
     if (ready[0].revents != 0 && !OnControl()) return;
     if (ready[1].revents != 0) serving = OnEvents();
   }
-  const ControlMessage end{.type = ControlType::kEnded, .payload = Summary()};
-  if (!channel::SendControl(control_, end)) return;  // the supervisor is gone: so is who would care
+  if (!SendSummary()) return;  // the supervisor is gone: so is who would care
   while (OnControl()) {
   }
 }
 
-std::string LogProcess::Summary() const {
-  json out = {{"lost", lost_}, {"error", error_}};
-  if (outputs_.report) out["report"] = report_.ToYaml();
-  return out.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, channel::kMaxPayload);
+Status LogProcess::SendSummary() {
+  const std::string report = outputs_.report ? report_.ToYaml() : "";
+  for (size_t at = 0; at < report.size(); at += channel::kMaxPayload) {
+    const ControlMessage part{.type = ControlType::kReport,
+                              .payload = report.substr(at, channel::kMaxPayload)};
+    if (Status sent = channel::SendControl(control_, part); !sent) return sent;
+  }
+  const json out = {{"lost", lost_}, {"error", error_}};
+  return channel::SendControl(control_, {.type = ControlType::kEnded, .payload = out.dump()});
 }
 
 bool LogProcess::OnControl() {

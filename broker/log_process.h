@@ -36,7 +36,7 @@ class LogProcess {
   void WriteLines(const channel::ControlMessage& m);
   void WriteEntry(const channel::ControlMessage& m);
   void ForPeople(std::string_view line);
-  std::string Summary() const;
+  Status SendSummary();
 
   Outputs outputs_;
   UniqueFd events_;

@@ -167,7 +167,7 @@ void Request::ReplayNow() {
   reason_ = e.status_text;
   for (const channel::Field& f : e.response_fields) {
     if (f.name == "content-length") {
-      response_fields_.push_back({"postern-content-length", f.value});
+      response_fields_.push_back({channel::kContentLength, f.value});
     } else if (Forwarded(f.name)) {
       response_fields_.push_back(f);
     }

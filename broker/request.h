@@ -43,7 +43,6 @@ class Request {
   // A TCP stream's TLS begins; `done` is called once, unless this ends before.
   void StartTls(const std::string& host, TcpTunnel::TlsDone done);
 
-  struct About;  // request_log.cc's
 
   using Clock = std::chrono::steady_clock;
   // Ends the request if its deadline has passed. Returns when to look again.
@@ -188,7 +187,7 @@ class Request {
   Clock::time_point total_deadline_, phase_deadline_ = Clock::time_point::max();
 
   // For the log.
-  std::shared_ptr<About> about_;  // what both events say; null before the first
+  std::string about_;  // what both events say, as JSON members; empty before the first
   timeval started_at_{};
   Clock::time_point performed_{}, resolved_{};
   har::Timings timings_;

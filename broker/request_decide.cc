@@ -81,9 +81,10 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
   if (decision.allow) rule_ = decision.rule;
   spellings_ = guest_.SpellingsFor(url_.host);
   if (spellings_ != nullptr && kind_ != Kind::kHttp) {
-    return Failure{
-        "http_request_denied", "ERR_SECRET_STREAM",
-        "secrets go to " + url_.host + ", and a stream or WebSocket from there cannot be filtered"};
+    return Failure{"http_request_denied", "ERR_SECRET_STREAM",
+                   "secrets go to " + url_.host +
+                       ", and a stream or WebSocket from there cannot be filtered; use fetch() "
+                       "there, or name another host in the secret's rule"};
   }
   if (policy.adapter.kind == policy::AdapterKind::kNone) {
     return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER",

@@ -43,7 +43,8 @@ class JsonLine {
   }
   JsonLine& Number(std::string_view name, int64_t value) {
     Name(name);
-    text_ += std::to_string(value);
+    char number[24];
+    text_.append(number, std::to_chars(number, std::end(number), value).ptr);
     return *this;
   }
   JsonLine& Milliseconds(std::string_view name, double value) {
@@ -73,6 +74,7 @@ class JsonLine {
     text_ += '}';
     return std::move(text_);
   }
+  std::string TakeMembers() { return text_.substr(1); }
 
  private:
   void Name(std::string_view name) {
@@ -105,20 +107,6 @@ double Ms(std::chrono::steady_clock::duration d) {
 
 constexpr size_t kUsualLine = 512;  // bytes
 
-}  // namespace
-
-// What both events say of a request. Rules and run belong to the guest, which outlives its events.
-struct Request::About {
-  const std::string& run;
-  uint64_t number;
-  std::string method;
-  policy::Url url;
-  bool redact_query;
-  std::string members;  // all of it as JSON, made once
-};
-
-namespace {
-
 std::string LoggedUrl(const policy::Url& u, bool redact_query) {
   if (u.host.empty()) return {};
   std::string url = u.ToString();
@@ -130,17 +118,9 @@ std::string LoggedUrl(const policy::Url& u, bool redact_query) {
   return url;
 }
 
-JsonLine Begin(const timeval& time, const char* event, Request::About& about) {
-  if (about.members.empty()) {
-    JsonLine both(kUsualLine);
-    both.Text("run", about.run).Number("request", static_cast<int64_t>(about.number));
-    both.Text("method", about.method).Text("url", LoggedUrl(about.url, about.redact_query));
-    about.members = both.Take();
-    about.members.pop_back();
-    about.members.erase(0, 1);
-  }
+JsonLine Begin(const timeval& time, const char* event, std::string_view about) {
   JsonLine line(kUsualLine);
-  line.Text("time", TimeText(time)).Text("event", event).Members(about.members);
+  line.Text("time", TimeText(time)).Text("event", event).Members(about);
   return line;
 }
 
@@ -170,18 +150,19 @@ void Request::LogDecision(const policy::Decision& decision, const char* verdict)
   if (log == nullptr) return;
   if (guest_.shared().record) recorded_ = std::make_unique<har::Exchange>();
   started_at_ = Now();
-  about_ = std::make_shared<About>(
-      About{guest_.run(), number_, method_, url_, guest_.policy().audit_redact_query, {}});
-  log->Write([about = about_, time = started_at_, rule = decision.rule, reason = decision.reason,
-              verdict] {
-    JsonLine line = Begin(time, "decision", *about);
-    line.Text("decision", verdict);
-    if (rule != nullptr) {
-      line.Raw("rule", JsonLine().Text("text", rule->text).Text("at", rule->origin).Take());
-    }
-    if (!reason.empty()) line.Text("reason", reason);
-    return line.Take();
-  });
+  about_ = JsonLine(kUsualLine)
+               .Text("run", guest_.run())
+               .Number("request", static_cast<int64_t>(number_))
+               .Text("method", method_)
+               .Text("url", LoggedUrl(url_, guest_.policy().audit_redact_query))
+               .TakeMembers();
+  JsonLine line = Begin(started_at_, "decision", about_);
+  line.Text("decision", verdict);
+  if (const policy::Rule* rule = decision.rule; rule != nullptr) {
+    line.Raw("rule", JsonLine().Text("text", rule->text).Text("at", rule->origin).Take());
+  }
+  if (!decision.reason.empty()) line.Text("reason", decision.reason);
+  log->Write(line.Take());
 }
 
 // While the transfer's handle still knows.
@@ -203,25 +184,22 @@ void Request::NoteTransfer() {
 
 void Request::LogEnd() {
   EventLog* log = guest_.shared().log;
-  if (log == nullptr || !about_ || std::exchange(logged_end_, true)) return;
+  if (log == nullptr || about_.empty() || std::exchange(logged_end_, true)) return;
   if (phase_ != Phase::kDone && !logged_failure_) {
     logged_failure_ =
         channel::Failure{"connection_terminated", "ERR_ABORTED", "the guest ended the request"};
   }
   timings_.total = Ms(Clock::now() - started_);
   if (performed_ != Clock::time_point{}) timings_.queue = Ms(performed_ - started_);
-  log->Write([about = about_, time = Now(), status = status_, address = address_,
-              tls = tls_version_, http = http_version_, in = body_total_, out = bytes_sent_,
-              timings = timings_, failure = logged_failure_] {
-    JsonLine line = Begin(time, "end", *about);
-    if (status >= 200 || status == 101) line.Number("status", status);
-    if (!address.empty()) line.Text("address", address);
-    if (!tls.empty()) line.Text("tls", tls);
-    if (!http.empty()) line.Text("http", http);
-    line.Number("bytesIn", in).Number("bytesOut", out).Raw("timings", TimingsJson(timings));
-    if (failure) line.Raw("error", ErrorJson(*failure));
-    return line.Take();
-  });
+  JsonLine line = Begin(Now(), "end", about_);
+  if (status_ >= 200 || status_ == 101) line.Number("status", status_);
+  if (!address_.empty()) line.Text("address", address_);
+  if (!tls_version_.empty()) line.Text("tls", tls_version_);
+  if (!http_version_.empty()) line.Text("http", http_version_);
+  line.Number("bytesIn", body_total_).Number("bytesOut", bytes_sent_);
+  line.Raw("timings", TimingsJson(timings_));
+  if (logged_failure_) line.Raw("error", ErrorJson(*logged_failure_));
+  log->Write(line.Take());
   if (recorded_) WriteHarEntry();
 }
 
@@ -237,7 +215,7 @@ void Request::WriteHarEntry() {
   e.status_text = reason_;
   e.http_version = http_version_.empty() ? "HTTP/1.1" : http_version_;
   for (const channel::Field& f : response_fields_) {
-    const bool length = f.name == "postern-content-length";
+    const bool length = f.name == channel::kContentLength;
     e.response_fields.push_back({length ? "content-length" : f.name, f.value});
   }
   e.failure = logged_failure_;

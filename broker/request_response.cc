@@ -100,7 +100,7 @@ bool Request::TakeField(std::string_view line) {
     // Under another name on the channel: a body cut short must end in a failure, not in a stream
     // error. A length would tell that of a secret, whose place a placeholder takes.
     if (!content_length_ && spellings_ == nullptr) {
-      response_fields_.push_back({"postern-content-length", value});
+      response_fields_.push_back({channel::kContentLength, value});
     }
     content_length_ = value;
     return true;

@@ -26,11 +26,13 @@ enum class ControlType : uint32_t {
   kExited,  // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
   kBind,    // supervisor -> broker: serve guest `id`; fds: read end, write end, the policy as JSON
             // in a memfd; payload: the run's name in logs
-  kEnded,   // broker -> supervisor: channel `id` closed; payload: usage as JSON
+  kEnded,   // broker -> supervisor: channel `id` closed; payload: usage as JSON. Or log ->
+            // supervisor: all is written; payload: what was not, as JSON
   kDropGuest,  // supervisor -> broker: guest `id` is gone, end its channel and report kEnded
   kPing,       // supervisor -> broker
   kPong,       // broker -> supervisor
   kReopen,     // supervisor -> log: go on in this file; fds: the new one
+  kReport,     // log -> supervisor, before kEnded: a part of the policy that report mode found
   // On the net broker's socket to the log process:
   kLines,   // audit events, a JSON text a line; `a` the last one's number, `b` how many were lost
             // before them, `id` 1 where kLogged is asked for

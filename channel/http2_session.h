@@ -26,6 +26,10 @@ struct Field {
 };
 using Fields = std::vector<Field>;
 
+// An origin's Content-Length on its way to the guest: under its own name a body that is cut short
+// would be an HTTP/2 stream error without a cause (RFC 9113 section 8.1.1).
+inline constexpr char kContentLength[] = "postern-content-length";
+
 const std::string* FindField(const Fields& fields, std::string_view name);
 
 inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one block, names and values

@@ -1,5 +1,5 @@
-// Each policy of testdata/malformed.txt is refused, with a message that begins as the line before it
-// says: what YAML itself forbids is told in yaml-cpp's words, to which a newer version adds.
+// Each policy of testdata/malformed.txt is refused, with a message that begins as the line before
+// it says: what YAML itself forbids is told in yaml-cpp's words, to which a newer version adds.
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -7,8 +7,9 @@
 namespace postern::policy {
 namespace {
 
-constexpr size_t kMaxPaths = 200;      // of an origin; further ones become "any path"
-constexpr size_t kMaxOrigins = 1'000;  // a policy of more is nobody's to read
+constexpr size_t kMaxPaths = 200;          // of an origin; further ones become "any path"
+constexpr size_t kMaxOrigins = 1'000;      // a policy of more is nobody's to read
+constexpr size_t kMaxPathBytes = 1 << 20;  // of all origins, so that the policy has a limit
 
 }  // namespace
 
@@ -16,9 +17,15 @@ void ReportedPolicy::Add(const std::string& method, const std::string& url, bool
   const auto parsed = ParseUrl(url);
   if (!parsed) return;
   SmallestRule rule({*parsed, method, {}});
-  if (origins_.size() >= kMaxOrigins && !origins_.contains(rule.origin)) return;
+  if (origins_.size() >= kMaxOrigins && !origins_.contains(rule.origin)) {
+    more_origins_ = true;
+    return;
+  }
   auto& paths = origins_[rule.origin];
-  if (paths.size() >= kMaxPaths && !paths.contains(rule.path)) rule.path.clear();
+  const bool full = paths.size() >= kMaxPaths || path_bytes_ + rule.path.size() > kMaxPathBytes;
+  const bool known = paths.contains(rule.path);
+  if (!known && full) rule.path.clear();
+  if (!known) path_bytes_ += rule.path.size();
   Seen& seen = paths[rule.path];
   seen.denied |= denied;
   if (!rule.method.empty()) seen.methods.insert(rule.method);
@@ -47,6 +54,10 @@ std::string ReportedPolicy::ToYaml() const {
       if (!rule.any_path) out += ", paths: [" + rule.paths + "]";
       out += rule.denied ? "}\n" : "}  # allowed already\n";
     }
+  }
+  if (more_origins_) {
+    out += "    # and further origins: only the first " + std::to_string(kMaxOrigins) +
+           " are listed\n";
   }
   return out;
 }

@@ -21,6 +21,8 @@ class ReportedPolicy {
   };
   // By origin, then by path; "" stands for any.
   std::map<std::string, std::map<std::string, Seen>> origins_;
+  size_t path_bytes_ = 0;
+  bool more_origins_ = false;  // than can be kept
 };
 
 }  // namespace postern::policy

@@ -42,6 +42,23 @@ TEST(ReportedPolicy, ManyPathsBecomeAnyPath) {
   EXPECT_EQ(file->network.rules.size(), 1000u);
   const Url url = *ParseUrl("https://a.test/unseen");
   EXPECT_TRUE(Decider(file->network).Decide({url, "GET", {}}).allow);
+  EXPECT_NE(report.ToYaml().find("only the first 1000 are listed"), std::string::npos);
+}
+
+TEST(ReportedPolicy, LongPathsBecomeAnyPath) {
+  ReportedPolicy report;
+  const auto url = [](int i) {
+    return "https://h" + std::to_string(i % 20) + ".test/" + std::string(3'900, 'p') +
+           std::to_string(i);
+  };
+  for (int i = 0; i < 2'000; ++i) report.Add("GET", url(i), true);
+  EXPECT_LT(report.ToYaml().size(), 2U << 20);
+  const auto file = ParsePolicyFile(report.ToYaml(), "p.yaml");
+  ASSERT_TRUE(file);
+  const Decider decider(file->network);
+  for (int i = 0; i < 2'000; ++i) {
+    EXPECT_TRUE(decider.Decide({*ParseUrl(url(i)), "GET", {}}).allow) << i;
+  }
 }
 
 }  // namespace

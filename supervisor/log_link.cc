@@ -102,11 +102,11 @@ void LogLink::Complete() {
 void LogLink::OnMessage(const channel::ControlMessage& m) {
   if (m.type == ControlType::kFailed && failed) return failed(m.payload);
   if (m.type == ControlType::kReady) layers_ = nlohmann::json::parse(m.payload, nullptr, false);
+  if (m.type == ControlType::kReport) report_ += m.payload;
   if (m.type != ControlType::kEnded) return;
   ended_ = true;
   const auto summary = nlohmann::json::parse(m.payload, nullptr, false);
   if (summary.is_object()) {
-    report_ = summary.value("report", "");
     const auto lost = summary.value("lost", uint64_t{0});
     if (lost > 0) {
       trouble_ = std::to_string(lost) + " events were not recorded: " +

@@ -199,6 +199,16 @@ def test_network_report_flag(postern, origin):
     assert yaml.safe_load(result.err)["network"]["rules"] == [{"allow": f"http://{origin.http}", "methods": ["GET"], "paths": ["/ok"]}]
 
 
+def test_a_long_report_is_printed_whole(postern):
+    """Longer than one message to the supervisor is; nothing listens, so that it is quick."""
+    policy = {"version": 1, "network": {"rules": [], "adapter": "none"}}
+    code = "for (let i = 0; i < 120; i++) await fetch('http://h' + i % 3 + '.test/' + 'p'.repeat(2000) + i).catch(() => {});"
+    result = postern(code, "--network-report", policy=policy, json_result=False)
+    assert result.status == 0
+    rules = yaml.safe_load(result.err)["network"]["rules"]
+    assert [len(rule["paths"]) for rule in rules] == [40, 40, 40] and "omitted" not in result.err
+
+
 LIMITED = "const t = (u, i) => fetch(u, i).then((r) => r.text()).then((b) => b.length, (e) => [e.cause.code, e.message]);"
 
 

@@ -156,7 +156,7 @@ void NetClient::OnHeaders(int32_t stream, channel::Fields fields, bool end_strea
   for (channel::Field& f : fields) {
     if (f.name == "postern-status-text")
       text = channel::UnescapeText(f.value);
-    else if (f.name == "postern-content-length")
+    else if (f.name == channel::kContentLength)
       shown.push_back({"content-length", f.value});
     else if (!f.name.starts_with(':'))
       shown.push_back(std::move(f));
