@@ -1,11 +1,14 @@
 #include "sandbox/layers.h"
 
+#include "sandbox/layer_switch.h"
 #include "sandbox/namespaces.h"
 
 namespace postern::sandbox {
 
 void TryEmptyRoot(Layers& layers) {
-  if (!layers.has("mount")) {
+  if (!LayerWanted("root")) {
+    layers.missing.emplace_back("root: left out");
+  } else if (!layers.has("mount")) {
     layers.missing.emplace_back("root: it needs a mount namespace");
   } else if (Status s = EnterEmptyRoot(); s) {
     layers.on.emplace_back("root");
@@ -15,6 +18,7 @@ void TryEmptyRoot(Layers& layers) {
 }
 
 Status TryLandlock(const LandlockRules& rules, Layers& layers) {
+  if (!LayerWanted("landlock")) return Ok{};
   const auto abi = EnterLandlock(rules);
   if (abi) {
     layers.on.push_back("landlock:" + std::to_string(*abi));

@@ -20,6 +20,7 @@
 
 #include "base/streams.h"
 #include "base/unique_fd.h"
+#include "sandbox/layer_switch.h"
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
 
@@ -70,20 +71,26 @@ Result<Layers> EnterNamespaces(const std::vector<std::string>& layers, Identity 
       {"net", CLONE_NEWNET}, {"mount", CLONE_NEWNS}, {"pid", CLONE_NEWPID},
       {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},  {"cgroup", CLONE_NEWCGROUP}};
   Layers report;
-  if (identity == Identity::kNobody) {
+  if (identity == Identity::kNobody && LayerWanted("nobody")) {
     if (Status s = BecomeNobody(); !s) return s.error();
   }
-  if (Status s = EnterUserNamespace(); s) {
+  if (!LayerWanted("user")) {
+    report.missing.emplace_back("user: left out");
+  } else if (Status s = EnterUserNamespace(); s) {
     report.on.emplace_back("user");
   } else {
     report.missing.push_back("user: " + s.error().message);
   }
   // All at once is the quick way; one by one tells which of them is refused.
   int all = 0;
-  for (const std::string& layer : layers) all |= kFlags.at(layer);
+  for (const std::string& layer : layers) {
+    if (LayerWanted(layer)) all |= kFlags.at(layer);
+  }
   const bool granted = ::unshare(all) == 0;
   for (const std::string& layer : layers) {
-    if (granted || ::unshare(kFlags.at(layer)) == 0) {
+    if (!LayerWanted(layer)) {
+      report.missing.push_back(layer + ": left out");
+    } else if (granted || ::unshare(kFlags.at(layer)) == 0) {
       report.on.push_back(layer);
     } else {
       report.missing.push_back(layer + ": " + std::strerror(errno));

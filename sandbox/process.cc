@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "sandbox/layer_switch.h"
+
 namespace postern::sandbox {
 
 Status DieWithParent() {
@@ -19,14 +21,22 @@ Status DieWithParent() {
   return Ok{};
 }
 
-Status Harden() {
+Status GainNoPrivileges() {
+  if (!LayerWanted("no_new_privs")) return Ok{};
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return SystemError("cannot set no_new_privs");
+  return Ok{};
+}
+
+Status Harden() {
+  if (Status s = GainNoPrivileges(); !s) return s;
   if (Status core = LimitTo(RLIMIT_CORE, 0); !core) return core;
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return SystemError("cannot clear dumpable");
+  if (LayerWanted("dumpable") && ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+    return SystemError("cannot clear dumpable");
   return Ok{};
 }
 
 Status DropCapabilities() {
+  if (!LayerWanted("capabilities")) return Ok{};
   for (int cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {
     // EPERM: without CAP_SETPCAP; no_new_privs then keeps the bounding set from mattering.
     if (::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM)
@@ -42,6 +52,7 @@ Status DropCapabilities() {
 }
 
 Status LimitTo(int resource, uint64_t value) {
+  if (!LayerWanted("rlimits")) return Ok{};
   const rlimit limit{value, value};
   // EPERM: the hard limit is lower already, which is as good.
   if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0 && errno != EPERM) {

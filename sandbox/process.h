@@ -15,6 +15,9 @@ namespace postern::sandbox {
 // otherwise), which closes the race.
 Status DieWithParent();
 
+// no_new_privs: a set-user-id program gives nothing to this process or its children.
+Status GainNoPrivileges();
+
 // no_new_privs, RLIMIT_CORE 0, not dumpable (no ptrace, no /proc/PID by others).
 // A process that still has to write its uid_map must call it afterwards.
 Status Harden();

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 
+#include "sandbox/layer_switch.h"
 #include "seccomp_filters.inc"  // generated: kSeccompFilters
 
 namespace postern::sandbox {
@@ -28,15 +29,12 @@ constexpr int kExitForbiddenCall = 159;  // 128 + SIGSYS, as a shell would say
 void NameTheCall(int /*signal*/, siginfo_t* info, void* context) {
   const auto* regs = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   char line[256];
-  const char* name = "?";
-  for (const SyscallName& s : kSyscallNames) {
-    if (s.number == info->si_syscall) name = s.name;
-  }
+  const std::string_view name = SyscallName(info->si_syscall);
   const int n =
       std::snprintf(line, sizeof line,
-                    "postern: forbidden system call %s (%d) args %llx %llx %llx %llx %llx %llx\n",
-                    name, info->si_syscall, regs[REG_RDI], regs[REG_RSI], regs[REG_RDX],
-                    regs[REG_R10], regs[REG_R8], regs[REG_R9]);
+                    "postern: forbidden system call %.*s (%d) args %llx %llx %llx %llx %llx %llx\n",
+                    static_cast<int>(name.size()), name.data(), info->si_syscall, regs[REG_RDI],
+                    regs[REG_RSI], regs[REG_RDX], regs[REG_R10], regs[REG_R8], regs[REG_R9]);
   if (n > 0 && ::write(2, line, static_cast<size_t>(n)) < 0) ::_exit(kExitForbiddenCall);
   void* frames[32];
   const int depth = ::backtrace(frames, 32);
@@ -54,26 +52,40 @@ void NameTheCall(int /*signal*/, siginfo_t* info, void* context) {
 
 }  // namespace
 
-Status InstallSeccomp(std::string_view name, SeccompMode mode) {
+std::span<const sock_filter> SeccompProgram(std::string_view name, SeccompMode mode) {
   for (const SeccompFilter& filter : kSeccompFilters) {
     if (filter.name != name) continue;
     const auto code = mode == SeccompMode::kDebug ? filter.debug : filter.kill;
-    if (mode == SeccompMode::kDebug) {
-      void* frame[1];
-      ::backtrace(frame, 1);  // loads libgcc now, while files can still be opened
-      struct sigaction action {};
-      action.sa_sigaction = NameTheCall;
-      action.sa_flags = SA_SIGINFO;
-      if (::sigaction(SIGSYS, &action, nullptr) != 0) return SystemError("cannot trap SIGSYS");
-    }
-    sock_fprog program{static_cast<unsigned short>(code.size() / 8),
-                       reinterpret_cast<sock_filter*>(const_cast<unsigned char*>(code.data()))};
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
-      return SystemError("cannot install the seccomp filter");
-    }
-    return Ok{};
+    return {reinterpret_cast<const sock_filter*>(code.data()), code.size() / sizeof(sock_filter)};
   }
-  return Error{"no seccomp policy named " + std::string(name)};
+  return {};
+}
+
+std::string_view SyscallName(int number) {
+  for (const auto& call : kSyscallNames) {
+    if (call.number == number) return call.name;
+  }
+  return {};
+}
+
+Status InstallSeccomp(std::string_view name, SeccompMode mode) {
+  if (!LayerWanted("seccomp")) return Ok{};
+  const auto code = SeccompProgram(name, mode);
+  if (code.empty()) return Error{"no seccomp policy named " + std::string(name)};
+  if (mode == SeccompMode::kDebug) {
+    void* frame[1];
+    ::backtrace(frame, 1);  // loads libgcc now, while files can still be opened
+    struct sigaction action {};
+    action.sa_sigaction = NameTheCall;
+    action.sa_flags = SA_SIGINFO;
+    if (::sigaction(SIGSYS, &action, nullptr) != 0) return SystemError("cannot trap SIGSYS");
+  }
+  sock_fprog program{static_cast<unsigned short>(code.size()),
+                     const_cast<sock_filter*>(code.data())};
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
+    return SystemError("cannot install the seccomp filter");
+  }
+  return Ok{};
 }
 
 }  // namespace postern::sandbox

@@ -3,15 +3,19 @@
 //   seccomp_compiler OUT.inc POLICY.json…
 //
 // The files use the schema of container engines (defaultAction, architectures, syscalls[] with
-// names, action, args, comment). Every call must have a comment: who needs it and why.
+// names, action, args, comment). Every call must have a comment: who needs it and why. The order of
+// calls is the order in which the filter tests them: the hot ones stand first.
 #include <seccomp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -42,7 +46,8 @@ void Must(int rc, const std::string& what) {
   if (rc < 0) throw std::runtime_error(what + ": " + std::strerror(-rc));
 }
 
-void AddRule(scmp_filter_ctx ctx, const json& rule, uint32_t kill) {
+// `places`: the calls that stand before this rule in its file; what stands first is tested first.
+void AddRule(scmp_filter_ctx ctx, const json& rule, std::set<int>& places, uint32_t kill) {
   if (rule.value("comment", "").empty()) throw std::runtime_error("a rule without a comment");
   uint32_t action = 0;
   if (rule.at("action") == "SCMP_ACT_ERRNO") {
@@ -61,15 +66,21 @@ void AddRule(scmp_filter_ctx ctx, const json& rule, uint32_t kill) {
     Must(seccomp_rule_add_array(ctx, action, number, static_cast<unsigned>(args.size()),
                                 args.data()),
          name);
+    const auto priority = static_cast<uint8_t>(255 - std::min<size_t>(places.size(), 255));
+    if (places.insert(number).second) Must(seccomp_syscall_priority(ctx, number, priority), name);
   }
 }
 
 std::vector<unsigned char> Compile(const json& policy, uint32_t kill) {
+  if (policy.at("architectures") != json::array({"SCMP_ARCH_X86_64"})) {
+    throw std::runtime_error("filters are made for SCMP_ARCH_X86_64 and nothing else");
+  }
   scmp_filter_ctx ctx = seccomp_init(Action(policy.at("defaultAction"), kill));
   // libseccomp's own default for a foreign architecture kills a thread only.
   Must(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture");
   Must(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 1), "optimize");
-  for (const json& rule : policy.at("syscalls")) AddRule(ctx, rule, kill);
+  std::set<int> places;
+  for (const json& rule : policy.at("syscalls")) AddRule(ctx, rule, places, kill);
   std::FILE* out = std::tmpfile();
   Must(out == nullptr ? -errno : seccomp_export_bpf(ctx, fileno(out)), "export");
   seccomp_release(ctx);
@@ -110,8 +121,8 @@ int main(int argc, char** argv) try {
          "debug; };\n"
       << "inline const SeccompFilter kSeccompFilters[] = {\n"
       << table << "};\n"
-      << "struct SyscallName { int number; const char* name; };\n"
-      << "inline constexpr SyscallName kSyscallNames[] = {\n";
+      << "struct NumberedCall { int number; std::string_view name; };\n"
+      << "inline constexpr NumberedCall kSyscallNames[] = {\n";
   for (int n = 0; n < 600; ++n) {
     char* name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, n);
     if (name != nullptr) out << '{' << n << ", \"" << name << "\"},\n";

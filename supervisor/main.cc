@@ -1,11 +1,11 @@
 // postern: the program the user starts.
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <exception>
 
+#include "sandbox/process.h"
 #include "sandbox/seccomp.h"
 #include "supervisor/policy_commands.h"
 #include "supervisor/run.h"
@@ -36,7 +36,10 @@ int Doctor(const Settings& settings) {
 
 int Main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (const Status s = sandbox::GainNoPrivileges(); !s) {
+    std::fprintf(stderr, "postern: %s\n", s.error().message.c_str());
+    return 125;
+  }
   const auto parsed = ParseCommandLine(argc, argv);
   if (const auto* refusal = std::get_if<Refusal>(&parsed)) {
     if (!refusal->message.empty()) std::fprintf(stderr, "postern: %s\n", refusal->message.c_str());

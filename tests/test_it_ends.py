@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import resource
 import signal
 import subprocess
@@ -410,12 +411,28 @@ def test_cpu_limit(postern):
     assert "--cpu" in result.json["error"]["message"] and result.seconds < 2
 
 
+@pytest.mark.parametrize("waiting", ["setTimeout(() => console.log('done'), 300)", "console.log(await fetch('http://ORIGIN/silence').catch((error) => error.cause.code))"])
+def test_a_guest_that_was_stopped_goes_on(tmp_path, origin, waiting):
+    """SIGSTOP interrupts poll(); after SIGCONT the kernel makes the guest call restart_syscall."""
+    run = Live(tmp_path, "console.log('up'); " + waiting.replace("ORIGIN", origin.http), policy=allowing(origin.http, headers_timeout="600ms"))
+    assert run.line() == "up"
+    for name in (b"--postern-worker", b"postern-broker"):
+        for pid in our_processes():
+            if name in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGSTOP)
+                while "T (stopped)" not in pathlib.Path(f"/proc/{pid}/status").read_text():
+                    pass
+                os.kill(pid, signal.SIGCONT)
+    status, out, err = run.end()
+    assert (status, len(out) > 0) == (0, True), err
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_supervisor_ended_by_a_signal(tmp_path, origin, signal_number):
     run = Live(tmp_path, f"console.log('up'); await fetch('http://{origin.http}/silence');", policy=allowing(origin.http))
     assert run.line() == "up"
     run.process.send_signal(signal_number)
-    ended_at = time.monotonic() + 0.1 if signal_number == signal.SIGKILL else None
+    ended_at = time.monotonic() + 2 if signal_number == signal.SIGKILL else None
     status = run.process.wait(10)
     assert status == (-9 if signal_number == signal.SIGKILL else 128 + signal_number)
     while ended_at and our_processes() and time.monotonic() < ended_at:

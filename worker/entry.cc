@@ -6,29 +6,18 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
-#include "channel/control.h"
-#include "sandbox/layers.h"
-#include "sandbox/namespaces.h"
-#include "sandbox/process.h"
-#include "worker/engine.h"
-#include "worker/zygote.h"
+#include "base/unique_fd.h"
+#include "worker/launcher.h"
+#include "worker/v8_program.h"
 
 namespace postern::worker {
 namespace {
-
-using channel::ControlType;
-
-constexpr int kExitNotForYou = 9;  // as Node answers an option that it does not know
-constexpr int kExitCannotStart = 125;
 
 std::string ReadFd(int fd) {
   std::string bytes;
@@ -54,88 +43,21 @@ std::string SnapshotPath() {
   return path.substr(0, path.rfind('/') + 1) + "postern-worker.snapshot";
 }
 
-uint64_t DataBytes(int status) {
-  const std::string text = ReadFd(status);
-  const size_t at = text.find("VmData:");
-  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 7, nullptr, 10) * 1024;
-}
-
-// Namespaces and the empty root; from here on this is the zygote, PID 1 of its pid namespace.
-Status Enclose(sandbox::Layers& layers, UniqueFd& status) {
-  ::setsid();  // a terminal's ^C is the supervisor's business
-  auto report = sandbox::EnterNamespaces({"net", "mount", "pid", "ipc", "uts", "cgroup"},
-                                         sandbox::Identity::kNobody);
-  if (!report) return report.error();
-  layers = *report;
-  if (report->has("net")) {
-    if (Status s = sandbox::CheckNetworkIsEmpty(); !s) return s;
-  }
-  if (Status s = sandbox::DieWithParent(); !s) return s;
-  if (report->has("pid")) {
-    if (Status s = sandbox::ContinueAsPid1(); !s) return s;
-  }
-  status = UniqueFd(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
-  if (!status.valid()) return SystemError("cannot open /proc/self/status");
-  sandbox::TryEmptyRoot(layers);
-  return Ok{};
-}
-
-Status Confine(const ZygoteOptions& options, sandbox::Layers& layers) {
-  if (Status s = sandbox::CloseAllBut({options.control}); !s) return s;
-  if (Status s = sandbox::Harden(); !s) return s;
-  if (Status s = sandbox::TryLandlock({}, layers); !s) return s;
-  if (Status s = sandbox::DropCapabilities(); !s) return s;
-  if (Status s = sandbox::InstallSeccomp("zygote", options.seccomp); !s) return s;
-  layers.on.emplace_back("seccomp");
-  return Ok{};
-}
-
-Status RunWorker(ZygoteOptions options) {
-  std::signal(SIGPIPE, SIG_IGN);  // a broker that dies is an error of a request, not of the guest
-  Engine::Options engine_options{.jitless = options.jitless, .snapshot = ReadFile(SnapshotPath())};
-  if (engine_options.snapshot.empty())
-    return Error{"cannot read the start-up snapshot beside the worker library"};
-  sandbox::Layers layers;
-  UniqueFd status;
-  if (Status s = Enclose(layers, status); !s) return s;
-  auto engine = Engine::Start(std::move(engine_options));
-  if (!engine) return engine.error();
-  options.data_bytes = DataBytes(status.get());
-  status.reset();
-  if (Status s = Confine(options, layers); !s) return s;
-  const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
-  // With a pidfd of this process: the launcher's death ends it too, only later.
-  const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-  if (Status s = channel::SendControl(
-          options.control, {.type = ControlType::kReady, .payload = report.dump()}, {self.get()});
-      !s)
-    return s;
-  return ServeZygote(**engine, options);
-}
-
 int Main(int argc, char** argv, char** /*environment*/) {
   if (argc == 4 && std::strcmp(argv[1], "--postern-snapshot") == 0) {
     const Status made = Engine::MakeSnapshot(ReadFile(argv[2]), argv[3]);
     if (!made) std::fprintf(stderr, "postern-worker: %s\n", made.error().message.c_str());
     ::_exit(made ? 0 : 1);
   }
-  if (argc < 2 || std::strcmp(argv[1], "--postern-worker") != 0) {
-    std::fprintf(stderr, "postern-worker: this program is started by postern\n");
-    ::_exit(kExitNotForYou);
-  }
-  ZygoteOptions options;
-  for (int i = 2; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--jitless") == 0) options.jitless = true;
-    if (std::strcmp(argv[i], "--debug-seccomp") == 0)
-      options.seccomp = sandbox::SeccompMode::kDebug;
-  }
-  const Status status = RunWorker(options);
-  if (!status && !channel::SendControl(options.control, {.type = ControlType::kFailed,
-                                                         .payload = status.error().message})) {
-    ::_exit(kExitCannotStart);
-  }
-  // Never by exit(): Node's static destructors crash with a live isolate.
-  ::_exit(status ? 0 : kExitCannotStart);
+  Engine::Options engine{.snapshot = ReadFile(SnapshotPath())};
+  WorkerMain(argc, argv, [&engine](const ZygoteOptions& options) -> StartProgram {
+    engine.jitless = options.jitless;
+    return [&engine]() -> Result<std::unique_ptr<GuestProgram>> {
+      if (engine.snapshot.empty())
+        return Error{"cannot read the start-up snapshot beside the worker library"};
+      return V8Program::Start(std::move(engine));
+    };
+  });
 }
 
 }  // namespace
@@ -147,6 +69,12 @@ extern "C" __attribute__((visibility("default"))) int madvise(void* address, siz
                                                               int advice) noexcept {
   if (advice == MADV_DONTFORK) return 0;
   return static_cast<int>(::syscall(SYS_madvise, address, size, advice));
+}
+
+// A guest that must end at once does it by an illegal instruction: glibc's abort() would signal the
+// process, and a guest has no call that can signal.
+extern "C" __attribute__((visibility("default"))) [[noreturn]] void abort() noexcept {
+  __builtin_trap();
 }
 
 extern "C" __attribute__((visibility("default"))) int __libc_start_main(

@@ -3,8 +3,6 @@
 #include <sys/resource.h>
 
 #include "sandbox/process.h"
-#include "worker/guest.h"
-#include "worker/natives.h"
 #include "worker/spare_fds.h"
 
 namespace postern::worker {
@@ -47,27 +45,6 @@ void LockDown(const ZygoteOptions& options) {
   Must(sandbox::InstallSeccomp(options.jitless ? "guest-jitless" : "guest", options.seccomp));
 }
 
-// Touches what every guest will touch, so that the copies of those pages are made before the order.
-void Warm(Engine& engine) {
-  v8::Isolate* isolate = engine.isolate();
-  const v8::HandleScope scope(isolate);
-  const auto context = engine.context();
-  const v8::Context::Scope entered(context);
-  const v8::TryCatch ignored(isolate);
-  v8::ScriptOrigin origin(Str(isolate, "postern:warm"));
-  v8::Local<v8::Script> script;
-  if (v8::Script::Compile(context,
-                          Str(isolate,
-                              "(() => { const a = []; for (let i = 0; i < 50; i++) a.push({ i, s: "
-                              "'x' + i }); return a.length; })()"),
-                          &origin)
-          .ToLocal(&script)) {
-    (void)script->Run(context);
-  }
-  (void)engine.Hook("warm")->Call(context, v8::Undefined(isolate), 0, nullptr);
-  isolate->PerformMicrotaskCheckpoint();
-}
-
 std::string ReadOrder() {
   std::string bytes;
   char buffer[64 * 1024];
@@ -84,19 +61,19 @@ std::string ReadOrder() {
 
 }  // namespace
 
-void BecomeSpare(Engine& engine, const ZygoteOptions& options, std::vector<UniqueFd> fds,
+void BecomeSpare(GuestProgram& program, const ZygoteOptions& options, std::vector<UniqueFd> fds,
                  bool warm) {
   PlaceDescriptors(fds);
   LockDown(options);
-  if (warm) Warm(engine);
+  if (warm) program.Warm();
   auto order = Order::Decode(ReadOrder());
   if (!order) GiveUp(order.error().message);
   Must(sandbox::LimitTo(RLIMIT_DATA,
                         options.data_bytes + static_cast<uint64_t>(order->memory) + kDataSlack));
   // In whole seconds and only the wall behind: the supervisor's clock is finer.
   Must(sandbox::LimitTo(RLIMIT_CPU, static_cast<uint64_t>(order->cpu_ms + 1999) / 1000));
-  auto guest = std::make_unique<Guest>(engine, *std::move(order));
-  guest->Run();
+  program.Run(*std::move(order));
+  __builtin_unreachable();  // g++ does not believe a virtual function
 }
 
 }  // namespace postern::worker

@@ -29,7 +29,8 @@ struct Child {
 
 class Zygote {
  public:
-  Zygote(Engine& engine, const ZygoteOptions& options) : engine_(engine), options_(options) {}
+  Zygote(GuestProgram& program, const ZygoteOptions& options)
+      : program_(program), options_(options) {}
 
   Status Serve() {
     for (;;) {
@@ -75,7 +76,7 @@ class Zygote {
                    .payload = SystemError("cannot fork a spare").message});
     if (pid == 0) {
       far.clear();
-      BecomeSpare(engine_, options_, std::move(near), warm);
+      BecomeSpare(program_, options_, std::move(near), warm);
     }
     near.clear();
     UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
@@ -108,7 +109,7 @@ class Zygote {
     return channel::SendControl(options_.control, message, fds);
   }
 
-  Engine& engine_;
+  GuestProgram& program_;
   const ZygoteOptions& options_;
   bool once_ = false;  // the one guest that was asked for is all: its end is ours
   std::vector<Child> children_;
@@ -116,8 +117,8 @@ class Zygote {
 
 }  // namespace
 
-Status ServeZygote(Engine& engine, const ZygoteOptions& options) {
-  return Zygote(engine, options).Serve();
+Status ServeZygote(GuestProgram& program, const ZygoteOptions& options) {
+  return Zygote(program, options).Serve();
 }
 
 }  // namespace postern::worker

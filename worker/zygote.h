@@ -4,7 +4,7 @@
 
 #include "base/result.h"
 #include "sandbox/seccomp.h"
-#include "worker/engine.h"
+#include "worker/guest_program.h"
 
 namespace postern::worker {
 
@@ -16,6 +16,6 @@ struct ZygoteOptions {
 };
 
 // Serves until the supervisor is gone. In a spare it never returns.
-Status ServeZygote(Engine& engine, const ZygoteOptions& options);
+Status ServeZygote(GuestProgram& program, const ZygoteOptions& options);
 
 }  // namespace postern::worker

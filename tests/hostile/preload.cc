@@ -1,0 +1,1 @@
+// Stands where the worker library stands: the hostile worker needs none.

@@ -1,0 +1,28 @@
+// Launcher: makes the enclosure that a zygote and all its guests live in, and starts the zygote.
+//
+// Order matters (docs/design.md): namespaces and id maps while /proc can still be written, then the
+// empty root, then the program's start, then what cannot be undone: Landlock, not dumpable, no
+// capabilities, seccomp.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/result.h"
+#include "worker/guest_program.h"
+#include "worker/zygote.h"
+
+namespace postern::worker {
+
+// Starts the program, inside the enclosure, before any fork.
+using StartProgram = std::function<Result<std::unique_ptr<GuestProgram>>()>;
+
+// Encloses this process, starts the program and serves the supervisor on options.control until it
+// is gone. An error is what to tell the supervisor.
+Status RunWorker(ZygoteOptions options, const StartProgram& start);
+
+// As a program's main(): reads the options behind "--postern-worker" and leaves by _exit.
+[[noreturn]] void WorkerMain(int argc, char** argv,
+                             const std::function<StartProgram(const ZygoteOptions&)>& program);
+
+}  // namespace postern::worker

@@ -1,0 +1,39 @@
+#include "worker/v8_program.h"
+
+#include "worker/guest.h"
+#include "worker/natives.h"
+
+namespace postern::worker {
+
+Result<std::unique_ptr<GuestProgram>> V8Program::Start(Engine::Options options) {
+  auto engine = Engine::Start(std::move(options));
+  if (!engine) return engine.error();
+  return std::unique_ptr<GuestProgram>(new V8Program(*std::move(engine)));
+}
+
+void V8Program::Warm() {
+  v8::Isolate* isolate = engine_->isolate();
+  const v8::HandleScope scope(isolate);
+  const auto context = engine_->context();
+  const v8::Context::Scope entered(context);
+  const v8::TryCatch ignored(isolate);
+  v8::ScriptOrigin origin(Str(isolate, "postern:warm"));
+  v8::Local<v8::Script> script;
+  if (v8::Script::Compile(context,
+                          Str(isolate,
+                              "(() => { const a = []; for (let i = 0; i < 50; i++) a.push({ i, s: "
+                              "'x' + i }); return a.length; })()"),
+                          &origin)
+          .ToLocal(&script)) {
+    (void)script->Run(context);
+  }
+  (void)engine_->Hook("warm")->Call(context, v8::Undefined(isolate), 0, nullptr);
+  isolate->PerformMicrotaskCheckpoint();
+}
+
+void V8Program::Run(Order order) {
+  auto guest = std::make_unique<Guest>(*engine_, std::move(order));
+  guest->Run();
+}
+
+}  // namespace postern::worker

@@ -1,0 +1,23 @@
+// V8Program: a guest's code runs in V8.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "worker/engine.h"
+#include "worker/guest_program.h"
+
+namespace postern::worker {
+
+class V8Program : public GuestProgram {
+ public:
+  static Result<std::unique_ptr<GuestProgram>> Start(Engine::Options options);
+  void Warm() override;
+  [[noreturn]] void Run(Order order) override;
+
+ private:
+  explicit V8Program(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace postern::worker
