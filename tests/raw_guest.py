@@ -7,6 +7,7 @@
 import array
 import json
 import os
+import pathlib
 import re
 import socket
 import struct
@@ -17,7 +18,7 @@ import h2.events
 import h2.exceptions
 from conftest import BUILD, ROOT
 
-KREADY, KBIND, KPING, KPONG = 1, 6, 9, 10
+KREADY, KBIND, KENDED, KPING, KPONG = 1, 6, 7, 9, 10
 
 
 def default_limits():
@@ -35,29 +36,82 @@ def policy(*rules, **limits):
             "rules": [{"allow": True, "text": r, "origin": "test", **empty} for r in rules]}
 
 
-class RawGuest:
-    def __init__(self, *rules, **limits):
-        self.policy = policy(*rules, **limits)
+class Broker:
+    """A real net broker with the test as its supervisor."""
 
-    def __enter__(self):
+    def __init__(self):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control = ours
         program = str(BUILD / "broker" / "postern-broker")
         high = os.dup(theirs.fileno())  # never 3 itself: a descriptor duplicated onto itself would stay close-on-exec
-        self.broker = os.posix_spawn(program, [program, "net"], {}, file_actions=[(os.POSIX_SPAWN_DUP2, high, 3)])
+        self.launcher = os.posix_spawn(program, [program, "net"], {}, file_actions=[(os.POSIX_SPAWN_DUP2, high, 3)])
         os.close(high)
         theirs.close()
         kind, = struct.unpack_from("<I", ours.recv(1 << 17))
         assert kind == KREADY
-        from_guest, self.out = os.pipe()
-        self.inp, to_guest = os.pipe()
+        self.guests, self.ended = 0, set()
+
+    def bind(self, policy):
+        """(id, read end, write end) of a new guest's channel."""
+        self.guests += 1
+        from_guest, out = os.pipe()
+        inp, to_guest = os.pipe()
         memory = os.memfd_create("policy")
-        os.write(memory, json.dumps(self.policy).encode())
+        os.write(memory, json.dumps(policy).encode())
         os.lseek(memory, 0, os.SEEK_SET)
         fds = array.array("i", [from_guest, to_guest, memory])
-        ours.sendmsg([struct.pack("<IIQqq", KBIND, 4, 1, 0, 0) + b"test"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+        self.control.sendmsg([struct.pack("<IIQqq", KBIND, 4, self.guests, 0, 0) + b"test"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
         for fd in fds:
             os.close(fd)
+        return self.guests, inp, out
+
+    def lives(self):
+        """Whether it still answers."""
+        self.control.send(struct.pack("<IIQqq", KPING, 0, 0, 0, 0))
+        return self.await_message(KPONG) is not None
+
+    def await_message(self, wanted):
+        """Its next message of that kind, as (id, payload); None when it is gone."""
+        while True:
+            message = self.control.recv(1 << 17)
+            if not message:
+                return None
+            kind, size, number = struct.unpack_from("<IIQ", message)
+            if kind == KENDED:
+                self.ended.add(number)
+            if kind == wanted:
+                return number, message[-size:] if size else b""
+
+    def await_end(self, guest):
+        """Until it has reported that guest's channel as ended. False when it is gone itself."""
+        while guest.id not in self.ended:
+            if self.await_message(KENDED) is None:
+                return False
+        return True
+
+    def memory(self):
+        """Resident bytes of the process that serves."""
+        children = pathlib.Path(f"/proc/{self.launcher}/task/{self.launcher}/children").read_text().split()
+        pid = children[0] if children else self.launcher
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return 1024 * int(re.search(r"VmRSS:\s+(\d+)", text)[1])
+
+    def close(self):
+        self.control.close()
+        os.waitpid(self.launcher, 0)
+
+
+class RawGuest:
+    """A channel; with a broker of its own unless it is given one."""
+
+    def __init__(self, *rules, broker=None, **limits):
+        self.policy = policy(*rules, **limits)
+        self.given, self.broker = broker, broker
+
+    def __enter__(self):
+        if not self.given:
+            self.broker = Broker()
+        self.id, self.inp, self.out = self.broker.bind(self.policy)
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
             client_side=True, validate_outbound_headers=False, normalize_outbound_headers=False, validate_inbound_headers=False, header_encoding="latin-1"))
         self.h2.initiate_connection()
@@ -67,18 +121,12 @@ class RawGuest:
     def __exit__(self, *_):
         os.close(self.out)
         os.close(self.inp)
-        self.control.close()
-        os.waitpid(self.broker, 0)
+        if not self.given:
+            self.broker.close()
 
     def lives(self):
         """Whether the broker still answers."""
-        self.control.send(struct.pack("<IIQqq", KPING, 0, 0, 0, 0))
-        while True:
-            message = self.control.recv(1 << 17)
-            if not message:
-                return False
-            if struct.unpack_from("<I", message)[0] == KPONG:
-                return True
+        return self.broker.lives()
 
     def flush(self):
         data = self.h2.data_to_send()
