@@ -35,6 +35,15 @@ Status Harden() {
   return Ok{};
 }
 
+Status KeepMemoryApart() {
+  if (::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
+    return SystemError("cannot turn off huge pages");
+  constexpr int kSetMemoryMerge = 67;  // PR_SET_MEMORY_MERGE, Linux 6.4; before it nothing merges
+  if (::prctl(kSetMemoryMerge, 0, 0, 0, 0) != 0 && errno != EINVAL)
+    return SystemError("cannot turn off the merging of memory");
+  return Ok{};
+}
+
 Status DropCapabilities() {
   if (!LayerWanted("capabilities")) return Ok{};
   for (int cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {

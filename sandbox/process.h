@@ -22,6 +22,10 @@ Status GainNoPrivileges();
 // A process that still has to write its uid_map must call it afterwards.
 Status Harden();
 
+// No transparent huge pages and no merging of equal pages (KSM), here and in all children: by
+// either, one process can tell from timings what lies in another's memory.
+Status KeepMemoryApart();
+
 // Gives up every capability, in the bounding and ambient sets too.
 Status DropCapabilities();
 

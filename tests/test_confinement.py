@@ -81,6 +81,14 @@ def test_every_process_is_locked_down(live):
             assert os.listdir(f"/proc/{pid}/root/") == [], name
 
 
+def test_a_guest_s_memory_is_its_own(live):
+    for name in ("guest", "zygote"):
+        assert status(live[name])["THP_enabled"] == "0", name
+        merging = pathlib.Path(f"/proc/{live[name]}/ksm_stat")
+        if merging.exists() and "ksm_merge_any" in merging.read_text():
+            assert "ksm_merge_any: no" in merging.read_text(), name
+
+
 def test_a_guest_holds_pipes_only(live):
     fds = {int(f): os.stat(f"/proc/{live['guest']}/fd/{f}") for f in os.listdir(f"/proc/{live['guest']}/fd")}
     assert all(stat.S_ISFIFO(s.st_mode) for s in fds.values()), fds

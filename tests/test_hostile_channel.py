@@ -13,7 +13,6 @@ import pytest
 from raw_guest import Broker, RawGuest
 from test_cage import TREE, remains
 
-
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 MIB = 1 << 20

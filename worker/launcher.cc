@@ -54,6 +54,7 @@ Status Enclose(sandbox::Layers& layers, UniqueFd& status) {
 Status Confine(const ZygoteOptions& options, sandbox::Layers& layers) {
   if (Status s = sandbox::CloseAllBut({options.control}); !s) return s;
   if (Status s = sandbox::Harden(); !s) return s;
+  if (Status s = sandbox::KeepMemoryApart(); !s) return s;
   if (Status s = sandbox::TryLandlock({.connect_ports = std::vector<uint16_t>{}}, layers); !s) return s;
   if (Status s = sandbox::DropCapabilities(); !s) return s;
   if (Status s = sandbox::InstallSeccomp("zygote", options.seccomp); !s) return s;
