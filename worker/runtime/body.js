@@ -93,8 +93,9 @@ async function consume(body) {
   if (body === null) return new Uint8Array(0);
   if (isUnusable(body)) throw new TypeError('The body was read already');
   body.used = true;
-  if (body.stream !== null) return readAll(body.stream);
-  if (body.net !== null) return body.net.collect();
+  // Awaited here: a promise that is returned would have its "then" looked up, which is the guest's.
+  if (body.stream !== null) return await readAll(body.stream);
+  if (body.net !== null) return await body.net.collect();
   return /** @type {Uint8Array} */ (body.bytes);
 }
 

@@ -3,7 +3,7 @@ import {
   ArrayJoin,
   ArrayPush,
   ArraySort,
-  RegExpTest,
+  RegExpExec,
   StringLower,
   isLatin1,
   uncurryThis,
@@ -19,13 +19,13 @@ const replace = uncurryThis(String.prototype.replace);
 /** @param {any} name */
 function headerName(name) {
   const text = `${name}`;
-  if (RegExpTest(token, text) === null) throw new TypeError(`"${text}" is no valid header name`);
+  if (RegExpExec(token, text) === null) throw new TypeError(`"${text}" is no valid header name`);
   return StringLower(text);
 }
 /** @param {any} value @param {string} name */
 function headerValue(value, name) {
   const text = replace(`${value}`, edges, '');
-  if (RegExpTest(badValue, text) !== null || !isLatin1(text))
+  if (RegExpExec(badValue, text) !== null || !isLatin1(text))
     throw new TypeError(`The value of the header "${name}" has characters that a header cannot hold`);
   return text;
 }

@@ -1,5 +1,5 @@
 // Request (Fetch standard, section 5.4).
-import { StringUpper, webidlClass } from './primordials.js';
+import { RegExpExec, StringUpper, webidlClass } from './primordials.js';
 import { AbortController, isSignal, onAbort, signalAbort } from './abort.js';
 import { bodyMixin, cloneBody, extractBody, isUnusable, streamOf } from './body.js';
 import { Headers, headerList, wrapHeaders } from './headers.js';
@@ -20,7 +20,7 @@ const enums = {
 /** @param {any} method */
 function methodOf(method) {
   const text = `${method}`;
-  if (!token.test(text)) throw new TypeError(`"${text}" is no valid HTTP method`);
+  if (RegExpExec(token, text) === null) throw new TypeError(`"${text}" is no valid HTTP method`);
   const upper = StringUpper(text);
   if (forbidden.has(upper)) throw new TypeError(`The method "${text}" is not allowed`);
   return normalized.has(upper) ? upper : text;

@@ -1,5 +1,5 @@
 // Response (Fetch standard, section 5.5).
-import { stringify, toUSVString, webidlClass } from './primordials.js';
+import { RegExpExec, stringify, toUSVString, webidlClass } from './primordials.js';
 import { bodyMixin, cloneBody, extractBody, isUnusable } from './body.js';
 import { Headers, headerList, wrapHeaders } from './headers.js';
 import { URL } from './url.js';
@@ -30,7 +30,8 @@ export class Response {
     const status = init.status === undefined ? 200 : Number(init.status) & 0xffff;
     if (status < 200 || status > 599) throw new RangeError(`The status ${init.status} is not from 200 to 599`);
     const statusText = init.statusText === undefined ? '' : `${init.statusText}`;
-    if (!reason.test(statusText)) throw new TypeError('The statusText has characters that a status line cannot hold');
+    if (RegExpExec(reason, statusText) === null)
+      throw new TypeError('The statusText has characters that a status line cannot hold');
     this.#state = {
       type: 'default',
       url: '',
