@@ -162,7 +162,8 @@ def test_empty_root_alone(alone, file):
     for name, argument in (("open-file", str(file)), ("open-proc-self-mem", "x"), ("readlink", "x")):
         stops(alone, ["root", "mount"], name, argument, "refused: ENOENT")
     stops(alone, ["root", "mount"], "write-file", str(file), "refused: ENOENT")
-    stops(alone, ["root", "mount"], "mkdir", "x", "refused: EROFS")
+    assert alone(["root", "mount"], "mkdir", "/x") == "refused: EROFS"
+    assert alone(["mount"], "mkdir", str(file.parent / "x")).startswith("got")
 
 
 def test_pid_namespace_alone(alone):
