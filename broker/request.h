@@ -43,7 +43,6 @@ class Request {
   // A TCP stream's TLS begins; `done` is called once, unless this ends before.
   void StartTls(const std::string& host, TcpTunnel::TlsDone done);
 
-
   using Clock = std::chrono::steady_clock;
   // Ends the request if its deadline has passed. Returns when to look again.
   Clock::time_point CheckDeadline(Clock::time_point now);

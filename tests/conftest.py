@@ -17,8 +17,8 @@ BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", ROOT / "build" / "release")
 POSTERN = str(BUILD / "supervisor" / "postern")
 
 
-def our_processes():
-    """Pids of this build's workers and brokers."""
+def our_processes(programs=(str(ROOT / "node_modules"), str(BUILD / "broker" / "postern-broker"))):
+    """Pids of this build's workers and brokers, or of other programs: the beginnings of their paths."""
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -26,7 +26,7 @@ def our_processes():
                 line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if line.startswith((str(ROOT / "node_modules").encode(), str(BUILD / "broker" / "postern-broker").encode())):
+            if line.startswith(tuple(p.encode() for p in programs)):
                 found.append(int(entry.name))
     return found
 

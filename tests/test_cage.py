@@ -12,7 +12,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import BUILD, POSTERN
+from conftest import BUILD, our_processes
 
 TREE = BUILD / "tests" / "hostile" / "tree"
 NAMES = subprocess.run([TREE / "lib/postern/node", "--list"], capture_output=True, text=True, check=True).stdout.split()
@@ -31,14 +31,7 @@ PLANTED = "planted-for-the-guest-to-find"
 
 
 def remains():
-    found = []
-    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(TREE / "lib").encode() in entry.read_bytes().split(b"\0")[0]:
-                found.append(int(entry.parent.name))
-        except OSError:
-            pass
-    return found
+    return our_processes([str(TREE / "lib")])
 
 
 @pytest.fixture
@@ -82,6 +75,11 @@ def test_escape(attempt, name):
 def test_jitless_makes_nothing_executable(attempt, name):
     assert verdict(attempt(name, "--jitless")) == "killed"
 
+
+
+def test_search_memory_would_find_it(attempt):
+    """The control: a palindrome is what is looked for and lies in the guest's own arguments."""
+    assert verdict(attempt("search-memory", argument=PLANTED + PLANTED[::-1])).startswith("got it in")
 
 
 def test_the_debug_option_names_the_call(attempt):

@@ -50,14 +50,13 @@ int Main(int argc, char** argv, char** /*environment*/) {
     ::_exit(made ? 0 : 1);
   }
   Engine::Options engine{.snapshot = ReadFile(SnapshotPath())};
-  WorkerMain(argc, argv, [&engine](const ZygoteOptions& options) -> StartProgram {
-    engine.jitless = options.jitless;
-    return [&engine]() -> Result<std::unique_ptr<GuestProgram>> {
-      if (engine.snapshot.empty())
-        return Error{"cannot read the start-up snapshot beside the worker library"};
-      return V8Program::Start(std::move(engine));
-    };
-  });
+  WorkerMain(argc, argv,
+             [&](const ZygoteOptions& options) -> Result<std::unique_ptr<GuestProgram>> {
+               if (engine.snapshot.empty())
+                 return Error{"cannot read the start-up snapshot beside the worker library"};
+               engine.jitless = options.jitless;
+               return V8Program::Start(std::move(engine));
+             });
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "worker/launcher.h"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -62,14 +61,12 @@ Status Confine(const ZygoteOptions& options, sandbox::Layers& layers) {
   return Ok{};
 }
 
-}  // namespace
-
 Status RunWorker(ZygoteOptions options, const StartProgram& start) {
   std::signal(SIGPIPE, SIG_IGN);  // a broker that dies is an error of a request, not of the guest
   sandbox::Layers layers;
   UniqueFd status;
   if (Status s = Enclose(layers, status); !s) return s;
-  auto program = start();
+  auto program = start(options);
   if (!program) return program.error();
   options.data_bytes = DataBytes(status.get());
   status.reset();
@@ -84,8 +81,9 @@ Status RunWorker(ZygoteOptions options, const StartProgram& start) {
   return ServeZygote(**program, options);
 }
 
-void WorkerMain(int argc, char** argv,
-                const std::function<StartProgram(const ZygoteOptions&)>& program) {
+}  // namespace
+
+void WorkerMain(int argc, char** argv, const StartProgram& start) {
   if (argc < 2 || std::strcmp(argv[1], "--postern-worker") != 0) {
     std::fprintf(stderr, "postern-worker: this program is started by postern\n");
     ::_exit(kExitNotForYou);
@@ -96,7 +94,7 @@ void WorkerMain(int argc, char** argv,
     if (std::strcmp(argv[i], "--debug-seccomp") == 0)
       options.seccomp = sandbox::SeccompMode::kDebug;
   }
-  const Status status = RunWorker(options, program(options));
+  const Status status = RunWorker(options, start);
   if (!status && !channel::SendControl(options.control, {.type = ControlType::kFailed,
                                                          .payload = status.error().message})) {
     ::_exit(kExitCannotStart);

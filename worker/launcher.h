@@ -14,15 +14,13 @@
 
 namespace postern::worker {
 
-// Starts the program, inside the enclosure, before any fork.
-using StartProgram = std::function<Result<std::unique_ptr<GuestProgram>>()>;
+// Starts the program, inside the enclosure, before any fork. An error is what to tell the
+// supervisor.
+using StartProgram =
+    std::function<Result<std::unique_ptr<GuestProgram>>(const ZygoteOptions& options)>;
 
-// Encloses this process, starts the program and serves the supervisor on options.control until it
-// is gone. An error is what to tell the supervisor.
-Status RunWorker(ZygoteOptions options, const StartProgram& start);
-
-// As a program's main(): reads the options behind "--postern-worker" and leaves by _exit.
-[[noreturn]] void WorkerMain(int argc, char** argv,
-                             const std::function<StartProgram(const ZygoteOptions&)>& program);
+// As a program's main(): reads the options behind "--postern-worker", encloses this process, starts
+// the program, serves the supervisor until it is gone, and leaves by _exit.
+[[noreturn]] void WorkerMain(int argc, char** argv, const StartProgram& start);
 
 }  // namespace postern::worker

@@ -56,6 +56,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "channel/control.h"
 #include "worker/spare_fds.h"
@@ -63,10 +64,19 @@
 namespace postern::hostile {
 namespace {
 
-constexpr pid_t kZygote = 1;                                     // in the pid namespace
-constexpr int kSiblings = 64;                                    // pids that are looked at
-const char* const g_heap = static_cast<const char*>(::sbrk(0));  // its beginning, nearly
-constexpr int kAllNumbers = 65'536;                              // descriptors that are guessed
+constexpr pid_t kZygote = 1;         // in the pid namespace
+constexpr int kSiblings = 64;        // pids that are looked at
+constexpr int kAllNumbers = 65'536;  // descriptors that are guessed
+
+// Where the heap begins. Read when the program starts: later there is no /proc.
+const char* const g_heap = [] {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.ends_with("[heap]"))
+      return reinterpret_cast<const char*>(std::stoull(line, nullptr, 16));
+  }
+  return static_cast<const char*>(::sbrk(0));
+}();
 
 std::string Answer(long rc) {
   if (rc >= 0) return "got " + std::to_string(rc);
@@ -107,8 +117,8 @@ std::string AbstractSocket(const worker::Order& order) {
                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())));
 }
 
-std::string OpenArgument(const worker::Order& order, int flags) {
-  return Answer(::syscall(SYS_openat, AT_FDCWD, order.argv.back().c_str(), flags, 0600));
+std::string OpenFile(const worker::Order& order) {
+  return Answer(::syscall(SYS_openat, AT_FDCWD, order.argv.back().c_str(), O_RDONLY));
 }
 
 // A signal of number 0 tells whether the kernel would deliver one, and harms nobody.
@@ -136,7 +146,8 @@ std::string GetFdOf(pid_t pid) {
   return Answer(::syscall(SYS_pidfd_getfd, pidfd, 3, 0));
 }
 
-std::string Unsandboxed(const std::function<std::string(pid_t)>& look) {
+// Of the other processes in the pid namespace, the first that `look` gets at.
+std::string AnySibling(const std::function<std::string(pid_t)>& look) {
   std::string last = "refused: nobody is there";
   for (pid_t pid = 2; pid < kSiblings; ++pid) {
     if (pid == ::getpid()) continue;
@@ -267,12 +278,6 @@ std::string Fork(const worker::Order&) {
   return Answer(pid);
 }
 
-std::string NewUser(const worker::Order&) { return Answer(::syscall(SYS_unshare, CLONE_NEWUSER)); }
-
-std::string HostName(const worker::Order&) {
-  return Answer(::syscall(SYS_sethostname, "escaped", 7));
-}
-
 // A System V segment that a test made on the host, by its key.
 std::string SharedSegment(const worker::Order& order) {
   return Answer(::syscall(SYS_shmget, std::stoi(order.argv.back()), 1, 0));
@@ -334,7 +339,7 @@ std::map<std::string, Attempt> Make() {
       {"ptrace-zygote", Call(SYS_ptrace, PTRACE_SEIZE, kZygote, 0, 0)},
       {"read-zygote-memory", [](const auto&) { return ReadMemoryOf(kZygote); }},
       {"write-zygote-memory", [](const auto&) { return WriteMemoryOf(kZygote); }},
-      {"read-sibling-memory", [](const auto&) { return Unsandboxed(ReadMemoryOf); }},
+      {"read-sibling-memory", [](const auto&) { return AnySibling(ReadMemoryOf); }},
       {"read-memory-of", [](const auto& o) { return ReadMemoryOf(std::stoi(o.argv.back())); }},
       {"pidfd-open", Call(SYS_pidfd_open, kZygote, 0)},
       {"pidfd-getfd", [](const auto&) { return GetFdOf(kZygote); }},
@@ -343,7 +348,7 @@ std::map<std::string, Attempt> Make() {
       {"process-madvise", Call(SYS_process_madvise, 3, nullptr, 0, 0, 0)},
       {"kill-zygote", [](const auto&) { return Signal(kZygote); }},
       {"kill-all", [](const auto&) { return Signal(-1); }},
-      {"kill-sibling", [](const auto&) { return Unsandboxed(Signal); }},
+      {"kill-sibling", [](const auto&) { return AnySibling(Signal); }},
       {"kill-pid", SignalArgument},
       {"tkill", Call(SYS_tkill, kZygote, 0)},
       {"tgkill-zygote", Call(SYS_tgkill, kZygote, kZygote, 0)},
@@ -365,11 +370,12 @@ std::map<std::string, Attempt> Make() {
       {"init-module", Call(SYS_init_module, g_page, 1, "")},
       // processes and namespaces
       {"fork", Fork},
-      {"vfork", Call(SYS_fork)},
+      {"fork-call", Call(SYS_fork)},
+      {"vfork", Call(SYS_vfork)},
       {"clone-thread", Call(SYS_clone, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, 0, 0, 0, 0)},
       {"clone3", Call(SYS_clone3, nullptr, 0)},
       {"clone-new-user", Call(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0)},
-      {"unshare-user", NewUser},
+      {"unshare-user", Call(SYS_unshare, CLONE_NEWUSER)},
       {"unshare-net", Call(SYS_unshare, CLONE_NEWNET)},
       {"setns", Call(SYS_setns, 3, 0)},
       {"setsid", Call(SYS_setsid)},
@@ -390,7 +396,7 @@ std::map<std::string, Attempt> Make() {
       {"openat", Call(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY)},
       {"openat2", Call(SYS_openat2, AT_FDCWD, "/", &g_how, sizeof g_how)},
       {"open-path", Call(SYS_openat, AT_FDCWD, "/", O_PATH)},
-      {"open-file", [](const auto& o) { return OpenArgument(o, O_RDONLY); }},
+      {"open-file", OpenFile},
       {"write-file", WriteFile},
       {"creat", Call(SYS_creat, "/x", 0600)},
       {"open-handle", Call(SYS_open_by_handle_at, AT_FDCWD, g_page, 0)},
@@ -455,7 +461,7 @@ std::map<std::string, Attempt> Make() {
       {"setgroups", Call(SYS_setgroups, 0, nullptr)},
       {"setfsuid", Call(SYS_setfsuid, 0)},
       {"capset", Call(SYS_capset, g_page, g_page)},
-      {"sethostname", HostName},
+      {"sethostname", Call(SYS_sethostname, "escaped", 7)},
       {"settimeofday", Call(SYS_settimeofday, nullptr, nullptr)},
       {"clock-settime", Call(SYS_clock_settime, CLOCK_REALTIME, g_page)},
       {"adjtimex", Call(SYS_adjtimex, g_page)},

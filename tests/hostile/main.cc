@@ -48,9 +48,9 @@ int main(int argc, char** argv) {
     return 0;
   }
   ::unsetenv("LD_PRELOAD");
-  worker::WorkerMain(argc, argv, [](const worker::ZygoteOptions&) -> worker::StartProgram {
-    return []() -> Result<std::unique_ptr<worker::GuestProgram>> {
-      return std::unique_ptr<worker::GuestProgram>(new hostile::Hostile);
-    };
-  });
+  worker::WorkerMain(
+      argc, argv,
+      [](const worker::ZygoteOptions&) -> Result<std::unique_ptr<worker::GuestProgram>> {
+        return std::unique_ptr<worker::GuestProgram>(new hostile::Hostile);
+      });
 }
