@@ -1,7 +1,7 @@
 // Runs N guests, one after the other, through one zygote, and reports as JSON what that took and
-// what it left behind.
+// what it left behind. With CODE, each guest runs that, and what it returned is in the report.
 //
-//   zygote_runs N
+//   zygote_runs N [CODE]
 #include <dirent.h>
 #include <poll.h>
 #include <sys/wait.h>
@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "supervisor/child.h"
+#include "supervisor/outcome.h"
 #include "worker/order.h"
 #include "worker/spare_fds.h"
 
@@ -52,7 +53,7 @@ State Look(pid_t pid) {
 
 class Runs {
  public:
-  explicit Runs(int count) : count_(count) {}
+  Runs(int count, const char* code) : count_(count), code_(code) {}
 
   int Go() {
     const supervisor::Parts parts = supervisor::LocateParts();
@@ -68,7 +69,7 @@ class Runs {
     worker::Order order;
     order.eval = true;
     order.url = "file:///[eval].mjs";
-    order.source = "__return(6 * 7)";
+    order.source = code_ != nullptr ? code_ : "__return(6 * 7)";
     order_ = order.Encode();
     io_.run();
     if (!failed_.empty()) return std::fprintf(stderr, "zygote_runs: %s\n", failed_.c_str()), 1;
@@ -76,13 +77,14 @@ class Runs {
       std::sort(v.begin(), v.end());
       return v[static_cast<size_t>(q * static_cast<double>(v.size() - 1))];
     };
-    const nlohmann::json report = {
+    nlohmann::json report = {
         {"runs", count_},
         {"spareUs", {{"p50", at(making_, .5)}, {"p99", at(making_, .99)}}},
         {"orderToResultUs", {{"p50", at(answering_, .5)}, {"p99", at(answering_, .99)}}},
         {"descriptors", {before_.descriptors, after_.descriptors}},
         {"children", {before_.children, after_.children}},
         {"residentKiB", {before_.resident_kib, after_.resident_kib}}};
+    if (code_ != nullptr) report["values"] = values_;
     std::printf("%s\n", report.dump().c_str());
     return 0;
   }
@@ -129,10 +131,17 @@ class Runs {
     if (::write(order.get(), order_.data(), order_.size()) != static_cast<ssize_t>(order_.size()))
       return Fail("the order does not fit");
     order.reset();
-    char buffer[256];
-    const ssize_t n = ::read(fds[worker::kResultFd].get(), buffer, sizeof buffer);
+    std::string result;
+    char buffer[4096];
+    ssize_t n = ::read(fds[worker::kResultFd].get(), buffer, sizeof buffer);
     answering_.push_back(Micros(Clock::now() - begun));
-    if (n <= 0) Fail("a guest gave no result");
+    for (; n > 0; n = ::read(fds[worker::kResultFd].get(), buffer, sizeof buffer)) {
+      result.append(buffer, static_cast<size_t>(n));
+    }
+    supervisor::Outcome outcome;
+    const auto complete = supervisor::ReadResult(result, outcome);
+    if (!complete || !*complete || outcome.value.empty()) return Fail("a guest gave no result");
+    values_.push_back(nlohmann::json::parse(outcome.value));
   }
 
   static void AwaitSleep(pid_t pid) {
@@ -147,6 +156,8 @@ class Runs {
   }
 
   const int count_;
+  const char* const code_;
+  nlohmann::json values_;
   int done_ = 0;
   boost::asio::io_context io_{1};
   std::unique_ptr<supervisor::Child> child_;
@@ -161,8 +172,9 @@ class Runs {
 }  // namespace postern::bench
 
 int main(int argc, char** argv) try {
-  if (argc != 2 || std::atoi(argv[1]) < 1) return std::fprintf(stderr, "usage: zygote_runs N\n"), 2;
-  return postern::bench::Runs(std::atoi(argv[1])).Go();
+  if (argc < 2 || argc > 3 || std::atoi(argv[1]) < 1)
+    return std::fprintf(stderr, "usage: zygote_runs N [CODE]\n"), 2;
+  return postern::bench::Runs(std::atoi(argv[1]), argv[2]).Go();
 } catch (const std::exception& e) {
   std::fprintf(stderr, "zygote_runs: %s\n", e.what());
   return 1;

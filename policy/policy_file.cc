@@ -144,10 +144,12 @@ bool IsSecretName(std::string_view name) {
 }
 
 Result<int64_t> ParseRunLimit(const RunLimitName& limit, std::string_view text) {
-  auto value = limit.duration ? ParseDuration(text) : ParseBytes(text);
-  if (value && *value < limit.min) {
-    return Error{std::string(limit.name) + " is at least " + std::to_string(limit.min) +
-                 (limit.duration ? " ms" : " bytes") + ", not " + std::string(text)};
+  auto value = limit.parse(text);
+  if (value && (*value < limit.min || *value > limit.max)) {
+    const bool small = *value < limit.min;
+    return Error{std::string(limit.name) + (small ? " is at least " : " is at most ") +
+                 std::to_string(small ? limit.min : limit.max) + limit.unit + ", not " +
+                 std::string(text)};
   }
   return value;
 }

@@ -10,28 +10,34 @@
 #include <vector>
 
 #include "policy/policy.h"
+#include "policy/units.h"
 
 namespace postern::policy {
 
-// Limits of a run as a whole. Milliseconds and bytes.
+// Limits of a run as a whole. Milliseconds and bytes, where nothing else is said.
 struct RunLimits {
   int64_t wall = 300'000;
   int64_t cpu = 60'000;
   int64_t memory = 128LL << 20;
   int64_t output = 64LL << 20;  // stdout and stderr together
+  int64_t timer_resolution = 100;  // of every clock a guest can read, microseconds
 };
 
 struct RunLimitName {
   const char* name;
   int64_t RunLimits::*member;
-  bool duration;  // else bytes
+  Result<int64_t> (*parse)(std::string_view);
+  const char* unit;  // of the bounds, in messages
   int64_t min;
+  int64_t max = INT64_MAX;
 };
 inline constexpr RunLimitName kRunLimits[] = {
-    {"wall", &RunLimits::wall, true, 1},
-    {"cpu", &RunLimits::cpu, true, 1},
-    {"memory", &RunLimits::memory, false, 16LL << 20},  // V8 with the runtime needs as much
-    {"output", &RunLimits::output, false, 0},
+    {"wall", &RunLimits::wall, ParseDuration, " ms", 1},
+    {"cpu", &RunLimits::cpu, ParseDuration, " ms", 1},
+    // V8 with the runtime needs as much.
+    {"memory", &RunLimits::memory, ParseBytes, " bytes", 16LL << 20},
+    {"output", &RunLimits::output, ParseBytes, " bytes", 0},
+    {"timer_resolution", &RunLimits::timer_resolution, ParseResolution, "us", 1, 1'000'000},
 };
 
 // Reads "5s" or "128MiB" for a run's limit, within its bounds.

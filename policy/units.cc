@@ -14,6 +14,7 @@ struct Unit {
 };
 
 constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+constexpr Unit kResolutions[] = {{"us", 1}, {"ms", 1000}, {"s", 1'000'000}};
 constexpr Unit kSizes[] = {
     {"", 1},          {"B", 1},     {"KiB", 1 << 10},  {"MiB", 1 << 20},
     {"GiB", 1 << 30}, {"kB", 1000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
@@ -37,6 +38,10 @@ Result<int64_t> Parse(std::string_view text, std::span<const Unit> units, const 
 
 Result<int64_t> ParseDuration(std::string_view text) {
   return Parse(text, kDurations, "duration; write 300ms, 5s, 2m or 1h");
+}
+
+Result<int64_t> ParseResolution(std::string_view text) {
+  return Parse(text, kResolutions, "resolution; write 100us, 5ms or 1s");
 }
 
 Result<int64_t> ParseBytes(std::string_view text) {

@@ -44,6 +44,17 @@ Status KeepMemoryApart() {
   return Ok{};
 }
 
+Status LimitSpeculation() {
+  for (const auto what : {PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH}) {
+    const int state = ::prctl(PR_GET_SPECULATION_CTRL, what, 0, 0, 0);
+    const bool ours = state >= 0 && (state & PR_SPEC_PRCTL) != 0;
+    if (!ours || (state & PR_SPEC_FORCE_DISABLE) != 0) continue;
+    if (::prctl(PR_SET_SPECULATION_CTRL, what, PR_SPEC_FORCE_DISABLE, 0, 0) != 0)
+      return SystemError("cannot turn off speculation");
+  }
+  return Ok{};
+}
+
 Status DropCapabilities() {
   if (!LayerWanted("capabilities")) return Ok{};
   for (int cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {

@@ -26,6 +26,11 @@ Status Harden();
 // either, one process can tell from timings what lies in another's memory.
 Status KeepMemoryApart();
 
+// Turns off what the processor guesses across branches and stores (speculative store bypass,
+// indirect branch speculation), for good and in all children, where the kernel leaves that to a
+// process (prctl(2), PR_SET_SPECULATION_CTRL). Where it does not, it has decided for all.
+Status LimitSpeculation();
+
 // Gives up every capability, in the bounding and ambient sets too.
 Status DropCapabilities();
 

@@ -50,7 +50,7 @@ std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
 }
 
 struct Raw {
-  std::string file, code, policy, adapter, timeout, cpu, memory, cwd, audit_log, record, method,
+  std::string file, code, policy, adapter, timeout, cpu, memory, timer_resolution, cwd, audit_log, record, method,
       url;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
@@ -87,6 +87,9 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_option("--timeout", raw.timeout, "Wall-clock limit of the run")->type_name("5s");
   app.add_option("--cpu", raw.cpu, "CPU time limit of the run")->type_name("5s");
   app.add_option("--memory", raw.memory, "Memory limit of the guest")->type_name("128MiB");
+  app.add_option("--timer-resolution", raw.timer_resolution,
+                 "How fine the guest's clocks are (default 100us)")
+      ->type_name("1ms");
   app.add_option("--require", raw.require,
                  "Refuse to run without these layers (see postern doctor)")
       ->delimiter(',')
@@ -159,7 +162,8 @@ Status SetRunLimits(const Raw& raw, policy::RunLimits& limits) {
   const std::tuple<const char*, const std::string&, const char*> flags[] = {
       {"--timeout", raw.timeout, "wall"},
       {"--cpu", raw.cpu, "cpu"},
-      {"--memory", raw.memory, "memory"}};
+      {"--memory", raw.memory, "memory"},
+      {"--timer-resolution", raw.timer_resolution, "timer_resolution"}};
   for (const auto& [flag, text, name] : flags) {
     if (text.empty()) continue;
     for (const policy::RunLimitName& l : policy::kRunLimits) {

@@ -281,6 +281,7 @@ class Run {
     worker::Order& order = entry_.order;
     order.memory = settings_.policy.limits.memory;
     order.cpu_ms = settings_.policy.limits.cpu;
+    order.timer_us = settings_.policy.limits.timer_resolution;
     // The broker's deadlines come first and say more; the guest's are for a broker that says
     // nothing.
     order.headers_ms =

@@ -89,6 +89,14 @@ def test_a_guest_s_memory_is_its_own(live):
             assert "ksm_merge_any: no" in merging.read_text(), name
 
 
+def test_what_a_process_may_turn_off_of_speculation_is_off(live):
+    """ "thread vulnerable" and "conditional enabled" are the states in which the kernel leaves it to the process."""
+    for name in ("guest", "zygote"):
+        s = status(live[name])
+        assert s["Speculation_Store_Bypass"] not in ("thread vulnerable", "thread mitigated"), name
+        assert s["SpeculationIndirectBranch"] not in ("conditional enabled", "conditional disabled"), name
+
+
 def test_a_guest_holds_pipes_only(live):
     fds = {int(f): os.stat(f"/proc/{live['guest']}/fd/{f}") for f in os.listdir(f"/proc/{live['guest']}/fd")}
     assert all(stat.S_ISFIFO(s.st_mode) for s in fds.values()), fds

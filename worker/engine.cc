@@ -55,7 +55,9 @@ class Engine::Allocator : public v8::ArrayBuffer::Allocator {
 void Engine::InitializeV8(Platform* platform, bool jitless) {
   // --single-threaded: no helper threads exist in a forked guest. --stack-size: KiB of the 8 MiB
   // stack.
+  // No SharedArrayBuffer: a guest has one thread, so all that it could give is a finer clock.
   std::string flags =
+      "--enable-sharedarraybuffer-per-context "
       "--single-threaded --stack-size=960 --no-freeze-flags-after-init "
       "--no-verify-snapshot-checksum";
   if (jitless) flags += " --jitless";
@@ -102,6 +104,11 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
   }
   self->context_.Reset(isolate, context);
   self->hooks_.Reset(isolate, hooks);
+  {
+    const v8::Context::Scope entered(context);
+    if (self->Hook("loaded")->Call(context, v8::Undefined(isolate), 0, nullptr).IsEmpty())
+      return Error{"the runtime does not load"};
+  }
   // For the first local date, ICU and glibc look the time zone up in files: now, not in a guest.
   ::tzset();
   return self;

@@ -231,6 +231,7 @@ void Guest::Run() {
   const auto context = engine_.context();
   const v8::Context::Scope entered(context);
   std::set_new_handler(OutOfMemory);
+  SetClockResolution(order_.timer_us);
   engine_.SetMemoryLimit(static_cast<size_t>(order_.memory), OutOfMemory);
   Start();
   v8::Local<v8::Value> value;

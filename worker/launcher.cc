@@ -54,6 +54,7 @@ Status Confine(const ZygoteOptions& options, sandbox::Layers& layers) {
   if (Status s = sandbox::CloseAllBut({options.control}); !s) return s;
   if (Status s = sandbox::Harden(); !s) return s;
   if (Status s = sandbox::KeepMemoryApart(); !s) return s;
+  if (Status s = sandbox::LimitSpeculation(); !s) return s;
   if (Status s = sandbox::TryLandlock({}, layers); !s) return s;
   if (Status s = sandbox::DropCapabilities(); !s) return s;
   if (Status s = sandbox::InstallSeccomp("zygote", options.seccomp); !s) return s;

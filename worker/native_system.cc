@@ -15,7 +15,12 @@ using v8::Value;
 
 constexpr int kExitPipeClosed = 141;  // 128 + SIGPIPE, as a shell shows it
 
-// now(): monotonic milliseconds
+// clock(): monotonic milliseconds as a guest may know them
+void Clock(const Args& args) {
+  args.GetReturnValue().Set(CoarseSeconds(MonotonicSeconds()) * 1000);
+}
+
+// now(): monotonic milliseconds, for the runtime's own timers
 void Now(const Args& args) { args.GetReturnValue().Set(MonotonicSeconds() * 1000); }
 
 // setTimer(due in monotonic milliseconds, keeps the run going): runTimers is called then
@@ -143,7 +148,8 @@ void ProxyDetails(const Args& args) {
 }  // namespace
 
 std::span<const Native> SystemNatives() {
-  static constexpr Native kNatives[] = {{"now", Now},
+  static constexpr Native kNatives[] = {{"clock", Clock},
+                                        {"now", Now},
                                         {"setTimer", SetTimer},
                                         {"microtasks", Microtasks},
                                         {"random", Random},

@@ -23,13 +23,14 @@ struct Order {
   std::string cwd;
   int64_t memory = 128LL << 20;  // bytes
   int64_t cpu_ms = 60'000;
+  int64_t timer_us = 100;  // resolution of the guest's clocks
   int64_t headers_ms = 60'000, total_ms = 310'000;
   int64_t response_bytes = 1LL << 30;
   int64_t redirects = 20;
   // Requests at a time, how many more may wait for their turn, and for how long.
   int64_t concurrent = 64, queue = 10'000, queue_ms = 300'000;
 
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, print, argv, env, cwd, memory, cpu_ms,
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, print, argv, env, cwd, memory, cpu_ms, timer_us,
                                  headers_ms, total_ms, response_bytes, redirects, concurrent, queue,
                                  queue_ms)
 

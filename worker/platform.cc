@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <cmath>
 #include <utility>
 
 namespace postern::worker {
@@ -30,7 +31,16 @@ class InlineJob : public v8::JobHandle, v8::JobDelegate {
   std::unique_ptr<v8::JobTask> task_;
 };
 
+int64_t g_resolution_us = 100;
+
 }  // namespace
+
+void SetClockResolution(int64_t microseconds) { g_resolution_us = microseconds; }
+
+double CoarseSeconds(double seconds) {
+  const auto step = static_cast<double>(g_resolution_us);
+  return std::floor(seconds * 1e6 / step) * step / 1e6;
+}
 
 double MonotonicSeconds() {
   timespec now{};

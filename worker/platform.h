@@ -13,6 +13,11 @@ namespace postern::worker {
 
 double MonotonicSeconds();
 
+// What a guest may read from a clock: the last whole multiple of the resolution, so that it cannot
+// time what other processes do to caches. SetClockResolution before the guest's code runs.
+void SetClockResolution(int64_t microseconds);
+double CoarseSeconds(double seconds);
+
 class TaskQueue : public v8::TaskRunner {
  public:
   bool IdleTasksEnabled() override { return false; }
@@ -58,7 +63,10 @@ class Platform : public v8::Platform {
     return tasks_;
   }
   double MonotonicallyIncreasingTime() override { return MonotonicSeconds(); }
-  double CurrentClockTimeMillis() override { return SystemClockTimeMillis(); }
+  // Date and Temporal.
+  double CurrentClockTimeMillis() override {
+    return CoarseSeconds(SystemClockTimeMillis() / 1000) * 1000;
+  }
   v8::TracingController* GetTracingController() override { return tracing_.get(); }
 
  protected:

@@ -2,7 +2,7 @@
 import { ArrayPush, ArraySplice, defineProperty, webidlClass } from './primordials.js';
 import { DOMException } from './dom_exception.js';
 
-const now = native.now;
+const now = native.clock;
 
 /** @type {(event: any, fields: any) => void} Sets what only the runtime may set. */
 let setEvent;

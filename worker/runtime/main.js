@@ -1,5 +1,5 @@
 // The runtime's entry: puts the Web APIs on the global object, and gives the C++ side its hooks.
-import { defineProperty, stringify } from './primordials.js';
+import { defineProperty, getOwnPropertyDescriptor, isArrayBuffer, stringify, uncurryThis } from './primordials.js';
 import { AbortController, AbortSignal } from './abort.js';
 import { Blob, File } from './blob.js';
 import { console } from './console.js';
@@ -91,11 +91,11 @@ function queueMicrotask(/** @type {any} */ callback) {
     }
   });
 }
-let origin = native.now();
+let origin = native.clock();
 const performance = {
-  now: () => native.now() - origin,
+  now: () => native.clock() - origin,
   get timeOrigin() {
-    return Date.now() - (native.now() - origin);
+    return Date.now() - (native.clock() - origin);
   },
   toJSON() {
     return { timeOrigin: this.timeOrigin };
@@ -144,10 +144,31 @@ function toJson(value) {
   return text === undefined ? 'null' : text;
 }
 
+/**
+ * SharedArrayBuffer itself is not there; the other way to one is a WebAssembly memory that is shared. For a guest's one
+ * thread it has no use.
+ */
+function hideSharedMemory() {
+  const { prototype } = WebAssembly.Memory;
+  const buffer = uncurryThis(/** @type {any} */ (getOwnPropertyDescriptor(prototype, 'buffer')).get);
+  defineProperty(prototype, 'buffer', {
+    get() {
+      const bytes = buffer(this);
+      if (!isArrayBuffer(bytes)) throw new TypeError('shared memory is not available: a guest has one thread');
+      return bytes;
+    },
+  });
+  delete (/** @type {any} */ (prototype).toResizableBuffer);
+}
+
 export default {
+  /** In the zygote, once: what V8 adds to the context after the snapshot. */
+  loaded() {
+    if (globalThis.WebAssembly !== undefined) hideSharedMemory();
+  },
   /** @param {any} settings */
   start(settings) {
-    origin = native.now();
+    origin = native.clock();
     startProcess(settings);
     setMaxRedirects(settings.redirects);
   },

@@ -24,14 +24,14 @@ export const process = {
   },
   hrtime: Object.assign(
     (/** @type {[number, number] | undefined} */ since) => {
-      const ms = native.now();
+      const ms = native.clock();
       const s = Math.floor(ms / 1000),
         ns = Math.floor((ms % 1000) * 1e6);
       if (since === undefined) return [s, ns];
       const d = s * 1e9 + ns - since[0] * 1e9 - since[1];
       return [Math.floor(d / 1e9), d % 1e9];
     },
-    { bigint: () => BigInt(Math.floor(native.now() * 1e6)) },
+    { bigint: () => BigInt(Math.round(native.clock() * 1e6)) },
   ),
   uptime: () => performance.now() / 1000,
 };
