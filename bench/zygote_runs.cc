@@ -14,8 +14,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "supervisor/child.h"
 #include "supervisor/outcome.h"
+#include "supervisor/programs.h"
 #include "worker/order.h"
 #include "worker/spare_fds.h"
 
@@ -56,14 +56,9 @@ class Runs {
   Runs(int count, const char* code) : count_(count), code_(code) {}
 
   int Go() {
-    const supervisor::Parts parts = supervisor::LocateParts();
-    auto child = supervisor::Child::Start(
-        io_,
-        {.executable = parts.node,
-         .arguments = {"--postern-worker"},
-         .environment = {{"LD_PRELOAD", parts.worker_library}, {"TZ", "UTC"}}},
-        {[this](ControlMessage m) { OnMessage(std::move(m)); },
-         [this] { Fail("the zygote ended"); }});
+    auto child = supervisor::Child::Start(io_, supervisor::WorkerProgram({}),
+                                          {[this](ControlMessage m) { OnMessage(std::move(m)); },
+                                           [this] { Fail("the zygote ended"); }});
     if (!child) return std::fprintf(stderr, "zygote_runs: %s\n", child.error().message.c_str()), 1;
     child_ = *std::move(child);
     worker::Order order;

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <string>
 
 #include "base/unique_fd.h"
@@ -52,7 +53,7 @@ int LandlockAbi() {
 
 Result<int> EnterLandlock(const LandlockRules& rules) {
   const int abi = LandlockAbi();
-  if (abi == 0) return Error{"this kernel offers no Landlock", ENOSYS};
+  if (abi == 0) return Error{std::string("not offered here: ") + std::strerror(errno), ENOSYS};
   RulesetAttr attr{};
   attr.handled_access_fs = kFsV1 | (abi >= 2 ? kFsRefer : 0) | (abi >= 3 ? kFsTruncate : 0) |
                            (abi >= 5 ? kFsIoctlDev : 0);

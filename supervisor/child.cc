@@ -7,14 +7,12 @@
 #include <boost/process.hpp>
 #include <boost/process/extend.hpp>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 namespace postern::supervisor {
 namespace {
 
 namespace bp = boost::process;
-namespace fs = std::filesystem;
 
 constexpr int kGoneWithinMs = 5'000;
 
@@ -36,16 +34,6 @@ struct PassDescriptors : bp::extend::handler {
 };
 
 }  // namespace
-
-Parts LocateParts() {
-  std::error_code error;
-  const fs::path installed =
-      fs::read_symlink("/proc/self/exe", error).parent_path().parent_path() / "lib" / "postern";
-  if (fs::exists(installed / "libpostern-worker.so", error)) {
-    return {installed / "node", installed / "libpostern-worker.so", installed / "postern-broker"};
-  }
-  return {POSTERN_NODE_EXECUTABLE, POSTERN_WORKER_LIBRARY, POSTERN_BROKER_EXECUTABLE};
-}
 
 pid_t PidOf(int pidfd) {
   std::ifstream info("/proc/self/fdinfo/" + std::to_string(pidfd));

@@ -13,12 +13,6 @@
 
 namespace postern::supervisor {
 
-// Where the parts of Postern lie: beside the build tree's or the installation's supervisor.
-struct Parts {
-  std::string node, worker_library, broker;
-};
-Parts LocateParts();
-
 // The pid that a pidfd stands for (proc(5), fdinfo); 0 when it stands for none.
 pid_t PidOf(int pidfd);
 

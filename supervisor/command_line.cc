@@ -50,8 +50,8 @@ std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
 }
 
 struct Raw {
-  std::string file, code, policy, adapter, timeout, cpu, memory, timer_resolution, cwd, audit_log, record, method,
-      url;
+  std::string file, code, policy, adapter, timeout, cpu, memory, timer_resolution, cwd, audit_log,
+      record, method, url;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
 };
@@ -267,7 +267,7 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
       "refused."};
   app.name("postern");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "postern 0.1.0");
+  app.set_version_flag("--version", "postern " POSTERN_VERSION);
   CLI::App* run =
       app.add_subcommand("run", "Run the ES module FILE (- reads stdin); ARGS go to process.argv");
   run->add_option("FILE", raw.file)->required()->type_name("");

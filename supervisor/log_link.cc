@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <cstdlib>
 
+#include "supervisor/programs.h"
+
 namespace postern::supervisor {
 namespace {
 
@@ -39,14 +41,13 @@ Status LogLink::Start(const Settings& s) {
   auto pair = channel::MakeControlPair();
   if (!pair) return pair.error();
   broker_end_ = std::move(pair->first);
-  Child::Program program{.executable = LocateParts().broker, .arguments = {"log"}};
+  Child::Program program = LogProgram(s);
   std::vector<UniqueFd> open;
   const auto give = [&](const char* name, UniqueFd fd) {
     program.arguments.push_back(name + std::to_string(4 + program.inherited.size()));
     program.inherited.push_back(fd.get());
     open.push_back(std::move(fd));
   };
-  if (s.debug_seccomp) program.arguments.emplace_back("--debug-seccomp");
   if (report) program.arguments.emplace_back("--report");
   give("--events=", std::move(pair->second));
   if (s.policy.audit_file) {

@@ -7,6 +7,7 @@
 
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
+#include "supervisor/doctor.h"
 #include "supervisor/policy_commands.h"
 #include "supervisor/run.h"
 #include "supervisor/settings.h"
@@ -20,17 +21,7 @@ int Doctor(const Settings& settings) {
     std::fprintf(stderr, "postern: %s\n", report.error().message.c_str());
     return 125;
   }
-  if (settings.json) {
-    std::printf("%s\n", report->dump().c_str());
-    return 0;
-  }
-  for (const auto& [part, layers] : report->items()) {
-    std::string on;
-    for (const std::string layer : layers["on"]) on += " " + layer;
-    std::printf("%-13s on:%s\n", part.c_str(), on.c_str());
-    for (const std::string missing : layers["missing"])
-      std::printf("%-13s missing: %s\n", "", missing.c_str());
-  }
+  std::printf("%s", (settings.json ? report->dump() + "\n" : DoctorTable(*report)).c_str());
   return 0;
 }
 

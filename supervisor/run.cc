@@ -23,6 +23,7 @@
 #include "supervisor/entry.h"
 #include "supervisor/forwarder.h"
 #include "supervisor/log_link.h"
+#include "supervisor/programs.h"
 #include "worker/order.h"
 #include "worker/spare_fds.h"
 
@@ -39,39 +40,6 @@ constexpr int kExitTimeout = 124, kExitCannotRun = 125, kExitForbiddenCall = 159
 constexpr int kGuestGoneWithinMs = 5'000;
 constexpr auto kDrainWithin = std::chrono::milliseconds(1'000);
 constexpr auto kWorkerReadyWithin = std::chrono::seconds(20);
-
-Child::Program WorkerProgram(const Settings& s) {
-  const Parts parts = LocateParts();
-  Child::Program p{.executable = parts.node,
-                   .arguments = {"--postern-worker"},
-                   .environment = {{"LD_PRELOAD", parts.worker_library}}};
-  if (s.jitless) p.arguments.emplace_back("--jitless");
-  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
-  p.environment.emplace_back("TZ", TimeZone());
-  return p;
-}
-
-Child::Program NetBrokerProgram(const Settings& s) {
-  Child::Program p{.executable = LocateParts().broker, .arguments = {"net"}};
-  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
-  if (s.record_file) p.arguments.emplace_back("--record");
-  if (s.policy.ca_file) p.arguments.push_back("--ca-file=" + *s.policy.ca_file);
-  for (const uint16_t port :
-       policy::ConnectPorts(s.policy.network).value_or(std::vector<uint16_t>{})) {
-    p.arguments.push_back("--port=" + std::to_string(port));
-  }
-  return p;
-}
-
-Child::Program FilesBrokerProgram(const Settings& s, const std::vector<OpenMount>& mounts) {
-  Child::Program p{.executable = LocateParts().broker, .arguments = {"files"}};
-  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
-  for (const OpenMount& m : mounts) {
-    p.arguments.push_back(std::to_string(4 + p.inherited.size()) + ":" + m.guest);
-    p.inherited.push_back(m.directory.get());
-  }
-  return p;
-}
 
 // A name for the run in logs: 64 random bits.
 std::string RunName() {
@@ -459,42 +427,6 @@ Outcome RunGuest(const Settings& settings) {
     return refused;
   }
   return Run(settings, *std::move(entry)).Go();
-}
-
-Result<nlohmann::json> Examine() {
-  constexpr size_t kParts = 4;
-  const Settings settings;
-  asio::io_context io(1);
-  nlohmann::json report;
-  std::string failed;
-  const auto take = [&](const char* part) {
-    return Child::Events{[&, part](const ControlMessage& m) {
-                           if (m.type == ControlType::kReady)
-                             report[part] = nlohmann::json::parse(m.payload, nullptr, false);
-                           else
-                             failed = std::string(part) + ": " + m.payload;
-                           if (report.size() == kParts || !failed.empty()) io.stop();
-                         },
-                         [&, part] {
-                           failed = std::string(part) + " ended unexpectedly";
-                           io.stop();
-                         }};
-  };
-  std::vector<std::unique_ptr<Child>> children;
-  const std::pair<const char*, Child::Program> parts[] = {
-      {"worker", WorkerProgram(settings)},
-      {"broker-net", NetBrokerProgram(settings)},
-      {"broker-files", FilesBrokerProgram(settings, {})},
-      {"log", {.executable = LocateParts().broker, .arguments = {"log"}}}};
-  for (const auto& [name, program] : parts) {
-    auto child = Child::Start(io, program, take(name));
-    if (!child) return child.error();
-    children.push_back(*std::move(child));
-  }
-  io.run_for(kWorkerReadyWithin);
-  if (!failed.empty()) return Error{failed};
-  if (report.size() != kParts) return Error{"a part of Postern does not start"};
-  return report;
 }
 
 }  // namespace postern::supervisor

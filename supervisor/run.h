@@ -9,8 +9,4 @@ namespace postern::supervisor {
 // Runs to the end; nothing that it started is left when it returns.
 Outcome RunGuest(const Settings& settings);
 
-// What `postern doctor` reports: {"worker": {"on": […], "missing": […]}, "broker-net": …,
-// "broker-files": …}, or why a part could not start.
-Result<nlohmann::json> Examine();
-
 }  // namespace postern::supervisor

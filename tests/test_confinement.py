@@ -20,7 +20,7 @@ def landlock_abi():
 
 
 def test_doctor_reports_every_layer():
-    report = json.loads(subprocess.run([POSTERN, "doctor", "--json"], capture_output=True, text=True, check=True, timeout=30).stdout)
+    report = json.loads(subprocess.run([POSTERN, "doctor", "--json"], capture_output=True, text=True, check=True, timeout=30).stdout)["parts"]
     landlock = {f"landlock:{landlock_abi()}"} if landlock_abi() > 0 else set()
     assert set(report["worker"]["on"]) == ALL | {"net"} | landlock
     assert set(report["broker-net"]["on"]) == ALL | landlock

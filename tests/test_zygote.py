@@ -4,6 +4,8 @@ import collections
 import json
 import subprocess
 
+import pytest
+
 from conftest import BUILD
 
 
@@ -11,13 +13,6 @@ def runs(*arguments):
     done = subprocess.run([BUILD / "bench" / "zygote_runs", *arguments], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def test_a_thousand_runs_leave_nothing():
-    report = runs("1000")
-    assert report["descriptors"][0] == report["descriptors"][1]
-    assert report["children"] == [0, 0]
-    assert report["residentKiB"][1] - report["residentKiB"][0] < 512
 
 
 RANDOM = """
@@ -30,9 +25,20 @@ RANDOM = """
     })"""
 
 
-def test_a_thousand_guests_share_no_random_value():
+@pytest.fixture(scope="module")
+def thousand():
+    return runs("1000", RANDOM)
+
+
+def test_a_thousand_runs_leave_nothing(thousand):
+    assert thousand["descriptors"][0] == thousand["descriptors"][1]
+    assert thousand["children"] == [0, 0]
+    assert thousand["residentKiB"][1] - thousand["residentKiB"][0] < 512
+
+
+def test_a_thousand_guests_share_no_random_value(thousand):
     """Math.random has 52 bits of a value, so that 70 000 of them have one pair in a million tries; the rest has more."""
-    values = runs("1000", RANDOM)["values"]
+    values = thousand["values"]
     assert len(values) >= 1000
     for kind in ("math", "uuid", "blob"):
         seen = collections.Counter(v for guest in values for v in guest[kind])

@@ -1,0 +1,172 @@
+#include "supervisor/doctor.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <map>
+
+#include "supervisor/programs.h"
+
+namespace postern::supervisor {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kReadyWithin = std::chrono::seconds(20);
+// Chromium brings a new V8 every four weeks, with what was found until then.
+constexpr int64_t kOldDays = 90;
+
+// In the order of the table.
+constexpr const char* kLayers[] = {"seccomp", "landlock", "user", "net", "mount",
+                                   "root",    "pid",      "ipc",  "uts", "cgroup"};
+constexpr const char* kParts[] = {"worker", "broker-net", "broker-files", "log"};
+
+std::string Remedy(const std::string& layer) {
+  if (layer == "landlock")
+    return "Linux 5.13 or later with \"landlock\" in /sys/kernel/security/lsm; in a container, a "
+           "seccomp profile that allows the landlock_ calls";
+  if (layer == "root") return "see the mount layer; where that is on, AppArmor refuses to mount";
+  if (layer == "user")
+    return "let this user make user namespaces: sysctl user.max_user_namespaces above 0, "
+           "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, "
+           "where there are such; in a container, a seccomp profile that allows unshare";
+  return "user namespaces, or CAP_SYS_ADMIN, and a seccomp profile that allows unshare";
+}
+
+Result<nlohmann::json> ExamineParts() {
+  const Settings settings;
+  boost::asio::io_context io(1);
+  nlohmann::json report;
+  std::string failed;
+  const auto take = [&](const char* part) {
+    return Child::Events{[&, part](const channel::ControlMessage& m) {
+                           if (m.type == channel::ControlType::kReady)
+                             report[part] = nlohmann::json::parse(m.payload, nullptr, false);
+                           else
+                             failed = std::string(part) + ": " + m.payload;
+                           if (report.size() == std::size(kParts) || !failed.empty()) io.stop();
+                         },
+                         [&, part] {
+                           failed = std::string(part) + " ended unexpectedly";
+                           io.stop();
+                         }};
+  };
+  std::vector<std::unique_ptr<Child>> children;
+  const std::pair<const char*, Child::Program> parts[] = {
+      {"worker", WorkerProgram(settings)},
+      {"broker-net", NetBrokerProgram(settings)},
+      {"broker-files", FilesBrokerProgram(settings, {})},
+      {"log", LogProgram(settings)}};
+  for (const auto& [name, program] : parts) {
+    auto child = Child::Start(io, program, take(name));
+    if (!child) return child.error();
+    children.push_back(*std::move(child));
+  }
+  io.run_for(kReadyWithin);
+  if (!failed.empty()) return Error{failed};
+  if (report.size() != std::size(kParts)) return Error{"a part of Postern does not start"};
+  return report;
+}
+
+// Every layer that a part reports as missing, with what to do about it.
+json Missing(const json& parts) {
+  json all = json::array();
+  for (const char* part : kParts) {
+    for (const std::string entry : parts[part]["missing"]) {
+      const size_t colon = entry.find(": ");
+      const std::string layer = entry.substr(0, colon);
+      all.push_back({{"layer", layer},
+                     {"part", part},
+                     {"reason", colon == std::string::npos ? "" : entry.substr(colon + 2)},
+                     {"remedy", Remedy(layer)}});
+    }
+  }
+  return all;
+}
+
+json V8() {
+  json v8 = {{"version", POSTERN_V8_VERSION}, {"node", POSTERN_NODE_VERSION}};
+  std::tm date{};
+  const std::string released = POSTERN_NODE_RELEASED;
+  if (::strptime(released.c_str(), "%Y-%m-%d", &date) != nullptr) {
+    v8["released"] = released;
+    v8["ageDays"] = (std::time(nullptr) - ::timegm(&date)) / 86'400;
+  }
+  return v8;
+}
+
+// "on", the number of an ABI, "off", or "-" where a part has no use for the layer.
+std::string Cell(const json& part, const std::string& layer) {
+  for (const std::string on : part["on"]) {
+    if (on == layer) return "on";
+    if (on.starts_with(layer + ":")) return "ABI " + on.substr(layer.size() + 1);
+  }
+  for (const std::string missing : part["missing"]) {
+    if (missing.starts_with(layer + ":")) return "off";
+  }
+  return "-";
+}
+
+std::string Padded(std::string text, size_t width) {
+  if (text.size() < width) text.append(width - text.size(), ' ');
+  return text;
+}
+
+std::string Row(const std::string& first, const std::vector<std::string>& cells) {
+  std::string row = Padded(first, 10);
+  for (const std::string& cell : cells) row += Padded(cell, 14);
+  return row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
+}
+
+std::string Age(const json& v8) {
+  if (!v8.contains("ageDays")) return ", of an unknown date";
+  const int64_t days = v8["ageDays"];
+  std::string text =
+      ", released " + v8["released"].get<std::string>() + ", " + std::to_string(days) + " days ago";
+  if (days > kOldDays)
+    text += ": old; flaws found since are known to others (docs/v8.md, Updating)";
+  return text;
+}
+
+}  // namespace
+
+Result<json> Examine() {
+  auto parts = ExamineParts();
+  if (!parts) return parts.error();
+  utsname kernel{};
+  ::uname(&kernel);
+  return json{{"postern", POSTERN_VERSION}, {"kernel", kernel.release},
+              {"user", ::geteuid()},        {"v8", V8()},
+              {"missing", Missing(*parts)}, {"parts", *std::move(parts)}};
+}
+
+std::string DoctorTable(const json& report) {
+  const auto text = [](const json& value) { return value.get<std::string>(); };
+  const json& v8 = report["v8"];
+  std::string out = "postern " + text(report["postern"]) + ", Linux " + text(report["kernel"]) +
+                    ", user " + std::to_string(report["user"].get<int64_t>()) + "\nV8 " +
+                    text(v8["version"]) + " of Node.js " + text(v8["node"]) + Age(v8) + "\n\n";
+  const json& parts = report["parts"];
+  out += Row("layer", {std::begin(kParts), std::end(kParts)});
+  for (const char* layer : kLayers) {
+    std::vector<std::string> cells;
+    for (const char* part : kParts) cells.push_back(Cell(parts[part], layer));
+    out += Row(layer, cells);
+  }
+  if (report["missing"].empty()) return out + "\nEvery layer is on.\n";
+  // A reason that several parts share is said once.
+  std::map<std::pair<std::string, std::string>, std::pair<std::string, std::string>> reasons;
+  for (const json& m : report["missing"]) {
+    auto& [where, remedy] = reasons[{text(m["layer"]), text(m["reason"])}];
+    where += (where.empty() ? "" : ", ") + text(m["part"]);
+    remedy = text(m["remedy"]);
+  }
+  for (const auto& [what, why] : reasons) {
+    out += "\n" + what.first + " is off (" + why.first + "): " + what.second +
+           "\n  it takes: " + why.second + "\n";
+  }
+  return out;
+}
+
+}  // namespace postern::supervisor

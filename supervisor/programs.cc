@@ -1,0 +1,66 @@
+#include "supervisor/programs.h"
+
+#include <filesystem>
+
+namespace postern::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Parts {
+  std::string node, worker_library, broker;
+};
+
+// Beside the installation's supervisor, or in the build tree.
+Parts LocateParts() {
+  std::error_code error;
+  const fs::path installed =
+      fs::read_symlink("/proc/self/exe", error).parent_path().parent_path() / "lib" / "postern";
+  if (fs::exists(installed / "libpostern-worker.so", error)) {
+    return {installed / "node", installed / "libpostern-worker.so", installed / "postern-broker"};
+  }
+  return {POSTERN_NODE_EXECUTABLE, POSTERN_WORKER_LIBRARY, POSTERN_BROKER_EXECUTABLE};
+}
+
+}  // namespace
+
+Child::Program WorkerProgram(const Settings& s) {
+  const Parts parts = LocateParts();
+  Child::Program p{.executable = parts.node,
+                   .arguments = {"--postern-worker"},
+                   .environment = {{"LD_PRELOAD", parts.worker_library}}};
+  if (s.jitless) p.arguments.emplace_back("--jitless");
+  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  p.environment.emplace_back("TZ", TimeZone());
+  return p;
+}
+
+Child::Program NetBrokerProgram(const Settings& s) {
+  Child::Program p{.executable = LocateParts().broker, .arguments = {"net"}};
+  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  if (s.record_file) p.arguments.emplace_back("--record");
+  if (s.policy.ca_file) p.arguments.push_back("--ca-file=" + *s.policy.ca_file);
+  for (const uint16_t port :
+       policy::ConnectPorts(s.policy.network).value_or(std::vector<uint16_t>{})) {
+    p.arguments.push_back("--port=" + std::to_string(port));
+  }
+  return p;
+}
+
+Child::Program FilesBrokerProgram(const Settings& s, const std::vector<OpenMount>& mounts) {
+  Child::Program p{.executable = LocateParts().broker, .arguments = {"files"}};
+  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  for (const OpenMount& m : mounts) {
+    p.arguments.push_back(std::to_string(4 + p.inherited.size()) + ":" + m.guest);
+    p.inherited.push_back(m.directory.get());
+  }
+  return p;
+}
+
+Child::Program LogProgram(const Settings& s) {
+  Child::Program p{.executable = LocateParts().broker, .arguments = {"log"}};
+  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  return p;
+}
+
+}  // namespace postern::supervisor

@@ -1,0 +1,18 @@
+// The programs that the supervisor starts, and with which arguments.
+#pragma once
+
+#include <vector>
+
+#include "supervisor/child.h"
+#include "supervisor/entry.h"
+#include "supervisor/settings.h"
+
+namespace postern::supervisor {
+
+Child::Program WorkerProgram(const Settings& settings);
+Child::Program NetBrokerProgram(const Settings& settings);
+Child::Program FilesBrokerProgram(const Settings& settings, const std::vector<OpenMount>& mounts);
+// Without the files that it writes to (LogLink gives those).
+Child::Program LogProgram(const Settings& settings);
+
+}  // namespace postern::supervisor
