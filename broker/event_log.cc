@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 
+#include "base/eintr.h"
 #include "channel/endpoint.h"
 
 namespace postern::broker {
@@ -144,7 +145,9 @@ void EventLog::Drain(int milliseconds) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         until - std::chrono::steady_clock::now());
     pollfd p{socket_.get(), POLLOUT, 0};
-    if (left.count() <= 0 || ::poll(&p, 1, static_cast<int>(left.count())) <= 0) return;
+    if (left.count() <= 0 ||
+        Uninterrupted([&] { return ::poll(&p, 1, static_cast<int>(left.count())); }) <= 0)
+      return;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/eintr.h"
 #include "channel/failure.h"
 
 namespace postern::broker {
@@ -105,7 +106,9 @@ void FilesGuest::OnClosed(int32_t stream, uint32_t /*error*/) { open_.erase(stre
 size_t FilesGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
                             channel::Fields* trailers) {
   const auto file = open_.find(stream);
-  const ssize_t n = file == open_.end() ? 0 : ::read(file->second.get(), out.data(), out.size());
+  const ssize_t n = file == open_.end() ? 0 : Uninterrupted([&] {
+    return ::read(file->second.get(), out.data(), out.size());
+  });
   if (n > 0) return static_cast<size_t>(n);
   *end = true;
   if (n < 0)

@@ -12,6 +12,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/eintr.h"
 #include "broker/confine.h"
 #include "broker/control_loop.h"
 #include "broker/event_log.h"
@@ -137,7 +138,7 @@ Result<std::string> ReadToEnd(int fd, const char* what) {
   std::string bytes;
   char buffer[64 * 1024];
   for (;;) {
-    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    const ssize_t n = Uninterrupted([&] { return ::read(fd, buffer, sizeof buffer); });
     if (n < 0) return SystemError(std::string("cannot read ") + what);
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));

@@ -4,6 +4,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "base/eintr.h"
+
 namespace postern::supervisor {
 namespace {
 
@@ -18,11 +20,13 @@ Result<UniqueFd> InMemory(const std::string& bytes) {
   UniqueFd fd(::memfd_create("postern-policy", MFD_CLOEXEC));
   if (!fd.valid()) return SystemError("cannot make a file in memory");
   for (size_t at = 0; at < bytes.size();) {
-    const ssize_t n = ::write(fd.get(), bytes.data() + at, bytes.size() - at);
+    // By its offset: the reader begins at the descriptor's own, which stays at 0.
+    const ssize_t n = Uninterrupted([&] {
+      return ::pwrite(fd.get(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
+    });
     if (n < 0) return SystemError("cannot write a file in memory");
     at += static_cast<size_t>(n);
   }
-  ::lseek(fd.get(), 0, SEEK_SET);
   return fd;
 }
 

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "base/eintr.h"
+
 namespace postern::supervisor {
 namespace {
 
@@ -56,6 +58,8 @@ Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const P
                     bp::std_in<bp::null, bp::std_out> bp::null, error, PassDescriptors(fds));
   if (error)
     return Error{"cannot start " + program.executable + ": " + error.message(), error.value()};
+  // Boost.Process reports no error where it cannot make its own pipe: there is just no process.
+  if (!process.valid()) return SystemError("cannot start " + program.executable);
   const pid_t pid = process.id();
   process.detach();  // reaped by ~Child
   return std::unique_ptr<Child>(new Child(io, pid, std::move(pair->first), std::move(events)));
@@ -70,9 +74,9 @@ Child::~Child() {
   *alive_ = false;
   if (inner_.valid()) ::syscall(SYS_pidfd_send_signal, inner_.get(), SIGKILL, nullptr, 0);
   ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  Uninterrupted([&] { return ::waitpid(pid_, nullptr, 0); });
   pollfd end{control_.native_handle(), POLLIN, 0};
-  while (::poll(&end, 1, kGoneWithinMs) > 0) {
+  while (Uninterrupted([&] { return ::poll(&end, 1, kGoneWithinMs); }) > 0) {
     const auto left = channel::ReceiveControl(control_.native_handle());
     if (!left || !*left) break;
   }

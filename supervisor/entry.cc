@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/eintr.h"
 #include "policy/text.h"
 
 namespace postern::supervisor {
@@ -20,7 +21,7 @@ Result<std::string> ReadAll(int fd, const std::string& name) {
   std::string bytes;
   char buffer[64 * 1024];
   for (;;) {
-    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    const ssize_t n = Uninterrupted([&] { return ::read(fd, buffer, sizeof buffer); });
     if (n < 0) return SystemError("cannot read " + name);
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));

@@ -5,6 +5,8 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 
+#include "base/eintr.h"
+
 namespace postern::supervisor {
 namespace {
 
@@ -68,7 +70,8 @@ void Forwarder::Write() {
       });
       return;
     }
-    const ssize_t n = ::write(sink_.fd, piece_.data() + at_, piece_.size() - at_);
+    const ssize_t n =
+        Uninterrupted([&] { return ::write(sink_.fd, piece_.data() + at_, piece_.size() - at_); });
     if (n < 0) return End();
     at_ += static_cast<size_t>(n);
   }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/eintr.h"
 #include "base/unique_fd.h"
 #include "policy/secret_text.h"
 #include "policy/text.h"
@@ -25,7 +26,7 @@ Result<std::string> ReadFile(const std::string& path, const std::string& what) {
   std::string bytes;
   char buffer[64 * 1024];
   for (;;) {
-    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    const ssize_t n = Uninterrupted([&] { return ::read(fd.get(), buffer, sizeof buffer); });
     if (n < 0) return SystemError("cannot read " + what + path);
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));

@@ -1,5 +1,6 @@
 #include "supervisor/outcome.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -29,6 +30,13 @@ const char* KindName(Outcome::Kind kind) {
   return "failed";
 }
 
+// Without control characters: to the parser a zero byte is the end, whatever comes after it, and a
+// line's end would be that of the result's line.
+bool IsOneLineOfJson(const std::string& text) {
+  const auto control = [](unsigned char c) { return c < ' '; };
+  return std::none_of(text.begin(), text.end(), control) && json::accept(text);
+}
+
 // Returns true where the tag is an outcome of its own.
 bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
   const auto error_text = [&](std::string& to) {
@@ -56,7 +64,7 @@ bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
       return true;
     }
     case ResultTag::kValue:
-      if (json::accept(bytes)) o.value = std::move(bytes);
+      if (IsOneLineOfJson(bytes)) o.value = std::move(bytes);
       return false;
     case ResultTag::kErrorName:
       return error_text(o.error_name);

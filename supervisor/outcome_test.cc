@@ -46,6 +46,10 @@ TEST(ReadResult, HostileFramesAreErrorsOrIgnored) {
   // A value that would break out of the object is no JSON.
   ASSERT_TRUE(ReadResult(ResultFrame(ResultTag::kValue, "1,\"exitCode\":0"), o));
   EXPECT_TRUE(o.value.empty());
+  ASSERT_TRUE(ReadResult(ResultFrame(ResultTag::kValue, std::string("1\0,\"exitCode\":0", 15)), o));
+  EXPECT_TRUE(o.value.empty());
+  ASSERT_TRUE(ReadResult(ResultFrame(ResultTag::kValue, "[1,\n2]"), o));
+  EXPECT_TRUE(o.value.empty());
   ASSERT_TRUE(ReadResult(ResultFrame(ResultTag::kExitCode, "999999999999999999"), o));
   EXPECT_TRUE(nlohmann::json::accept(o.ToJson()));
   const auto nothing = ReadResult("", o);

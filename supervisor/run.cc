@@ -16,6 +16,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "base/eintr.h"
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
 #include "supervisor/broker_link.h"
@@ -163,7 +164,7 @@ class Run {
   void AwaitGuest() {
     worker_.reset();
     pollfd gone{pidfd_.get(), POLLIN, 0};
-    if (pidfd_.valid()) ::poll(&gone, 1, kGuestGoneWithinMs);
+    if (pidfd_.valid()) Uninterrupted([&] { return ::poll(&gone, 1, kGuestGoneWithinMs); });
   }
 
   void OnWorkerGone() {
@@ -236,7 +237,8 @@ class Run {
     pipe->async_wait(Descriptor::wait_read,
                      [this, &link, pipe, out](const boost::system::error_code& error) {
                        pollfd p{pipe->native_handle(), POLLIN, 0};
-                       if (error || over_ || ::poll(&p, 1, 0) != 1 || (p.revents & POLLIN) == 0)
+                       if (error || over_ || Uninterrupted([&] { return ::poll(&p, 1, 0); }) != 1 ||
+                           (p.revents & POLLIN) == 0)
                          return;
                        if (Status s = link.Bind(UniqueFd(pipe->release()), std::move(*out)); !s)
                          CannotRun(s.error().message);

@@ -12,6 +12,7 @@
 
 #include <cstring>
 
+#include "base/eintr.h"
 #include "base/unique_fd.h"
 #include "worker/launcher.h"
 #include "worker/v8_program.h"
@@ -24,7 +25,7 @@ std::string ReadFd(int fd) {
   struct stat st {};
   if (::fstat(fd, &st) == 0) bytes.reserve(static_cast<size_t>(st.st_size) + 1);
   char buffer[256 * 1024];
-  for (ssize_t n; (n = ::read(fd, buffer, sizeof buffer)) > 0;) {
+  for (ssize_t n; (n = Uninterrupted([&] { return ::read(fd, buffer, sizeof buffer); })) > 0;) {
     bytes.append(buffer, static_cast<size_t>(n));
   }
   return bytes;

@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "base/eintr.h"
 #include "worker/natives.h"
 #include "worker/spare_fds.h"
 
@@ -20,7 +21,7 @@ Guest* g_guest = nullptr;
 
 void WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    const ssize_t n = Uninterrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
     if (n < 0)
       return;  // nobody reads any more: the supervisor is gone, and so will this process be
     bytes.remove_prefix(static_cast<size_t>(n));

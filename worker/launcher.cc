@@ -8,6 +8,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/eintr.h"
 #include "base/streams.h"
 #include "channel/control.h"
 #include "sandbox/layers.h"
@@ -24,7 +25,7 @@ constexpr int kExitCannotStart = 125;
 
 uint64_t DataBytes(int status) {
   char text[4096];
-  const ssize_t size = ::read(status, text, sizeof text - 1);
+  const ssize_t size = Uninterrupted([&] { return ::read(status, text, sizeof text - 1); });
   text[size > 0 ? size : 0] = '\0';
   const char* at = std::strstr(text, "VmData:");
   return at == nullptr ? 0 : std::strtoull(at + std::strlen("VmData:"), nullptr, 10) * 1024;

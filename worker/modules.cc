@@ -1,17 +1,15 @@
 #include "worker/modules.h"
 
-#include <ada.h>
-
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "worker/module_specifier.h"
 #include "worker/natives.h"
 
 namespace postern::worker {
 namespace {
 
-constexpr std::string_view kBuiltin = "postern:";  // before the name of a module of our own
-constexpr size_t kMaxGraph = 10'000;               // modules of one guest
+constexpr size_t kMaxGraph = 10'000;  // modules of one guest
 
 Modules* g_modules = nullptr;
 
@@ -33,13 +31,6 @@ std::string Key(const std::string& type, const std::string& url) {
 bool EndsWith(const std::string& path, std::string_view suffix) { return path.ends_with(suffix); }
 
 }  // namespace
-
-std::string PathOfUrl(const std::string& url) {
-  const auto parsed = ada::parse<ada::url_aggregator>(url);
-  if (!parsed) return {};
-  const std::string path(parsed->get_pathname());
-  return ada::unicode::percent_decode(path, path.find('%'));
-}
 
 Modules::Modules(Engine& engine, FileClient& files) : engine_(engine), files_(files) {
   g_modules = this;
@@ -67,29 +58,10 @@ const std::string& Modules::UrlOf(v8::Local<v8::Module> module) {
 
 v8::Maybe<std::string> Modules::ResolveUrl(const std::string& specifier,
                                            const std::string& importer) {
-  const bool path_like = specifier.starts_with("./") || specifier.starts_with("../") ||
-                         specifier.starts_with("/") || specifier == "." || specifier == "..";
-  if (path_like || specifier.starts_with("file:")) {
-    const auto base = ada::parse<ada::url_aggregator>(importer);
-    const auto url = ada::parse<ada::url_aggregator>(specifier, base ? &*base : nullptr);
-    if (url && url->get_protocol() == "file:") return v8::Just(std::string(url->get_href()));
-    Throw("ERR_INVALID_MODULE_SPECIFIER",
-          "\"" + specifier + "\" is no file that " + importer + " could import");
-    return v8::Nothing<std::string>();
-  }
-  if (specifier.starts_with(kBuiltin)) return v8::Just(specifier);
-  if (specifier.starts_with("node:")) {
-    Throw("ERR_UNKNOWN_BUILTIN_MODULE",
-          "there is no module " + specifier + " in a guest (imported from " + importer + ")");
-  } else if (ada::can_parse(specifier)) {
-    Throw("ERR_UNSUPPORTED_ESM_URL_SCHEME",
-          "only files can be imported, not " + specifier + " (imported from " + importer + ")");
-  } else {
-    Throw("ERR_MODULE_NOT_FOUND",
-          "cannot find the package '" + specifier + "' imported from " + importer +
-              ": packages are not resolved; import a file by its relative path ('./" + specifier +
-              "')");
-  }
+  auto resolved = ResolveSpecifier(specifier, importer);
+  if (auto* url = std::get_if<std::string>(&resolved)) return v8::Just(std::move(*url));
+  const auto& error = std::get<ModuleError>(resolved);
+  Throw(error.code, error.message);
   return v8::Nothing<std::string>();
 }
 

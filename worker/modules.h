@@ -57,7 +57,4 @@ class Modules {
   std::map<int, v8::Global<v8::Object>> synthetic_;  // exports, by identity hash
 };
 
-// The absolute path of a file: URL.
-std::string PathOfUrl(const std::string& url);
-
 }  // namespace postern::worker

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "base/eintr.h"
 #include "worker/guest.h"
 #include "worker/natives.h"
 
@@ -39,7 +40,7 @@ void Microtasks(const Args& args) {
 void Random(const Args& args) {
   auto bytes = Bytes(args[0]);
   while (!bytes.empty()) {
-    const ssize_t n = ::getrandom(bytes.data(), bytes.size(), 0);
+    const ssize_t n = Uninterrupted([&] { return ::getrandom(bytes.data(), bytes.size(), 0); });
     if (n < 0) return ThrowType(args.GetIsolate(), "no random numbers");
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
@@ -51,7 +52,8 @@ void Write(const Args& args) {
   const std::string text = Utf8(args.GetIsolate(), args[1]);
   const int fd = args[0].As<v8::Int32>()->Value() == 2 ? 2 : 1;
   for (size_t at = 0; at < text.size();) {
-    const ssize_t n = ::write(fd, text.data() + at, text.size() - at);
+    const ssize_t n =
+        Uninterrupted([&] { return ::write(fd, text.data() + at, text.size() - at); });
     if (n < 0) ::_exit(kExitPipeClosed);
     at += static_cast<size_t>(n);
   }

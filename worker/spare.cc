@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include "base/eintr.h"
 #include "sandbox/process.h"
 #include "worker/spare_fds.h"
 
@@ -49,7 +50,7 @@ std::string ReadOrder() {
   std::string bytes;
   char buffer[64 * 1024];
   for (;;) {
-    const ssize_t n = ::read(kOrderFd, buffer, sizeof buffer);
+    const ssize_t n = Uninterrupted([&] { return ::read(kOrderFd, buffer, sizeof buffer); });
     if (n < 0) GiveUp("the order cannot be read");
     if (n == 0) break;
     bytes.append(buffer, static_cast<size_t>(n));

@@ -8,6 +8,7 @@
 
 #include <map>
 
+#include "base/eintr.h"
 #include "channel/control.h"
 #include "channel/endpoint.h"
 #include "worker/spare.h"
@@ -94,7 +95,8 @@ class Zygote {
     child.pidfd.reset();  // all of it is gone when the supervisor hears of it
     int status = 0;
     rusage usage{};
-    if (::wait4(child.pid, &status, 0, &usage) < 0) return SystemError("cannot reap a guest");
+    if (Uninterrupted([&] { return ::wait4(child.pid, &status, 0, &usage); }) < 0)
+      return SystemError("cannot reap a guest");
     const auto us = [](const timeval& t) {
       return static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_usec;
     };
