@@ -24,6 +24,12 @@ TEST(ModuleSpecifier, PathsAndFileUrls) {
   EXPECT_EQ(Resolved("postern:sockets"), "postern:sockets");
 }
 
+TEST(ModuleSpecifier, DotsGoWhereverTheyStand) {
+  EXPECT_EQ(Resolved("/.x/../y.mjs"), "file:///y.mjs");
+  EXPECT_EQ(Resolved("./.x/./.y/../../z.mjs"), "file:///app/src/z.mjs");
+  EXPECT_EQ(Resolved("/.x/.y/.."), "file:///.x/");
+}
+
 TEST(ModuleSpecifier, WhatIsNoFile) {
   EXPECT_EQ(Resolved("//host/a.mjs"), "ERR_INVALID_MODULE_SPECIFIER");
   EXPECT_EQ(Resolved("file://host/a.mjs"), "ERR_INVALID_MODULE_SPECIFIER");
