@@ -72,8 +72,10 @@ Child::Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events ev
 
 Child::~Child() {
   *alive_ = false;
-  if (inner_.valid()) ::syscall(SYS_pidfd_send_signal, inner_.get(), SIGKILL, nullptr, 0);
+  // First what it is, which then forks no more; then the session that it made, with whatever it
+  // forked: that may be too young to end with its parent.
   ::kill(pid_, SIGKILL);
+  ::kill(-pid_, SIGKILL);
   Uninterrupted([&] { return ::waitpid(pid_, nullptr, 0); });
   pollfd end{control_.native_handle(), POLLIN, 0};
   while (Uninterrupted([&] { return ::poll(&end, 1, kGoneWithinMs); }) > 0) {

@@ -39,7 +39,7 @@ Status LogLink::Start(const Settings& s) {
   const bool report = s.policy.network.report;
   if (!s.policy.audit_file && !s.record_file && !s.verbose && !report) return Ok{};
   auto pair = channel::MakeControlPair();
-  if (!pair) return pair.error();
+  if (!pair) return failed(pair.error().message), Status(Ok{});
   broker_end_ = std::move(pair->first);
   Child::Program program = LogProgram(s);
   std::vector<UniqueFd> open;
@@ -70,7 +70,7 @@ Status LogLink::Start(const Settings& s) {
   auto child = Child::Start(
       io_, program,
       {[this](const channel::ControlMessage& m) { OnMessage(m); }, [this] { OnGone(); }});
-  if (!child) return child.error();
+  if (!child) return failed(child.error().message), Status(Ok{});
   child_ = *std::move(child);
   return Ok{};
 }

@@ -19,7 +19,7 @@ class LogLink {
   explicit LogLink(boost::asio::io_context& io) : io_(io), timer_(io) {}
 
   // Opens what `settings` asks for and starts the process. Does nothing where it asks for nothing.
-  // An error names the file.
+  // An error names the file; that the process does not start is told to `failed`.
   Status Start(const Settings& settings);
   // The net broker's end of the event socket; -1 where no events are wanted.
   int broker_end() const { return broker_end_.get(); }
@@ -33,7 +33,7 @@ class LogLink {
   const std::string& report() const { return report_; }
   // A sentence for people where events were lost; else empty.
   const std::string& trouble() const { return trouble_; }
-  // A sentence, where the process could not start.
+  // A sentence, where the process could not start. To be set before Start.
   std::function<void(const std::string&)> failed;
 
  private:

@@ -9,6 +9,7 @@
 #include "sandbox/seccomp.h"
 #include "supervisor/doctor.h"
 #include "supervisor/policy_commands.h"
+#include "supervisor/print.h"
 #include "supervisor/run.h"
 #include "supervisor/settings.h"
 
@@ -21,8 +22,7 @@ int Doctor(const Settings& settings) {
     std::fprintf(stderr, "postern: %s\n", report.error().message.c_str());
     return 125;
   }
-  std::printf("%s", (settings.json ? report->dump() + "\n" : DoctorTable(*report)).c_str());
-  return 0;
+  return PrintAndExit(settings.json ? report->dump() + "\n" : DoctorTable(*report), 0);
 }
 
 int Main(int argc, char** argv) {
@@ -47,8 +47,9 @@ int Main(int argc, char** argv) {
   if (settings.command == Settings::Command::kCheck) return CheckPolicies(settings);
   if (settings.command == Settings::Command::kExplain) return ExplainPolicy(settings);
   const Outcome outcome = RunGuest(settings);
+  int status = outcome.exit_status;
   if (settings.json) {
-    std::printf("%s\n", outcome.ToJson().c_str());
+    status = PrintAndExit(outcome.ToJson() + "\n", status);
   } else if (!outcome.notice.empty()) {
     std::fprintf(stderr, "postern: %s\n", outcome.notice.c_str());
   }
@@ -58,16 +59,14 @@ int Main(int argc, char** argv) {
   if (!outcome.report.empty() && !settings.json) {
     std::fprintf(stderr, "%s", outcome.report.c_str());
   }
-  return outcome.exit_status;
+  return status;
 }
 
 }  // namespace
 }  // namespace postern::supervisor
 
 int main(int argc, char** argv) try {
-  const int status = postern::supervisor::Main(argc, argv);
-  std::fflush(stdout);
-  return status;
+  return postern::supervisor::Main(argc, argv);
 } catch (
     const std::exception& e) {  // out of memory, say: whatever was started ends with this process
   std::fprintf(stderr, "postern: %s\n", e.what());

@@ -1,13 +1,17 @@
 #include "supervisor/policy_commands.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "policy/explain.h"
 #include "supervisor/load_policy.h"
+#include "supervisor/print.h"
 
 namespace postern::supervisor {
 namespace {
+
+constexpr size_t kNameColumn = 19;  // characters
 
 // Without the secrets' values, which need not be here where a policy is only looked at.
 Result<policy::PolicyFile> LoadWithFiles(const std::string& path) {
@@ -25,7 +29,8 @@ int CheckPolicies(const Settings& settings) {
     const auto file = LoadWithFiles(path);
     if (file) {
       const size_t rules = file->network.rules.size();
-      std::printf("%s: ok, %zu rule%s\n", path.c_str(), rules, rules == 1 ? "" : "s");
+      status = PrintAndExit(
+          path + ": ok, " + std::to_string(rules) + (rules == 1 ? " rule\n" : " rules\n"), status);
     } else {
       std::fprintf(stderr, "postern: %s\n", file.error().message.c_str());
       status = kBadInput;
@@ -45,14 +50,18 @@ int ExplainPolicy(const Settings& settings) {
     std::fprintf(stderr, "postern: %s\n", e.error().message.c_str());
     return kWrongUsage;
   }
+  std::string text;
   if (settings.json) {
     nlohmann::ordered_json out;
-    for (const auto& [name, text] : e->parts) out[name] = text;
-    std::printf("%s\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    for (const auto& [name, part] : e->parts) out[name] = part;
+    text = out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   } else {
-    for (const auto& [name, text] : e->parts) std::printf("%-19s%s\n", name.c_str(), text.c_str());
+    for (const auto& [name, part] : e->parts) {
+      const size_t gap = kNameColumn - std::min(name.size(), kNameColumn);
+      text.append(name).append(gap, ' ').append(part).append("\n");
+    }
   }
-  return e->allow ? 0 : 1;
+  return PrintAndExit(text, e->allow ? 0 : 1);
 }
 
 }  // namespace postern::supervisor

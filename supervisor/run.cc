@@ -88,6 +88,7 @@ class Run {
       CannotRun(s.error().message, kBadInput);
       return std::move(outcome_);
     }
+    if (over_) return std::move(outcome_);
     auto worker = Child::Start(
         io_, WorkerProgram(settings_),
         {[this](ControlMessage m) { OnWorker(std::move(m)); }, [this] { OnWorkerGone(); }});

@@ -76,6 +76,7 @@ Status RunWorker(ZygoteOptions options, const StartProgram& start) {
   const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
   // With a pidfd of this process: the launcher's death ends it too, only later.
   const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  if (!self.valid()) return SystemError("cannot open a pidfd");
   if (Status s = channel::SendControl(
           options.control, {.type = ControlType::kReady, .payload = report.dump()}, {self.get()});
       !s)

@@ -2,14 +2,15 @@
 // process that it starts, by seccomp's user notification: nothing in the programs under test knows
 // of it, and their own filters still hold.
 //
-//   inject --report=FILE [--role=R] --call=NAME[,NAME…]|all [--nth=N] [--error=ERRNO|--signal=SIG]
-//   -- COMMAND…
+//   inject --report=FILE [--role=R] --call=NAME[,NAME…]|all [--nth=N]
+//          [--error=ERRNO | --signal=SIG [--resume-after=MS]] -- COMMAND…
 //
 // The N-th such call of the first process of role R (without --nth: every one, of every such
-// process) fails with ERRNO, or SIG is sent to its process before the call goes on. FILE receives,
-// as JSON, how often each role made each call, the pids of each role, and whether the fault was
-// injected: {"calls": {role: {name: n}}, "pids": {role: [pid]}, "injected": n, "stray": n}; "stray"
-// counts kill(2) of a group or of everybody, which is always looked at and never let through.
+// process) fails with ERRNO, or SIG is sent to its process before the call goes on; SIGCONT follows
+// when nothing was heard of any process for MS milliseconds. FILE receives, as JSON, how often each
+// role made each call, the pids of each role, and whether the fault was injected: {"calls": {role:
+// {name: n}}, "pids": {role: [pid]}, "injected": n, "stray": n}; "stray" counts kill(2) of a group
+// or of everybody, which is always looked at and never let through.
 //
 // Roles: supervisor, worker, zygote, guest, broker-net, broker-files, log; a launcher that waits
 // for a broker in its pid namespace is broker-net-launcher and so on; what was forked and has not
@@ -36,6 +37,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -45,6 +47,7 @@ struct Options {
   std::vector<std::string> calls;
   long nth = 0;  // 0: every one
   int error = 0, signal = 0;
+  int resume_after_ms = 0;  // 0: never
   char** command = nullptr;
 };
 
@@ -79,6 +82,8 @@ Options Parse(int argc, char** argv) {
       o.error = Number(value, [](int n) { return ::strerrorname_np(n); });
     } else if (name == "--signal") {
       o.signal = Number(value.substr(3), [](int n) { return ::sigabbrev_np(n); });
+    } else if (name == "--resume-after") {
+      o.resume_after_ms = std::atoi(value.c_str());
     } else if (name == "--call") {
       std::istringstream list(value);
       for (std::string call; std::getline(list, call, ',');) o.calls.push_back(call);
@@ -111,7 +116,7 @@ std::string RoleOf(int pid) {
   const auto has = [&](const char* word) {
     return line.find(std::string(1, '\0') + word + std::string(1, '\0')) != std::string::npos;
   };
-  if (line.find("--report=") != std::string::npos) return "supervisor-fork";  // of our own
+  if (line.find("--report=") != std::string::npos) return "inject";
   if (has("--postern-worker")) return depth == 0 ? "worker" : depth == 1 ? "zygote" : "guest";
   for (const char* role : {"net", "files", "log"}) {
     if (line.find("postern-broker") == std::string::npos || !has(role)) continue;
@@ -160,7 +165,7 @@ class Injector {
     const int pid = static_cast<int>(request_->pid);
     const std::string& role = Role(pid);
     const int number = request_->data.nr;
-    if (number == SYS_kill && static_cast<int>(request_->data.args[0]) <= 0) {
+    if (number == SYS_kill && IsStray(static_cast<int>(request_->data.args[0]))) {
       std::fprintf(stderr, "inject: %s wanted to signal %d\n", role.c_str(),
                    static_cast<int>(request_->data.args[0]));
       ++stray_;
@@ -172,9 +177,15 @@ class Injector {
     const bool hit = (o_.error != 0 || o_.signal != 0) && (o_.role.empty() || role == o_.role) &&
                      (o_.nth == 0 || (seen_ == o_.nth && injected_ == 0));
     if (hit) ++injected_;
-    if (hit && o_.signal != 0) ::kill(pid, o_.signal);
+    if (hit && o_.signal != 0) {
+      ::kill(pid, o_.signal);
+      signalled_ = pid;
+    }
     Answer(hit ? o_.error : 0);
   }
+
+  // The process that got the signal, once; 0 for none.
+  pid_t TakeSignalled() { return std::exchange(signalled_, 0); }
 
   std::string Report() const {
     nlohmann::json calls = nlohmann::json::object();
@@ -191,6 +202,9 @@ class Injector {
   }
 
  private:
+  // kill(2): 0 is the caller's own group, -1 everybody.
+  static bool IsStray(int pid) { return pid == 0 || pid == -1; }
+
   // 0: the call goes on.
   void Answer(int error) {
     response_->id = request_->id;
@@ -203,7 +217,7 @@ class Injector {
   // Found anew while a process may still call exec.
   const std::string& Role(int pid) {
     std::string& role = roles_[pid];
-    if (role.empty() || role == "supervisor-fork") {
+    if (role.empty() || role == "supervisor-fork" || role == "inject") {
       role = RoleOf(pid);
       pids_[role].insert(pid);
     }
@@ -217,6 +231,7 @@ class Injector {
   const int listener_;
   seccomp_notif* request_ = nullptr;
   seccomp_notif_resp* response_ = nullptr;
+  pid_t signalled_ = 0;
   std::map<int, std::string> roles_;
   std::map<std::string, std::map<int, long>> calls_;
   std::map<std::string, std::set<int>> pids_;
@@ -242,10 +257,13 @@ int main(int argc, char** argv) {
   *shared = kTaken;
   Injector injector(options, listener);
   // Until the command and all that it started are gone: the listener then hangs up.
+  pid_t stopped = 0;
   for (bool command_over = false;;) {
     pollfd fds[] = {{listener, POLLIN, 0}, {pidfd, POLLIN, 0}};
-    ::poll(fds, command_over ? 1 : 2, -1);
+    const int wait_ms = stopped != 0 ? options.resume_after_ms : -1;
+    if (::poll(fds, command_over ? 1 : 2, wait_ms) == 0) ::kill(std::exchange(stopped, 0), SIGCONT);
     if ((fds[0].revents & POLLIN) != 0) injector.Serve();
+    if (options.resume_after_ms > 0 && stopped == 0) stopped = injector.TakeSignalled();
     if ((fds[0].revents & POLLHUP) != 0) break;
     command_over = command_over || fds[1].revents != 0;
   }
