@@ -13,8 +13,8 @@
 namespace postern::sandbox {
 
 struct Layers {
-  std::vector<std::string> on;  // "user", "net", "mount", "pid", "ipc", "uts", "cgroup", "root",
-                                // "landlock:ABI", "seccomp"
+  std::vector<std::string> on;       // "nobody" (not root), "user", "net", "mount", "pid", "ipc",
+                                     // "uts", "cgroup", "root", "landlock:ABI", "seccomp"
   std::vector<std::string> missing;  // "layer: reason"
 
   bool has(const std::string& layer) const {

@@ -38,11 +38,22 @@ Status WriteFile(const char* path, const std::string& text) {
   return Ok{};
 }
 
-Status BecomeNobody() {
-  if (::geteuid() != 0) return Ok{};
+// Root becomes nobody; reports the layer "nobody", which an ordinary user has by nature. Without
+// the capabilities for it, as in a container that has dropped all, this stays a root that may do no
+// more than its files say.
+Status BecomeNobody(Layers& layers) {
+  if (::geteuid() != 0) {
+    layers.on.emplace_back("nobody");
+    return Ok{};
+  }
   if (::setgroups(0, nullptr) != 0 && errno != EPERM) return SystemError("cannot drop groups");
-  if (::setresgid(kNobody, kNobody, kNobody) != 0) return SystemError("cannot drop group root");
-  if (::setresuid(kNobody, kNobody, kNobody) != 0) return SystemError("cannot drop user root");
+  if (::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0) {
+    if (errno != EPERM) return SystemError("cannot drop user root");
+    layers.missing.push_back(std::string("nobody: root without CAP_SETUID and CAP_SETGID: ") +
+                             std::strerror(errno));
+    return Ok{};
+  }
+  layers.on.emplace_back("nobody");
   // Changing ids cleared dumpable, and a non-dumpable process cannot write its own uid_map.
   if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return SystemError("cannot restore dumpable");
   return Ok{};
@@ -72,7 +83,7 @@ Result<Layers> EnterNamespaces(const std::vector<std::string>& layers, Identity 
       {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},  {"cgroup", CLONE_NEWCGROUP}};
   Layers report;
   if (identity == Identity::kNobody && LayerWanted("nobody")) {
-    if (Status s = BecomeNobody(); !s) return s.error();
+    if (Status s = BecomeNobody(report); !s) return s.error();
   }
   if (!LayerWanted("user")) {
     report.missing.emplace_back("user: left out");

