@@ -1,15 +1,18 @@
 // Build-time program: compiles seccomp-policies/*.json with libseccomp into C++ arrays.
 //
-//   seccomp_compiler OUT.inc POLICY.json…
+//   seccomp_compiler OUT.inc [--also=MORE.json] POLICY.json…
 //
+// MORE.json has syscalls that are added to each policy; it serves the sanitizers in tests.
 // The order of calls is the order in which the filter tests them: the hot ones stand first.
 #include <seccomp.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -27,18 +30,35 @@ void EmitArray(std::ostream& out, const std::string& name, const std::vector<uns
   out << "\n};\n";
 }
 
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string WithMore(const std::string& policy, const std::string& more) {
+  auto merged = nlohmann::json::parse(policy);
+  const auto added = nlohmann::json::parse(more);
+  for (const auto& rule : added.at("syscalls")) merged["syscalls"].push_back(rule);
+  return merged.dump();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   if (argc < 3) throw std::runtime_error("usage: seccomp_compiler OUT.inc POLICY.json…");
   std::ofstream out(argv[1]);
   std::string table;
+  std::string also;
   for (int i = 2; i < argc; ++i) {
+    if (std::string_view(argv[i]).starts_with("--also=")) {
+      also = argv[i] + std::strlen("--also=");
+      continue;
+    }
     const std::string stem = std::filesystem::path(argv[i]).stem();
     std::string id = stem;
     for (char& c : id) c = c == '-' ? '_' : c;
-    std::ifstream file(argv[i]);
-    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    std::string text = ReadFile(argv[i]);
+    if (!also.empty()) text = WithMore(text, ReadFile(also));
     for (const auto& [name, kill] : {std::pair{"kFilter_", SeccompKill::kKillProcess},
                                      std::pair{"kFilterDebug_", SeccompKill::kTrap}}) {
       const auto code = CompileSeccompFile(text, kill);
