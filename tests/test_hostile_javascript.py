@@ -1,6 +1,7 @@
 """JavaScript that means harm: each case ends in the right outcome, with its message, promptly, and leaves no process behind."""
 
 import pytest
+from conftest import ROOT
 
 TIMED_OUT = {
     "loop": "for (;;);",
@@ -125,3 +126,21 @@ def test_a_polluted_guest_can_still_fetch(postern, origin):
     """ % POLLUTED, f"--allow-net={origin.http}", args=[f"http://{origin.http}/ok"])
     assert result.json["outcome"] == "succeeded", (result.out, result.err)
     assert result.value == "fine ERR_NETWORK_DENIED"
+
+
+def test_the_runtime_survives_a_guest_that_replaced_every_built_in(postern, origin):
+    """490 methods, accessors and static functions throw; 31 kinds of Web API are used all the same."""
+    script = (ROOT / "tests" / "hostile_prototypes.mjs").read_text()
+    r = postern(script, f"--allow-net={origin.http}", "--timeout=20s", args=(origin.http,))
+    assert r.json["outcome"] == "succeeded", r.out
+    assert r.value["failed"] == "" and r.value["passed"] > 50 and r.value["replaced"] > 450, r.value
+
+
+def test_an_object_shown_after_that_is_shown_or_an_error_of_the_guest(postern):
+    """node-inspect-extracted is loaded when an object is first shown, and works with what is there then."""
+    r = postern("""
+        for (const key of Reflect.ownKeys(Reflect)) if (typeof Reflect[key] === 'function') Reflect[key] = () => { throw new Error('replaced'); };
+        let what = 'shown';
+        try { console.log({ a: [1, new Map([[1, 2]])] }); } catch (e) { what = e.message; }
+        __return(what);""")
+    assert r.value in ("shown", "replaced"), r.out

@@ -41,7 +41,8 @@ function table(data, columns) {
     } else values = true;
   }
   const head = ['(index)', ...(columns ?? names), ...(values ? ['Values'] : [])];
-  const lines = rows.map(([index, row]) => {
+  const lines = rows.map((pair) => {
+    const [index, row] = pair;
     const object = typeof row === 'object' && row !== null;
     return [
       `${index}`,

@@ -15,6 +15,8 @@ const { utf8Encode, utf8Decode, latin1Decode, random } = native;
 
 /** @type {(value: any) => boolean} */
 export let isFormData;
+/** @type {(form: any) => [string, any][]} */
+let listOf;
 
 /** @param {any} value @param {any} filename */
 function entryValue(value, filename) {
@@ -30,6 +32,7 @@ export class FormData {
   /** @type {[string, any][]} */ #list = [];
   static {
     isFormData = (value) => typeof value === 'object' && value !== null && #list in value;
+    listOf = (form) => form.#list;
   }
   constructor(/** @type {any} */ form) {
     if (form !== undefined) throw new TypeError('FormData takes no form here: there is no document');
@@ -99,7 +102,7 @@ export function encodeMultipart(form) {
   for (let i = 0; i < 16; i++) boundary += (salt[i] + 256).toString(16).slice(1);
   const pieces = [];
   const add = (/** @type {Uint8Array} */ bytes) => ArrayPush(pieces, bytes);
-  for (const [name, value] of FormData.prototype.entries.call(form)) {
+  for (const [name, value] of listOf(form)) {
     let head = `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(name)}"`;
     if (typeof value === 'string') {
       add(utf8Encode(`${head}\r\n\r\n${value.replace(/\r\n?|\n/g, '\r\n')}\r\n`));
@@ -120,7 +123,7 @@ export function decodeForm(bytes, type) {
   const essence = StringLower((semicolon < 0 ? type : StringSlice(type, 0, semicolon)).trim());
   if (essence === 'application/x-www-form-urlencoded') {
     const form = new FormData(undefined);
-    for (const [name, value] of formParse(utf8Decode(bytes, false))) form.append(name, value, undefined);
+    for (const pair of formParse(utf8Decode(bytes, false))) ArrayPush(listOf(form), pair);
     return form;
   }
   const boundary = /;\s*boundary=(?:"([^"]*)"|([^;\s]*))/i.exec(type);
@@ -155,7 +158,7 @@ function decodeMultipart(bytes, boundary) {
       if (field === 'content-type') type = value;
       if (field !== 'content-disposition') continue;
       const unescape = (/** @type {string | undefined} */ s) =>
-        s?.replace(/%22/g, '"').replace(/%0D/gi, '\r').replace(/%0A/gi, '\n');
+        s === undefined ? s : s.replace(/%22/g, '"').replace(/%0D/gi, '\r').replace(/%0A/gi, '\n');
       name = unescape(/;\s*name="([^"]*)"/i.exec(value)?.[1]);
       filename = unescape(/;\s*filename="([^"]*)"/i.exec(value)?.[1]);
     }

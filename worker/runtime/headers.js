@@ -14,7 +14,6 @@ import { pairIterable } from './url.js';
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const badValue = /[\0\r\n]/;
 const edges = /^[\t\n\r ]+|[\t\n\r ]+$/g;
-const replace = uncurryThis(String.prototype.replace);
 
 /** @param {any} name */
 function headerName(name) {
@@ -24,7 +23,7 @@ function headerName(name) {
 }
 /** @param {any} value @param {string} name */
 function headerValue(value, name) {
-  const text = replace(`${value}`, edges, '');
+  const text = `${value}`.replace(edges, '');
   if (RegExpExec(badValue, text) !== null || !isLatin1(text))
     throw new TypeError(`The value of the header "${name}" has characters that a header cannot hold`);
   return text;

@@ -22,6 +22,7 @@ import { fetch, setMaxRedirects } from './fetch.js';
 import { FormData } from './form_data.js';
 import { Headers } from './headers.js';
 import { inspect } from './inspect.js';
+import { queueMicrotask } from './microtask.js';
 import * as net from './net.js';
 import { process, startProcess } from './process.js';
 import { Request } from './request.js';
@@ -34,7 +35,6 @@ import { URL, URLSearchParams } from './url.js';
 import { CloseEvent, MessageEvent, WebSocket } from './websocket.js';
 
 const { setReturnValue, write } = native;
-const schedule = Promise.resolve();
 
 /** @param {string} name @param {any} value @param {boolean} [enumerable] */
 function expose(name, value, enumerable = false) {
@@ -80,16 +80,6 @@ function btoa(/** @type {any} */ text) {
   if (encoded === undefined)
     throw new DOMException('The text has characters outside of Latin-1', 'InvalidCharacterError');
   return encoded;
-}
-function queueMicrotask(/** @type {any} */ callback) {
-  if (typeof callback !== 'function') throw new TypeError('queueMicrotask needs a function');
-  schedule.then(() => {
-    try {
-      callback();
-    } catch (error) {
-      reportError(error);
-    }
-  });
 }
 let origin = native.clock();
 const performance = {

@@ -145,7 +145,7 @@ export class NetBody {
   /** All of it. @returns {Promise<Uint8Array>} */
   async collect() {
     const e = this.#exchange;
-    unread?.unregister(this);
+    if (unread !== undefined) unread.unregister(this);
     if (e.failure) throw errorOf(e);
     const { promise, resolve } = withResolvers();
     e.collected = (/** @type {Uint8Array} */ bytes) => resolve({ bytes });
@@ -157,7 +157,7 @@ export class NetBody {
   }
   stream() {
     const e = this.#exchange;
-    unread?.unregister(this);
+    if (unread !== undefined) unread.unregister(this);
     return new ReadableStream(
       {
         type: 'bytes',
