@@ -32,6 +32,14 @@ void GuestChannel::Readable() {
   // Once a turn: a guest that writes without end gets its turn like any other.
   const auto outcome = endpoint_.Read();
   if (!outcome || *outcome == channel::Endpoint::ReadOutcome::kClosed) return End();
+  if (endpoint_.HasUnread() && !read_queued_) {
+    read_queued_ = true;
+    boost::asio::post(io_, [this, alive = alive_] {
+      if (!*alive) return;
+      read_queued_ = false;
+      Readable();
+    });
+  }
   Flush();
 }
 

@@ -37,7 +37,7 @@ class GuestChannel {
   FdWatch reader_;
   FdWatch writer_;
   std::function<void()> ended_;
-  bool flush_queued_ = false;
+  bool flush_queued_ = false, read_queued_ = false;
   bool over_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

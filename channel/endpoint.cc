@@ -10,6 +10,10 @@ constexpr size_t kBatchBytes = 128 * 1024;  // frames gathered into one write
 
 constexpr size_t kLargeFrame = 32 * 1024;
 
+std::span<const uint8_t> Bytes(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
 }  // namespace
 
 Status SetNonBlocking(int fd) {
@@ -24,6 +28,16 @@ void GrowPipe(int fd, int bytes) {
 }
 
 Result<Endpoint::ReadOutcome> Endpoint::Read() {
+  if (HasUnread()) {
+    const auto taken = session_.ReceiveSome(Bytes(unread_).subspan(unread_at_));
+    if (!taken) return taken.error();
+    unread_at_ += *taken;
+    if (!HasUnread()) {
+      unread_.clear();
+      unread_at_ = 0;
+    }
+    return ReadOutcome::kMore;
+  }
   static thread_local std::array<uint8_t, kReadBytes> buffer;
   const ssize_t n = ::read(in_.get(), buffer.data(), buffer.size());
   if (n == 0) return ReadOutcome::kClosed;
@@ -31,7 +45,10 @@ Result<Endpoint::ReadOutcome> Endpoint::Read() {
     if (errno == EAGAIN || errno == EINTR) return ReadOutcome::kAgain;
     return SystemError("cannot read the channel");
   }
-  if (Status s = session_.Receive({buffer.data(), static_cast<size_t>(n)}); !s) return s.error();
+  const std::span<const uint8_t> bytes(buffer.data(), static_cast<size_t>(n));
+  const auto taken = session_.ReceiveSome(bytes);
+  if (!taken) return taken.error();
+  unread_.assign(reinterpret_cast<const char*>(bytes.data()) + *taken, bytes.size() - *taken);
   return ReadOutcome::kMore;
 }
 

@@ -31,9 +31,11 @@ class Endpoint {
   int out() const { return out_.get(); }
 
   enum class ReadOutcome { kAgain, kMore, kClosed };
-  // Reads once and feeds the session. kMore: call again, after others had their turn. An error ends
-  // the channel.
+  // Reads once, unless something is left of the last time, and feeds the session. kMore: call
+  // again, after others had their turn. An error ends the channel.
   Result<ReadOutcome> Read();
+  // Whether Read has something to do without the pipe's being readable.
+  bool HasUnread() const { return unread_at_ < unread_.size(); }
   // Writes what the session has to say until it is done (true) or the pipe is full (false).
   Result<bool> Flush();
 
@@ -44,6 +46,8 @@ class Endpoint {
   Http2Session session_;
   UniqueFd in_;
   UniqueFd out_;
+  std::string unread_;  // received, and left for the next turn
+  size_t unread_at_ = 0;
   std::string pending_;
   size_t pending_at_ = 0;
 };

@@ -49,10 +49,14 @@ struct Http2Session::Callbacks {
                     size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
                     void* user) {
     Http2Session& self = Self(user);
+    const bool first = self.block_.empty();
     self.block_bytes_ += name_size + value_size + 32;  // as RFC 9113 6.5.2 counts
     if (self.block_bytes_ > kMaxHeaderBytes) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     self.block_.push_back({{reinterpret_cast<const char*>(name), name_size},
                            {reinterpret_cast<const char*>(value), value_size}});
+    if (!first) return 0;
+    if (self.blocks_left_ == 0) return NGHTTP2_ERR_PAUSE;
+    --self.blocks_left_;
     return 0;
   }
 
@@ -126,7 +130,8 @@ struct Http2Session::Callbacks {
   }
 };
 
-Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler) : handler_(handler) {
+Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
+    : handler_(handler), serves_(role == Role::kServer) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::BeginHeaders);
@@ -205,9 +210,20 @@ void Http2Session::Goaway(uint32_t error) {
 }
 
 Status Http2Session::Receive(std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const auto taken = ReceiveSome(bytes);
+    if (!taken) return taken.error();
+    if (*taken == 0) break;
+    bytes = bytes.subspan(*taken);
+  }
+  return Ok{};
+}
+
+Result<size_t> Http2Session::ReceiveSome(std::span<const uint8_t> bytes) {
+  blocks_left_ = serves_ ? kBlocksATurn : SIZE_MAX;
   const ssize_t n = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size());
   if (n < 0) return Error{std::string("channel: ") + nghttp2_strerror(static_cast<int>(n))};
-  return Ok{};
+  return static_cast<size_t>(n);
 }
 
 Result<std::span<const uint8_t>> Http2Session::NextOutput() {

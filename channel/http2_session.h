@@ -36,6 +36,8 @@ inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one bloc
 inline constexpr uint32_t kMaxFrameSize = 128 * 1024;
 inline constexpr uint32_t kStreamWindow = 1024 * 1024;  // bytes a stream may have unread
 
+inline constexpr size_t kBlocksATurn = 32;  // a millisecond or two of a broker's work
+
 class Http2Session {
  public:
   enum class Role { kClient, kServer };
@@ -77,6 +79,10 @@ class Http2Session {
 
   // Bytes from the pipe. An error ends the channel.
   Status Receive(std::span<const uint8_t> bytes);
+  // The same for one turn: a server takes no more than kBlocksATurn header blocks, so that a guest
+  // which has sent thousands of requests at once does not keep the others waiting. Returns how much
+  // was taken; the rest is to be given again.
+  Result<size_t> ReceiveSome(std::span<const uint8_t> bytes);
   // The next bytes to write, empty when there is nothing; valid until the next call.
   Result<std::span<const uint8_t>> NextOutput();
   bool WantsWrite() const { return nghttp2_session_want_write(session_.get()) != 0; }
@@ -91,10 +97,12 @@ class Http2Session {
   Status CheckSubmitted(int rc, const char* what);
 
   Handler& handler_;
+  const bool serves_;
   std::unique_ptr<nghttp2_session, SessionFree> session_;
   // The header block being received: HTTP/2 never interleaves two.
   Fields block_;
   size_t block_bytes_ = 0;
+  size_t blocks_left_ = 0;  // of this turn
 };
 
 }  // namespace postern::channel

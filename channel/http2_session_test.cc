@@ -227,5 +227,52 @@ TEST(Endpoint, AFullPipeNeverBlocks) {
   EXPECT_FALSE(client.Flush());
 }
 
+// A guest that sent a thousand requests at once: the server takes them in turns, and loses none.
+TEST(Http2Session, TakesManyRequestsInTurns) {
+  struct Counting : Http2Session::Handler {
+    int requests = 0;
+    void OnHeaders(int32_t, Fields fields, bool) override {
+      ++requests;
+      EXPECT_EQ(fields.size(), 4U);
+    }
+    void OnData(int32_t, std::span<const uint8_t>) override {}
+    void OnEndOfBody(int32_t) override {}
+    void OnClosed(int32_t, uint32_t) override {}
+    size_t ReadBody(int32_t, std::span<uint8_t>, bool* end, Fields*) override {
+      *end = true;
+      return 0;
+    }
+  } asking, counting;
+  constexpr int kRequests = 90;
+  const auto output_of = [](Http2Session& session) {
+    std::string all;
+    for (auto out = session.NextOutput(); out && !out->empty(); out = session.NextOutput())
+      all.append(reinterpret_cast<const char*>(out->data()), out->size());
+    return all;
+  };
+  const auto bytes_of = [](const std::string& text) {
+    return std::span<const uint8_t>(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  };
+  Http2Session client(Http2Session::Role::kClient, 0, asking);
+  Http2Session server(Http2Session::Role::kServer, 1000, counting);
+  ASSERT_TRUE(client.Receive(bytes_of(output_of(server))));  // how many streams it may open
+  for (int i = 0; i < kRequests; ++i) {
+    ASSERT_TRUE(client.Request(
+        {{":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}, false));
+  }
+  const std::string all = output_of(client);
+  std::span<const uint8_t> bytes = bytes_of(all);
+  int turns = 0;
+  for (int before = 0; !bytes.empty(); before = counting.requests, ++turns) {
+    const auto taken = server.ReceiveSome(bytes);
+    ASSERT_TRUE(taken);
+    ASSERT_GT(*taken, 0U);
+    EXPECT_LE(counting.requests - before, static_cast<int>(kBlocksATurn));
+    bytes = bytes.subspan(*taken);
+  }
+  EXPECT_EQ(counting.requests, kRequests);
+  EXPECT_GE(turns, kRequests / static_cast<int>(kBlocksATurn));
+}
+
 }  // namespace
 }  // namespace postern::channel

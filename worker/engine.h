@@ -18,7 +18,7 @@ class Engine {
  public:
   struct Options {
     bool jitless = false;
-    std::string snapshot;  // the start-up blob's bytes
+    std::string snapshot;  // the start-up snapshot's file (snapshot_file.h)
   };
 
   // Starts V8. Call once a process, before any fork.

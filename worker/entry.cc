@@ -53,8 +53,6 @@ int Main(int argc, char** argv, char** /*environment*/) {
   Engine::Options engine{.snapshot = ReadFile(SnapshotPath())};
   WorkerMain(argc, argv,
              [&](const ZygoteOptions& options) -> Result<std::unique_ptr<GuestProgram>> {
-               if (engine.snapshot.empty())
-                 return Error{"cannot read the start-up snapshot beside the worker library"};
                engine.jitless = options.jitless;
                return V8Program::Start(std::move(engine));
              });
