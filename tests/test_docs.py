@@ -42,7 +42,21 @@ def test_every_code_is_documented():
 def test_no_document_names_a_missing_file():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), (page.name, target)
+            assert "://" in target or (page.parent / target).exists(), (page.name, target)
+
+
+def test_every_line_of_the_threat_model_has_its_test():
+    page = (ROOT / "docs" / "threat-model.md").read_text()
+    rows = [line.split("|") for line in page.split("## Side channels")[0].splitlines() if line.startswith("| ") and line.count("|") == 4]
+    assert len(rows) > 20 and rows[0][3].strip() == "shown by"
+    for row in rows[1:]:
+        tests = re.findall(r"`([^`]+)`", row[3])
+        assert tests, row[1]
+        for test in tests:
+            file, _, name = test.partition("::")
+            path = ROOT / file if "/" in file else ROOT / "tests" / file
+            assert path.exists(), test
+            assert not name or f"\ndef {name}(" in path.read_text(), test
 
 
 def test_license_is_there():
