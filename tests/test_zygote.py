@@ -2,6 +2,7 @@
 
 import collections
 import json
+import signal
 import subprocess
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from conftest import BUILD
 
 
-def runs(*arguments):
-    done = subprocess.run([BUILD / "bench" / "zygote_runs", *arguments], capture_output=True, text=True, timeout=120)
+def runs(*arguments, program="zygote_runs"):
+    done = subprocess.run([BUILD / "bench" / program, *arguments], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -56,3 +57,47 @@ def test_what_is_the_same_in_a_thousand_guests_is_seen():
     """The control: of a value that a guest's zygote computed, all are alike."""
     values = runs("50", "__return(Math.floor(performance.timeOrigin / 1e9))")["values"]
     assert len(set(values)) == 1
+
+
+def pool(*arguments):
+    return runs(*(str(a) for a in arguments), program="pool_runs")
+
+
+GOOD = "__return(6 * 7)"
+
+
+def test_a_zygote_is_replaced_after_its_guests():
+    report = pool(25, 3, 10, GOOD)
+    assert report["values"] == [42] * 25 and report["errors"] == report["signals"] == [] and report["lost"] == 0
+    assert report["zygotes"] >= 3 and report["left"] == 1
+
+
+def test_a_zygote_whose_guests_end_well_is_kept():
+    report = pool(20, 3, 1000, GOOD, "throw new Error('x')", "process.exit(3)")
+    assert report["zygotes"] == 1 and report["signals"] == [] and report["values"].count(42) == 7
+
+
+def test_a_zygote_is_replaced_after_an_abnormal_death():
+    """Every fifth guest dies by SIGSEGV: the others end as ever, on zygotes that had no such child before them."""
+    report = pool(20, 1, 1000, GOOD, GOOD, GOOD, GOOD, "!crash")
+    assert report["signals"] == [signal.SIGSEGV] * 4 and report["values"].count(42) == 16
+    assert report["zygotes"] >= 5 and report["left"] == 1 and report["errors"] == []
+
+
+def test_a_guest_that_a_limit_killed_says_nothing_against_its_zygote():
+    report = pool(20, 2, 1000, GOOD, "!limit")
+    assert report["signals"] == [signal.SIGKILL] * 10 and report["values"].count(42) == 10
+    assert report["zygotes"] == 1
+
+
+def test_a_zygote_that_dies_takes_its_guests_only():
+    report = pool(20, 2, 1000, GOOD, GOOD, GOOD, GOOD, "!zygote")
+    assert report["lost"] >= 4 and report["zygotes"] >= 5 and report["errors"] == []
+    assert len(report["values"]) == 20 and report["values"].count(42) >= 20 - 2 * 4 - 4
+
+
+def test_many_at_once_over_many_zygotes_lose_nothing():
+    report = pool(120, 12, 7, GOOD, GOOD, GOOD, "!crash", "throw 1", "!limit")
+    assert len(report["values"]) == 120 and report["values"].count(42) == 60
+    assert sorted(report["signals"]) == [signal.SIGKILL] * 20 + [signal.SIGSEGV] * 20
+    assert report["left"] == 1 and report["lost"] == 0

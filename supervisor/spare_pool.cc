@@ -1,0 +1,198 @@
+#include "supervisor/spare_pool.h"
+
+#include <sys/wait.h>
+
+#include <boost/asio/post.hpp>
+#include <cstdlib>
+#include <utility>
+
+#include "worker/spare_fds.h"
+
+namespace postern::supervisor {
+
+using channel::ControlMessage;
+using channel::ControlType;
+
+namespace {
+
+constexpr int kFailuresInARow = 3;  // zygotes that did not start: then who waits is told
+
+}  // namespace
+
+Status SparePool::Start() {
+  auto zygote = StartZygote();
+  if (!zygote) return zygote.error();
+  Refill();
+  return Ok{};
+}
+
+void SparePool::Take(std::function<void(Result<Guest>)> taken,
+                     std::function<void(const End&)> ended) {
+  waiting_.push_back({std::move(taken), std::move(ended)});
+  Serve();
+}
+
+void SparePool::WillKill(uint64_t id) {
+  for (Zygote& zygote : zygotes_) {
+    const auto slot = zygote.slots.find(id);
+    if (slot != zygote.slots.end()) slot->second.killed = true;
+  }
+}
+
+Result<SparePool::Zygote*> SparePool::StartZygote() {
+  Zygote& zygote = zygotes_.emplace_back();
+  auto child = Child::Start(
+      io_, options_.program,
+      {[this, &zygote](ControlMessage message) { OnMessage(zygote, std::move(message)); },
+       [this, &zygote] { OnGone(zygote, "the worker ended unexpectedly"); }});
+  if (!child) {
+    zygotes_.pop_back();
+    return child.error();
+  }
+  zygote.child = *std::move(child);
+  ++started_;
+  return &zygote;
+}
+
+SparePool::Zygote* SparePool::Current() {
+  for (Zygote& zygote : zygotes_) {
+    if (!zygote.retired && !zygote.gone) return &zygote;
+  }
+  return nullptr;
+}
+
+// Asks for as many spares as are to be idle, and one more for each who waits.
+void SparePool::Refill() {
+  Zygote* zygote = Current();
+  if (zygote == nullptr) {
+    auto started = StartZygote();
+    if (!started) return FailWaiting(started.error().message);
+    zygote = *started;
+  }
+  size_t untaken = 0;
+  for (const Zygote& z : zygotes_) {
+    if (z.distrusted) continue;
+    for (const auto& [id, slot] : z.slots) untaken += slot.taken ? 0 : 1;
+  }
+  while (untaken < options_.spares + waiting_.size()) {
+    if (zygote->forks >= options_.guests_per_zygote) {
+      Retire(*zygote, true);
+      return Refill();  // from the next one
+    }
+    const uint64_t id = next_id_++;
+    if (!zygote->child->Send({.type = ControlType::kFork, .id = id})) return;  // OnGone follows
+    zygote->slots[id];
+    ++zygote->forks;
+    ++untaken;
+  }
+}
+
+// Spares to who waits, the longest first.
+void SparePool::Serve() {
+  for (Zygote& zygote : zygotes_) {
+    if (zygote.gone || zygote.distrusted) continue;
+    for (auto& [id, slot] : zygote.slots) {
+      if (waiting_.empty()) break;
+      if (!slot.forked || slot.taken) continue;
+      Waiting first = std::move(waiting_.front());
+      waiting_.pop_front();
+      slot.taken = true;
+      slot.ended = std::move(first.ended);
+      boost::asio::post(io_, [taken = std::move(first.taken),
+                              guest = std::make_shared<Guest>(std::move(slot.idle))]() mutable {
+        taken(std::move(*guest));
+      });
+    }
+  }
+  Refill();
+}
+
+// It forks no more. Its idle spares still serve where only its guests were counted; where a guest
+// died badly they are let go: the end of its order pipe ends a spare.
+void SparePool::Retire(Zygote& zygote, bool trusted) {
+  zygote.retired = true;
+  if (!trusted && !std::exchange(zygote.distrusted, true)) {
+    for (auto& [id, slot] : zygote.slots) {
+      if (!slot.taken) slot.idle = {};
+    }
+  }
+  SweepSoon();
+}
+
+void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
+  switch (message.type) {
+    case ControlType::kReady:
+      failures_ = 0;
+      return;
+    case ControlType::kSpare: {
+      const auto found = zygote.slots.find(message.id);
+      if (found == zygote.slots.end() || message.fds.size() != worker::kSpareFdCount + 1) return;
+      if (zygote.distrusted) return;  // its pipes close here, and it ends
+      Guest& idle = found->second.idle;
+      idle.id = message.id;
+      idle.pidfd = std::move(message.fds.back());
+      message.fds.pop_back();
+      idle.fds = std::move(message.fds);
+      found->second.forked = true;
+      return Serve();
+    }
+    case ControlType::kExited:
+      return OnExited(zygote, message);
+    case ControlType::kFailed:
+      return OnGone(zygote, message.payload);
+    default:
+      return;
+  }
+}
+
+void SparePool::OnExited(Zygote& zygote, const ControlMessage& message) {
+  const auto found = zygote.slots.find(message.id);
+  if (found == zygote.slots.end()) return;
+  const Slot slot = std::move(found->second);
+  zygote.slots.erase(found);
+  const int status = static_cast<int>(message.a);
+  // A spare that nobody took ends by itself only when it was let go.
+  const bool badly = WIFSIGNALED(status) ? !slot.killed : !slot.taken && !zygote.retired;
+  if (badly) Retire(zygote, false);
+  if (slot.taken) {
+    slot.ended({.wait_status = status,
+                .peak_kib = message.b,
+                .cpu_us = std::atoll(message.payload.c_str())});
+  }
+  if (zygote.retired) SweepSoon();
+  Serve();
+}
+
+// Its guests are gone with it (a pid namespace ends with its first process; PDEATHSIG besides).
+void SparePool::OnGone(Zygote& zygote, const std::string& why) {
+  if (std::exchange(zygote.gone, true)) return;
+  zygote.retired = true;
+  auto slots = std::exchange(zygote.slots, {});
+  for (auto& [id, slot] : slots) {
+    if (slot.taken) slot.ended({.lost = true});
+  }
+  SweepSoon();
+  if (++failures_ >= kFailuresInARow) return FailWaiting(why);
+  Refill();
+}
+
+void SparePool::FailWaiting(const std::string& why) {
+  failures_ = 0;  // who asks later makes another attempt
+  for (Waiting& w : std::exchange(waiting_, {})) {
+    boost::asio::post(io_, [taken = std::move(w.taken), why] { taken(Error{why}); });
+  }
+}
+
+// Later: this may be a zygote's own callback.
+void SparePool::SweepSoon() {
+  if (std::exchange(sweep_queued_, true)) return;
+  boost::asio::post(io_, [this, alive = alive_] {
+    if (!*alive) return;
+    sweep_queued_ = false;
+    std::erase_if(zygotes_,
+                  [](const Zygote& z) { return z.gone || (z.retired && z.slots.empty()); });
+    if (Current() == nullptr) Refill();
+  });
+}
+
+}  // namespace postern::supervisor

@@ -1,0 +1,101 @@
+// SparePool: warm spares, and the zygotes that they are forked from, for a supervisor that runs
+// many guests.
+//
+// All children of a zygote share its address layout. A guest that died by a signal may have tried
+// what it could there, and the next one could go on where it stopped: so after any abnormal death,
+// and after a number of guests in any case, a zygote makes no more spares. Its idle ones are let
+// go, its running guests end in their own time, and another zygote takes its place.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "supervisor/child.h"
+
+namespace postern::supervisor {
+
+class SparePool {
+ public:
+  struct Options {
+    Child::Program program;  // the worker's (programs.h)
+    size_t spares = 2;       // idle, at most
+    uint64_t guests_per_zygote = 1000;  // at least 1
+  };
+  // A spare that is the caller's: its pipes' far ends (worker/spare_fds.h), and itself.
+  struct Guest {
+    uint64_t id = 0;
+    std::vector<UniqueFd> fds;
+    UniqueFd pidfd;
+  };
+  // How a guest ended, as wait4(2) tells; `lost`: its zygote died before it could say.
+  struct End {
+    bool lost = false;
+    int wait_status = 0;
+    int64_t peak_kib = 0, cpu_us = 0;
+  };
+
+  SparePool(boost::asio::io_context& io, Options options) : io_(io), options_(std::move(options)) {}
+  ~SparePool() { *alive_ = false; }
+  SparePool(const SparePool&) = delete;
+  SparePool& operator=(const SparePool&) = delete;
+
+  // Starts the first zygote.
+  Status Start();
+  // Gives a warm spare, at once or when there is one, in the order of the calls; or an error, where
+  // workers do not start. `ended` is called once, when the guest's process is gone.
+  void Take(std::function<void(Result<Guest>)> taken, std::function<void(const End&)> ended);
+  // Before the caller kills a guest for a reason of its own: that says nothing against the zygote.
+  void WillKill(uint64_t id);
+
+  size_t zygotes_started() const { return started_; }
+  size_t zygotes() const { return zygotes_.size(); }
+
+ private:
+  struct Slot {
+    Guest idle;  // until it is taken
+    bool forked = false, taken = false, killed = false;
+    std::function<void(const End&)> ended;
+  };
+  struct Zygote {
+    std::unique_ptr<Child> child;
+    std::map<uint64_t, Slot> slots;
+    uint64_t forks = 0;
+    bool retired = false;     // forks no more
+    bool distrusted = false;  // a guest died badly: its idle spares are let go
+    bool gone = false;
+  };
+  struct Waiting {
+    std::function<void(Result<Guest>)> taken;
+    std::function<void(const End&)> ended;
+  };
+
+  Result<Zygote*> StartZygote();
+  Zygote* Current();
+  void Refill();
+  void Serve();
+  void Retire(Zygote& zygote, bool trusted);
+  void OnMessage(Zygote& zygote, channel::ControlMessage message);
+  void OnExited(Zygote& zygote, const channel::ControlMessage& message);
+  void OnGone(Zygote& zygote, const std::string& why);
+  void FailWaiting(const std::string& why);
+  void SweepSoon();
+
+  boost::asio::io_context& io_;
+  const Options options_;
+  std::list<Zygote> zygotes_;
+  std::deque<Waiting> waiting_;
+  uint64_t next_id_ = 1;
+  size_t started_ = 0;
+  int failures_ = 0;  // zygotes that ended, since one was ready
+  bool sweep_queued_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace postern::supervisor
