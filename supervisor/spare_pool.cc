@@ -121,10 +121,8 @@ void SparePool::Retire(Zygote& zygote, bool trusted) {
 
 void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
   switch (message.type) {
-    case ControlType::kReady:
-      failures_ = 0;
-      return;
     case ControlType::kSpare: {
+      failures_ = 0;
       const auto found = zygote.slots.find(message.id);
       if (found == zygote.slots.end() || message.fds.size() != worker::kSpareFdCount + 1) return;
       if (zygote.distrusted) return;  // its pipes close here, and it ends
@@ -191,7 +189,6 @@ void SparePool::SweepSoon() {
     sweep_queued_ = false;
     std::erase_if(zygotes_,
                   [](const Zygote& z) { return z.gone || (z.retired && z.slots.empty()); });
-    if (Current() == nullptr) Refill();
   });
 }
 

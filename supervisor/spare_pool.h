@@ -93,7 +93,7 @@ class SparePool {
   std::deque<Waiting> waiting_;
   uint64_t next_id_ = 1;
   size_t started_ = 0;
-  int failures_ = 0;  // zygotes that ended, since one was ready
+  int failures_ = 0;  // zygotes that ended, since one made a spare
   bool sweep_queued_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

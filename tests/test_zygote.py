@@ -96,6 +96,16 @@ def test_a_zygote_that_dies_takes_its_guests_only():
     assert len(report["values"]) == 20 and report["values"].count(42) >= 20 - 2 * 4 - 4
 
 
+def test_workers_that_do_not_start_are_an_error_for_who_waits():
+    """Not an endless series of attempts: three zygotes, and whoever waits is told why."""
+    inject = [BUILD / "tests" / "faults" / "inject", "--report=/dev/null", "--call=landlock_restrict_self", "--error=E2BIG", "--"]
+    done = subprocess.run([*inject, BUILD / "bench" / "pool_runs", "2", "1", "10", GOOD], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert len(report["errors"]) == 2 and all("Landlock" in error for error in report["errors"])
+    assert report["zygotes"] <= 8
+
+
 def test_many_at_once_over_many_zygotes_lose_nothing():
     report = pool(120, 12, 7, GOOD, GOOD, GOOD, "!crash", "throw 1", "!limit")
     assert len(report["values"]) == 120 and report["values"].count(42) == 60
