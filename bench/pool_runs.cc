@@ -48,7 +48,7 @@ class PoolRuns {
     if (const Status s = pool_.Start(); !s)
       return std::fprintf(stderr, "pool_runs: %s\n", s.error().message.c_str()), 1;
     for (int i = 0; i < at_a_time_; ++i) Next();
-    while (running_ > 0 || pool_.zygotes() > 1) io_.run_one();
+    while (running_ > 0) io_.run_one();
     const nlohmann::json report = {{"values", values_},
                                    {"signals", signals_},
                                    {"lost", lost_},

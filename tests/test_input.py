@@ -82,7 +82,7 @@ def test_module_of_100_mb(postern):
     ("https://example.com/x.mjs", "ERR_UNSUPPORTED_ESM_URL_SCHEME", "only files can be imported"),
     ("./common.cjs", "ERR_MODULE_TYPE", "CommonJS"),
     ("./data.json", "ERR_MODULE_TYPE", "type: 'json'"),
-    ("./%00.mjs", "ENOENT", ""),
+    ("./%00.mjs", "ERR_INVALID_MODULE_SPECIFIER", ""),
 ])
 def test_imports_that_fail(postern, tmp_path, specifier, code, message):
     home = tmp_path / "home"

@@ -60,6 +60,7 @@ def test_what_is_the_same_in_a_thousand_guests_is_seen():
 
 
 def pool(*arguments):
+    """Two zygotes may be left: the idle spares of one that has had its guests still serve. A third is on its way out."""
     return runs(*(str(a) for a in arguments), program="pool_runs")
 
 
@@ -69,7 +70,7 @@ GOOD = "__return(6 * 7)"
 def test_a_zygote_is_replaced_after_its_guests():
     report = pool(25, 3, 10, GOOD)
     assert report["values"] == [42] * 25 and report["errors"] == report["signals"] == [] and report["lost"] == 0
-    assert report["zygotes"] >= 3 and report["left"] == 1
+    assert report["zygotes"] >= 3 and report["left"] <= 3
 
 
 def test_a_zygote_whose_guests_end_well_is_kept():
@@ -81,7 +82,7 @@ def test_a_zygote_is_replaced_after_an_abnormal_death():
     """Every fifth guest dies by SIGSEGV: the others end as ever, on zygotes that had no such child before them."""
     report = pool(20, 1, 1000, GOOD, GOOD, GOOD, GOOD, "!crash")
     assert report["signals"] == [signal.SIGSEGV] * 4 and report["values"].count(42) == 16
-    assert report["zygotes"] >= 5 and report["left"] == 1 and report["errors"] == []
+    assert report["zygotes"] >= 5 and report["left"] <= 3 and report["errors"] == []
 
 
 def test_a_guest_that_a_limit_killed_says_nothing_against_its_zygote():
@@ -110,4 +111,4 @@ def test_many_at_once_over_many_zygotes_lose_nothing():
     report = pool(120, 12, 7, GOOD, GOOD, GOOD, "!crash", "throw 1", "!limit")
     assert len(report["values"]) == 120 and report["values"].count(42) == 60
     assert sorted(report["signals"]) == [signal.SIGKILL] * 20 + [signal.SIGSEGV] * 20
-    assert report["left"] == 1 and report["lost"] == 0
+    assert report["left"] <= 3 and report["lost"] == 0
