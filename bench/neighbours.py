@@ -2,7 +2,7 @@
 ratio to the p99 while the other process writes as much to a pipe that somebody else drains (the machine has two cores, and a process that
 writes without end takes one in either case).
 
-    python3 bench/neighbours.py [REQUESTS]"""
+    ./dev bench neighbours [REQUESTS]"""
 
 import os
 import pathlib
