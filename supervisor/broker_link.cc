@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "base/eintr.h"
@@ -32,9 +33,87 @@ Result<UniqueFd> InMemory(const std::string& bytes) {
 
 }  // namespace
 
+// ---- one guest
+
+BrokerLink::Guest::Guest(BrokerLink& link, std::string payload, std::string run,
+                         std::function<void(const std::string&, bool)> failed)
+    : link_(&link),
+      payload_(std::move(payload)),
+      run_(std::move(run)),
+      failed_(std::move(failed)),
+      patience_(link.io_) {
+  link_->guests_.insert(this);
+}
+
+BrokerLink::Guest::~Guest() {
+  *alive_ = false;
+  if (link_ == nullptr) return;
+  link_->guests_.erase(this);
+  for (const uint64_t id : bound_) {
+    link_->bound_.erase(id);
+    // What cannot be sent is to a broker that is gone.
+    if (link_->child_) (void)link_->child_->Send({.type = ControlType::kDropGuest, .id = id}).ok();
+  }
+}
+
+Status BrokerLink::Guest::Bind(UniqueFd in, UniqueFd out) {
+  const bool had_one = link_->child_ && !bound_.empty();
+  if (Status s = link_->Start(); !s) return s;
+  waiting_ = {std::move(in), std::move(out)};
+  if (!had_one) {
+    SendBind();
+  } else {
+    link_->AskWhetherItLives();  // the guest gave up on its last channel
+  }
+  return Ok{};
+}
+
+void BrokerLink::Guest::SendBind() {
+  if (!waiting_.first.valid() || !link_->child_) return;
+  // One channel a guest: a second one at the same time would double its limits.
+  for (const uint64_t old : bound_) {
+    if (!link_->child_->Send({.type = ControlType::kDropGuest, .id = old}))
+      break;  // OnGone follows
+  }
+  const uint64_t id = link_->next_id_++;
+  bound_.push_back(id);
+  link_->bound_[id] = this;
+  const auto policy = InMemory(payload_);
+  const Status sent =
+      policy ? link_->child_->Send({.type = ControlType::kBind, .id = id, .payload = run_},
+                                   {waiting_.first.get(), waiting_.second.get(), policy->get()})
+             : Status(policy.error());
+  waiting_ = {};
+  if (!sent) failed_(sent.error().message, false);
+}
+
+void BrokerLink::Guest::Finish(std::function<void()> done) {
+  finished_ = std::move(done);
+  if (!link_->child_ || bound_.empty()) return Complete();
+  for (const uint64_t id : bound_) {
+    if (!link_->child_->Send({.type = ControlType::kDropGuest, .id = id})) break;
+  }
+  patience_.expires_after(kUsageWithin);
+  patience_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
+    if (!error && *alive) Complete();
+  });
+}
+
+void BrokerLink::Guest::Complete() {
+  if (!finished_) return;
+  patience_.cancel();
+  boost::asio::post(link_->io_, std::exchange(finished_, nullptr));
+}
+
+// ---- the process
+
+BrokerLink::~BrokerLink() {
+  *alive_ = false;
+  for (Guest* guest : guests_) guest->link_ = nullptr;
+}
+
 Status BrokerLink::Start() {
   if (child_) return Ok{};
-  bound_.clear();
   auto child = Child::Start(
       io_, program_,
       {[this](const channel::ControlMessage& m) { OnMessage(m); }, [this] { OnGone(); }});
@@ -44,47 +123,46 @@ Status BrokerLink::Start() {
   return Ok{};
 }
 
-Status BrokerLink::Bind(UniqueFd in, UniqueFd out) {
-  const bool had_one = child_ && !bound_.empty();
-  if (Status s = Start(); !s) return s;
-  waiting_ = {std::move(in), std::move(out)};
-  if (!had_one) {
-    SendBind();
-    return Ok{};
+void BrokerLink::Stop() {
+  child_.reset();
+  bound_.clear();
+  for (Guest* guest : guests_) {
+    guest->bound_.clear();
+    guest->Complete();
   }
-  // The guest gave up on its last channel: its broker may be stopped or stuck.
-  if (!child_->Send({.type = ControlType::kPing})) Replace();
-  patience_.expires_after(kPongWithin);
-  patience_.async_wait([this](const boost::system::error_code& error) {
-    if (!error && waiting_.first.valid()) Replace();
-  });
-  return Ok{};
 }
 
-void BrokerLink::SendBind() {
-  if (!waiting_.first.valid() || !child_) return;
-  // One channel a guest: a second one at the same time would double its limits.
-  for (const uint64_t old : bound_) {
-    if (!child_->Send({.type = ControlType::kDropGuest, .id = old})) break;  // OnGone follows
+bool BrokerLink::IsWaitedFor() const {
+  return std::any_of(guests_.begin(), guests_.end(),
+                     [](const Guest* g) { return g->waiting_.first.valid(); });
+}
+
+void BrokerLink::AskWhetherItLives() {
+  if (!child_->Send({.type = ControlType::kPing})) return Replace();
+  patience_.expires_after(kPongWithin);
+  patience_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
+    if (!error && *alive && IsWaitedFor()) Replace();
+  });
+}
+
+void BrokerLink::SendWaiting() {
+  const std::set<Guest*> guests = guests_;  // one that fails may take itself out
+  for (Guest* guest : guests) {
+    if (guests_.contains(guest)) guest->SendBind();
   }
-  const uint64_t id = next_id_++;
-  bound_.push_back(id);
-  const auto policy = InMemory(payload_);
-  const Status sent =
-      policy ? child_->Send({.type = ControlType::kBind, .id = id, .payload = run_},
-                            {waiting_.first.get(), waiting_.second.get(), policy->get()})
-             : Status(policy.error());
-  waiting_ = {};
-  if (!sent && failed) failed(sent.error().message, false);
 }
 
 void BrokerLink::Replace() {
-  child_.reset();
-  if (const Status s = Start(); !s) {
-    if (failed) failed(s.error().message, false);
-    return;
+  Stop();
+  if (const Status s = Start(); !s) return Fail(s.error().message, false);
+  SendWaiting();
+}
+
+void BrokerLink::Fail(const std::string& why, bool bad_input) {
+  const std::set<Guest*> guests = guests_;
+  for (Guest* guest : guests) {
+    if (guests_.contains(guest)) guest->failed_(why, bad_input);
   }
-  SendBind();
 }
 
 void BrokerLink::OnMessage(const channel::ControlMessage& m) {
@@ -93,45 +171,35 @@ void BrokerLink::OnMessage(const channel::ControlMessage& m) {
       layers_ = nlohmann::json::parse(m.payload, nullptr, false);
       return;
     case ControlType::kFailed:
-      if (failed) failed(m.payload, m.a == 1);
-      return;
+      if (const auto guest = bound_.find(m.id); guest != bound_.end())
+        return guest->second->failed_(m.payload, false);
+      return Fail(m.payload, m.a == 1);
     case ControlType::kPong:
       patience_.cancel();
-      SendBind();
-      return;
+      return SendWaiting();
     case ControlType::kEnded:
-      usages_.push_back(nlohmann::json::parse(m.payload, nullptr, false));
-      std::erase(bound_, m.id);
-      if (finished_ && bound_.empty()) boost::asio::post(io_, std::exchange(finished_, nullptr));
-      return;
+      return OnEnded(m.id, m.payload);
     default:
       return;
   }
 }
 
-void BrokerLink::OnGone() {
-  // Later: this is called from the child's own callback. By then it may be replaced already.
-  boost::asio::post(io_, [this, gone = generation_] {
-    if (gone != generation_) return;
-    child_.reset();
-    bound_.clear();
-    if (waiting_.first.valid()) Replace();
-    if (finished_) std::exchange(finished_, nullptr)();
-  });
+void BrokerLink::OnEnded(uint64_t id, const std::string& usage) {
+  const auto found = bound_.find(id);
+  if (found == bound_.end()) return;
+  Guest& guest = *found->second;
+  bound_.erase(found);
+  guest.usages_.push_back(nlohmann::json::parse(usage, nullptr, false));
+  std::erase(guest.bound_, id);
+  if (guest.bound_.empty()) guest.Complete();
 }
 
-void BrokerLink::Finish(std::function<void()> done) {
-  if (!child_ || bound_.empty()) {
-    boost::asio::post(io_, std::move(done));
-    return;
-  }
-  finished_ = std::move(done);
-  for (const uint64_t id : bound_) {
-    if (!child_->Send({.type = ControlType::kDropGuest, .id = id})) break;
-  }
-  patience_.expires_after(kUsageWithin);
-  patience_.async_wait([this](const boost::system::error_code& error) {
-    if (!error && finished_) std::exchange(finished_, nullptr)();
+void BrokerLink::OnGone() {
+  // Later: this is called from the child's own callback. By then it may be replaced already.
+  boost::asio::post(io_, [this, alive = alive_, gone = generation_] {
+    if (!*alive || gone != generation_) return;
+    Stop();
+    if (IsWaitedFor()) Replace();
   });
 }
 

@@ -1,11 +1,13 @@
-// BrokerLink: the supervisor's view of one broker of a run: started when first needed, replaced
-// when it dies or no longer answers.
+// BrokerLink: the supervisor's view of one broker process, which serves any number of guests:
+// started when first needed, replaced when it dies or no longer answers.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "supervisor/child.h"
 
@@ -13,28 +15,53 @@ namespace postern::supervisor {
 
 class BrokerLink {
  public:
-  // `payload`: what each guest is bound with (a policy); `run`: the run's name in logs.
-  BrokerLink(boost::asio::io_context& io, Child::Program program, std::string payload,
-             std::string run)
-      : io_(io),
-        program_(std::move(program)),
-        payload_(std::move(payload)),
-        run_(std::move(run)),
-        patience_(io) {}
+  // One run's use of a broker; of no more use when the link is gone.
+  class Guest {
+   public:
+    // `payload`: what the guest is bound with (a policy); `run`: the run's name in logs. `failed`
+    // gets a sentence, where the broker could not start; `bad_input`: by the user's own file.
+    Guest(BrokerLink& link, std::string payload, std::string run,
+          std::function<void(const std::string&, bool bad_input)> failed);
+    ~Guest();
+    Guest(const Guest&) = delete;
+    Guest& operator=(const Guest&) = delete;
+
+    // Hands a channel over. A broker that has one of this guest already is asked whether it still
+    // lives, first.
+    Status Bind(UniqueFd in, UniqueFd out);
+    // Ends the channels and collects what was used; `done` is called once, soon.
+    void Finish(std::function<void()> done);
+    // One for each channel that a broker lived to tell of.
+    const std::vector<nlohmann::json>& usages() const { return usages_; }
+
+   private:
+    friend class BrokerLink;
+    void SendBind();
+    void Complete();
+
+    BrokerLink* link_;
+    const std::string payload_, run_;
+    const std::function<void(const std::string&, bool)> failed_;
+    std::vector<uint64_t> bound_;  // the link knows them by these
+    std::pair<UniqueFd, UniqueFd> waiting_;
+    std::vector<nlohmann::json> usages_;
+    boost::asio::steady_timer patience_;
+    std::function<void()> finished_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  };
+
+  BrokerLink(boost::asio::io_context& io, Child::Program program)
+      : io_(io), program_(std::move(program)), patience_(io) {}
+  ~BrokerLink();
+  BrokerLink(const BrokerLink&) = delete;
+  BrokerLink& operator=(const BrokerLink&) = delete;
 
   // Starts the broker unless it runs. An error where it cannot be started.
   Status Start();
-  // Hands a channel over. A broker that has one already is asked whether it still lives, first.
-  Status Bind(UniqueFd in, UniqueFd out);
-  // Ends the channels and collects what was used; `done` is called once, soon.
-  void Finish(std::function<void()> done);
-
-  const nlohmann::json& layers() const { return layers_; }
-  const std::vector<nlohmann::json>& usages() const { return usages_; }
-  // A sentence, where the broker could not start; `bad_input`: by the user's own file.
-  std::function<void(const std::string&, bool bad_input)> failed;
   // Ends the process; nothing is bound any more.
-  void Stop() { child_.reset(); }
+  void Stop();
+  // null until a broker has said them
+  const nlohmann::json& layers() const { return layers_; }
   // Gives a program that is not started yet one more descriptor, by an argument "name=NUMBER".
   void Give(const std::string& name, int fd) {
     program_.arguments.push_back(name + std::to_string(4 + program_.inherited.size()));
@@ -42,23 +69,25 @@ class BrokerLink {
   }
 
  private:
-  void OnMessage(const channel::ControlMessage& m);
-  void OnGone();
-  void SendBind();
+  bool IsWaitedFor() const;
+  void AskWhetherItLives();
   void Replace();
+  void SendWaiting();
+  void OnMessage(const channel::ControlMessage& m);
+  void OnEnded(uint64_t id, const std::string& usage);
+  void OnGone();
+  void Fail(const std::string& why, bool bad_input);
 
   boost::asio::io_context& io_;
   Child::Program program_;
-  std::string payload_, run_;
   std::unique_ptr<Child> child_;
-  boost::asio::steady_timer patience_;
   uint64_t generation_ = 0;  // of `child_`
   uint64_t next_id_ = 1;
-  std::vector<uint64_t> bound_;
-  std::pair<UniqueFd, UniqueFd> waiting_;
+  std::set<Guest*> guests_;
+  std::map<uint64_t, Guest*> bound_;
+  boost::asio::steady_timer patience_;
   nlohmann::json layers_;
-  std::vector<nlohmann::json> usages_;
-  std::function<void()> finished_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace postern::supervisor

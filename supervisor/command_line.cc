@@ -204,9 +204,9 @@ Status AddMount(const std::string& entry, std::vector<policy::MountSetting>& mou
 }
 
 Status AddLayer(const std::string& layer, std::vector<std::string>& layers) {
-  static const std::set<std::string> kLayers = {"user", "nobody",   "net",    "mount",
-                                                "pid",  "ipc",      "uts",    "cgroup",
-                                                "root", "landlock", "seccomp"};
+  static const std::set<std::string> kLayers = {"user", "nobody",   "net",     "mount",
+                                                "pid",  "ipc",      "uts",     "cgroup",
+                                                "root", "landlock", "seccomp", "memory-cgroup"};
   if (!kLayers.contains(layer)) {
     return Error{"--require: there is no layer \"" + layer + "\"; see postern doctor"};
   }

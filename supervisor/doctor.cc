@@ -7,6 +7,7 @@
 #include <ctime>
 #include <map>
 
+#include "supervisor/memory_cgroup.h"
 #include "supervisor/programs.h"
 
 namespace postern::supervisor {
@@ -88,6 +89,14 @@ json Missing(const json& parts) {
   return all;
 }
 
+json Cgroup() {
+  const auto cgroups = MemoryCgroups::Find();
+  if (cgroups) return {{"version", cgroups->version()}};
+  return {{"reason", cgroups.error().message},
+          {"remedy",
+           "a service or scope with Delegate=yes in systemd; guests' limits hold without it"}};
+}
+
 json V8() {
   json v8 = {{"version", POSTERN_V8_VERSION}, {"node", POSTERN_NODE_VERSION}};
   std::tm date{};
@@ -132,6 +141,13 @@ std::string Age(const json& v8) {
   return text;
 }
 
+std::string CgroupLine(const json& cgroup) {
+  if (cgroup.contains("version"))
+    return "guests' memory cgroups: version " + std::to_string(cgroup["version"].get<int>()) + "\n";
+  return "guests' memory cgroups: none (" + cgroup["reason"].get<std::string>() +
+         ")\n  it takes: " + cgroup["remedy"].get<std::string>() + "\n";
+}
+
 }  // namespace
 
 Result<json> Examine() {
@@ -141,7 +157,8 @@ Result<json> Examine() {
   ::uname(&kernel);
   return json{{"postern", POSTERN_VERSION}, {"kernel", kernel.release},
               {"user", ::geteuid()},        {"v8", V8()},
-              {"missing", Missing(*parts)}, {"parts", *std::move(parts)}};
+              {"memoryCgroup", Cgroup()},   {"missing", Missing(*parts)},
+              {"parts", *std::move(parts)}};
 }
 
 std::string DoctorTable(const json& report) {
@@ -149,7 +166,8 @@ std::string DoctorTable(const json& report) {
   const json& v8 = report["v8"];
   std::string out = "postern " + text(report["postern"]) + ", Linux " + text(report["kernel"]) +
                     ", user " + std::to_string(report["user"].get<int64_t>()) + "\nV8 " +
-                    text(v8["version"]) + " of Node.js " + text(v8["node"]) + Age(v8) + "\n\n";
+                    text(v8["version"]) + " of Node.js " + text(v8["node"]) + Age(v8) + "\n" +
+                    CgroupLine(report["memoryCgroup"]) + "\n";
   const json& parts = report["parts"];
   out += Row("layer", {std::begin(kParts), std::end(kParts)});
   for (const char* layer : kLayers) {

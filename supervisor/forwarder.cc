@@ -1,7 +1,10 @@
 #include "supervisor/forwarder.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 
@@ -13,77 +16,108 @@ namespace {
 using Descriptor = boost::asio::posix::stream_descriptor;
 
 constexpr size_t kPieceBytes = 64 * 1024;
-// A pipe that is ready takes this much without blocking (PIPE_BUF, pipe(7)); so our clock never
-// stops.
+// PIPE_BUF: a pipe that is writable takes as much without blocking, whoever set its flags.
 constexpr size_t kWriteBytes = 4096;
 
+// What a program's user gave it as stdout may be shared with others: it is not made non-blocking.
+class DescriptorSink : public std::enable_shared_from_this<DescriptorSink> {
+ public:
+  DescriptorSink(boost::asio::io_context& io, int fd) : fd_(fd) {
+    struct stat st {};
+    if (::fstat(fd, &st) != 0 || S_ISREG(st.st_mode)) return;
+    waitable_ = std::make_unique<Descriptor>(io);
+    boost::system::error_code error;
+    waitable_->assign(::fcntl(fd, F_DUPFD_CLOEXEC, 3), error);
+    if (error) waitable_.reset();
+  }
+
+  void Write(std::string_view piece, std::function<void(bool)> next) {
+    if (piece.empty()) return next(true);
+    if (!waitable_) {
+      const ssize_t n = Uninterrupted([&] { return ::write(fd_, piece.data(), piece.size()); });
+      if (n < 0) return next(false);
+      return Write(piece.substr(static_cast<size_t>(n)), std::move(next));
+    }
+    waitable_->async_wait(
+        Descriptor::wait_write, [self = shared_from_this(), piece, next = std::move(next)](
+                                    const boost::system::error_code& error) mutable {
+          if (error) {  // epoll takes no /dev/null and the like, which are always ready
+            self->waitable_.reset();
+            return self->Write(piece, std::move(next));
+          }
+          const ssize_t n = ::write(self->fd_, piece.data(), std::min(kWriteBytes, piece.size()));
+          if (n < 0 && errno != EAGAIN && errno != EINTR) return next(false);
+          self->Write(piece.substr(static_cast<size_t>(std::max<ssize_t>(n, 0))), std::move(next));
+        });
+  }
+
+ private:
+  int fd_;
+  std::unique_ptr<Descriptor> waitable_;  // null where `fd` cannot be waited for: a file
+};
+
 }  // namespace
+
+Forwarder::Sink Forwarder::ToDescriptor(boost::asio::io_context& io, int fd) {
+  auto sink = std::make_shared<DescriptorSink>(io, fd);
+  return [sink](std::string_view piece, std::function<void(bool)> next) {
+    sink->Write(piece, std::move(next));
+  };
+}
+
+Forwarder::Sink Forwarder::ToText(std::string& text) {
+  return [&text](std::string_view piece, const std::function<void(bool)>& next) {
+    text.append(piece);
+    next(true);
+  };
+}
+
+std::shared_ptr<Forwarder> Forwarder::Start(boost::asio::io_context& io, UniqueFd from, Sink sink,
+                                            std::function<bool(size_t)> count,
+                                            std::function<void()> ended) {
+  std::shared_ptr<Forwarder> forwarder(
+      new Forwarder(io, std::move(from), std::move(sink), std::move(count), std::move(ended)));
+  forwarder->Read();
+  return forwarder;
+}
 
 Forwarder::Forwarder(boost::asio::io_context& io, UniqueFd from, Sink sink,
                      std::function<bool(size_t)> count, std::function<void()> ended)
     : io_(io),
       from_(io, from.release()),
-      sink_(sink),
+      sink_(std::move(sink)),
       count_(std::move(count)),
-      ended_(std::move(ended)) {
-  if (struct stat st{}; sink_.fd >= 0 && ::fstat(sink_.fd, &st) == 0 && !S_ISREG(st.st_mode)) {
-    to_ = std::make_unique<Descriptor>(io);
-    boost::system::error_code error;
-    to_->assign(::fcntl(sink_.fd, F_DUPFD_CLOEXEC, 3), error);
-    if (error) to_.reset();
-  }
-  Read();
-}
-
-Forwarder::~Forwarder() = default;
+      ended_(std::move(ended)) {}
 
 void Forwarder::Read() {
   piece_.resize(kPieceBytes);
-  from_.async_read_some(boost::asio::buffer(piece_),
-                        [this](const boost::system::error_code& error, size_t n) {
-                          if (error || n == 0) return End();
-                          piece_.resize(n);
-                          at_ = 0;
-                          if (!count_(n)) return End();
-                          if (sink_.text != nullptr) {
-                            sink_.text->append(piece_);
-                            return Read();
-                          }
-                          Write();
-                        });
+  from_.async_read_some(
+      boost::asio::buffer(piece_),
+      [self = shared_from_this()](const boost::system::error_code& error, size_t n) {
+        if (self->over_) return;
+        if (error || n == 0) return self->End();
+        self->piece_.resize(n);
+        if (!self->count_(n)) return self->End();
+        self->sink_(self->piece_, [self](bool more) {
+          if (self->over_) return;
+          if (more) return self->Read();
+          self->End();
+        });
+      });
 }
 
-void Forwarder::Write() {
-  while (at_ < piece_.size()) {
-    if (to_) {
-      to_->async_wait(Descriptor::wait_write, [this](const boost::system::error_code& error) {
-        if (error) {  // epoll takes no /dev/null and the like, which are always ready
-          to_.reset();
-          return Write();
-        }
-        const ssize_t n =
-            ::write(sink_.fd, piece_.data() + at_, std::min(kWriteBytes, piece_.size() - at_));
-        if (n < 0 && errno != EAGAIN && errno != EINTR) return End();
-        if (n > 0) at_ += static_cast<size_t>(n);
-        if (at_ == piece_.size()) return Read();
-        Write();
-      });
-      return;
-    }
-    const ssize_t n =
-        Uninterrupted([&] { return ::write(sink_.fd, piece_.data() + at_, piece_.size() - at_); });
-    if (n < 0) return End();
-    at_ += static_cast<size_t>(n);
-  }
-  Read();
+void Forwarder::Stop() {
+  over_ = true;
+  ended_ = nullptr;
+  boost::system::error_code ignored;
+  from_.close(ignored);  // a guest that still writes learns that nobody reads
 }
 
 void Forwarder::End() {
   if (over_) return;
-  over_ = true;
-  boost::system::error_code ignored;
-  from_.close(ignored);  // a guest that still writes learns that nobody reads
-  boost::asio::post(io_, ended_);
+  auto ended = std::move(ended_);
+  Stop();
+  boost::asio::post(io_, std::move(ended));
 }
 
 }  // namespace postern::supervisor

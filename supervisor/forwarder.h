@@ -1,4 +1,5 @@
-// Forwarder: a guest's stdout or stderr on its way to ours, or into memory for --json.
+// Forwarder: a guest's stdout, stderr or result on its way: to a descriptor of ours, into memory,
+// or to whoever asked for the run.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -6,38 +7,41 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/unique_fd.h"
 
 namespace postern::supervisor {
 
-class Forwarder {
+class Forwarder : public std::enable_shared_from_this<Forwarder> {
  public:
-  struct Sink {
-    int fd = -1;                  // where to, or
-    std::string* text = nullptr;  // kept here
-  };
+  // Takes a piece, which stays valid until it calls `next`, at once or later: true for more, false
+  // where nobody wants any. Nothing is read meanwhile: the guest waits in its own write.
+  using Sink = std::function<void(std::string_view piece, std::function<void(bool)> next)>;
+  static Sink ToDescriptor(boost::asio::io_context& io, int fd);
+  static Sink ToText(std::string& text);
+
   // `count` is told of each piece's bytes and says whether more may come; `ended` is called once at
-  // the end.
-  Forwarder(boost::asio::io_context& io, UniqueFd from, Sink sink,
-            std::function<bool(size_t)> count, std::function<void()> ended);
-  ~Forwarder();
+  // the end, not after Stop.
+  static std::shared_ptr<Forwarder> Start(boost::asio::io_context& io, UniqueFd from, Sink sink,
+                                          std::function<bool(size_t)> count,
+                                          std::function<void()> ended);
   bool over() const { return over_; }
+  // Reads no more and calls nobody any more.
+  void Stop();
 
  private:
+  Forwarder(boost::asio::io_context& io, UniqueFd from, Sink sink,
+            std::function<bool(size_t)> count, std::function<void()> ended);
   void Read();
-  void Write();
   void End();
 
   boost::asio::io_context& io_;
   boost::asio::posix::stream_descriptor from_;
   Sink sink_;
-  std::unique_ptr<boost::asio::posix::stream_descriptor>
-      to_;  // null where `fd` cannot be waited for: a file
   std::function<bool(size_t)> count_;
   std::function<void()> ended_;
   std::string piece_;
-  size_t at_ = 0;
   bool over_ = false;
 };
 

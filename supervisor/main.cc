@@ -10,7 +10,7 @@
 #include "supervisor/doctor.h"
 #include "supervisor/policy_commands.h"
 #include "supervisor/print.h"
-#include "supervisor/run.h"
+#include "supervisor/run_command.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {

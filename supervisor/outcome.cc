@@ -105,6 +105,35 @@ Result<bool> ReadResult(std::string_view bytes, Outcome& outcome) {
   return complete;
 }
 
+Outcome Outcome::Refused(const std::string& why, int exit_status) {
+  Outcome outcome;
+  outcome.SetError(Kind::kRefused, exit_status, why);
+  return outcome;
+}
+
+void Outcome::SetError(Kind new_kind, int new_status, const std::string& why) {
+  kind = new_kind;
+  exit_status = new_status;
+  notice = why;
+  has_error = true;
+  error_name = "PosternError";
+  error_message = why;
+}
+
+std::optional<std::string> MissingLayer(const std::vector<std::string>& required,
+                                        const json& layers, bool memory_cgroup) {
+  const json& on = layers["on"];
+  for (const std::string& layer : required) {
+    const bool has = layer == "memory-cgroup"
+                         ? memory_cgroup
+                         : std::any_of(on.begin(), on.end(), [&](const std::string& l) {
+                             return l == layer || l.starts_with(layer + ":");
+                           });
+    if (!has) return layer;
+  }
+  return std::nullopt;
+}
+
 std::string Outcome::ToJson() const {
   // The value goes in as the text that it is: parsing what a guest wrote is not this program's
   // business.

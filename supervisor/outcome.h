@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -35,8 +37,15 @@ struct Outcome {
   std::string log_trouble;  // where events were lost: a sentence
   std::string notice;       // for people, on stderr: what Postern itself has to say
 
+  // Postern's own words: nothing ran, or not to its end.
+  static Outcome Refused(const std::string& why, int exit_status);
+  void SetError(Kind kind, int exit_status, const std::string& why);
   std::string ToJson() const;
 };
+
+// The first of `required` that is not on: layers as a worker reports them, and the memory cgroup.
+std::optional<std::string> MissingLayer(const std::vector<std::string>& required,
+                                        const nlohmann::json& layers, bool memory_cgroup);
 
 // Reads the result pipe's frames into `outcome`: lengths and tags are checked, contents are not
 // looked into (a value is only tried for being JSON at all). False: no outcome among them.

@@ -1,12 +1,105 @@
-// Run: one guest from its start to its outcome: the worker, its brokers, the limits, the pipes.
+// Run: one guest, from the spare that it was to its outcome: limits, pipes, brokers. Who gives the
+// spare, and what is behind the brokers, is the business of who runs it: `postern run`
+// (run_command.h) or `postern serve` (server.h).
 #pragma once
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "policy/policy_file.h"
+#include "supervisor/broker_link.h"
+#include "supervisor/forwarder.h"
+#include "supervisor/memory_cgroup.h"
 #include "supervisor/outcome.h"
-#include "supervisor/settings.h"
+#include "worker/order.h"
 
 namespace postern::supervisor {
 
-// Runs to the end; nothing that it started is left when it returns.
-Outcome RunGuest(const Settings& settings);
+class Run : public std::enable_shared_from_this<Run> {
+ public:
+  struct Job {
+    std::string name;     // in logs
+    worker::Order order;  // but for what the policy says
+    policy::Policy network;
+    policy::RunLimits limits;
+    std::map<std::string, std::string> env;
+    bool debug_seccomp = false;
+    Forwarder::Sink out, err;  // empty: kept in the outcome
+  };
+  // What a run works with; all of it outlives the run.
+  struct Host {
+    boost::asio::io_context& io;
+    BrokerLink& net;
+    BrokerLink& files;
+    const Result<MemoryCgroups>& cgroups;
+  };
+  // How a guest's process ended, as wait4(2) tells.
+  struct End {
+    int wait_status = 0;
+    int64_t peak_kib = 0, cpu_us = 0;
+  };
+
+  // `done` is called once, from the loop. `will_kill` is called before the guest is killed.
+  Run(const Host& host, Job job, std::function<void(Outcome)> done,
+      std::function<void()> will_kill = nullptr);
+
+  // The spare becomes the guest: limits are armed, pipes are watched, the order goes out. `fds` are
+  // those of worker/spare_fds.h.
+  void Begin(std::vector<UniqueFd> fds, UniqueFd pidfd);
+  // Its process has ended.
+  void Exited(const End& end);
+  // It is to end now: a limit, a signal, somebody's wish. What it printed until now still arrives.
+  void Kill(Outcome::Kind kind, int status, const std::string& why);
+  // It cannot be run, or not any more, by no fault of the guest.
+  void Refuse(const std::string& why, int status = kCannotRun);
+
+  // Waits until the guest's process is gone: where there is no pid namespace, nobody else does.
+  void AwaitProcess() const;
+
+  static constexpr int kCannotRun = 125;
+
+ private:
+  using Descriptor = boost::asio::posix::stream_descriptor;
+  using Clock = std::chrono::steady_clock;
+
+  void LimitMemory();
+  void LimitWallClock();
+  void WatchCpu();
+  void ReadPipes(std::vector<UniqueFd>& fds);
+  void AwaitFirstByte(BrokerLink::Guest& broker, UniqueFd from_guest, UniqueFd to_guest);
+  void SendOrder(UniqueFd fd);
+  void FinishIfComplete();
+  void Judge();
+  void JudgeSignal(int signal);
+  void Leave();
+  void Done();
+  int64_t MillisecondsSinceBegin() const;
+
+  const Host host_;
+  Job job_;
+  std::function<void(Outcome)> done_;
+  std::function<void()> will_kill_;
+  Outcome outcome_;
+  BrokerLink::Guest net_, files_;
+  boost::asio::steady_timer wall_, cpu_;
+  std::unique_ptr<MemoryCgroup> cgroup_;
+  UniqueFd pidfd_;
+  pid_t pid_ = 0;
+  std::shared_ptr<Forwarder> out_, err_, result_pipe_;
+  std::vector<std::shared_ptr<Descriptor>> watched_;
+  std::string result_;
+  int64_t output_ = 0;
+  int wait_status_ = 0;
+  Clock::time_point began_at_{};
+  bool exited_ = false, ending_ = false, leaving_ = false, over_ = false;
+};
+
+// A name for a run: 64 random bits in hexadecimal.
+std::string RunName();
 
 }  // namespace postern::supervisor

@@ -24,8 +24,8 @@ namespace postern::supervisor {
 class SparePool {
  public:
   struct Options {
-    Child::Program program;  // the worker's (programs.h)
-    size_t spares = 2;       // idle, at most
+    Child::Program program;             // the worker's (programs.h)
+    size_t spares = 2;                  // idle, at most
     uint64_t guests_per_zygote = 1000;  // at least 1
   };
   // A spare that is the caller's: its pipes' far ends (worker/spare_fds.h), and itself.

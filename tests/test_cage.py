@@ -17,13 +17,14 @@ from conftest import BUILD, our_processes
 TREE = BUILD / "tests" / "hostile" / "tree"
 NAMES = subprocess.run([TREE / "lib/postern/node", "--list"], capture_output=True, text=True, check=True).stdout.split()
 # Not attempts, but what other tests use.
-TOOLS = {"nothing", "speak", "wait", "execute", "read-cgroup"}
+TOOLS = {"nothing", "speak", "wait", "execute", "read-cgroup", "take-all-memory"}
 # What does not end in SIGSYS: the call is one that a guest needs, and what it asks for is refused or is nothing.
 OTHERWISE = {
     "guess-descriptors": "kept: no descriptor beyond the guest's own",
     "order-the-zygote": "kept: written to 5 7 9 11",  # its own channels' pipes, which drop a guest that speaks like this
     "raise-data-limit": "refused: EPERM",
     "raise-cpu-limit": "refused: EPERM",
+    "raise-address-limit": "refused: EPERM",
     "search-memory": "kept: nothing found",
 }
 EXECUTABLE = {"map-executable": "got a mapping", "protect-executable": "got 0", "key-executable": "got 0"}  # V8's JIT does this

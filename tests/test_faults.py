@@ -76,7 +76,7 @@ def jobs(tmp_path, origin):
         def one(way):
             job = Job(tmp_path / f"job{next(places)}", origin)
             try:
-                trouble = wrong(*job.run(*way))
+                trouble = wrong(*job.run(*way), killed={"--role=supervisor", "--signal=SIGKILL"} <= set(way))
             except subprocess.TimeoutExpired:
                 trouble = "it hangs"
             return trouble and " ".join(way) + ": " + trouble
@@ -104,8 +104,8 @@ def points(count, wanted):
     return sorted({1 + round(i * (count - 1) / (wanted - 1)) for i in range(wanted)})
 
 
-def wrong(done, report):
-    """What is wrong with how a run ended, if anything."""
+def wrong(done, report, killed):
+    """What is wrong with how a run ended, if anything. `killed`: the supervisor itself was."""
     if report["stray"] != 0:
         return "it wanted to signal more than one process"
     if done.returncode in BAD_SIGNALS:
@@ -118,6 +118,8 @@ def wrong(done, report):
     outcome = json.loads(done.stdout)
     if report["injected"] == 0 and outcome["outcome"] != "succeeded":
         return f"undisturbed, but {outcome['outcome']}"
+    if killed and done.returncode == 128 + signal.SIGKILL:
+        return None  # when all was said
     if (outcome["outcome"] == "succeeded") != (done.returncode == 0):
         return f"{outcome['outcome']} with status {done.returncode}"
     if outcome["outcome"] != "succeeded" and not outcome.get("error", {}).get("message"):

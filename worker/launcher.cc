@@ -23,12 +23,17 @@ using channel::ControlType;
 constexpr int kExitNotForYou = 9;  // as Node answers an option that it does not know
 constexpr int kExitCannotStart = 125;
 
-uint64_t DataBytes(int status) {
+// What this process has mapped, as /proc/self/status tells (proc(5)).
+void ReadMappedBytes(int status, ZygoteOptions& options) {
   char text[4096];
   const ssize_t size = Uninterrupted([&] { return ::read(status, text, sizeof text - 1); });
   text[size > 0 ? size : 0] = '\0';
-  const char* at = std::strstr(text, "VmData:");
-  return at == nullptr ? 0 : std::strtoull(at + std::strlen("VmData:"), nullptr, 10) * 1024;
+  const auto bytes = [&](const char* name) -> uint64_t {
+    const char* at = std::strstr(text, name);
+    return at == nullptr ? 0 : std::strtoull(at + std::strlen(name), nullptr, 10) * 1024;
+  };
+  options.data_bytes = bytes("VmData:");
+  options.address_bytes = bytes("VmSize:");
 }
 
 // Namespaces and the empty root; from here on this is the zygote, PID 1 of its pid namespace.
@@ -70,7 +75,7 @@ Status RunWorker(ZygoteOptions options, const StartProgram& start) {
   if (Status s = Enclose(layers, status); !s) return s;
   auto program = start(options);
   if (!program) return program.error();
-  options.data_bytes = DataBytes(status.get());
+  ReadMappedBytes(status.get(), options);
   status.reset();
   if (Status s = Confine(options, layers); !s) return s;
   const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};

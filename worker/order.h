@@ -13,6 +13,10 @@
 
 namespace postern::worker {
 
+// What V8, malloc and the stacks need beside the guest's own limit: half-filled pages, code,
+// compiler zones. RLIMIT_DATA and a memory cgroup leave as much.
+inline constexpr int64_t kMemorySlack = 64LL << 20;
+
 struct Order {
   std::string source;  // of the entry module, or the code of `postern eval`
   std::string url;     // file: URL of the entry module

@@ -10,9 +10,9 @@ namespace postern::worker {
 namespace {
 
 constexpr int kExitCannotStart = 125;
-// What V8, malloc and the stacks need beside the guest's own limit: half-filled pages, code,
-// compiler zones.
-constexpr uint64_t kDataSlack = 64ULL << 20;
+// Address space that is reserved, not used. Page tables count in no other limit: mappings that are
+// only read cost one page of them for each 2 MiB, so this many bytes cost 32 MiB.
+constexpr uint64_t kSpareAddresses = 16ULL << 30;
 
 [[noreturn]] void GiveUp(const std::string& why) {
   const std::string text = "postern: a spare cannot start: " + why + "\n";
@@ -70,7 +70,9 @@ void BecomeSpare(GuestProgram& program, const ZygoteOptions& options, std::vecto
   auto order = Order::Decode(ReadOrder());
   if (!order) GiveUp(order.error().message);
   Must(sandbox::LimitTo(RLIMIT_DATA,
-                        options.data_bytes + static_cast<uint64_t>(order->memory) + kDataSlack));
+                        options.data_bytes + static_cast<uint64_t>(order->memory + kMemorySlack)));
+  Must(sandbox::LimitTo(
+      RLIMIT_AS, options.address_bytes + static_cast<uint64_t>(order->memory) + kSpareAddresses));
   // In whole seconds and only the wall behind: the supervisor's clock is finer.
   Must(sandbox::LimitTo(RLIMIT_CPU, static_cast<uint64_t>(order->cpu_ms + 1999) / 1000));
   program.Run(*std::move(order));

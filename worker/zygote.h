@@ -12,7 +12,8 @@ struct ZygoteOptions {
   int control = 3;  // the socket to the supervisor
   bool jitless = false;
   sandbox::SeccompMode seccomp = sandbox::SeccompMode::kKill;
-  uint64_t data_bytes = 0;  // VmData of this process: what a guest's RLIMIT_DATA stands on
+  // VmData and VmSize of this process: what a guest's RLIMIT_DATA and RLIMIT_AS stand on.
+  uint64_t data_bytes = 0, address_bytes = 0;
 };
 
 // Serves until the supervisor is gone. In a spare it never returns.

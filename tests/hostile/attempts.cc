@@ -239,6 +239,33 @@ std::string Map(int prot, int flags, int fd = -1) {
   return at == MAP_FAILED ? Answer(-1) : "got a mapping";
 }
 
+// All the memory that there is to have: first that of page tables, by reading from mappings that
+// hold nothing, then that of pages. Tells how many MiB it mapped of each.
+std::string TakeAllMemory(const worker::Order&) {
+  constexpr size_t kTable = 2 << 20;  // what one page of a page table maps
+  constexpr size_t kLargest = 1 << 30;
+  const auto take = [](size_t piece, int prot, bool write) {
+    void* last = nullptr;
+    for (size_t pieces = 0;; ++pieces) {
+      void* at = ::mmap(nullptr, piece, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (at == MAP_FAILED) return std::pair(pieces * (piece >> 20), last);
+      last = at;
+      auto* bytes = static_cast<volatile char*>(at);
+      for (size_t i = 0; i < piece; i += write ? 4096 : kTable) {
+        if (write) {
+          bytes[i] = 1;
+        } else {
+          (void)bytes[i];
+        }
+      }
+    }
+  };
+  const auto [read, last] = take(kLargest, PROT_READ, false);
+  ::munmap(last, kLargest);  // addresses for the rest
+  const auto [written, rest] = take(1 << 20, PROT_READ | PROT_WRITE, true);
+  return "kept: " + std::to_string(read) + " " + std::to_string(written);
+}
+
 std::string ManyFiles(const worker::Order&) {
   ::syscall(SYS_dup, 0);  // takes the number that the order's pipe had
   return Answer(::syscall(SYS_dup, 0));
@@ -471,6 +498,7 @@ std::map<std::string, Attempt> Make() {
       {"sysinfo", Call(SYS_sysinfo, g_page)},
       // limits, scheduling, time
       {"raise-data-limit", [](const auto&) { return RaiseLimit(RLIMIT_DATA); }},
+      {"raise-address-limit", [](const auto&) { return RaiseLimit(RLIMIT_AS); }},
       {"raise-cpu-limit", [](const auto&) { return RaiseLimit(RLIMIT_CPU); }},
       {"raise-file-limit", [](const auto&) { return RaiseLimit(RLIMIT_NOFILE); }},
       {"limit-the-zygote", Call(SYS_prlimit64, kZygote, RLIMIT_CPU, g_page, nullptr)},
@@ -522,6 +550,7 @@ std::map<std::string, Attempt> Make() {
       {"futex-lock-pi", Call(SYS_futex, g_page, FUTEX_LOCK_PI, 0, nullptr, nullptr, 0)},
       {"futex-requeue", Call(SYS_futex, g_page, FUTEX_CMP_REQUEUE_PI, 1, nullptr, g_page + 8, 0)},
       {"search-memory", SearchMemory},
+      {"take-all-memory", TakeAllMemory},
       // other doors of the kernel
       {"x32", Call(0x4000'0000 + SYS_getpid)},
       {"i386", ByInt80},

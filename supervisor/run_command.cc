@@ -1,0 +1,187 @@
+#include "supervisor/run_command.h"
+
+#include <fcntl.h>
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+
+#include "supervisor/entry.h"
+#include "supervisor/log_link.h"
+#include "supervisor/programs.h"
+#include "supervisor/run.h"
+
+namespace postern::supervisor {
+namespace {
+
+namespace asio = boost::asio;
+using channel::ControlMessage;
+using channel::ControlType;
+
+constexpr auto kWorkerReadyWithin = std::chrono::seconds(20);
+
+class RunCommand {
+ public:
+  RunCommand(const Settings& settings, Entry entry)
+      : settings_(settings),
+        mounts_(std::move(entry.mounts)),
+        net_(io_, NetBrokerProgram(settings)),
+        files_(io_, FilesBrokerProgram(settings, mounts_)),
+        log_(io_),
+        signals_(io_, SIGINT, SIGTERM),
+        rotation_(io_),
+        patience_(io_),
+        cgroups_(MemoryCgroups::Find()) {
+    const policy::PolicyFile& p = settings.policy;
+    Run::Job job{.name = RunName(),
+                 .order = std::move(entry.order),
+                 .network = p.network,
+                 .limits = p.limits,
+                 .env = p.env,
+                 .debug_seccomp = settings.debug_seccomp};
+    if (!settings.json) {
+      job.out = Forwarder::ToDescriptor(io_, STDOUT_FILENO);
+      job.err = Forwarder::ToDescriptor(io_, STDERR_FILENO);
+    }
+    run_ = std::make_shared<Run>(Run::Host{io_, net_, files_, cgroups_}, std::move(job),
+                                 [this](Outcome outcome) { OnDone(std::move(outcome)); });
+  }
+
+  Outcome Go() {
+    log_.failed = [this](const std::string& why) {
+      run_->Refuse("the log process cannot run: " + why);
+    };
+    if (Status s = OpenFiles(); !s) {
+      run_->Refuse(s.error().message, kBadInput);
+    } else if (Status started = Start(); !started) {
+      run_->Refuse(started.error().message);
+    }
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+      if (error) return;
+      run_->Kill(Outcome::Kind::kKilled, 128 + signal,
+                 signal == SIGINT ? "interrupted" : "terminated");
+    });
+    io_.run();
+    worker_.reset();
+    run_->AwaitProcess();
+    return std::move(outcome_);
+  }
+
+ private:
+  // What the run writes to and replays from.
+  Status OpenFiles() {
+    if (Status s = log_.Start(settings_); !s) return s;
+    if (log_.broker_end() >= 0) net_.Give("--events=", log_.broker_end());
+    const policy::Adapter& adapter = settings_.policy.network.adapter;
+    if (adapter.kind == policy::AdapterKind::kReplay) {
+      recording_ = UniqueFd(::open(adapter.target.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+      if (!recording_.valid()) return SystemError("cannot read the recording " + adapter.target);
+      net_.Give("--replay=", recording_.get());
+    }
+    if (settings_.policy.audit_file) AwaitRotation();
+    return Ok{};
+  }
+
+  Status Start() {
+    auto worker = Child::Start(
+        io_, WorkerProgram(settings_),
+        {[this](ControlMessage m) { OnWorker(std::move(m)); }, [this] { OnWorkerGone(); }});
+    if (!worker) return worker.error();
+    worker_ = *std::move(worker);
+    // Sent ahead: the zygote reads it when it is ready.
+    if (Status s = worker_->Send({.type = ControlType::kFork, .id = 1, .a = 1}); !s) return s;
+    patience_.expires_after(kWorkerReadyWithin);
+    patience_.async_wait([this](const boost::system::error_code& error) {
+      if (!error && !began_) run_->Refuse("the worker does not start");
+    });
+    const policy::Policy& network = settings_.policy.network;
+    if (network.permission && network.adapter.kind != policy::AdapterKind::kNone)
+      return net_.Start();
+    return Ok{};
+  }
+
+  // SIGHUP: the audit log was moved away, and is opened by its name again.
+  void AwaitRotation() {
+    boost::system::error_code ignored;  // there is no handler yet that this could fail for
+    rotation_.add(SIGHUP, ignored);
+    rotation_.async_wait([this](const boost::system::error_code& error, int) {
+      if (error) return;
+      if (const Status s = log_.Reopen(); !s) {
+        std::fprintf(stderr, "postern: %s; the old one is kept\n", s.error().message.c_str());
+      }
+      AwaitRotation();
+    });
+  }
+
+  void OnWorker(ControlMessage m) {
+    switch (m.type) {
+      case ControlType::kReady:
+        layers_ = nlohmann::json::parse(m.payload, nullptr, false);
+        return RequireLayers();
+      case ControlType::kSpare: {
+        began_ = true;
+        patience_.cancel();
+        UniqueFd pidfd = m.fds.empty() ? UniqueFd() : std::move(m.fds.back());
+        if (!m.fds.empty()) m.fds.pop_back();
+        return run_->Begin(std::move(m.fds), std::move(pidfd));
+      }
+      case ControlType::kExited:
+        exited_ = true;
+        return run_->Exited({.wait_status = static_cast<int>(m.a),
+                             .peak_kib = m.b,
+                             .cpu_us = std::atoll(m.payload.c_str())});
+      case ControlType::kFailed:
+        return run_->Refuse("the worker cannot start: " + m.payload);
+      default:
+        return;
+    }
+  }
+
+  void OnWorkerGone() {
+    if (!exited_) run_->Refuse("the worker ended unexpectedly");
+  }
+
+  void RequireLayers() {
+    if (const auto missing = MissingLayer(settings_.required_layers, layers_, cgroups_.ok()))
+      run_->Refuse("the layer \"" + *missing +
+                   "\" that --require names is not available here; see postern doctor");
+  }
+
+  void OnDone(Outcome outcome) {
+    outcome_ = std::move(outcome);
+    if (!layers_.is_null()) outcome_.confinement["worker"] = layers_;
+    net_.Stop();
+    if (outcome_.kind == Outcome::Kind::kRefused) return io_.stop();
+    log_.Finish([this] {
+      if (!log_.layers().is_null()) outcome_.confinement["log"] = log_.layers();
+      outcome_.report = log_.report();
+      outcome_.log_trouble = log_.trouble();
+      io_.stop();
+    });
+  }
+
+  const Settings& settings_;
+  const std::vector<OpenMount> mounts_;
+  asio::io_context io_{1};
+  BrokerLink net_, files_;
+  LogLink log_;
+  asio::signal_set signals_, rotation_;
+  asio::steady_timer patience_;
+  UniqueFd recording_;
+  const Result<MemoryCgroups> cgroups_;
+  std::unique_ptr<Child> worker_;
+  nlohmann::json layers_;  // the worker's
+  Outcome outcome_;
+  std::shared_ptr<Run> run_;
+  bool began_ = false, exited_ = false;
+};
+
+}  // namespace
+
+Outcome RunGuest(const Settings& settings) {
+  auto entry = ReadEntry(settings);
+  if (!entry) return Outcome::Refused(entry.error().message, kBadInput);
+  return RunCommand(settings, *std::move(entry)).Go();
+}
+
+}  // namespace postern::supervisor

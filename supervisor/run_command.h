@@ -1,0 +1,13 @@
+// What `postern run` and `postern eval` do: one worker, one guest, from the command line to the
+// outcome.
+#pragma once
+
+#include "supervisor/outcome.h"
+#include "supervisor/settings.h"
+
+namespace postern::supervisor {
+
+// Runs to the end; nothing that it started is left when it returns.
+Outcome RunGuest(const Settings& settings);
+
+}  // namespace postern::supervisor

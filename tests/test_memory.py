@@ -1,0 +1,112 @@
+"""What bounds a guest's memory when machine code in it takes all that it can: first without a cgroup, then with one that
+was delegated, as systemd does it, of version 1 here where the kernel has that."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+from conftest import POSTERN
+from test_cage import TREE, attempt, remains  # noqa: F401
+
+GREEDY = "const all = []; while (true) all.push(new Array(1e5).fill(1.5))"
+SLACK = 64 << 20
+
+
+def test_without_a_cgroup_the_limits_bound_pages_and_their_tables(attempt):  # noqa: F811
+    result = attempt("take-all-memory", "--memory=32MiB")
+    assert result["outcome"] == "succeeded"
+    read, written = map(int, result["value"].split()[1:])
+    assert 15 << 10 <= read <= 17 << 10  # 16 GiB of address space: 32 MiB of page tables
+    assert 90 <= written <= 32 + 64  # 32 MiB, and the slack
+    assert result["usage"]["peakMemoryBytes"] < (32 << 20) + SLACK + (32 << 20)
+
+
+def own_memory_cgroup():
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            return pathlib.Path("/sys/fs/cgroup/memory" + path)
+    return None
+
+
+@pytest.fixture
+def delegated(request):
+    """A memory cgroup below our own, marked as systemd marks what it delegates."""
+    own = own_memory_cgroup()
+    if own is None:
+        pytest.skip("this kernel's memory controller is not of version 1; MemoryCgroup.* are the unit tests of version 2")
+    try:
+        directory = own / f"postern-test-{os.getpid()}"
+        directory.mkdir()
+    except OSError as e:
+        pytest.skip(f"no memory cgroup can be made here: {e}")
+    try:
+        yield directory
+    finally:
+        for child in directory.glob("*/"):
+            child.rmdir()  # fails where one was left behind
+        directory.rmdir()
+
+
+def mark(directory):
+    try:
+        os.setxattr(directory, "trusted.delegate", b"1")
+    except OSError as e:
+        pytest.skip(f"no cgroup can be marked as delegated here: {e}")
+
+
+def inside(directory):
+    """For subprocess: the child goes into this cgroup before it becomes postern."""
+    return lambda: (directory / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def run_in(directory, *words, program=POSTERN):
+    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60, preexec_fn=inside(directory))
+    assert list(directory.glob("*/")) == []  # nothing is left behind
+    return done
+
+
+def test_a_delegated_cgroup_is_used(delegated):
+    mark(delegated)
+    result = json.loads(run_in(delegated, "eval", "--json", "1").stdout)
+    assert result["confinement"]["guest"] == {"on": ["memory-cgroup:1"], "missing": []}
+    assert run_in(delegated, "eval", "--require=memory-cgroup", "1").returncode == 0
+    assert json.loads(run_in(delegated, "doctor", "--json").stdout)["memoryCgroup"] == {"version": 1}
+    assert "guests' memory cgroups: version 1" in run_in(delegated, "doctor").stdout
+
+
+def test_a_cgroup_that_is_somebody_else_s_is_left_alone(delegated):
+    result = json.loads(run_in(delegated, "eval", "--json", "1").stdout)
+    [missing] = result["confinement"]["guest"]["missing"]
+    assert missing.startswith("memory-cgroup: ") and missing.endswith("is not delegated")
+    done = run_in(delegated, "eval", "--require=memory-cgroup", "1")
+    assert done.returncode == 125 and '"memory-cgroup"' in done.stderr
+    assert "Delegate=yes" in run_in(delegated, "doctor").stdout
+
+
+def test_the_cgroup_counts_what_the_other_limits_do_not(delegated, tmp_path):
+    """Pages and their tables together are more than the cgroup has."""
+    mark(delegated)
+    file = tmp_path / "attempt"
+    file.write_text("take-all-memory")
+    done = run_in(delegated, "run", "--json", "--memory=32MiB", file, "x", program=TREE / "bin/postern")
+    result = json.loads(done.stdout)
+    assert (result["outcome"], done.returncode) == ("out_of_memory", 137)
+    assert result["error"]["message"] == f"the guest ran out of its memory cgroup's {(32 << 20) + SLACK} bytes (--memory)"
+
+
+def test_a_container_s_limit_below_the_guest_s_is_told_as_out_of_memory(delegated):
+    mark(delegated)
+    (delegated / "memory.limit_in_bytes").write_text(str(96 << 20))
+    done = run_in(delegated, "eval", "--json", "--memory=512MiB", GREEDY)
+    assert (json.loads(done.stdout)["outcome"], done.returncode) == ("out_of_memory", 137)
+
+
+def test_a_heap_that_is_full_says_so_before_the_cgroup_does(delegated):
+    mark(delegated)
+    done = run_in(delegated, "eval", "--json", "--memory=64MiB", GREEDY)
+    result = json.loads(done.stdout)
+    assert result["outcome"] == "out_of_memory"
+    assert result["error"]["message"] == f"the guest ran out of its {64 << 20} bytes of memory (--memory)"
