@@ -1,8 +1,19 @@
 #include "broker/guest_channel.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 namespace postern::broker {
+namespace {
+
+constexpr double kNoiseASecond = 8 << 20;
+constexpr double kNoiseAtOnce = 256 << 10;
+constexpr double kLongestPause = 0.25;  // seconds
+
+size_t g_channels = 0;  // of this process, which serves them all in one loop
+
+}  // namespace
 
 GuestChannel::GuestChannel(boost::asio::io_context& io, uint32_t max_streams,
                            channel::Http2Session::Handler& handler, UniqueFd in, UniqueFd out,
@@ -12,9 +23,17 @@ GuestChannel::GuestChannel(boost::asio::io_context& io, uint32_t max_streams,
                 std::move(out)),
       reader_(io, endpoint_.in(), [this](bool, bool) { Readable(); }),
       writer_(io, endpoint_.out(), [this](bool, bool) { Flush(); }),
-      ended_(std::move(ended)) {
+      ended_(std::move(ended)),
+      pause_(io),
+      noise_left_(kNoiseAtOnce) {
+  ++g_channels;
   reader_.Want(true, false);
   FlushSoon();
+}
+
+GuestChannel::~GuestChannel() {
+  *alive_ = false;
+  --g_channels;
 }
 
 void GuestChannel::FlushSoon() {
@@ -32,15 +51,37 @@ void GuestChannel::Readable() {
   // Once a turn: a guest that writes without end gets its turn like any other.
   const auto outcome = endpoint_.Read();
   if (!outcome || *outcome == channel::Endpoint::ReadOutcome::kClosed) return End();
-  if (endpoint_.HasUnread() && !read_queued_) {
-    read_queued_ = true;
-    boost::asio::post(io_, [this, alive = alive_] {
-      if (!*alive) return;
-      read_queued_ = false;
-      Readable();
-    });
-  }
+  if (!PauseForNoise() && endpoint_.HasUnread()) ReadSoon();
   Flush();
+}
+
+void GuestChannel::ReadSoon() {
+  if (std::exchange(read_queued_, true)) return;
+  boost::asio::post(io_, [this, alive = alive_] {
+    if (!*alive) return;
+    read_queued_ = false;
+    Readable();
+  });
+}
+
+bool GuestChannel::PauseForNoise() {
+  const auto noise = static_cast<double>(endpoint_.session().TakeNoise());
+  if (noise == 0 || g_channels < 2) return false;
+  const Clock::time_point now = Clock::now();
+  const double passed = std::chrono::duration<double>(now - noise_at_).count();
+  noise_at_ = now;
+  noise_left_ = std::min(noise_left_ + passed * kNoiseASecond, kNoiseAtOnce) - noise;
+  if (noise_left_ >= 0) return false;
+  const double pause = std::min(-noise_left_ / kNoiseASecond, kLongestPause);
+  reader_.Want(false, false);
+  pause_.expires_after(
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause)));
+  pause_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
+    if (error || !*alive || over_) return;
+    reader_.Want(true, false);
+    ReadSoon();
+  });
+  return true;
 }
 
 void GuestChannel::Flush() {

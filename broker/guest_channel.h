@@ -1,10 +1,14 @@
 // GuestChannel: the broker's end of one guest's channel, on the Asio loop.
 //
 // Everything that arrives is hostile: an error on it ends this channel only. A guest that does not
-// read fills its pipe and its stream windows, and waits alone.
+// read fills its pipe and its stream windows, and waits alone. One that floods its channel with
+// what asks for nothing is read no faster than kNoiseASecond while there are others: a broker that
+// is busy with it would be late for them.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -19,7 +23,7 @@ class GuestChannel {
   GuestChannel(boost::asio::io_context& io, uint32_t max_streams,
                channel::Http2Session::Handler& handler, UniqueFd in, UniqueFd out,
                std::function<void()> ended);
-  ~GuestChannel() { *alive_ = false; }
+  ~GuestChannel();
   GuestChannel(const GuestChannel&) = delete;
   GuestChannel& operator=(const GuestChannel&) = delete;
 
@@ -28,7 +32,11 @@ class GuestChannel {
   void FlushSoon();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void Readable();
+  void ReadSoon();
+  bool PauseForNoise();
   void Flush();
   void End();
 
@@ -39,6 +47,9 @@ class GuestChannel {
   std::function<void()> ended_;
   bool flush_queued_ = false, read_queued_ = false;
   bool over_ = false;
+  boost::asio::steady_timer pause_;
+  double noise_left_;  // bytes that may be noise
+  Clock::time_point noise_at_ = Clock::now();
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "base/streams.h"
 
@@ -14,6 +15,8 @@ constexpr uint32_t kStreamsBeforeSettings = 1;
 // bodies in a loop is an ordinary program. Beyond this it is a flood, and the channel ends.
 constexpr uint64_t kResetBurst = 20'000;
 constexpr uint64_t kResetsASecond = 5'000;
+// Between two looks at the clock: of small frames it is half a thousand.
+constexpr size_t kBytesAStep = 4096, kBlocksAStep = 4;
 constexpr uint32_t kConnectionWindow = 64 * 1024 * 1024;  // credit is returned on receipt anyway
 
 std::vector<nghttp2_nv> ToNv(const Fields& fields) {
@@ -51,6 +54,7 @@ struct Http2Session::Callbacks {
     Http2Session& self = Self(user);
     const bool first = self.block_.empty();
     self.block_bytes_ += name_size + value_size + 32;  // as RFC 9113 6.5.2 counts
+    self.useful_bytes_ += name_size + value_size + 32;
     if (self.block_bytes_ > kMaxHeaderBytes) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     self.block_.push_back({{reinterpret_cast<const char*>(name), name_size},
                            {reinterpret_cast<const char*>(value), value_size}});
@@ -78,6 +82,9 @@ struct Http2Session::Callbacks {
       case NGHTTP2_GOAWAY:
         self.handler_.OnGoaway();
         break;
+      case NGHTTP2_RST_STREAM:
+        self.noise_ += kResetNoise;
+        break;
       default:
         break;
     }
@@ -88,6 +95,7 @@ struct Http2Session::Callbacks {
                   size_t size, void* user) {
     // One unread body must not hang the others: only the stream's own window waits for its reader.
     nghttp2_session_consume_connection(session, size);
+    Self(user).useful_bytes_ += size;
     Self(user).handler_.OnData(stream, {data, size});
     return 0;
   }
@@ -220,11 +228,27 @@ Status Http2Session::Receive(std::span<const uint8_t> bytes) {
 }
 
 Result<size_t> Http2Session::ReceiveSome(std::span<const uint8_t> bytes) {
-  blocks_left_ = serves_ ? kBlocksATurn : SIZE_MAX;
-  const ssize_t n = nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size());
-  if (n < 0) return Error{std::string("channel: ") + nghttp2_strerror(static_cast<int>(n))};
-  return static_cast<size_t>(n);
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + kTimeATurn;
+  size_t blocks = 0, taken = 0;
+  while (taken < bytes.size()) {
+    const std::span<const uint8_t> rest = bytes.subspan(taken);
+    blocks_left_ = serves_ ? kBlocksAStep : SIZE_MAX;
+    const ssize_t n = nghttp2_session_mem_recv(
+        session_.get(), rest.data(), serves_ ? std::min(rest.size(), kBytesAStep) : rest.size());
+    if (n < 0) return Error{std::string("channel: ") + nghttp2_strerror(static_cast<int>(n))};
+    taken += static_cast<size_t>(n);
+    // Twice: a frame's own nine bytes, and what compression saved.
+    noise_ += static_cast<size_t>(n) - std::min(static_cast<size_t>(n), 2 * useful_bytes_);
+    useful_bytes_ = 0;
+    if (n == 0) break;
+    blocks += kBlocksAStep - blocks_left_;
+    if (serves_ && (blocks >= kBlocksATurn || Clock::now() >= end)) break;
+  }
+  return taken;
 }
+
+size_t Http2Session::TakeNoise() { return std::exchange(noise_, 0); }
 
 Result<std::span<const uint8_t>> Http2Session::NextOutput() {
   const uint8_t* data = nullptr;

@@ -9,6 +9,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -36,7 +37,11 @@ inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one bloc
 inline constexpr uint32_t kMaxFrameSize = 128 * 1024;
 inline constexpr uint32_t kStreamWindow = 1024 * 1024;  // bytes a stream may have unread
 
-inline constexpr size_t kBlocksATurn = 32;  // a millisecond or two of a broker's work
+// What a server takes of one peer before others have their turn, whichever is reached first.
+inline constexpr size_t kBlocksATurn = 32;
+inline constexpr std::chrono::microseconds kTimeATurn{100};
+
+inline constexpr size_t kResetNoise = 8192;
 
 class Http2Session {
  public:
@@ -79,10 +84,14 @@ class Http2Session {
 
   // Bytes from the pipe. An error ends the channel.
   Status Receive(std::span<const uint8_t> bytes);
-  // The same for one turn: a server takes no more than kBlocksATurn header blocks, so that a guest
-  // which has sent thousands of requests at once does not keep the others waiting. Returns how much
-  // was taken; the rest is to be given again.
+  // The same for one turn: a server takes no more than kBlocksATurn header blocks and little longer
+  // than kTimeATurn, so that a guest which has sent thousands of requests at once, or floods its
+  // channel, does not keep the others waiting. Returns how much was taken; the rest is to be given
+  // again.
   Result<size_t> ReceiveSome(std::span<const uint8_t> bytes);
+  // Bytes received since the last call that brought nothing: frames other than header blocks and
+  // bodies, padding, and kResetNoise for each request that the peer cancelled.
+  size_t TakeNoise();
   // The next bytes to write, empty when there is nothing; valid until the next call.
   Result<std::span<const uint8_t>> NextOutput();
   bool WantsWrite() const { return nghttp2_session_want_write(session_.get()) != 0; }
@@ -103,6 +112,7 @@ class Http2Session {
   Fields block_;
   size_t block_bytes_ = 0;
   size_t blocks_left_ = 0;  // of this turn
+  size_t useful_bytes_ = 0, noise_ = 0;
 };
 
 }  // namespace postern::channel

@@ -235,13 +235,18 @@ def test_floods_end_alone_or_do_nothing(origin, name):
     start, again = first_and_rest(FLOODS[name])
     broker = Broker()
     try:
-        with RawGuest(f"http://{origin.http}", broker=broker) as other, RawGuest("refused.test", broker=broker, concurrent=8) as guest:
-            assert honest(other, origin)
+        with RawGuest("refused.test", broker=broker, concurrent=8) as guest:
             idle = broker.memory()
             guest.write(start[len(PREFACE):])  # the guest's own preface is sent already
-            _, how = pour(guest, again * (65_536 // len(again)), 24 * MIB)
+            flood = again * (65_536 // len(again))
+            _, how = pour(guest, flood, 24 * MIB)
             assert broker.memory() - idle < bound(8)
-            assert honest(other, origin) and broker.lives()
+            with RawGuest(f"http://{origin.http}", broker=broker) as other:
+                assert honest(other, origin)
+                if how == "all":  # read slowly from now on: there is another
+                    pour(guest, flood, 2 * MIB)
+                assert broker.memory() - idle < bound(8)
+                assert honest(other, origin) and broker.lives()
             if name in ("pings", "settings"):
                 assert how in ("ended", "full")  # its answers are read by nobody
         assert broker.await_end(guest)
@@ -254,8 +259,7 @@ def test_streams_without_end(origin, kind):
     """Rapid resets, more streams than allowed, and answers that nobody reads."""
     broker = Broker()
     try:
-        with RawGuest(f"http://{origin.http}", broker=broker) as other, RawGuest(f"http://{origin.http}", broker=broker, concurrent=8) as guest:
-            assert honest(other, origin)
+        with RawGuest(f"http://{origin.http}", broker=broker, concurrent=8) as guest:
             idle = broker.memory()
             block = fields((":method", "GET"), (":scheme", "http"), (":authority", "refused.test" if kind != "beyond the limit" else origin.http), (":path", "/silence"))
             outcome = "all"
@@ -265,7 +269,8 @@ def test_streams_without_end(origin, kind):
                 if outcome != "all":
                     break
             assert broker.memory() - idle < bound(8)
-            assert honest(other, origin) and broker.lives()
+            with RawGuest(f"http://{origin.http}", broker=broker) as other:
+                assert honest(other, origin) and broker.lives()
         for _ in range(2):
             assert broker.await_end(guest)
     finally:
