@@ -111,6 +111,7 @@ std::string SmallestRule::ToYaml() const {
 }
 
 Decider::Decider(const Policy& policy) : policy_(policy) {
+  if (policy.narrowed_by) narrowed_by_ = std::make_unique<Decider>(*policy.narrowed_by);
   for (const Rule& rule : policy.rules) {
     const Target& t = rule.target;
     switch (t.kind) {
@@ -180,8 +181,16 @@ Decision Decider::Decide(const RequestLine& request) const {
     if (allowed == nullptr) d.change += ", and " + Denied(request).change;
     return d;
   }
-  if (allowed != nullptr) return {true, allowed, {}, {}};
-  return Denied(request);
+  if (allowed == nullptr) return Denied(request);
+  if (narrowed_by_) {
+    Decision d = narrowed_by_->Decide(request);
+    if (!d.allow) {
+      d.reason += ", in this run's own policy";
+      d.change = "allow it there";
+      return d;
+    }
+  }
+  return {true, allowed, {}, {}};
 }
 
 // No permission, or no rule: what is nearest, and what would have to change.

@@ -73,6 +73,7 @@ class Decider {
   ByHost exact_, below_;
   Rules any_;
   std::vector<Ranges> ranges_;
+  std::unique_ptr<const Decider> narrowed_by_;
 };
 
 }  // namespace postern::policy

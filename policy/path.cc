@@ -154,13 +154,14 @@ bool PathPattern::SegmentMatches(const Part& part, std::string_view segment, boo
   return true;
 }
 
-bool PathPattern::Matches(const Segments& path, bool ignore_case) const {
+template <typename Items, typename Fits>
+bool PathPattern::Spans(const Items& items, const Fits& fits) const {
   size_t p = 0, s = 0;
   std::optional<std::pair<size_t, size_t>> back;  // after the last "**": its next try
-  while (s < path.size()) {
+  while (s < items.size()) {
     if (p < parts_.size() && parts_[p].any_depth) {
       back = {++p, s};
-    } else if (p < parts_.size() && SegmentMatches(parts_[p], path[s], ignore_case)) {
+    } else if (p < parts_.size() && fits(parts_[p], items[s])) {
       ++p, ++s;
     } else if (back) {
       p = back->first;
@@ -171,6 +172,23 @@ bool PathPattern::Matches(const Segments& path, bool ignore_case) const {
   }
   while (p < parts_.size() && parts_[p].any_depth) ++p;
   return p == parts_.size();
+}
+
+bool PathPattern::Matches(const Segments& path, bool ignore_case) const {
+  return Spans(path, [&](const Part& part, const std::string& segment) {
+    return SegmentMatches(part, segment, ignore_case);
+  });
+}
+
+bool PathPattern::PartCovers(const Part& part, const Part& narrower) {
+  if (narrower.any_depth) return false;  // only "**" covers that
+  if (narrower.literal.size() == 1) return SegmentMatches(part, narrower.literal[0], false);
+  const bool any = part.literal == std::vector<std::string>{"", ""};
+  return any || part.literal == narrower.literal;
+}
+
+bool PathPattern::Covers(const PathPattern& narrower) const {
+  return Spans(narrower.parts_, PartCovers);
 }
 
 }  // namespace postern::policy

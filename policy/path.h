@@ -32,6 +32,8 @@ class PathPattern {
   // of segments, none among them.
   static Result<PathPattern> Parse(std::string_view text);
   bool Matches(const Segments& path, bool ignore_case) const;
+  // Whether this surely matches whatever `narrower` matches; false also where it is hard to tell.
+  bool Covers(const PathPattern& narrower) const;
   const std::string& text() const { return text_; }
 
  private:
@@ -40,6 +42,10 @@ class PathPattern {
     std::vector<std::string> literal;  // what stands between the "*"
   };
   static bool SegmentMatches(const Part& part, std::string_view segment, bool ignore_case);
+  static bool PartCovers(const Part& part, const Part& narrower);
+  // Whether the parts can be laid over `items`, "**" over any number of them.
+  template <typename Items, typename Fits>
+  bool Spans(const Items& items, const Fits& fits) const;
 
   std::string text_;
   std::vector<Part> parts_;

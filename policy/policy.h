@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,6 +79,9 @@ struct Policy {
   std::map<std::string, std::string> secrets;  // name -> value; filled by the supervisor
   bool audit_required = false;                 // refuse what cannot be recorded
   bool audit_redact_query = false;             // queries stay out of the audit log
+  // What one run asked for below this: permission and rules, which must allow as well. Rules with
+  // headers, secrets, addresses and TLS are those of this policy.
+  std::shared_ptr<const Policy> narrowed_by;
 };
 
 // Checks what a rule's parts say together; a sentence where they contradict each other.

@@ -77,8 +77,10 @@ void CheckSecrets(const YamlReader& r, const YAML::Node& root, const PolicyFile&
   }
 }
 
-PolicyFile Read(const YamlReader& r, const YAML::Node& root) {
+PolicyFile Read(const YamlReader& r, const YAML::Node& root, const PolicyFile& base) {
   PolicyFile file;
+  file.limits = base.limits;
+  file.network.limits = base.network.limits;
   bool versioned = false;
   std::vector<YamlReader::Field> limits;
   for (const RunLimitName& l : kRunLimits) {
@@ -163,7 +165,8 @@ Result<MountSetting> ParseMount(const std::string& host, std::string guest, std:
   return MountSetting{host, guest == "/" ? "" : guest};
 }
 
-Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name) {
+Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name,
+                                   const PolicyFile& base) {
   const YamlReader reader(name);
   if (text.size() > kMaxPolicyBytes) {
     return Error{name + ":1:1: a policy has at most " + std::to_string(kMaxPolicyBytes) + " bytes"};
@@ -172,7 +175,7 @@ Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& nam
     if (const auto second = SecondDocument(std::string(text))) {
       reader.Refuse(*second, "a policy is one YAML document; this begins a second one");
     }
-    return Read(reader, YAML::Load(std::string(text)));
+    return Read(reader, YAML::Load(std::string(text)), base);
   } catch (const Refused& e) {
     return Error{e.what()};
   } catch (const YAML::Exception& e) {

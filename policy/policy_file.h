@@ -19,7 +19,7 @@ struct RunLimits {
   int64_t wall = 300'000;
   int64_t cpu = 60'000;
   int64_t memory = 128LL << 20;
-  int64_t output = 64LL << 20;  // stdout and stderr together
+  int64_t output = 64LL << 20;     // stdout and stderr together
   int64_t timer_resolution = 100;  // of every clock a guest can read, microseconds
 };
 
@@ -65,8 +65,9 @@ struct PolicyFile {
   std::map<std::string, std::string> env;
 };
 
-// `name` is used in messages.
-Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name);
+// `name` is used in messages. Limits that the text does not name are those of `base`.
+Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name,
+                                   const PolicyFile& base = {});
 
 // A secret's name: a letter or "_", then letters, digits and "_".
 bool IsSecretName(std::string_view name);

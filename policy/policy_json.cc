@@ -71,11 +71,40 @@ Result<Rule> RuleFromJson(const json& in) {
   return r;
 }
 
+json RulesToJson(const std::vector<Rule>& list) {
+  json rules = json::array();
+  for (const Rule& r : list) rules.push_back(RuleToJson(r));
+  return rules;
+}
+
+Result<std::vector<Rule>> RulesFromJson(const json& list) {
+  std::vector<Rule> rules;
+  for (const json& r : list) {
+    auto rule = RuleFromJson(r);
+    if (!rule) return rule.error();
+    rules.push_back(*std::move(rule));
+  }
+  return rules;
+}
+
+json NarrowedToJson(const Policy* p) {
+  if (p == nullptr) return nullptr;
+  return {{"permission", p->permission}, {"rules", RulesToJson(p->rules)}};
+}
+
+Result<std::shared_ptr<const Policy>> NarrowedFromJson(const json& in) {
+  if (in.is_null()) return std::shared_ptr<const Policy>();
+  auto p = std::make_shared<Policy>();
+  p->permission = in.at("permission");
+  auto rules = RulesFromJson(in.at("rules"));
+  if (!rules) return rules.error();
+  p->rules = *std::move(rules);
+  return std::shared_ptr<const Policy>(std::move(p));
+}
+
 }  // namespace
 
 std::string ToJson(const Policy& p) {
-  json rules = json::array();
-  for (const Rule& r : p.rules) rules.push_back(RuleToJson(r));
   json limits;
   for (const LimitName& l : LimitNames()) limits[l.name] = p.limits.*(l.member);
   limits["rate_period"] = p.limits.rate_period;
@@ -86,7 +115,8 @@ std::string ToJson(const Policy& p) {
               {"resolve_remote", p.adapter.resolve_remote},
               {"servers", p.dns.servers},
               {"hosts", p.dns.hosts},
-              {"rules", rules},
+              {"rules", RulesToJson(p.rules)},
+              {"narrowed_by", NarrowedToJson(p.narrowed_by.get())},
               {"denied", Strings(p.denied_addresses)},
               {"secrets", p.secrets},
               {"audit_required", p.audit_required},
@@ -105,11 +135,12 @@ Result<Policy> FromJson(std::string_view text) try {
   p.adapter.resolve_remote = in.at("resolve_remote");
   p.dns.servers = in.at("servers").get<std::vector<std::string>>();
   p.dns.hosts = in.at("hosts").get<std::map<std::string, std::vector<std::string>>>();
-  for (const json& r : in.at("rules")) {
-    auto rule = RuleFromJson(r);
-    if (!rule) return rule.error();
-    p.rules.push_back(*std::move(rule));
-  }
+  auto rules = RulesFromJson(in.at("rules"));
+  if (!rules) return rules.error();
+  p.rules = *std::move(rules);
+  auto narrowed_by = NarrowedFromJson(in.at("narrowed_by"));
+  if (!narrowed_by) return narrowed_by.error();
+  p.narrowed_by = *std::move(narrowed_by);
   auto denied = ReadCidrs(in.at("denied"));
   if (!denied) return denied.error();
   p.denied_addresses = *std::move(denied);

@@ -8,10 +8,10 @@
 
 namespace postern::policy {
 
-Result<int64_t> ParseDuration(std::string_view text);  // "300ms", "5s", "2m", "1h": milliseconds
+Result<int64_t> ParseDuration(std::string_view text);    // "300ms", "5s", "2m", "1h": milliseconds
 Result<int64_t> ParseResolution(std::string_view text);  // "100us", "5ms", "1s": microseconds
-Result<int64_t> ParseBytes(std::string_view text);     // "4096", "64KiB", "128MiB", "1GB": bytes
-Result<int64_t> ParseCount(std::string_view text);     // "64"
+Result<int64_t> ParseBytes(std::string_view text);       // "4096", "64KiB", "128MiB", "1GB": bytes
+Result<int64_t> ParseCount(std::string_view text);       // "64"
 
 struct Rate {
   int64_t count, period;  // period in milliseconds

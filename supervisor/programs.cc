@@ -7,6 +7,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+#ifdef POSTERN_SANITIZER_LIBRARIES
+const std::string kPreloadedFirst = POSTERN_SANITIZER_LIBRARIES;
+#else
+const std::string kPreloadedFirst;
+#endif
+
 struct Parts {
   std::string node, worker_library, broker;
 };
@@ -28,10 +34,16 @@ Child::Program WorkerProgram(const Settings& s) {
   const Parts parts = LocateParts();
   Child::Program p{.executable = parts.node,
                    .arguments = {"--postern-worker"},
-                   .environment = {{"LD_PRELOAD", parts.worker_library}}};
+                   .environment = {{"LD_PRELOAD", kPreloadedFirst + parts.worker_library}}};
   if (s.jitless) p.arguments.emplace_back("--jitless");
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   p.environment.emplace_back("TZ", TimeZone());
+#ifdef POSTERN_SANITIZER_LIBRARIES
+  // A guest's memory is limited: less of what was freed is kept to be watched.
+  p.environment.emplace_back("ASAN_OPTIONS",
+                             "detect_leaks=0:symbolize=0:handle_segv=0:allocator_may_return_null=1:"
+                             "quarantine_size_mb=4:thread_local_quarantine_size_kb=64");
+#endif
   return p;
 }
 

@@ -13,7 +13,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from origin import Origin  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
-BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", ROOT / "build" / "release"))
+RELEASE = ROOT / "build" / "release"
+# Whose supervisor and brokers are tested: the sanitizers' build has no others.
+BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", RELEASE))
+unless_sanitized = pytest.mark.skipif(BUILD != RELEASE, reason="the sanitizers' build takes memory of its own and is not hardened")
 POSTERN = str(BUILD / "supervisor" / "postern")
 
 

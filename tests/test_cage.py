@@ -12,9 +12,9 @@ import stat
 import subprocess
 
 import pytest
-from conftest import BUILD, our_processes
+from conftest import RELEASE, our_processes
 
-TREE = BUILD / "tests" / "hostile" / "tree"
+TREE = RELEASE / "tests" / "hostile" / "tree"
 NAMES = subprocess.run([TREE / "lib/postern/node", "--list"], capture_output=True, text=True, check=True).stdout.split()
 # Not attempts, but what other tests use.
 TOOLS = {"nothing", "speak", "wait", "execute", "read-cgroup", "take-all-memory"}

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import BUILD, POSTERN, ROOT, our_processes
+from conftest import BUILD, POSTERN, RELEASE, ROOT, our_processes, unless_sanitized
 from test_it_ends import Live
 
 ALL = {"user", "mount", "pid", "ipc", "uts", "cgroup", "root", "seccomp"}
@@ -160,8 +160,8 @@ def test_as_an_ordinary_user(tmp_path, origin):
     assert (done.returncode, done.stdout) == (0, "imported fine\n"), done.stderr
 
 
+@unless_sanitized
 def test_programs_are_hardened():
-    from conftest import BUILD
     for program in ("supervisor/postern", "broker/postern-broker", "worker/libpostern-worker.so"):
         def readelf(*words, file=BUILD / program):
             return subprocess.run(["readelf", "-W", *words, file], capture_output=True, text=True, check=True).stdout
@@ -179,7 +179,7 @@ def test_the_net_broker_is_told_the_policy_s_ports(live, origin):
 
 def without(call, error, *words):
     """postern, as where the kernel or a container refuses a call."""
-    inject = [BUILD / "tests" / "faults" / "inject", "--report=/dev/null", f"--call={call}", f"--error={error}", "--", POSTERN]
+    inject = [RELEASE / "tests" / "faults" / "inject", "--report=/dev/null", f"--call={call}", f"--error={error}", "--", POSTERN]
     return subprocess.run([*inject, *words], capture_output=True, text=True, timeout=60)
 
 

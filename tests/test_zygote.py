@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, RELEASE
 
 
 def runs(*arguments, program="zygote_runs"):
@@ -34,7 +34,8 @@ def thousand():
 def test_a_thousand_runs_leave_nothing(thousand):
     assert thousand["descriptors"][0] == thousand["descriptors"][1]
     assert thousand["children"] == [0, 0]
-    assert thousand["residentKiB"][1] - thousand["residentKiB"][0] < 512
+    if BUILD == RELEASE:  # the sanitizers keep what was freed
+        assert thousand["residentKiB"][1] - thousand["residentKiB"][0] < 512
 
 
 def test_a_thousand_guests_share_no_random_value(thousand):
@@ -99,7 +100,7 @@ def test_a_zygote_that_dies_takes_its_guests_only():
 
 def test_workers_that_do_not_start_are_an_error_for_who_waits():
     """Not an endless series of attempts: three zygotes, and whoever waits is told why."""
-    inject = [BUILD / "tests" / "faults" / "inject", "--report=/dev/null", "--call=landlock_restrict_self", "--error=E2BIG", "--"]
+    inject = [RELEASE / "tests" / "faults" / "inject", "--report=/dev/null", "--call=landlock_restrict_self", "--error=E2BIG", "--"]
     done = subprocess.run([*inject, BUILD / "bench" / "pool_runs", "2", "1", "10", GOOD], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
