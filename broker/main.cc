@@ -6,6 +6,8 @@
 //   postern-broker files MOUNT…          a MOUNT is FD:GUEST_PATH
 //   postern-broker log   --events=FD [--audit=FD] [--har=FD] [--people=FD] [--colour] [--report]
 // and --debug-seccomp for each.
+#include <poll.h>
+
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -150,6 +152,19 @@ std::string ReadText(const char* path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// An event to the supervisor, unless it has too many to read already: other guests must not wait.
+void SendEvent(uint64_t guest, const std::string& line, int64_t& lost) {
+  pollfd p{kControl, POLLOUT, 0};
+  const bool room = Uninterrupted([&] { return ::poll(&p, 1, 0); }) == 1;
+  const ControlMessage event{.type = ControlType::kLines, .id = guest, .b = lost, .payload = line};
+  // A supervisor that is gone ends this process by its control loop.
+  if (room && line.size() < channel::kMaxPayload && channel::SendControl(kControl, event)) {
+    lost = 0;
+  } else {
+    ++lost;
+  }
+}
+
 Status RunNet(Arguments& a) {
   sandbox::Layers layers;
   // Read as who started us, before the namespaces make us nobody.
@@ -191,9 +206,15 @@ Status RunNet(Arguments& a) {
         auto policy = policy::FromJson(*text);
         if (!policy) return policy.error();
         if (Status s = PrepareChannel(m); !s) return s.error();
+        std::function<void(const std::string&)> events;
+        if (m.a == 1) {
+          events = [id = m.id, lost = int64_t{0}](const std::string& line) mutable {
+            SendEvent(id, line, lost);
+          };
+        }
         return std::make_unique<NetGuest>(shared, *std::move(policy), std::move(m.payload),
                                           std::move(m.fds[0]), std::move(m.fds[1]),
-                                          std::move(ended));
+                                          std::move(ended), std::move(events));
       },
       [&](NetGuest& g) {
         g.EndRequests();

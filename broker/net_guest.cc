@@ -8,11 +8,13 @@
 namespace postern::broker {
 
 NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, UniqueFd in,
-                   UniqueFd out, std::function<void()> ended)
+                   UniqueFd out, std::function<void()> ended,
+                   std::function<void(const std::string&)> events)
     : shared_(shared),
       policy_(std::move(policy)),
       decider_(policy_),
       run_(std::move(run)),
+      events_(std::move(events)),
       tokens_(static_cast<double>(policy_.limits.rate)),
       tokens_at_(std::chrono::steady_clock::now()),
       curl_(shared.io, policy_.limits.concurrent),
@@ -29,6 +31,11 @@ NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, Un
     for (policy::Spelling& s : policy::Spellings(name, value)) spellings.push_back(std::move(s));
   }
   spellings_ = std::make_shared<const policy::SpellingSet>(std::move(spellings));
+}
+
+void NetGuest::WriteEvent(const std::string& line) {
+  if (shared_.log != nullptr) shared_.log->Write(line);
+  if (events_) events_(line);
 }
 
 NetGuest::~NetGuest() { EndRequests(); }

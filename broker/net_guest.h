@@ -43,9 +43,10 @@ struct Usage {
 
 class NetGuest : public channel::Http2Session::Handler {
  public:
-  // `run` names the run in logs. `ended` is called once when the channel is over.
+  // `run` names the run in logs. `ended` is called once when the channel is over. `events` gets
+  // each event as a line of JSON; empty where nobody listens.
   NetGuest(NetShared& shared, policy::Policy policy, std::string run, UniqueFd in, UniqueFd out,
-           std::function<void()> ended);
+           std::function<void()> ended, std::function<void(const std::string&)> events);
   ~NetGuest() override;
 
   const policy::Policy& policy() const { return policy_; }
@@ -56,6 +57,9 @@ class NetGuest : public channel::Http2Session::Handler {
   GuestChannel& channel() { return channel_; }
   Usage& usage() { return usage_; }
   const std::string& run() const { return run_; }
+  // Whether anybody wants to know what becomes of requests; and telling them.
+  bool WantsEvents() const { return shared_.log != nullptr || events_ != nullptr; }
+  void WriteEvent(const std::string& line);
   Replay::Cursor& replay_cursor() { return replay_cursor_; }
   // Takes one request's token from the bucket of `rate`; else says in how many milliseconds there
   // is one again.
@@ -84,6 +88,7 @@ class NetGuest : public channel::Http2Session::Handler {
   const policy::Policy policy_;
   const policy::Decider decider_;
   const std::string run_;
+  const std::function<void(const std::string&)> events_;
   Replay::Cursor replay_cursor_;
   std::shared_ptr<const policy::SpellingSet> spellings_;
   std::set<std::string> secret_hosts_;

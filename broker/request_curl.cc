@@ -274,7 +274,7 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
                                  self->url_.HostPort() + " is blocked for this rule"};
     return CURL_PREREQFUNC_ABORT;
   }
-  if (self->guest_.shared().log != nullptr) {
+  if (self->guest_.WantsEvents()) {
     self->address_ = Bracketed(std::string(address)) + ":" + std::to_string(port);
     curl_tlssessioninfo* tls = nullptr;
     curl_easy_getinfo(self->easy_, CURLINFO_TLS_SSL_PTR, &tls);

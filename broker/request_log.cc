@@ -146,8 +146,7 @@ std::string TimingsJson(const har::Timings& t) {
 }  // namespace
 
 void Request::LogDecision(const policy::Decision& decision, const char* verdict) {
-  EventLog* log = guest_.shared().log;
-  if (log == nullptr) return;
+  if (!guest_.WantsEvents()) return;
   if (guest_.shared().record) recorded_ = std::make_unique<har::Exchange>();
   started_at_ = Now();
   about_ = JsonLine(kUsualLine)
@@ -162,12 +161,12 @@ void Request::LogDecision(const policy::Decision& decision, const char* verdict)
     line.Raw("rule", JsonLine().Text("text", rule->text).Text("at", rule->origin).Take());
   }
   if (!decision.reason.empty()) line.Text("reason", decision.reason);
-  log->Write(line.Take());
+  guest_.WriteEvent(line.Take());
 }
 
 // While the transfer's handle still knows.
 void Request::NoteTransfer() {
-  if (guest_.shared().log == nullptr) return;
+  if (!guest_.WantsEvents()) return;
   const auto since_start = [&](CURLINFO info) {
     curl_off_t us = 0;
     curl_easy_getinfo(easy_, info, &us);
@@ -183,8 +182,7 @@ void Request::NoteTransfer() {
 }
 
 void Request::LogEnd() {
-  EventLog* log = guest_.shared().log;
-  if (log == nullptr || about_.empty() || std::exchange(logged_end_, true)) return;
+  if (about_.empty() || std::exchange(logged_end_, true)) return;
   if (phase_ != Phase::kDone && !logged_failure_) {
     logged_failure_ =
         channel::Failure{"connection_terminated", "ERR_ABORTED", "the guest ended the request"};
@@ -199,7 +197,7 @@ void Request::LogEnd() {
   line.Number("bytesIn", body_total_).Number("bytesOut", bytes_sent_);
   line.Raw("timings", TimingsJson(timings_));
   if (logged_failure_) line.Raw("error", ErrorJson(*logged_failure_));
-  log->Write(line.Take());
+  guest_.WriteEvent(line.Take());
   if (recorded_) WriteHarEntry();
 }
 

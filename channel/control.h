@@ -25,13 +25,14 @@ enum class ControlType : uint32_t {
   kSpare,   // zygote -> supervisor: spare `id`; fds: see worker/spare_fds.h
   kExited,  // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
   kBind,    // supervisor -> broker: serve guest `id`; fds: read end, write end, the policy as JSON
-            // in a memfd; payload: the run's name in logs
+            // in a memfd; payload: the run's name in logs; `a` 1: kLines are wanted
   kEnded,   // broker -> supervisor: channel `id` closed; payload: usage as JSON. Or log ->
             // supervisor: all is written; payload: what was not, as JSON
   kDropGuest,  // supervisor -> broker: guest `id` is gone, end its channel and report kEnded
   kPing,       // supervisor -> broker
   kPong,       // broker -> supervisor
   kReopen,     // supervisor -> log: go on in this file; fds: the new one
+  // kLines from a net broker to the supervisor: events of guest `id`; `b` how many were lost.
   kReport,     // log -> supervisor, before kEnded: a part of the policy that report mode found
   // On the net broker's socket to the log process:
   kLines,   // audit events, a JSON text a line; `a` the last one's number, `b` how many were lost

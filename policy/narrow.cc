@@ -106,16 +106,23 @@ Status CheckLimits(const PolicyFile& ceiling, const PolicyFile& asked) {
 
 }  // namespace
 
+Result<PolicyFile> NarrowLimits(const PolicyFile& ceiling, const PolicyFile& asked) {
+  if (Status s = CheckLimits(ceiling, asked); !s) return s.error();
+  PolicyFile narrowed = ceiling;
+  narrowed.limits = asked.limits;
+  narrowed.network.limits = asked.network.limits;
+  return narrowed;
+}
+
 Result<PolicyFile> Narrow(const PolicyFile& ceiling, const PolicyFile& asked) {
   if (Status s = CheckForm(asked); !s) return s.error();
-  if (Status s = CheckLimits(ceiling, asked); !s) return s.error();
+  auto limited = NarrowLimits(ceiling, asked);
+  if (!limited) return limited.error();
   for (const Rule& rule : asked.network.rules) {
     if (Status s = CheckRule(ceiling, rule); !s) return s.error();
   }
-  PolicyFile narrowed = ceiling;
-  narrowed.limits = asked.limits;
+  PolicyFile narrowed = *std::move(limited);
   Policy& p = narrowed.network;
-  p.limits = asked.network.limits;
   if (asked.network.adapter.kind == AdapterKind::kNone) p.adapter = asked.network.adapter;
   p.denied_addresses.insert(p.denied_addresses.end(), asked.network.denied_addresses.begin(),
                             asked.network.denied_addresses.end());

@@ -11,5 +11,7 @@ namespace postern::policy {
 // alone (adapter but for "none", secrets, headers, addresses, TLS, DNS, audit log, mounts) and what
 // goes beyond it is refused with a sentence.
 Result<PolicyFile> Narrow(const PolicyFile& ceiling, const PolicyFile& asked);
+// The same for a run that asked for limits only.
+Result<PolicyFile> NarrowLimits(const PolicyFile& ceiling, const PolicyFile& asked);
 
 }  // namespace postern::policy

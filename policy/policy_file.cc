@@ -25,15 +25,18 @@ void ReadSecrets(const YamlReader& r, const YAML::Node& node,
     }
     int sources = 0;
     SecretSource source;
-    const auto from = [&](bool file) {
-      return [&, file](const YAML::Node& n) {
+    using Kind = SecretSource::Kind;
+    const auto from = [&](Kind kind) {
+      return [&, kind](const YAML::Node& n) {
         ++sources;
-        source = {file, r.Text(n, "a secret's source")};
+        source = {kind, r.Text(n, "a secret's source")};
         if (source.name.empty()) r.Refuse(n.Mark(), "a secret's source has a name");
       };
     };
-    r.Map(value, "a secret", {{"env", from(false)}, {"file", from(true)}});
-    if (sources != 1) r.Refuse(value.Mark(), "a secret comes from one of env and file");
+    r.Map(value, "a secret", {{"env", from(Kind::kVariable)},
+           {"file", from(Kind::kFile)},
+           {"credential", from(Kind::kCredential)}});
+    if (sources != 1) r.Refuse(value.Mark(), "a secret comes from one of env, file and credential");
     secrets[name] = std::move(source);
   });
 }

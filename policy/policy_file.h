@@ -51,7 +51,9 @@ Result<MountSetting> ParseMount(const std::string& host, std::string guest, std:
 
 // Where a secret's value comes from.
 struct SecretSource {
-  bool file = false;  // else an environment variable of the supervisor
+  // A variable of the supervisor's environment, a file, or a credential that the service manager
+  // gave (systemd.exec(5), LoadCredential=).
+  enum class Kind { kVariable, kFile, kCredential } kind = Kind::kVariable;
   std::string name;
 };
 

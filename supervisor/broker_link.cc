@@ -36,11 +36,12 @@ Result<UniqueFd> InMemory(const std::string& bytes) {
 // ---- one guest
 
 BrokerLink::Guest::Guest(BrokerLink& link, std::string payload, std::string run,
-                         std::function<void(const std::string&, bool)> failed)
+                         std::function<void(const std::string&, bool)> failed, Events events)
     : link_(&link),
       payload_(std::move(payload)),
       run_(std::move(run)),
       failed_(std::move(failed)),
+      events_(std::move(events)),
       patience_(link.io_) {
   link_->guests_.insert(this);
 }
@@ -80,8 +81,9 @@ void BrokerLink::Guest::SendBind() {
   link_->bound_[id] = this;
   const auto policy = InMemory(payload_);
   const Status sent =
-      policy ? link_->child_->Send({.type = ControlType::kBind, .id = id, .payload = run_},
-                                   {waiting_.first.get(), waiting_.second.get(), policy->get()})
+      policy ? link_->child_->Send(
+                   {.type = ControlType::kBind, .id = id, .a = events_ ? 1 : 0, .payload = run_},
+                   {waiting_.first.get(), waiting_.second.get(), policy->get()})
              : Status(policy.error());
   waiting_ = {};
   if (!sent) failed_(sent.error().message, false);
@@ -177,6 +179,10 @@ void BrokerLink::OnMessage(const channel::ControlMessage& m) {
     case ControlType::kPong:
       patience_.cancel();
       return SendWaiting();
+    case ControlType::kLines:
+      if (const auto guest = bound_.find(m.id); guest != bound_.end() && guest->second->events_)
+        guest->second->events_(m.payload, m.b);
+      return;
     case ControlType::kEnded:
       return OnEnded(m.id, m.payload);
     default:

@@ -20,8 +20,11 @@ class BrokerLink {
    public:
     // `payload`: what the guest is bound with (a policy); `run`: the run's name in logs. `failed`
     // gets a sentence, where the broker could not start; `bad_input`: by the user's own file.
+    // `events` gets each of a net broker's events, as a line of JSON, and how many before it were
+    // lost; empty where nobody listens.
+    using Events = std::function<void(const std::string& line, int64_t lost)>;
     Guest(BrokerLink& link, std::string payload, std::string run,
-          std::function<void(const std::string&, bool bad_input)> failed);
+          std::function<void(const std::string&, bool bad_input)> failed, Events events = nullptr);
     ~Guest();
     Guest(const Guest&) = delete;
     Guest& operator=(const Guest&) = delete;
@@ -42,6 +45,7 @@ class BrokerLink {
     BrokerLink* link_;
     const std::string payload_, run_;
     const std::function<void(const std::string&, bool)> failed_;
+    const Events events_;
     std::vector<uint64_t> bound_;  // the link knows them by these
     std::pair<UniqueFd, UniqueFd> waiting_;
     std::vector<nlohmann::json> usages_;

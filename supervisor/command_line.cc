@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <set>
+#include <thread>
 
 #include "policy/units.h"
 #include "supervisor/load_policy.h"
@@ -36,10 +37,12 @@ std::vector<std::string> SplitGuestArguments(std::vector<std::string>& words) {
 
 // What CLI11 would misread: a command that does not exist, and "--option=" without a value.
 std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
-  static const std::set<std::string> kCommands = {"run", "eval", "check", "explain", "doctor"};
+  static const std::set<std::string> kCommands = {"run",   "eval",    "serve",
+                                                  "check", "explain", "doctor"};
   if (!words.empty() && !words[0].starts_with("-") && !kCommands.contains(words[0])) {
-    return Refusal{kWrongUsage, "there is no command \"" + words[0] +
-                                    "\"; the commands are run, eval, check, explain and doctor"};
+    return Refusal{kWrongUsage,
+                   "there is no command \"" + words[0] +
+                       "\"; the commands are run, eval, serve, check, explain and doctor"};
   }
   for (const std::string& word : words) {
     if (word.starts_with("--") && word.ends_with("=") && word.find('=') == word.size() - 1) {
@@ -51,10 +54,52 @@ std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
 
 struct Raw {
   std::string file, code, policy, adapter, timeout, cpu, memory, timer_resolution, cwd, audit_log,
-      record, method, url;
+      record, method, url, queue_timeout, request_timeout, drain_timeout;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
 };
+
+void AddServeOptions(CLI::App& app, Raw& raw, ServeSettings& s) {
+  app.add_option("--socket", s.socket, "Listen at a Unix socket, for this user alone")
+      ->type_name("PATH");
+  app.add_option("--listen", s.listen, "Listen at TCP [HOST:]PORT, on loopback unless it says more")
+      ->type_name("PORT");
+  app.add_option("--token-file", s.token_file,
+                 "Tokens of TCP clients: a line is a name and a token")
+      ->type_name("FILE");
+  app.add_option("--spares", s.spares, "Guests kept ready for each caller (default 2)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--runs", s.runs, "Runs at a time (default: four for each processor)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10'000));
+  app.add_option("--queue", s.queue, "Runs that may wait; more are refused (default 64)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1'000'000));
+  app.add_option("--queue-timeout", raw.queue_timeout, "How long a run may wait (default 30s)")
+      ->type_name("30s");
+  app.add_option("--request-timeout", raw.request_timeout,
+                 "How long a request may take to arrive (default 30s)")
+      ->type_name("30s");
+  app.add_option("--drain-timeout", raw.drain_timeout,
+                 "What still runs so long after SIGTERM is ended (default 25s)")
+      ->type_name("25s");
+}
+
+Status SetServe(const Raw& raw, ServeSettings& s) {
+  const std::tuple<const char*, const std::string&, int64_t*> durations[] = {
+      {"--queue-timeout", raw.queue_timeout, &s.queue_timeout},
+      {"--request-timeout", raw.request_timeout, &s.request_timeout},
+      {"--drain-timeout", raw.drain_timeout, &s.drain_timeout}};
+  for (const auto& [flag, text, to] : durations) {
+    if (text.empty()) continue;
+    const auto value = policy::ParseDuration(text);
+    if (!value) return Error{std::string(flag) + ": " + value.error().message};
+    *to = *value;
+  }
+  if (s.runs == 0) s.runs = 4 * std::max(1U, std::thread::hardware_concurrency());
+  return Ok{};
+}
 
 void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_option("--allow-net", raw.allow,
@@ -129,7 +174,7 @@ Status AddSecret(const std::string& text, policy::PolicyFile& p) {
   if (!policy::IsSecretName(name)) {
     return Error{"--secret: \"" + name + "\" is no name of a variable, as in API_KEY"};
   }
-  p.secrets[name] = {.file = false, .name = name};
+  p.secrets[name] = {.name = name};
   if (at == std::string::npos) return Ok{};
   auto rule = RuleOfFlag(text.substr(at + 1), true, "--secret");
   if (!rule) return Error{"--secret: " + rule.error().message};
@@ -225,6 +270,7 @@ Status Merge(const Raw& raw, Settings& s) {
   }
   if (Status r = SetAdapter(raw.adapter, p.network.adapter); !r) return r;
   if (Status r = SetRunLimits(raw, p.limits); !r) return r;
+  if (Status r = SetServe(raw, s.serve); !r) return r;
   for (const std::string& entry : raw.env) {
     if (Status r = SetVariable(entry, p.env); !r) return r;
   }
@@ -277,6 +323,17 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
       app.add_subcommand("eval", "Run CODE and print what __return gave, or the last value");
   eval->add_option("CODE", raw.code)->required()->type_name("");
   AddRunOptions(*eval, raw, s);
+  for (CLI::App* command : {run, eval}) {
+    command
+        ->add_option("--server", s.server,
+                     "Let a running postern serve run it: unix:PATH or http://IP:PORT")
+        ->type_name("SERVER")
+        ->envname("POSTERN_SERVER");
+  }
+  CLI::App* serve = app.add_subcommand(
+      "serve", "Serve runs over HTTP until told to stop; the policy is what they can narrow");
+  AddServeOptions(*serve, raw, s.serve);
+  AddRunOptions(*serve, raw, s);
   CLI::App* check = app.add_subcommand("check", "Check policy files (docs/policy.md)");
   check->add_option("POLICY", raw.words)->required()->type_name("");
   CLI::App* explain = app.add_subcommand(
@@ -309,7 +366,9 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     if (explain->parsed()) s.arguments = {raw.method, raw.url};
     return s;
   }
-  s.command = run->parsed() ? Settings::Command::kRun : Settings::Command::kEval;
+  s.command = run->parsed()     ? Settings::Command::kRun
+              : serve->parsed() ? Settings::Command::kServe
+                                : Settings::Command::kEval;
   s.target = run->parsed() ? raw.file : raw.code;
   if (auto refusal = Load(raw, s)) return *refusal;
   return s;

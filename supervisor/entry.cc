@@ -47,18 +47,18 @@ Result<std::string> ReadModule(const std::string& path) {
   return ReadAll(fd.get(), path);
 }
 
-Result<OpenMount> Open(const std::string& host, const std::string& guest) {
-  UniqueFd fd(::open(host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return SystemError("cannot mount " + host);
-  return OpenMount{guest, std::move(fd)};
-}
-
 // A file: URL of an absolute path: what a URL's path cannot hold is percent-encoded.
 std::string FileUrl(const std::string& path) {
   return "file://" + policy::PercentEncode(path, "-._~!$&'()*+,;=:@/");
 }
 
 }  // namespace
+
+Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest) {
+  UniqueFd fd(::open(host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return SystemError("cannot mount " + host);
+  return OpenMount{guest, std::move(fd)};
+}
 
 Result<Entry> ReadEntry(const Settings& s) {
   Entry entry;
@@ -84,7 +84,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     if (error)
       return Error{"cannot read the module " + s.target + ": " + error.message(), error.value()};
     directory = path.parent_path();
-    auto mount = Open(directory, directory == "/" ? "" : directory);
+    auto mount = OpenDirectory(directory, directory == "/" ? "" : directory);
     if (!mount) return mount.error();
     entry.mounts.push_back(*std::move(mount));
     order.source = *std::move(source);
@@ -92,10 +92,11 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.argv = {"postern", path};
   }
   for (const policy::MountSetting& m : s.policy.mounts) {
-    auto mount = Open(m.host, m.guest);
+    auto mount = OpenDirectory(m.host, m.guest);
     if (!mount) return mount.error();
     entry.mounts.push_back(*std::move(mount));
   }
+  order.mounted = !entry.mounts.empty();
   order.argv.insert(order.argv.end(), s.arguments.begin(), s.arguments.end());
   order.cwd = s.cwd.value_or(directory);
   return entry;

@@ -24,6 +24,9 @@ struct Entry {
 // Errors are sentences: what is missing, too large, no file, no directory.
 Result<Entry> ReadEntry(const Settings& settings);
 
+// A directory that a guest may read, at its path for the guest ("" for the root).
+Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest);
+
 // The machine's time zone by its IANA name, for a guest that has no /etc/localtime; UTC when
 // unknown.
 std::string TimeZone();

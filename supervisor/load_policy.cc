@@ -79,7 +79,7 @@ Result<policy::PolicyFile> LoadPolicyFile(const std::string& path) {
     absolute(file->network.adapter.target);
   }
   for (auto& [name, source] : file->secrets) {
-    if (source.file) absolute(source.name);
+    if (source.kind == policy::SecretSource::Kind::kFile) absolute(source.name);
   }
   for (policy::MountSetting& mount : file->mounts) absolute(mount.host);
   return file;
@@ -106,8 +106,17 @@ Status LoadNamedFiles(policy::PolicyFile& file) {
 Status LoadSecrets(policy::PolicyFile& file) {
   for (const auto& [name, source] : file.secrets) {
     std::string value;
-    if (source.file) {
-      auto text = ReadFile(source.name, "the secret " + name + " in ");
+    using Kind = policy::SecretSource::Kind;
+    if (source.kind != Kind::kVariable) {
+      std::string path = source.name;
+      if (source.kind == Kind::kCredential) {
+        const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+        if (directory == nullptr || path.find('/') != std::string::npos)
+          return Error{"the secret " + name + ": no service manager gave the credential " + path +
+                       " (LoadCredential=)"};
+        path = std::string(directory) + "/" + path;
+      }
+      auto text = ReadFile(path, "the secret " + name + " in ");
       if (!text) return text.error();
       value = *std::move(text);
     } else if (const char* variable = std::getenv(source.name.c_str())) {

@@ -7,6 +7,8 @@
 
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
+#include "server/remote_run.h"
+#include "server/serve.h"
 #include "supervisor/doctor.h"
 #include "supervisor/policy_commands.h"
 #include "supervisor/print.h"
@@ -46,6 +48,14 @@ int Main(int argc, char** argv) {
   if (settings.command == Settings::Command::kDoctor) return Doctor(settings);
   if (settings.command == Settings::Command::kCheck) return CheckPolicies(settings);
   if (settings.command == Settings::Command::kExplain) return ExplainPolicy(settings);
+  if (settings.command == Settings::Command::kServe)
+    return server::Serve(settings, [&] { return ParseCommandLine(argc, argv); });
+  if (!settings.server.empty()) {
+    const server::RemoteResult result = server::RunRemotely(settings);
+    if (!result.json.empty()) return PrintAndExit(result.json + "\n", result.exit_status);
+    if (!result.message.empty()) std::fprintf(stderr, "postern: %s\n", result.message.c_str());
+    return result.exit_status;
+  }
   const Outcome outcome = RunGuest(settings);
   int status = outcome.exit_status;
   if (settings.json) {

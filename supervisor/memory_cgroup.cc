@@ -115,8 +115,8 @@ Result<MemoryCgroups> MemoryCgroups::Find(const std::string& mounts, const std::
     const std::string directory = mounts + "/memory" + path;
     if (!Exists(directory + "/memory.limit_in_bytes"))
       return Error{"the memory cgroup " + path + " cannot be seen from here"};
-    // systemd marks its own hierarchy only.
-    if (!Marked(directory) && !Marked(mounts + "/systemd" + path))
+    // systemd marks its own hierarchy only, which is one of version 2 beside those of version 1.
+    if (!Marked(directory) && !Marked(mounts + "/unified" + path))
       return Error{"the memory cgroup " + path + " is not delegated"};
     return MemoryCgroups(directory, 1);
   }

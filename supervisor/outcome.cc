@@ -134,6 +134,8 @@ std::optional<std::string> MissingLayer(const std::vector<std::string>& required
   return std::nullopt;
 }
 
+const char* Outcome::KindText() const { return KindName(kind); }
+
 std::string Outcome::ToJson() const {
   // The value goes in as the text that it is: parsing what a guest wrote is not this program's
   // business.

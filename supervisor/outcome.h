@@ -40,6 +40,7 @@ struct Outcome {
   // Postern's own words: nothing ran, or not to its end.
   static Outcome Refused(const std::string& why, int exit_status);
   void SetError(Kind kind, int exit_status, const std::string& why);
+  const char* KindText() const;  // "succeeded", "timed_out", …
   std::string ToJson() const;
 };
 

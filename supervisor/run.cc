@@ -67,11 +67,13 @@ Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
       job_(std::move(job)),
       done_(std::move(done)),
       will_kill_(std::move(will_kill)),
-      net_(host.net, policy::ToJson(job_.network), job_.name,
-           [this](const std::string& why, bool bad_input) {
-             if (bad_input) return Refuse(job_.network.adapter.target + ": " + why, kBadInput);
-             Refuse("the network broker cannot run: " + why);
-           }),
+      net_(
+          host.net, policy::ToJson(job_.network), job_.name,
+          [this](const std::string& why, bool bad_input) {
+            if (bad_input) return Refuse(job_.network.adapter.target + ": " + why, kBadInput);
+            Refuse("the network broker cannot run: " + why);
+          },
+          job_.events),
       files_(
           host.files, "{}", {},
           [this](const std::string& why, bool) { Refuse("the files broker cannot run: " + why); }),

@@ -29,7 +29,8 @@ class Run : public std::enable_shared_from_this<Run> {
     policy::RunLimits limits;
     std::map<std::string, std::string> env;
     bool debug_seccomp = false;
-    Forwarder::Sink out, err;  // empty: kept in the outcome
+    Forwarder::Sink out, err;          // empty: kept in the outcome
+    BrokerLink::Guest::Events events;  // of its requests; may be empty
   };
   // What a run works with; all of it outlives the run.
   struct Host {
@@ -60,6 +61,9 @@ class Run : public std::enable_shared_from_this<Run> {
 
   // Waits until the guest's process is gone: where there is no pid namespace, nobody else does.
   void AwaitProcess() const;
+
+  // The place for what confines a part of it, in its outcome.
+  nlohmann::json& Confinement(const char* part) { return outcome_.confinement[part]; }
 
   static constexpr int kCannotRun = 125;
 

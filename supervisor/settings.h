@@ -11,18 +11,31 @@
 
 namespace postern::supervisor {
 
+// Of `postern serve`. Milliseconds.
+struct ServeSettings {
+  std::string socket, listen, token_file;
+  size_t spares = 2;  // kept ready for each caller
+  size_t runs = 0;    // at a time; 0: four for each processor
+  size_t queue = 64;  // runs that may wait; more are refused
+  int64_t queue_timeout = 30'000;
+  int64_t request_timeout = 30'000;  // for a request to arrive in
+  int64_t drain_timeout = 25'000;    // from SIGTERM until what still runs is ended
+};
+
 struct Settings {
-  enum class Command { kRun, kEval, kCheck, kExplain, kDoctor } command = Command::kRun;
+  enum class Command { kRun, kEval, kServe, kCheck, kExplain, kDoctor } command = Command::kRun;
   std::string target;                  // FILE of run, CODE of eval
   std::vector<std::string> arguments;  // of the guest; POLICY… of check; METHOD and URL of explain
   policy::PolicyFile policy;           // flags merged in
   std::optional<std::string> cwd;
   std::vector<std::string> required_layers;
   std::optional<std::string> record_file;  // HAR
+  std::string server;                      // that runs it, or empty
   bool verbose = false;
   bool jitless = false;
   bool json = false;
   bool debug_seccomp = false;
+  ServeSettings serve;
 };
 
 inline constexpr int kWrongUsage = 2, kBadInput = 3;

@@ -54,6 +54,15 @@ Result<SparePool::Zygote*> SparePool::StartZygote() {
   return &zygote;
 }
 
+size_t SparePool::idle() const {
+  size_t count = 0;
+  for (const Zygote& zygote : zygotes_) {
+    if (zygote.gone || zygote.distrusted) continue;
+    for (const auto& [id, slot] : zygote.slots) count += slot.forked && !slot.taken ? 1 : 0;
+  }
+  return count;
+}
+
 SparePool::Zygote* SparePool::Current() {
   for (Zygote& zygote : zygotes_) {
     if (!zygote.retired && !zygote.gone) return &zygote;
@@ -121,6 +130,10 @@ void SparePool::Retire(Zygote& zygote, bool trusted) {
 
 void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
   switch (message.type) {
+    case ControlType::kReady:
+      zygote.layers =
+          std::make_shared<nlohmann::json>(nlohmann::json::parse(message.payload, nullptr, false));
+      return;
     case ControlType::kSpare: {
       failures_ = 0;
       const auto found = zygote.slots.find(message.id);
@@ -131,6 +144,7 @@ void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
       idle.pidfd = std::move(message.fds.back());
       message.fds.pop_back();
       idle.fds = std::move(message.fds);
+      idle.layers = zygote.layers;
       found->second.forked = true;
       return Serve();
     }

@@ -13,6 +13,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ class SparePool {
     uint64_t id = 0;
     std::vector<UniqueFd> fds;
     UniqueFd pidfd;
+    std::shared_ptr<const nlohmann::json> layers;  // what confines it
   };
   // How a guest ended, as wait4(2) tells; `lost`: its zygote died before it could say.
   struct End {
@@ -56,6 +58,8 @@ class SparePool {
 
   size_t zygotes_started() const { return started_; }
   size_t zygotes() const { return zygotes_.size(); }
+  // Spares that a call of Take would get at once.
+  size_t idle() const;
 
  private:
   struct Slot {
@@ -65,6 +69,7 @@ class SparePool {
   };
   struct Zygote {
     std::unique_ptr<Child> child;
+    std::shared_ptr<const nlohmann::json> layers;
     std::map<uint64_t, Slot> slots;
     uint64_t forks = 0;
     bool retired = false;     // forks no more

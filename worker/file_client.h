@@ -1,5 +1,6 @@
-// FileClient: the guest's end of its channel to the files broker. Reads are synchronous: modules
-// are loaded before they run, and the broker answers from a local file system.
+// FileClient: the files of a guest: those that came with its order, and those at the other end of
+// its channel to the files broker. Reads are synchronous: modules are loaded before they run, and
+// the broker answers from a local file system.
 #pragma once
 
 #include <map>
@@ -21,9 +22,13 @@ class FileClient : public channel::Http2Session::Handler {
     std::string code;
     std::string message;
   };
+  // `files`: absolute path -> bytes; `mounted`: whether there are more, at the broker.
+  FileClient(std::map<std::string, std::string> files, bool mounted)
+      : files_(std::move(files)), mounted_(mounted) {}
   Answer Read(const std::string& path);
 
  private:
+  Answer Ask(const std::string& path);
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t stream) override;
@@ -34,6 +39,8 @@ class FileClient : public channel::Http2Session::Handler {
   }
   void Lost(const std::string& why);
 
+  const std::map<std::string, std::string> files_;
+  const bool mounted_;
   std::unique_ptr<channel::Endpoint> endpoint_;
   bool opened_ = false;
   Answer answer_;

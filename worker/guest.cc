@@ -72,6 +72,7 @@ Guest::Guest(Engine& engine, Order order)
     : engine_(engine),
       order_(std::move(order)),
       loop_(engine),
+      files_(std::move(order_.files), order_.mounted),
       modules_(engine, files_),
       net_(LimitsOf(order_), *this) {
   g_guest = this;

@@ -1,6 +1,6 @@
 // Order: what a spare is told when it becomes a guest. Written by the supervisor (trusted), read
-// before any guest code runs: a JSON object, its length before it, and the entry module's source
-// after it.
+// before any guest code runs: a JSON object, its length before it, and after it the entry module's
+// source and the files that came with it.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,9 @@ struct Order {
   std::vector<std::string> argv;
   std::map<std::string, std::string> env;
   std::string cwd;
-  int64_t memory = 128LL << 20;  // bytes
+  std::map<std::string, std::string> files;  // absolute path -> bytes: before any on a disk
+  bool mounted = true;                       // there are others, at the files broker
+  int64_t memory = 128LL << 20;              // bytes
   int64_t cpu_ms = 60'000;
   int64_t timer_us = 100;  // resolution of the guest's clocks
   int64_t headers_ms = 60'000, total_ms = 310'000;
@@ -34,27 +36,43 @@ struct Order {
   // Requests at a time, how many more may wait for their turn, and for how long.
   int64_t concurrent = 64, queue = 10'000, queue_ms = 300'000;
 
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, print, argv, env, cwd, memory, cpu_ms, timer_us,
-                                 headers_ms, total_ms, response_bytes, redirects, concurrent, queue,
-                                 queue_ms)
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, print, argv, env, cwd, mounted, memory, cpu_ms,
+                                 timer_us, headers_ms, total_ms, response_bytes, redirects,
+                                 concurrent, queue, queue_ms)
 
   std::string Encode() const {
-    const std::string head =
-        nlohmann::json(*this).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    nlohmann::json fields = *this;
+    nlohmann::json& sizes = fields["sizes"] = nlohmann::json::array();
+    size_t total = source.size();
+    for (const auto& [path, bytes] : files) {
+      sizes.push_back({path, bytes.size()});
+      total += bytes.size();
+    }
+    const std::string head = fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     const auto size = static_cast<uint32_t>(head.size());
     std::string out(reinterpret_cast<const char*>(&size), sizeof size);
-    return out.append(head).append(source);
+    out.reserve(out.size() + head.size() + total);
+    out.append(head);
+    for (const auto& [path, bytes] : files) out.append(bytes);
+    return out.append(source);
   }
   static Result<Order> Decode(const std::string& bytes) {
     uint32_t size = 0;
     if (bytes.size() < sizeof size) return Error{"the order is incomplete"};
     std::memcpy(&size, bytes.data(), sizeof size);
     if (bytes.size() - sizeof size < size) return Error{"the order is incomplete"};
-    const auto head = nlohmann::json::parse(bytes.begin() + sizeof size,
-                                            bytes.begin() + sizeof size + size, nullptr, false);
+    size_t at = sizeof size + size;
+    const auto head =
+        nlohmann::json::parse(bytes.data() + sizeof size, bytes.data() + at, nullptr, false);
     if (!head.is_object()) return Error{"the order is malformed"};
     Order order = head.get<Order>();
-    order.source = bytes.substr(sizeof size + size);
+    for (const auto& file : head.at("sizes")) {
+      const size_t length = file.at(1);
+      if (bytes.size() - at < length) return Error{"the order is incomplete"};
+      order.files[file.at(0)] = bytes.substr(at, length);
+      at += length;
+    }
+    order.source = bytes.substr(at);
     return order;
   }
 };

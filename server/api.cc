@@ -1,0 +1,263 @@
+#include "server/api.h"
+
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base64.h"
+#include "policy/text.h"
+
+namespace postern::server {
+namespace {
+
+namespace http = boost::beast::http;
+using nlohmann::json;
+
+constexpr char kJson[] = "application/json";
+constexpr char kProblem[] = "application/problem+json";
+constexpr char kEvents[] = "text/event-stream";
+constexpr size_t kMaxUnwritten = 256 * 1024;  // of console output, until a client takes some
+
+std::string Dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void Answer(HttpConnection& c, int status, const json& body,
+            const std::vector<std::pair<std::string, std::string>>& fields = {}) {
+  c.Respond(status, kJson, Dump(body) + "\n", fields);
+}
+
+void AnswerProblem(HttpConnection& c, const Problem& problem,
+                   const std::vector<std::pair<std::string, std::string>>& fields = {}) {
+  const json body = {{"status", problem.status},
+                     {"title", StatusText(problem.status)},
+                     {"code", problem.code},
+                     {"detail", problem.detail}};
+  c.Respond(problem.status, kProblem, Dump(body) + "\n", fields);
+}
+
+void AnswerMethods(HttpConnection& c, const std::string& methods) {
+  AnswerProblem(c, {405, "method_not_allowed", "the methods here are " + methods},
+                {{"Allow", methods}});
+}
+
+// `data` is one line of JSON.
+std::string Event(const std::string& name, const std::string& data) {
+  return "event: " + name + "\ndata: " + data + "\n\n";
+}
+
+// Bytes as text where they are that; a piece may end within a character, and is no text then.
+std::string OutputData(std::string_view bytes) {
+  const std::string text(bytes);
+  if (policy::IsUtf8(text)) return Dump({{"text", text}});
+  return Dump({{"base64", EncodeBase64(bytes)}});
+}
+
+const char* StateText(RunService::State state) {
+  return state == RunService::State::kQueued    ? "queued"
+         : state == RunService::State::kRunning ? "running"
+                                                : "ended";
+}
+
+// The outcome goes in as the text that it is: it holds a value that a guest wrote.
+std::string RunText(const RunService::Record& run) {
+  std::string text = Dump({{"id", run.id}, {"state", StateText(run.state)}});
+  if (run.outcome.empty()) return text;
+  text.pop_back();
+  return text + ",\"outcome\":" + run.outcome + "}";
+}
+
+}  // namespace
+
+void Api::Accept(HttpConnection::Socket socket, bool local) {
+  HttpConnection::Handler handler{
+      [this](HttpConnection& c, Request request, std::vector<UniqueFd> fds) {
+        OnRequest(c, std::move(request), std::move(fds));
+      },
+      [this](HttpConnection& c) {
+        const auto found = connections_.find(&c);
+        if (found == connections_.end()) return;
+        const RunService::RecordPtr waited_for = found->second.second.answering;
+        connections_.erase(found);
+        if (waited_for) runs_.Kill(waited_for, "the client went away");
+      }};
+  const auto connection =
+      HttpConnection::Start(io_, std::move(socket), local, options_.limits, std::move(handler));
+  Client client{.local = local};
+  if (local) {
+    client.uid = connection->PeerUid();
+    client.caller = client.uid ? "uid:" + std::to_string(*client.uid) : "local";
+  }
+  connections_[connection.get()] = {connection, std::move(client)};
+}
+
+void Api::Drain() {
+  draining_ = true;
+  const auto all = connections_;
+  for (const auto& [c, entry] : all) entry.first->Finish();
+}
+
+bool Api::Authorized(HttpConnection& c, Client& client, const Request& request) {
+  if (client.local) return true;
+  const std::string given(request[http::field::authorization]);
+  const size_t space = given.find(' ');
+  if (space != std::string::npos && policy::EqualsIgnoringCase(given.substr(0, space), "bearer")) {
+    const std::string token = given.substr(space + 1);
+    for (const auto& [known, name] : options_.tokens) {
+      if (token.size() != known.size() ||
+          CRYPTO_memcmp(token.data(), known.data(), known.size()) != 0)
+        continue;
+      client.caller = "token:" + name;
+      return true;
+    }
+  }
+  AnswerProblem(
+      c,
+      {401, "unauthorized",
+       "a request needs the field Authorization: Bearer TOKEN, with a token of this server"},
+      {{"WWW-Authenticate", "Bearer"}});
+  return false;
+}
+
+void Api::OnRequest(HttpConnection& c, Request request, std::vector<UniqueFd> fds) {
+  const auto found = connections_.find(&c);
+  if (found == connections_.end()) return;
+  Client& client = found->second.second;
+  const std::string target(request.target().substr(0, request.target().find('?')));
+  const bool get = request.method() == http::verb::get || request.method() == http::verb::head;
+  if (target == "/v1/health") {
+    if (!get) return AnswerMethods(c, "GET, HEAD");
+    return Answer(c, 200, {{"status", "ok"}});
+  }
+  if (target == "/v1/ready") {
+    if (!get) return AnswerMethods(c, "GET, HEAD");
+    if (draining_) return AnswerProblem(c, {503, "stopping", "the server is stopping"});
+    return Answer(
+        c, 200, {{"status", "ready"}, {"running", runs_.running()}, {"waiting", runs_.waiting()}});
+  }
+  if (!Authorized(c, client, request)) return;
+  if (target == "/v1/doctor") {
+    if (!get) return AnswerMethods(c, "GET, HEAD");
+    return Answer(c, 200, options_.doctor);
+  }
+  if (target == "/v1/runs") return OnRuns(c, client, request, std::move(fds));
+  constexpr std::string_view kRun = "/v1/runs/";
+  if (target.starts_with(kRun)) return OnRun(c, client, request, target.substr(kRun.size()));
+  AnswerProblem(c, {404, "not_found",
+                    "there is nothing at " + target.substr(0, 200) + "; see docs/openapi.yaml"});
+}
+
+void Api::OnRuns(HttpConnection& c, Client& client, const Request& request,
+                 std::vector<UniqueFd> fds) {
+  if (request.method() == http::verb::post) return Submit(c, client, request, std::move(fds));
+  if (request.method() != http::verb::get) return AnswerMethods(c, "GET, POST");
+  json list = json::array();
+  for (const auto& run : runs_.All(client.caller))
+    list.push_back({{"id", run->id}, {"state", StateText(run->state)}});
+  Answer(c, 200, {{"runs", list}});
+}
+
+void Api::OnRun(HttpConnection& c, Client& client, const Request& request, const std::string& id) {
+  const auto run = runs_.Find(client.caller, id);
+  const bool removes = request.method() == http::verb::delete_;
+  if (!removes && request.method() != http::verb::get) return AnswerMethods(c, "GET, DELETE");
+  if (!run)
+    return AnswerProblem(c, {404, "no_such_run",
+                             "there is no run " + id.substr(0, 64) + " of yours, or not any more"});
+  if (!removes) return c.Respond(200, kJson, RunText(*run) + "\n");
+  runs_.Kill(run, "killed by DELETE");
+  c.Respond(204, {}, {});
+}
+
+void Api::Submit(HttpConnection& c, Client& client, const Request& request,
+                 std::vector<UniqueFd> fds) {
+  if (draining_) return AnswerProblem(c, {503, "stopping", "the server is stopping"});
+  const std::string type(request[http::field::content_type]);
+  if (!type.empty() && !type.starts_with(kJson))
+    return AnswerProblem(c, {415, "not_json", "a run is asked for in application/json"});
+  auto parsed = ParseRunRequest(request.body(), runs_.policy()->settings.policy);
+  if (const auto* problem = std::get_if<Problem>(&parsed)) return AnswerProblem(c, *problem);
+  auto& run = std::get<RunRequest>(parsed);
+  if (run.mounts.size() != fds.size())
+    return AnswerProblem(c, {400, "bad_request",
+                             "mounts names " + std::to_string(run.mounts.size()) +
+                                 " directories, and " + std::to_string(fds.size()) +
+                                 " descriptors came with the request (over a Unix socket)"});
+  // The files broker reads with this server's rights, not with those of who opened them.
+  if (!fds.empty() && client.uid != ::geteuid())
+    return AnswerProblem(
+        c, {403, "not_your_server", "directories are taken from the server's own user only"});
+  std::vector<supervisor::OpenMount> mounts;
+  for (size_t i = 0; i < fds.size(); ++i) {
+    struct stat st {};
+    if (::fstat(fds[i].get(), &st) != 0 || !S_ISDIR(st.st_mode))
+      return AnswerProblem(c, {400, "bad_request", "a descriptor that came is no directory's"});
+    mounts.push_back({run.mounts[i], std::move(fds[i])});
+  }
+  const bool wait = run.wait;
+  const bool stream = wait && std::string(request[http::field::accept]).starts_with(kEvents);
+  const auto connection = c.shared_from_this();
+  const auto record = runs_.Submit(client.caller, std::move(run), std::move(mounts), !wait,
+                                   [&](RunService::Record& r) {
+                                     if (stream) Stream(connection, r);
+                                     if (wait && !stream) AnswerWhenEnded(connection, r);
+                                   });
+  if (!record)
+    return AnswerProblem(
+        c, {429, "too_many_runs", "the server is busy, and as many runs wait as may wait"},
+        {{"Retry-After", "1"}});
+  if (!wait)
+    return c.Respond(202, kJson, RunText(*record) + "\n", {{"Location", "/v1/runs/" + record->id}});
+  if (stream) {
+    c.StartStream(200, kEvents);
+    c.Write(Event("run", Dump({{"id", record->id}, {"state", StateText(record->state)}})));
+  }
+  client.answering = record;
+}
+
+void Api::AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
+                          RunService::Record& record) {
+  record.ended = [this, connection](const RunService::Record& r) {
+    if (const auto found = connections_.find(connection.get()); found != connections_.end())
+      found->second.second.answering = nullptr;
+    if (r.late)
+      return AnswerProblem(*connection, {503, "queue_timeout", "no place came free in time"},
+                           {{"Retry-After", "1"}});
+    connection->Respond(200, kJson, r.outcome + "\n", {{"Postern-Run", r.id}});
+  };
+}
+
+void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record) {
+  record.started = [connection] { connection->Write(Event("started", "{}")); };
+  const auto sink = [connection](const char* name) {
+    return [connection, name](std::string_view piece, std::function<void(bool)> next) {
+      std::string event = Event(name, OutputData(piece));
+      // A client that takes nothing stops the guest's output, not only its own.
+      if (connection->unwritten() < kMaxUnwritten) {
+        connection->Write(std::move(event));
+        return next(true);
+      }
+      connection->Write(std::move(event), [next = std::move(next)] { next(true); });
+    };
+  };
+  record.out = sink("stdout");
+  record.err = sink("stderr");
+  // Of these a client that reads nothing loses some, and is told how many.
+  record.network = [connection, lost = int64_t{0}](const std::string& line, int64_t more) mutable {
+    lost += more;
+    if (connection->unwritten() >= kMaxUnwritten) {
+      ++lost;
+      return;
+    }
+    if (lost > 0) connection->Write(Event("lost", Dump({{"network", std::exchange(lost, 0)}})));
+    connection->Write(Event("network", line));
+  };
+  record.ended = [this, connection](const RunService::Record& r) {
+    if (const auto found = connections_.find(connection.get()); found != connections_.end())
+      found->second.second.answering = nullptr;
+    connection->Write(Event("outcome", r.outcome));
+    connection->EndStream();
+  };
+}
+
+}  // namespace postern::server

@@ -1,0 +1,58 @@
+// Api: the run API over HTTP (docs/openapi.yaml): what each request means to a RunService.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "server/http_connection.h"
+#include "server/run_service.h"
+
+namespace postern::server {
+
+class Api {
+ public:
+  struct Options {
+    std::map<std::string, std::string> tokens;  // of TCP clients: token -> name
+    nlohmann::json doctor;                      // what GET /v1/doctor answers
+    HttpConnection::Limits limits;
+  };
+
+  Api(boost::asio::io_context& io, RunService& runs, Options options)
+      : io_(io), runs_(runs), options_(std::move(options)) {}
+
+  // A client that has connected; `local`: over a Unix socket.
+  void Accept(HttpConnection::Socket socket, bool local);
+  // No new runs; connections end when they have their answers.
+  void Drain();
+  size_t connections() const { return connections_.size(); }
+
+ private:
+  struct Client {
+    bool local = false;
+    std::string caller;               // empty until a token has said who it is
+    std::optional<uid_t> uid;         // of a local one
+    RunService::RecordPtr answering;  // the run that its request waits for
+  };
+  using Request = HttpConnection::Request;
+
+  void OnRequest(HttpConnection& connection, Request request, std::vector<UniqueFd> fds);
+  void OnRuns(HttpConnection& connection, Client& client, const Request& request,
+              std::vector<UniqueFd> fds);
+  void OnRun(HttpConnection& connection, Client& client, const Request& request,
+             const std::string& id);
+  void Submit(HttpConnection& connection, Client& client, const Request& request,
+              std::vector<UniqueFd> fds);
+  void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record);
+  void AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
+                       RunService::Record& record);
+  bool Authorized(HttpConnection& connection, Client& client, const Request& request);
+
+  boost::asio::io_context& io_;
+  RunService& runs_;
+  const Options options_;
+  std::map<HttpConnection*, std::pair<std::shared_ptr<HttpConnection>, Client>> connections_;
+  bool draining_ = false;
+};
+
+}  // namespace postern::server

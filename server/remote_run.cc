@@ -1,0 +1,318 @@
+#include "server/remote_run.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/base64.h"
+#include "base/eintr.h"
+#include "policy/address.h"
+#include "policy/target.h"
+#include "supervisor/entry.h"
+#include "supervisor/run.h"
+
+namespace postern::server {
+namespace {
+
+namespace http = boost::beast::http;
+using nlohmann::json;
+using supervisor::Settings;
+
+constexpr std::string_view kUnix = "unix:", kHttp = "http://";
+
+struct Connection {
+  UniqueFd fd;
+  std::string host;        // for the Host field
+  bool same_user = false;  // over a Unix socket
+};
+
+Result<Connection> ConnectUnix(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path)
+    return Error{"\"" + path + "\" is no path of a socket"};
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  Connection c{UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), "postern"};
+  if (!c.fd.valid() ||
+      ::connect(c.fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return SystemError("no server answers at " + path);
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  c.same_user = ::getsockopt(c.fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+                peer.uid == ::geteuid();
+  return c;
+}
+
+Result<Connection> ConnectTcp(const std::string& host_port) {
+  auto [host, port_text] = policy::SplitPort(host_port);
+  const std::string name(host == "localhost" ? "127.0.0.1" : host);
+  const auto port = policy::ParsePort(port_text);
+  const auto ip = policy::IpAddress::Parse(
+      name.starts_with('[') && name.ends_with(']') ? name.substr(1, name.size() - 2) : name);
+  if (!ip || !port)
+    return Error{"\"" + host_port + "\" is no IP address and port, as in 127.0.0.1:8080"};
+  sockaddr_storage address{};
+  socklen_t size = sizeof(sockaddr_in);
+  if (ip->v6) {
+    auto* in6 = reinterpret_cast<sockaddr_in6*>(&address);
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(*port);
+    std::memcpy(&in6->sin6_addr, ip->bytes.data(), 16);
+    size = sizeof(sockaddr_in6);
+  } else {
+    auto* in = reinterpret_cast<sockaddr_in*>(&address);
+    in->sin_family = AF_INET;
+    in->sin_port = htons(*port);
+    std::memcpy(&in->sin_addr, ip->bytes.data(), 4);
+  }
+  Connection c{UniqueFd(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)), host_port};
+  if (!c.fd.valid() ||
+      ::connect(c.fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
+    return SystemError("no server answers at " + host_port);
+  return c;
+}
+
+Result<Connection> Connect(const std::string& server) {
+  if (server.starts_with(kUnix)) return ConnectUnix(server.substr(kUnix.size()));
+  if (server.starts_with(kHttp)) {
+    std::string rest = server.substr(kHttp.size());
+    while (rest.ends_with('/')) rest.pop_back();
+    return ConnectTcp(rest);
+  }
+  return Error{"\"" + server + "\" is no server; write unix:PATH or http://IP:PORT"};
+}
+
+// What a server takes of the command line's policy; a sentence for what it cannot.
+Result<json> AskedPolicy(const policy::PolicyFile& p) {
+  const policy::Policy& n = p.network;
+  const std::pair<bool, const char*> served[] = {
+      {!p.secrets.empty(), "secrets"},
+      {p.audit_file.has_value(), "an audit log"},
+      {n.report, "a network report"},
+      {n.adapter.kind == policy::AdapterKind::kProxy, "a proxy"},
+      {n.adapter.kind == policy::AdapterKind::kReplay, "a replay"}};
+  for (const auto& [said, what] : served) {
+    if (said)
+      return Error{std::string(what) + " is the server's to give; leave it out with --server"};
+  }
+  json rules = json::array();
+  for (const policy::Rule& r : n.rules) {
+    json rule = {{r.allow ? "allow" : "deny", r.text}};
+    if (!r.methods.empty()) rule["methods"] = r.methods;
+    for (const policy::PathPattern& path : r.paths) {
+      if (r.target.path.empty()) rule["paths"].push_back(path.text());
+    }
+    if (!r.headers.empty() || !r.secrets.empty() || !r.addresses.empty())
+      return Error{"headers, secrets and addresses of the rule \"" + r.text +
+                   "\" are the server's to give; leave them out with --server"};
+    rules.push_back(std::move(rule));
+  }
+  json network = {{"permission", n.permission ? "allow" : "deny"}, {"rules", std::move(rules)}};
+  if (n.adapter.kind == policy::AdapterKind::kNone) network["adapter"] = "none";
+  json limits = json::object();
+  const policy::RunLimits usual;
+  for (const policy::RunLimitName& l : policy::kRunLimits) {
+    if (p.limits.*(l.member) == usual.*(l.member)) continue;
+    const bool us = l.member == &policy::RunLimits::timer_resolution;
+    const bool ms = l.member == &policy::RunLimits::wall || l.member == &policy::RunLimits::cpu;
+    limits[l.name] = std::to_string(p.limits.*(l.member)) + (us ? "us" : ms ? "ms" : "");
+  }
+  return json{{"version", 1}, {"network", std::move(network)}, {"limits", std::move(limits)}};
+}
+
+Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directories) {
+  auto policy = AskedPolicy(s.policy);
+  if (!policy) return policy.error();
+  if (s.record_file)
+    return Error{"a recording is the server's to make; leave it out with --server"};
+  worker::Order& order = entry.order;
+  json body = {{"arguments", s.arguments},
+               {"env", s.policy.env},
+               {"cwd", order.cwd},
+               {"policy", *std::move(policy)}};
+  if (order.eval) {
+    body["code"] = order.source;
+    body["eval"] = true;
+    body["print"] = order.print;
+  } else {
+    const std::string path = s.target == "-" ? "/[stdin].mjs" : order.argv.at(1);
+    body["files"][path] = {{"base64", EncodeBase64(order.source)}};
+    body["entry"] = path;
+  }
+  if (with_directories) {
+    for (const auto& m : entry.mounts) body["mounts"].push_back(m.guest);
+  }
+  return body;
+}
+
+Status Send(int fd, std::string_view bytes, const std::vector<supervisor::OpenMount>& mounts) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 16)] = {};
+  for (bool first = true; !bytes.empty(); first = false) {
+    iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (first && !mounts.empty()) {
+      message.msg_control = control;
+      message.msg_controllen = CMSG_SPACE(sizeof(int) * mounts.size());
+      cmsghdr* c = CMSG_FIRSTHDR(&message);
+      c->cmsg_level = SOL_SOCKET;
+      c->cmsg_type = SCM_RIGHTS;
+      c->cmsg_len = CMSG_LEN(sizeof(int) * mounts.size());
+      for (size_t i = 0; i < mounts.size(); ++i) {
+        const int directory = mounts[i].directory.get();
+        std::memcpy(CMSG_DATA(c) + i * sizeof(int), &directory, sizeof directory);
+      }
+    }
+    const ssize_t n = Uninterrupted([&] { return ::sendmsg(fd, &message, MSG_NOSIGNAL); });
+    if (n < 0) return SystemError("the server hung up");
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return Ok{};
+}
+
+void WriteAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = Uninterrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
+    if (n < 0) return;  // nobody reads it: the run goes on, as without a server
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+class Answer {
+ public:
+  Answer(const Settings& settings, int fd) : settings_(settings), fd_(fd) {
+    parser_.body_limit(boost::none);
+    parser_.eager(true);
+  }
+
+  RemoteResult Read() {
+    std::string buffered;
+    char piece[64 * 1024];
+    while (!parser_.is_done() && !outcome_) {
+      const ssize_t n = Uninterrupted([&] { return ::read(fd_, piece, sizeof piece); });
+      if (n <= 0) return Lost(n < 0 ? std::strerror(errno) : "it hung up");
+      buffered.append(piece, static_cast<size_t>(n));
+      boost::system::error_code error;
+      for (size_t used = 1; used > 0 && !buffered.empty() && !error;) {
+        used = parser_.put(boost::asio::buffer(buffered), error);
+        buffered.erase(0, used);
+        if (parser_.is_done()) break;
+      }
+      if (error && error != http::error::need_more) return Lost(error.message());
+      if (parser_.is_header_done() && Streams()) TakeEvents();
+    }
+    if (outcome_) return FromOutcome(*outcome_);
+    const std::string& body = parser_.get().body();
+    if (parser_.get().result_int() != 200) return FromProblem(body);
+    return FromOutcome(body);
+  }
+
+ private:
+  bool Streams() { return parser_.get()[http::field::content_type] == "text/event-stream"; }
+
+  // Complete events of what has come; each has one data line.
+  void TakeEvents() {
+    std::string& text = parser_.get().body();
+    size_t at = 0;
+    for (size_t end; (end = text.find("\n\n", at)) != std::string::npos; at = end + 2) {
+      const std::string_view event = std::string_view(text).substr(at, end - at);
+      const size_t line = event.find("\ndata: ");
+      if (!event.starts_with("event: ") || line == std::string_view::npos) continue;
+      TakeEvent(event.substr(7, line - 7), event.substr(line + 7));
+    }
+    text.erase(0, at);
+  }
+
+  void TakeEvent(std::string_view name, std::string_view data) {
+    if (name == "outcome") {
+      outcome_ = data;
+    } else if (name == "stdout" || name == "stderr") {
+      const json parsed = json::parse(data, nullptr, false);
+      if (!parsed.is_object()) return;
+      const std::string bytes =
+          parsed.contains("text")
+              ? parsed.value("text", std::string())
+              : DecodeBase64(parsed.value("base64", std::string())).value_or("");
+      WriteAll(name == "stdout" ? STDOUT_FILENO : STDERR_FILENO, bytes);
+    }
+  }
+
+  RemoteResult FromOutcome(const std::string& text) {
+    const json outcome = json::parse(text, nullptr, false);
+    if (!outcome.is_object() || !outcome.contains("exitCode") || !outcome["exitCode"].is_number())
+      return Lost("its answer is no outcome");
+    RemoteResult result{.exit_status = outcome["exitCode"].get<int>()};
+    if (settings_.json) result.json = text.substr(0, text.find_last_not_of('\n') + 1);
+    const json error = outcome.value("error", json::object());
+    if (error.value("name", "") == "PosternError") result.message = error.value("message", "");
+    return result;
+  }
+
+  RemoteResult FromProblem(const std::string& text) {
+    const json problem = json::parse(text, nullptr, false);
+    const int status = static_cast<int>(parser_.get().result_int());
+    const std::string detail = problem.is_object() ? problem.value("detail", text) : text;
+    const int exit_status = status >= 500 || status == 429 || status == 401
+                                ? supervisor::Run::kCannotRun
+                                : supervisor::kBadInput;
+    return Refused("the server refuses: " + detail, exit_status);
+  }
+
+  RemoteResult Lost(const std::string& why) {
+    return Refused("the server was lost: " + why, supervisor::Run::kCannotRun);
+  }
+
+  RemoteResult Refused(const std::string& why, int status) {
+    RemoteResult result{.exit_status = status, .message = why};
+    if (settings_.json) result.json = supervisor::Outcome::Refused(why, status).ToJson();
+    return result;
+  }
+
+  const Settings& settings_;
+  const int fd_;
+  http::response_parser<http::string_body> parser_;
+  std::optional<std::string> outcome_;
+};
+
+RemoteResult Refusal(const Settings& settings, const Error& error, int status) {
+  RemoteResult result{.exit_status = status, .message = error.message};
+  if (settings.json) result.json = supervisor::Outcome::Refused(error.message, status).ToJson();
+  return result;
+}
+
+}  // namespace
+
+RemoteResult RunRemotely(const Settings& settings) {
+  auto entry = supervisor::ReadEntry(settings);
+  if (!entry) return Refusal(settings, entry.error(), supervisor::kBadInput);
+  auto connection = Connect(settings.server);
+  if (!connection) return Refusal(settings, connection.error(), supervisor::Run::kCannotRun);
+  if (!connection->same_user) entry->mounts.clear();
+  const auto body = Body(settings, *entry, connection->same_user);
+  if (!body) return Refusal(settings, body.error(), supervisor::kWrongUsage);
+  const std::string bytes = body->dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string head =
+      "POST /v1/runs HTTP/1.1\r\nHost: " + connection->host +
+      "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(bytes.size()) +
+      "\r\n";
+  if (!settings.json) head += "Accept: text/event-stream\r\n";
+  if (const char* token = std::getenv("POSTERN_TOKEN"))
+    head += "Authorization: Bearer " + std::string(token) + "\r\n";
+  const Status sent = Send(connection->fd.get(), head + "\r\n" + bytes, entry->mounts);
+  // A server that refuses early has said why.
+  RemoteResult result = Answer(settings, connection->fd.get()).Read();
+  if (!sent && result.exit_status == supervisor::Run::kCannotRun && result.message.empty())
+    return Refusal(settings, sent.error(), supervisor::Run::kCannotRun);
+  return result;
+}
+
+}  // namespace postern::server

@@ -1,0 +1,60 @@
+#include "server/run_queue.h"
+
+#include <algorithm>
+
+namespace postern::server {
+
+bool RunQueue::Enter(const std::string& caller, uint64_t id, Ticket ticket) {
+  if (running_ < options_.places) {
+    ++running_;
+    ticket.start();
+    return true;
+  }
+  if (waiting_ >= options_.waiting) return false;
+  Waiting w{id, std::move(ticket), std::make_unique<boost::asio::steady_timer>(io_)};
+  w.timer->expires_after(options_.patience);
+  w.timer->async_wait([this, alive = alive_, id](const boost::system::error_code& error) {
+    if (error || !*alive) return;
+    if (const auto late = Remove(id)) late->ticket.late();
+  });
+  by_caller_[caller].push_back(std::move(w));
+  ++waiting_;
+  return true;
+}
+
+std::optional<RunQueue::Waiting> RunQueue::Remove(uint64_t id) {
+  for (auto& [caller, list] : by_caller_) {
+    const auto found =
+        std::find_if(list.begin(), list.end(), [&](const Waiting& w) { return w.id == id; });
+    if (found == list.end()) continue;
+    Waiting w = std::move(*found);
+    list.erase(found);
+    --waiting_;
+    if (list.empty()) by_caller_.erase(std::string(caller));
+    return w;
+  }
+  return std::nullopt;
+}
+
+bool RunQueue::Withdraw(uint64_t id) { return Remove(id).has_value(); }
+
+void RunQueue::Leave() {
+  --running_;
+  Next();
+}
+
+// One of the caller's after the one that was served last.
+void RunQueue::Next() {
+  if (by_caller_.empty() || running_ >= options_.places) return;
+  auto turn = by_caller_.upper_bound(last_);
+  if (turn == by_caller_.end()) turn = by_caller_.begin();
+  last_ = turn->first;
+  Waiting w = std::move(turn->second.front());
+  turn->second.pop_front();
+  if (turn->second.empty()) by_caller_.erase(turn);
+  --waiting_;
+  ++running_;
+  w.ticket.start();
+}
+
+}  // namespace postern::server

@@ -1,0 +1,215 @@
+#include "server/run_request.h"
+
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/base64.h"
+#include "policy/narrow.h"
+#include "policy/text.h"
+
+namespace postern::server {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kHome[] = "/app";  // what relative paths of files stand below
+constexpr size_t kMaxFiles = 10'000;
+constexpr size_t kMaxPath = 4'096;  // bytes
+constexpr int kMaxDepth = 64;       // of the body's JSON
+
+struct Refused {
+  Problem problem;
+};
+
+[[noreturn]] void Refuse(const std::string& detail) { throw Refused{{400, "bad_request", detail}}; }
+
+// The parser calls itself for each level of what it reads.
+int DepthOf(std::string_view text) {
+  int depth = 0, deepest = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      if (c == '"') quoted = false;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+const std::string& Text(const json& value, const std::string& what) {
+  if (!value.is_string()) Refuse(what + " must be a string");
+  return value.get_ref<const std::string&>();
+}
+
+bool Boolean(const json& value, const std::string& what) {
+  if (!value.is_boolean()) Refuse(what + " must be true or false");
+  return value.get<bool>();
+}
+
+// An absolute path without "." and "..".
+std::string FilePath(const std::string& path) {
+  const std::string absolute = path.starts_with('/') ? path : std::string(kHome) + "/" + path;
+  const bool bad = path.empty() || path.size() > kMaxPath || path.find('\0') != std::string::npos ||
+                   absolute.find("//") != std::string::npos || absolute.ends_with('/') ||
+                   (absolute + "/").find("/../") != std::string::npos ||
+                   (absolute + "/").find("/./") != std::string::npos;
+  if (bad)
+    Refuse("files: \"" + path.substr(0, 100) +
+           "\" is no path of a file, as in \"main.mjs\" or \"/app/lib/a.mjs\"");
+  return absolute;
+}
+
+std::string FileBytes(const json& value, const std::string& path) {
+  const std::string what = "files: what " + path + " holds";
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_object() || value.size() != 1 || !value.contains("base64"))
+    Refuse(what + " must be a string, or {\"base64\": …}");
+  auto bytes = DecodeBase64(Text(value["base64"], what));
+  if (!bytes) Refuse(what + " is no base64");
+  return *std::move(bytes);
+}
+
+void ReadFiles(const json& value, worker::Order& order) {
+  if (!value.is_object()) Refuse("files must be an object: path to content");
+  if (value.size() > kMaxFiles)
+    Refuse("files: more than " + std::to_string(kMaxFiles) + " are too many");
+  for (const auto& [path, content] : value.items()) {
+    if (!order.files.emplace(FilePath(path), FileBytes(content, path)).second)
+      Refuse("files: " + path + " stands twice");
+  }
+}
+
+void ReadTexts(const json& value, const std::string& name, std::vector<std::string>& to) {
+  if (!value.is_array()) Refuse(name + " must be a list of strings");
+  for (const json& item : value) to.push_back(Text(item, "what stands in " + name));
+}
+
+void ReadEnv(const json& value, std::map<std::string, std::string>& env) {
+  if (!value.is_object()) Refuse("env must be an object: name to value");
+  for (const auto& [name, content] : value.items()) {
+    if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
+      Refuse("env: a variable's name is not empty and has no \"=\"");
+    env[name] = Text(content, "env: " + name);
+  }
+}
+
+struct Asked {
+  json policy, limits;  // null where not said
+  std::string code, entry, cwd;
+  bool has_code = false;
+  std::vector<std::string> arguments;
+  std::map<std::string, std::string> env;
+};
+
+using Field = std::pair<const char*, std::function<void(const json&)>>;
+
+void ReadFields(const json& body, const std::vector<Field>& fields) {
+  for (const auto& [name, value] : body.items()) {
+    const auto field = std::find_if(fields.begin(), fields.end(),
+                                    [&, n = name](const Field& f) { return n == f.first; });
+    if (field != fields.end()) {
+      field->second(value);
+      continue;
+    }
+    std::string known;
+    for (const Field& f : fields) known += (known.empty() ? "" : ", ") + std::string(f.first);
+    Refuse("there is no field \"" + name.substr(0, 100) + "\"; the fields are " + known);
+  }
+}
+
+policy::PolicyFile ParsePolicy(const std::string& text, const policy::PolicyFile& ceiling) {
+  auto file = policy::ParsePolicyFile(text, "policy", ceiling);
+  if (!file) throw Refused{{400, "bad_policy", file.error().message}};
+  return *std::move(file);
+}
+
+policy::PolicyFile Within(Result<policy::PolicyFile> narrowed) {
+  if (!narrowed) throw Refused{{403, "policy_exceeds_server", narrowed.error().message}};
+  return *std::move(narrowed);
+}
+
+// The policy in effect: the server's, less what the request leaves out.
+policy::PolicyFile EffectivePolicy(const Asked& asked, const policy::PolicyFile& ceiling) {
+  if (asked.policy.is_null() && asked.limits.is_null()) return ceiling;
+  if (asked.policy.is_string()) {
+    if (!asked.limits.is_null()) Refuse("limits stand in the policy, where that is a text");
+    return Within(policy::Narrow(ceiling, ParsePolicy(asked.policy, ceiling)));
+  }
+  json policy = asked.policy.is_null() ? json::object() : asked.policy;
+  if (!policy.is_object()) Refuse("policy must be an object, or the text of a policy file");
+  policy.emplace("version", 1);
+  if (!asked.limits.is_null() && !policy.emplace("limits", asked.limits).second)
+    Refuse("limits stand twice, in the policy and beside it");
+  const policy::PolicyFile file = ParsePolicy(policy.dump(2), ceiling);
+  return Within(asked.policy.is_null() ? policy::NarrowLimits(ceiling, file)
+                                       : policy::Narrow(ceiling, file));
+}
+
+RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
+  RunRequest run;
+  worker::Order& order = run.order;
+  Asked asked;
+  ReadFields(body,
+             {{"code",
+               [&](const json& v) {
+                 asked.code = Text(v, "code");
+                 asked.has_code = true;
+               }},
+              {"files", [&](const json& v) { ReadFiles(v, order); }},
+              {"entry", [&](const json& v) { asked.entry = FilePath(Text(v, "entry")); }},
+              {"eval", [&](const json& v) { order.eval = Boolean(v, "eval"); }},
+              {"arguments", [&](const json& v) { ReadTexts(v, "arguments", asked.arguments); }},
+              {"env", [&](const json& v) { ReadEnv(v, asked.env); }},
+              {"cwd", [&](const json& v) { asked.cwd = Text(v, "cwd"); }},
+              {"policy", [&](const json& v) { asked.policy = v; }},
+              {"limits", [&](const json& v) { asked.limits = v; }},
+              {"print", [&](const json& v) { order.print = Boolean(v, "print"); }},
+              {"mounts", [&](const json& v) { ReadTexts(v, "mounts", run.mounts); }},
+              {"wait", [&](const json& v) { run.wait = Boolean(v, "wait"); }}});
+  if (asked.has_code == !asked.entry.empty())
+    Refuse(asked.has_code ? "a run has one of code and entry"
+                          : "a run needs code, or files and the entry among them");
+  if (order.eval && !asked.has_code) Refuse("eval is for code");
+  std::string entry = order.eval ? "/[eval].mjs" : "/[code].mjs";
+  order.source = std::move(asked.code);
+  if (!asked.has_code) {
+    entry = asked.entry;
+    const auto file = order.files.find(entry);
+    if (file == order.files.end()) Refuse("the entry " + entry + " is none of the files");
+    order.source = file->second;
+  }
+  // The names of code that has no file are no paths, as in `postern eval`.
+  order.url =
+      "file://" + (asked.has_code ? entry : policy::PercentEncode(entry, "-._~!$&'()*+,;=:@/"));
+  order.argv = {"postern", order.eval ? "[eval]" : entry};
+  order.argv.insert(order.argv.end(), asked.arguments.begin(), asked.arguments.end());
+  order.cwd = asked.cwd.empty() ? kHome : asked.cwd;
+  run.policy = EffectivePolicy(asked, ceiling);
+  order.mounted = !run.policy.mounts.empty() || !run.mounts.empty();
+  for (auto& [name, value] : asked.env) run.policy.env[name] = std::move(value);
+  return run;
+}
+
+}  // namespace
+
+std::variant<RunRequest, Problem> ParseRunRequest(std::string_view body,
+                                                  const policy::PolicyFile& ceiling) try {
+  if (DepthOf(body) > kMaxDepth) Refuse("the body is nested too deeply");
+  const json parsed = json::parse(body, nullptr, false);
+  if (parsed.is_discarded()) Refuse("the body is no JSON");
+  if (!parsed.is_object()) Refuse("the body must be a JSON object");
+  return Read(parsed, ceiling);
+} catch (const Refused& refused) {
+  return refused.problem;
+}
+
+}  // namespace postern::server

@@ -1,0 +1,32 @@
+// RunRequest: what the body of POST /v1/runs asks for (docs/openapi.yaml), checked against the
+// server's own policy.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "policy/policy_file.h"
+#include "worker/order.h"
+
+namespace postern::server {
+
+struct RunRequest {
+  worker::Order order;              // but for what the policy says
+  policy::PolicyFile policy;        // the server's, narrowed
+  bool wait = true;                 // answer when it has ended
+  std::vector<std::string> mounts;  // where directories stand whose descriptors came with the body
+};
+
+// Why a request is refused: an HTTP status, a code for programs, a sentence for people.
+struct Problem {
+  int status = 400;
+  std::string code, detail;
+};
+
+// `body`: JSON. `ceiling`: the server's policy, which a request can only narrow.
+std::variant<RunRequest, Problem> ParseRunRequest(std::string_view body,
+                                                  const policy::PolicyFile& ceiling);
+
+}  // namespace postern::server

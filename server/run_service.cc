@@ -1,0 +1,231 @@
+#include "server/run_service.h"
+
+#include <boost/asio/post.hpp>
+
+#include "supervisor/programs.h"
+
+namespace postern::server {
+namespace {
+
+using supervisor::Outcome;
+using supervisor::SparePool;
+
+constexpr int kKilledStatus = 137;
+
+}  // namespace
+
+PolicyInForce::PolicyInForce(boost::asio::io_context& io, supervisor::Settings s)
+    : settings(std::move(s)), net(io, supervisor::NetBrokerProgram(settings)) {}
+
+RunService::RunService(boost::asio::io_context& io, const Options& options,
+                       std::shared_ptr<PolicyInForce> policy)
+    : io_(io),
+      options_(options),
+      policy_(std::move(policy)),
+      cgroups_(supervisor::MemoryCgroups::Find()),
+      queue_(io, options.queue) {}
+
+RunService::~RunService() {
+  // Records and runs hold each other until they have ended.
+  for (const auto& [id, record] : std::exchange(records_, {})) {
+    record->run.reset();
+    record->started = nullptr;
+    record->ended = nullptr;
+    record->out = record->err = nullptr;
+    record->network = nullptr;
+  }
+}
+
+Status RunService::Warm(const std::string& caller) {
+  auto pool = PoolOf(caller);
+  return pool ? Status(Ok{}) : Status(pool.error());
+}
+
+bool RunService::IsWarm(const std::string& caller) const {
+  const auto pool = pools_.find(caller);
+  return pool != pools_.end() && pool->second->spares->idle() > 0;
+}
+
+// Tenants share no zygote: its children have one address layout.
+Result<RunService::Pool*> RunService::PoolOf(const std::string& caller) {
+  std::shared_ptr<Pool>& pool = pools_[caller];
+  if (!pool) {
+    if (pools_.size() > options_.callers) {
+      auto oldest = pools_.end();
+      for (auto p = pools_.begin(); p != pools_.end(); ++p) {
+        if (!p->second || p->second->running > 0) continue;
+        if (oldest == pools_.end() || p->second->used < oldest->second->used) oldest = p;
+      }
+      if (oldest != pools_.end()) pools_.erase(oldest);
+    }
+    auto made = std::make_shared<Pool>();
+    made->spares = std::make_unique<SparePool>(
+        io_, SparePool::Options{.program = supervisor::WorkerProgram(policy_->settings),
+                                .spares = options_.spares,
+                                .guests_per_zygote = options_.guests_per_zygote});
+    if (Status s = made->spares->Start(); !s) {
+      pools_.erase(caller);
+      return s.error();
+    }
+    pools_[caller] = std::move(made);
+  }
+  Pool& found = *pools_[caller];
+  found.used = next_;
+  return &found;
+}
+
+RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest request,
+                                         std::vector<supervisor::OpenMount> mounts, bool keep,
+                                         const std::function<void(Record&)>& prepare) {
+  auto record = std::make_shared<Record>();
+  record->id = supervisor::RunName();
+  record->caller = caller;
+  record->ticket = next_++;
+  record->request = std::move(request);
+  record->policy = policy_;
+  record->mounts = std::move(mounts);
+  record->kept = keep;
+  prepare(*record);
+  records_[record->id] = record;
+  const auto late = [this, record] {
+    record->late = true;
+    OnEnded(record,
+            Outcome::Refused("the server is busy: the run waited longer than a run may wait",
+                             supervisor::Run::kCannotRun),
+            false);
+  };
+  if (queue_.Enter(caller, record->ticket, {[this, record] { Start(record); }, late}))
+    return record;
+  records_.erase(record->id);
+  return nullptr;
+}
+
+void RunService::Start(const RecordPtr& record) {
+  using supervisor::Run;
+  record->state = State::kRunning;
+  const auto fail = [&](const std::string& why) {
+    // Later: who asked for the run does not have it yet.
+    boost::asio::post(io_, [this, record, why] {
+      OnEnded(record, Outcome::Refused(why, Run::kCannotRun), true);
+    });
+  };
+  for (const policy::MountSetting& m : record->request.policy.mounts) {
+    auto mount = supervisor::OpenDirectory(m.host, m.guest);
+    if (!mount) return fail(mount.error().message);
+    record->mounts.push_back(*std::move(mount));
+  }
+  auto pool = PoolOf(record->caller);
+  if (!pool) return fail(pool.error().message);
+  record->files = std::make_unique<supervisor::BrokerLink>(
+      io_, supervisor::FilesBrokerProgram(record->policy->settings, record->mounts));
+  Run::Job job{.name = record->id,
+               .order = std::move(record->request.order),
+               .network = std::move(record->request.policy.network),
+               .limits = record->request.policy.limits,
+               .env = std::move(record->request.policy.env),
+               .debug_seccomp = record->policy->settings.debug_seccomp,
+               .out = record->out,
+               .err = record->err,
+               .events = record->network};
+  // The pool's own, also when another takes its place for this caller.
+  const std::shared_ptr<Pool> ours = pools_[record->caller];
+  const auto id = std::make_shared<uint64_t>(0);
+  record->run = std::make_shared<Run>(
+      Run::Host{io_, record->policy->net, *record->files, cgroups_}, std::move(job),
+      [this, record](Outcome outcome) { OnEnded(record, std::move(outcome), true); },
+      [ours, id] { ours->spares->WillKill(*id); });
+  ++ours->running;
+  ours->spares->Take(
+      [record, id, run = record->run](Result<SparePool::Guest> guest) {
+        if (!guest) return run->Refuse(guest.error().message);
+        *id = guest->id;
+        if (guest->layers) run->Confinement("worker") = *guest->layers;
+        if (record->started) record->started();
+        run->Begin(std::move(guest->fds), std::move(guest->pidfd));
+      },
+      // Keeps the run, and with it the guest's cgroup, until its process is gone.
+      [run = record->run, ours](const SparePool::End& end) {
+        --ours->running;
+        if (end.lost) return run->Refuse("the worker ended unexpectedly");
+        run->Exited({end.wait_status, end.peak_kib, end.cpu_us});
+      });
+}
+
+void RunService::OnEnded(const RecordPtr& record, Outcome outcome, bool started) {
+  if (record->state == State::kEnded) return;
+  record->state = State::kEnded;
+  record->outcome = outcome.ToJson();
+  record->ended_at = std::chrono::steady_clock::now();
+  if (log) {
+    log("run " + record->id + " of " + record->caller + " " + outcome.KindText() + " status=" +
+        std::to_string(outcome.exit_status) + " wall_ms=" + std::to_string(outcome.usage.wall_ms) +
+        " cpu_ms=" + std::to_string(outcome.usage.cpu_ms) + " requests=" +
+        std::to_string(outcome.usage.requests) + " denied=" + std::to_string(outcome.usage.denied));
+  }
+  if (const auto ended = std::exchange(record->ended, nullptr)) ended(*record);
+  record->started = nullptr;
+  record->out = record->err = nullptr;
+  record->network = nullptr;
+  record->run.reset();
+  if (record->kept) {
+    Keep(record);
+  } else {
+    records_.erase(record->id);
+  }
+  // Later: this is called by the run, which uses them until it returns.
+  boost::asio::post(io_, [this, record, started] {
+    record->files.reset();
+    record->mounts.clear();
+    record->policy.reset();
+    if (started) queue_.Leave();
+    if (idle && queue_.running() == 0 && queue_.waiting() == 0) idle();
+  });
+}
+
+void RunService::Keep(const RecordPtr& record) {
+  kept_.push_back(record);
+  kept_bytes_ += record->outcome.size();
+  Forget();
+}
+
+void RunService::Forget() {
+  const auto now = std::chrono::steady_clock::now();
+  while (!kept_.empty() && (kept_.size() > options_.kept || kept_bytes_ > options_.kept_bytes ||
+                            now - kept_.front()->ended_at > options_.kept_for)) {
+    kept_bytes_ -= kept_.front()->outcome.size();
+    records_.erase(kept_.front()->id);
+    kept_.pop_front();
+  }
+}
+
+RunService::RecordPtr RunService::Find(const std::string& caller, const std::string& id) {
+  Forget();
+  const auto found = records_.find(id);
+  return found == records_.end() || found->second->caller != caller ? nullptr : found->second;
+}
+
+std::vector<RunService::RecordPtr> RunService::All(const std::string& caller) {
+  Forget();
+  std::vector<RecordPtr> all;
+  for (const auto& [id, record] : records_) {
+    if (record->caller == caller) all.push_back(record);
+  }
+  return all;
+}
+
+void RunService::Kill(const RecordPtr& record, const std::string& why) {
+  if (record->state == State::kEnded) return;
+  if (queue_.Withdraw(record->ticket)) {
+    Outcome outcome;
+    outcome.SetError(Outcome::Kind::kKilled, kKilledStatus, why);
+    return OnEnded(record, std::move(outcome), false);
+  }
+  if (record->run) record->run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
+}
+
+void RunService::KillAll(const std::string& why) {
+  const auto records = records_;
+  for (const auto& [id, record] : records) Kill(record, why);
+}
+
+}  // namespace postern::server

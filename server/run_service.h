@@ -1,0 +1,123 @@
+// RunService: runs that a server was asked for: waiting, running, ended; whose they are, and what
+// became of them. It knows nothing of HTTP (api.h).
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "server/run_queue.h"
+#include "server/run_request.h"
+#include "supervisor/entry.h"
+#include "supervisor/run.h"
+#include "supervisor/settings.h"
+#include "supervisor/spare_pool.h"
+
+namespace postern::server {
+
+// A policy in force, with the broker that was started for it. Runs keep theirs when the server gets
+// another.
+struct PolicyInForce {
+  PolicyInForce(boost::asio::io_context& io, supervisor::Settings s);
+  const supervisor::Settings settings;
+  supervisor::BrokerLink net;
+};
+
+class RunService {
+ public:
+  struct Options {
+    RunQueue::Options queue;
+    size_t spares = 2;  // of each caller
+    uint64_t guests_per_zygote = 1000;
+    size_t callers = 16;  // that have a zygote at a time
+    size_t kept = 1000;   // ended runs that can be asked for
+    size_t kept_bytes = 64UL << 20;
+    std::chrono::seconds kept_for{600};
+  };
+  enum class State { kQueued, kRunning, kEnded };
+
+  struct Record {
+    std::string id, caller;
+    State state = State::kQueued;
+    std::string outcome;  // JSON, when ended
+    bool late = false;    // it waited too long, and never began
+    // Called as it happens; all may be empty.
+    std::function<void()> started;
+    supervisor::Forwarder::Sink out, err;
+    supervisor::BrokerLink::Guest::Events network;
+    std::function<void(const Record&)> ended;
+
+   private:
+    friend class RunService;
+    uint64_t ticket = 0;
+    RunRequest request;
+    std::shared_ptr<PolicyInForce> policy;
+    std::vector<supervisor::OpenMount> mounts;  // whose descriptors came with the request
+    std::unique_ptr<supervisor::BrokerLink> files;
+    std::shared_ptr<supervisor::Run> run;
+    std::chrono::steady_clock::time_point ended_at;
+    bool kept = false;
+  };
+  using RecordPtr = std::shared_ptr<Record>;
+
+  RunService(boost::asio::io_context& io, const Options& options,
+             std::shared_ptr<PolicyInForce> policy);
+  ~RunService();
+
+  // Starts the workers of `caller`, whom the first run is expected from.
+  Status Warm(const std::string& caller);
+  // Takes a run in; null where too many wait. `prepare` gets its record before anything happens.
+  RecordPtr Submit(const std::string& caller, RunRequest request,
+                   std::vector<supervisor::OpenMount> mounts, bool keep,
+                   const std::function<void(Record&)>& prepare);
+  // A run of this caller's; null where there is none.
+  RecordPtr Find(const std::string& caller, const std::string& id);
+  std::vector<RecordPtr> All(const std::string& caller);
+  // Ends a run, whatever it is at.
+  void Kill(const RecordPtr& record, const std::string& why);
+  void KillAll(const std::string& why);
+
+  // What new runs are narrowed from.
+  const std::shared_ptr<PolicyInForce>& policy() const { return policy_; }
+  void SetPolicy(std::shared_ptr<PolicyInForce> policy) { policy_ = std::move(policy); }
+
+  size_t running() const { return queue_.running(); }
+  size_t waiting() const { return queue_.waiting(); }
+  // Whether the next run of `caller` finds a warm spare.
+  bool IsWarm(const std::string& caller) const;
+  // A line for each run that has ended; for logs.
+  std::function<void(const std::string&)> log;
+  // Called when nothing runs or waits any more.
+  std::function<void()> idle;
+
+ private:
+  struct Pool {
+    std::unique_ptr<supervisor::SparePool> spares;
+    size_t running = 0;
+    uint64_t used = 0;
+  };
+
+  Result<Pool*> PoolOf(const std::string& caller);
+  void Start(const RecordPtr& record);
+  void OnEnded(const RecordPtr& record, supervisor::Outcome outcome, bool started);
+  void Keep(const RecordPtr& record);
+  void Forget();
+
+  boost::asio::io_context& io_;
+  const Options options_;
+  std::shared_ptr<PolicyInForce> policy_;
+  const Result<supervisor::MemoryCgroups> cgroups_;
+  RunQueue queue_;
+  std::map<std::string, std::shared_ptr<Pool>> pools_;
+  std::map<std::string, RecordPtr> records_;
+  std::deque<RecordPtr> kept_;  // the first to end first
+  size_t kept_bytes_ = 0;
+  uint64_t next_ = 1;
+};
+
+}  // namespace postern::server
