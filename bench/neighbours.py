@@ -2,7 +2,7 @@
 ratio to the p99 while the other process writes as much to a pipe that somebody else drains (the machine has two cores, and a process that
 writes without end takes one in either case).
 
-    ./dev bench neighbours [REQUESTS]"""
+    ./dev bench neighbours [REQUESTS [CHANNELS]]"""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ from raw_guest import Broker, RawGuest  # noqa: E402
 from test_hostile_channel import FLOODS, PREFACE, first_and_rest, frame, get, RST  # noqa: E402
 
 REQUESTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-CHANNELS = 40  # that the flooding guest has, one after the other: many floods end a channel at once
+CHANNELS = int(sys.argv[2]) if len(sys.argv) > 2 else 3  # that the flooding guest has, one after the other: some floods end a channel
 PIECE = 65_536
 
 

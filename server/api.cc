@@ -70,6 +70,7 @@ std::string RunText(const RunService::Record& run) {
 }  // namespace
 
 void Api::Accept(HttpConnection::Socket socket, bool local) {
+  if (connections_.size() >= options_.connections) return;  // which closes it
   HttpConnection::Handler handler{
       [this](HttpConnection& c, Request request, std::vector<UniqueFd> fds) {
         OnRequest(c, std::move(request), std::move(fds));
@@ -81,8 +82,8 @@ void Api::Accept(HttpConnection::Socket socket, bool local) {
         connections_.erase(found);
         if (waited_for) runs_.Kill(waited_for, "the client went away");
       }};
-  const auto connection =
-      HttpConnection::Start(io_, std::move(socket), local, options_.limits, std::move(handler));
+  const auto connection = HttpConnection::Start(io_, std::move(socket), local, options_.limits,
+                                                std::move(handler), held_);
   Client client{.local = local};
   if (local) {
     client.uid = connection->PeerUid();

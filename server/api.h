@@ -16,6 +16,7 @@ class Api {
     std::map<std::string, std::string> tokens;  // of TCP clients: token -> name
     nlohmann::json doctor;                      // what GET /v1/doctor answers
     HttpConnection::Limits limits;
+    size_t connections = 256;  // at a time; more are closed at once
   };
 
   Api(boost::asio::io_context& io, RunService& runs, Options options)
@@ -51,6 +52,7 @@ class Api {
   boost::asio::io_context& io_;
   RunService& runs_;
   const Options options_;
+  const std::shared_ptr<size_t> held_ = std::make_shared<size_t>(0);
   std::map<HttpConnection*, std::pair<std::shared_ptr<HttpConnection>, Client>> connections_;
   bool draining_ = false;
 };

@@ -29,9 +29,10 @@ std::string StatusText(int status) {
 
 std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& io, Socket socket,
                                                       bool fds, const Limits& limits,
-                                                      Handler handler) {
+                                                      Handler handler,
+                                                      std::shared_ptr<size_t> held) {
   std::shared_ptr<HttpConnection> connection(
-      new HttpConnection(io, std::move(socket), fds, limits, std::move(handler)));
+      new HttpConnection(io, std::move(socket), fds, limits, std::move(handler), std::move(held)));
   ErrorCode ignored;
   connection->socket_.non_blocking(true, ignored);
   connection->NextRequest();
@@ -39,12 +40,13 @@ std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& i
 }
 
 HttpConnection::HttpConnection(boost::asio::io_context& io, Socket socket, bool fds,
-                               const Limits& limits, Handler handler)
+                               const Limits& limits, Handler handler, std::shared_ptr<size_t> held)
     : io_(io),
       socket_(std::move(socket)),
       takes_fds_(fds),
       limits_(limits),
       handler_(std::move(handler)),
+      held_(std::move(held)),
       read_timer_(io),
       write_timer_(io) {}
 
@@ -56,6 +58,7 @@ void HttpConnection::NextRequest() {
   parser_->body_limit(limits_.body_bytes);
   parser_->eager(true);
   begun_ = continued_ = answering_ = false;
+  Release();
   fds_.clear();
   ExpectWithin(limits_.idle);
   if (!unread_.empty()) return Parse();
@@ -80,6 +83,7 @@ void HttpConnection::AwaitReadable() {
     if (error || !self->Receive()) return self->Close();
     if (self->lingering_) {
       self->unread_.clear();
+      self->Release();
       return self->AwaitReadable();
     }
     if (!self->answering_) return self->Parse();
@@ -112,10 +116,22 @@ bool HttpConnection::Receive() {
     }
   }
   unread_.append(buffer, static_cast<size_t>(n));
+  held_here_ += static_cast<size_t>(n);
+  *held_ += static_cast<size_t>(n);
   return n > 0;
 }
 
+// What is held from now on is what came ahead.
+void HttpConnection::Release() {
+  *held_ -= held_here_;
+  held_here_ = over_ ? 0 : unread_.size();
+  *held_ += held_here_;
+}
+
 void HttpConnection::Parse() {
+  if (*held_ > limits_.held_bytes && held_here_ > kReadBytes)
+    return RefuseWith(503, "too_much_at_once",
+                      "the server holds as many bytes of requests as it may; try again");
   if (!std::exchange(begun_, true)) ExpectWithin(limits_.request);
   ErrorCode error;
   const size_t used = parser_->put(boost::asio::buffer(unread_), error);
@@ -140,8 +156,6 @@ void HttpConnection::Parse() {
 }
 
 void HttpConnection::Refuse(const ErrorCode& error) {
-  answering_ = true;
-  keep_alive_ = false;
   int status = 400;
   std::string code = "bad_http", detail = "this is no HTTP/1.1 request: " + error.message();
   if (error == http::error::body_limit) {
@@ -157,6 +171,12 @@ void HttpConnection::Refuse(const ErrorCode& error) {
     code = "request_timeout";
     detail = "the request did not arrive within " + std::to_string(limits_.request.count()) + " ms";
   }
+  RefuseWith(status, code, detail);
+}
+
+void HttpConnection::RefuseWith(int status, const std::string& code, const std::string& detail) {
+  answering_ = true;
+  keep_alive_ = false;
   const nlohmann::json problem = {
       {"status", status}, {"title", StatusText(status)}, {"code", code}, {"detail", detail}};
   Respond(status, "application/problem+json", problem.dump() + "\n");
@@ -274,6 +294,7 @@ void HttpConnection::Close() {
   socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);
   pieces_.clear();
+  Release();
   boost::asio::post(io_, [self = shared_from_this()] {
     if (self->handler_.closed) self->handler_.closed(*self);
     self->handler_ = {};

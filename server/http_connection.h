@@ -28,10 +28,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   using Request = boost::beast::http::request<boost::beast::http::string_body>;
 
   struct Limits {
-    size_t body_bytes = 64UL << 20;
+    size_t body_bytes = 32UL << 20;
     std::chrono::milliseconds request{30'000};  // from its first byte to its last
     std::chrono::milliseconds idle{60'000};     // between two requests
     std::chrono::milliseconds write{30'000};    // in which a client must take something
+    size_t held_bytes = 256UL << 20;            // received of all connections' requests, at a time
   };
   struct Handler {
     // A complete request. It is answered by one Respond, or by StartStream … EndStream, now or
@@ -41,9 +42,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     std::function<void(HttpConnection&)> closed;
   };
 
-  // `fds`: whether descriptors are taken.
+  // `fds`: whether descriptors are taken; `held`: what all connections hold together, in bytes.
   static std::shared_ptr<HttpConnection> Start(boost::asio::io_context& io, Socket socket, bool fds,
-                                               const Limits& limits, Handler handler);
+                                               const Limits& limits, Handler handler,
+                                               std::shared_ptr<size_t> held);
 
   // An answer with a body; `type` is its media type.
   void Respond(int status, const std::string& type, std::string body,
@@ -69,11 +71,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   };
 
   HttpConnection(boost::asio::io_context& io, Socket socket, bool fds, const Limits& limits,
-                 Handler handler);
+                 Handler handler, std::shared_ptr<size_t> held);
   void AwaitReadable();
   bool Receive();
   void Parse();
   void Refuse(const boost::system::error_code& error);
+  void RefuseWith(int status, const std::string& code, const std::string& detail);
+  void Release();
   void Answered();
   void Linger();
   void NextRequest();
@@ -88,6 +92,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Handler handler_;
   std::optional<Parser> parser_;
   std::string unread_;  // received, not parsed yet
+  const std::shared_ptr<size_t> held_;
+  size_t held_here_ = 0;
   std::vector<UniqueFd> fds_;
   std::deque<Piece> pieces_;
   size_t written_ = 0;  // of the first piece

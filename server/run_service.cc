@@ -136,8 +136,11 @@ void RunService::Start(const RecordPtr& record) {
       [ours, id] { ours->spares->WillKill(*id); });
   ++ours->running;
   ours->spares->Take(
-      [record, id, run = record->run](Result<SparePool::Guest> guest) {
-        if (!guest) return run->Refuse(guest.error().message);
+      [record, id, ours, run = record->run](Result<SparePool::Guest> guest) {
+        if (!guest) {
+          --ours->running;
+          return run->Refuse(guest.error().message);
+        }
         *id = guest->id;
         if (guest->layers) run->Confinement("worker") = *guest->layers;
         if (record->started) record->started();

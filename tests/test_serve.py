@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import select
 import signal
 import socket
 import subprocess
@@ -338,6 +339,35 @@ def test_a_slow_client_is_told_and_holds_up_nobody(serve):
             s.sendall(b"POST /v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
             assert server.outcome({"code": "__return(1)"})["value"] == 1
             assert s.recv(65536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_what_all_clients_send_together_is_bounded(server):
+    """Each sends most of a body; of these the server holds only so many."""
+    head = b"POST /v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (30 << 20)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(12)]
+        for s in clients:
+            s.settimeout(20)
+            s.connect(server.socket)
+            with contextlib.suppress(OSError):  # it may be refused meanwhile
+                s.sendall(head + b" " * (28 << 20))
+        refused = select.select(clients, [], [], 20)[0]
+        assert {s.recv(65536)[:13] for s in refused} == {b"HTTP/1.1 503 "}
+        assert int(pathlib.Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * 4096 < 700 << 20
+    assert server.outcome({"code": "__return(1)"})["value"] == 1
+
+
+def test_connections_are_bounded(server):
+    with contextlib.ExitStack() as stack:
+        idle = []
+        for _ in range(256):
+            idle.append(stack.enter_context(socket.socket(socket.AF_UNIX)))
+            idle[-1].connect(server.socket)
+        more = stack.enter_context(socket.socket(socket.AF_UNIX))
+        more.settimeout(20)
+        more.connect(server.socket)
+        assert more.recv(1) == b""
+    until(lambda: raw(server, b"GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200"), "they are not let go")
 
 
 def test_requests_one_after_the_other_on_one_connection(server):
