@@ -24,9 +24,11 @@ def timed(*words):
 def main():
     with tempfile.TemporaryDirectory() as directory, Server(pathlib.Path(directory), "--spares=8") as server:
         client, alone = [], []
+        hello = pathlib.Path(directory) / "hello.mjs"
+        hello.write_text("console.log('hello world')")
         for _ in range(150):
-            client.append(timed(POSTERN, "eval", f"--server=unix:{server.socket}", "1"))
-            alone.append(timed(POSTERN, "eval", "1"))
+            client.append(timed(POSTERN, "run", f"--server=unix:{server.socket}", hello))
+            alone.append(timed(POSTERN, "run", hello))
         a, b = statistics.median(client), statistics.median(alone)
         print(f"hello world, whole process         with a server {a:6.1f} ms (below 8), without {b:6.1f} ms, ratio {a / b:.2f}")
         with server.connection() as c:

@@ -7,8 +7,8 @@
 namespace postern::broker {
 namespace {
 
-constexpr double kNoiseASecond = 8 << 20;
-constexpr double kNoiseAtOnce = 256 << 10;
+constexpr double kNoiseASecond = 2 << 20;
+constexpr double kNoiseAtOnce = 128 << 10;
 constexpr double kLongestPause = 0.25;  // seconds
 
 size_t g_channels = 0;  // of this process, which serves them all in one loop

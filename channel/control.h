@@ -33,7 +33,7 @@ enum class ControlType : uint32_t {
   kPong,       // broker -> supervisor
   kReopen,     // supervisor -> log: go on in this file; fds: the new one
   // kLines from a net broker to the supervisor: events of guest `id`; `b` how many were lost.
-  kReport,     // log -> supervisor, before kEnded: a part of the policy that report mode found
+  kReport,  // log -> supervisor, before kEnded: a part of the policy that report mode found
   // On the net broker's socket to the log process:
   kLines,   // audit events, a JSON text a line; `a` the last one's number, `b` how many were lost
             // before them, `id` 1 where kLogged is asked for

@@ -77,7 +77,14 @@ struct Http2Session::Callbacks {
         if (end) self.handler_.OnEndOfBody(frame->hd.stream_id);
         break;
       case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) self.handler_.OnPong();
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+          self.handler_.OnPong();
+        } else {
+          self.noise_ += kAnswerNoise;
+        }
+        break;
+      case NGHTTP2_SETTINGS:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) self.noise_ += kAnswerNoise;
         break;
       case NGHTTP2_GOAWAY:
         self.handler_.OnGoaway();

@@ -41,7 +41,8 @@ inline constexpr uint32_t kStreamWindow = 1024 * 1024;  // bytes a stream may ha
 inline constexpr size_t kBlocksATurn = 32;
 inline constexpr std::chrono::microseconds kTimeATurn{100};
 
-inline constexpr size_t kResetNoise = 8192;
+// What a frame counts for besides its own bytes: it takes as long as so many of noise.
+inline constexpr size_t kResetNoise = 2048, kAnswerNoise = 256;
 
 class Http2Session {
  public:
@@ -90,7 +91,8 @@ class Http2Session {
   // again.
   Result<size_t> ReceiveSome(std::span<const uint8_t> bytes);
   // Bytes received since the last call that brought nothing: frames other than header blocks and
-  // bodies, padding, and kResetNoise for each request that the peer cancelled.
+  // bodies, and padding; with kResetNoise for each request that the peer cancelled and kAnswerNoise
+  // for each PING and SETTINGS.
   size_t TakeNoise();
   // The next bytes to write, empty when there is nothing; valid until the next call.
   Result<std::span<const uint8_t>> NextOutput();

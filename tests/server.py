@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 
 import jsonschema
 import yaml
@@ -69,7 +70,8 @@ class Server:
         self.wrapper = wrapper
 
     def __enter__(self):
-        self.process = subprocess.Popen([*self.wrapper, POSTERN, "serve", *self.options], stderr=subprocess.PIPE, text=True, env=self.env)
+        self.stderr = tempfile.TemporaryFile("w+")  # not a pipe: nobody reads before the end
+        self.process = subprocess.Popen([*self.wrapper, POSTERN, "serve", *self.options], stderr=self.stderr, env=self.env)
         self.status = self.await_state("READY=1")
         return self
 
@@ -79,10 +81,14 @@ class Server:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
             self.process.kill()
-        self.log = self.process.stderr.read()
         self.process.wait()
-        self.process.stderr.close()
+        self.log = self.said()
+        self.stderr.close()
         self.notify.close()
+
+    def said(self):
+        self.stderr.seek(0)
+        return self.stderr.read()
 
     def await_state(self, wanted):
         """The manager is told so; the other lines of that message. A server that ends first is an error."""
@@ -91,7 +97,7 @@ class Server:
             try:
                 lines = self.notify.recv(4096).decode().split("\n")
             except TimeoutError:
-                assert self.process.poll() is None, self.process.stderr.read()
+                assert self.process.poll() is None, self.said()
                 continue
             if wanted in lines:
                 return lines
