@@ -1,9 +1,7 @@
 #include "server/listeners.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +13,7 @@
 
 #include "policy/address.h"
 #include "policy/target.h"
+#include "server/socket_address.h"
 
 namespace postern::server {
 namespace {
@@ -96,27 +95,14 @@ Status Listeners::AddTcp(const std::string& text) {
   if (!port || !ip)
     return Error{"\"" + text +
                  "\" is no address to listen at, as in 8080, 127.0.0.1:8080 or :8080"};
-  sockaddr_storage address{};
-  socklen_t size = sizeof(sockaddr_in);
-  if (ip->v6) {
-    auto* in6 = reinterpret_cast<sockaddr_in6*>(&address);
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(*port);
-    std::memcpy(&in6->sin6_addr, ip->bytes.data(), 16);
-    size = sizeof(sockaddr_in6);
-  } else {
-    auto* in = reinterpret_cast<sockaddr_in*>(&address);
-    in->sin_family = AF_INET;
-    in->sin_port = htons(*port);
-    std::memcpy(&in->sin_addr, ip->bytes.data(), 4);
-  }
-  UniqueFd fd(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const SocketAddress address(*ip, *port);
+  UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return SystemError("cannot make a socket");
   const int yes = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (::bind(fd.get(), Generic(&address), size) != 0)
+  if (::bind(fd.get(), address.generic(), address.size) != 0)
     return SystemError("cannot listen at " + text);
-  return Add(std::move(fd), address.ss_family, text);
+  return Add(std::move(fd), address.family(), text);
 }
 
 Status Listeners::AddGiven(UniqueFd socket) {

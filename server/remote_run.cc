@@ -1,7 +1,5 @@
 #include "server/remote_run.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,6 +14,7 @@
 #include "base/eintr.h"
 #include "policy/address.h"
 #include "policy/target.h"
+#include "server/socket_address.h"
 #include "supervisor/entry.h"
 #include "supervisor/run.h"
 
@@ -59,23 +58,9 @@ Result<Connection> ConnectTcp(const std::string& host_port) {
       name.starts_with('[') && name.ends_with(']') ? name.substr(1, name.size() - 2) : name);
   if (!ip || !port)
     return Error{"\"" + host_port + "\" is no IP address and port, as in 127.0.0.1:8080"};
-  sockaddr_storage address{};
-  socklen_t size = sizeof(sockaddr_in);
-  if (ip->v6) {
-    auto* in6 = reinterpret_cast<sockaddr_in6*>(&address);
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(*port);
-    std::memcpy(&in6->sin6_addr, ip->bytes.data(), 16);
-    size = sizeof(sockaddr_in6);
-  } else {
-    auto* in = reinterpret_cast<sockaddr_in*>(&address);
-    in->sin_family = AF_INET;
-    in->sin_port = htons(*port);
-    std::memcpy(&in->sin_addr, ip->bytes.data(), 4);
-  }
-  Connection c{UniqueFd(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)), host_port};
-  if (!c.fd.valid() ||
-      ::connect(c.fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
+  const SocketAddress address(*ip, *port);
+  Connection c{UniqueFd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)), host_port};
+  if (!c.fd.valid() || ::connect(c.fd.get(), address.generic(), address.size) != 0)
     return SystemError("no server answers at " + host_port);
   return c;
 }

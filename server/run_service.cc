@@ -181,7 +181,6 @@ void RunService::OnEnded(const RecordPtr& record, Outcome outcome, bool started)
     record->mounts.clear();
     record->policy.reset();
     if (started) queue_.Leave();
-    if (idle && queue_.running() == 0 && queue_.waiting() == 0) idle();
   });
 }
 

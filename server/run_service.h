@@ -92,8 +92,6 @@ class RunService {
   bool IsWarm(const std::string& caller) const;
   // A line for each run that has ended; for logs.
   std::function<void(const std::string&)> log;
-  // Called when nothing runs or waits any more.
-  std::function<void()> idle;
 
  private:
   struct Pool {

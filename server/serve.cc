@@ -1,7 +1,5 @@
 #include "server/serve.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,7 +11,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/eintr.h"
 #include "server/api.h"
 #include "server/listeners.h"
 #include "server/notify.h"
@@ -42,10 +39,8 @@ constexpr int kErrorPriority = 3, kWarning = 4, kInfo = 6;
 
 // "NAME TOKEN" lines, or a token alone; "#" begins a comment.
 Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
-  struct stat st {};
   std::ifstream file(path);
-  if (!file || ::stat(path.c_str(), &st) != 0)
-    return SystemError("cannot read the tokens in " + path);
+  if (!file) return SystemError("cannot read the tokens in " + path);
   std::map<std::string, std::string> tokens;
   int number = 0;
   for (std::string line; std::getline(file, line);) {

@@ -125,8 +125,9 @@ Result<MemoryCgroups> MemoryCgroups::Find(const std::string& mounts, const std::
   const std::string directory = mounts + (path == "/" ? "" : path);
   if (!Exists(directory + "/cgroup.controllers"))
     return Error{"the cgroup " + path + " cannot be seen from here"};
-  // With DelegateSubgroup= this process is in a leaf of what was delegated.
-  if (path != "/" && Marked(Parent(directory)) &&
+  // With DelegateSubgroup= this process is in a leaf of what was delegated; or Find was called
+  // before.
+  if (path != "/" && (Marked(Parent(directory)) || path.ends_with(kOwnLeaf)) &&
       HasWord(ReadFile(Parent(directory) + "/cgroup.subtree_control"), "memory"))
     return MemoryCgroups(Parent(directory), 2);
   const bool namespace_root =

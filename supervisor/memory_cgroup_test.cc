@@ -99,6 +99,16 @@ TEST_F(MemoryCgroup2, TheRootOfANamespaceIsOurs) {
   EXPECT_TRUE(cgroups) << cgroups.error().message;
 }
 
+TEST_F(MemoryCgroup2, IsFoundAgainFromItsLeaf) {
+  Write("", "self", "0::/postern\n");
+  Write("", "cgroup.subtree_control", "memory");
+  fs::create_directory(root_ / "postern");
+  Write("postern", "cgroup.controllers", "memory");
+  const auto cgroups = Find();
+  ASSERT_TRUE(cgroups) << cgroups.error().message;
+  EXPECT_EQ(cgroups->version(), 2);
+}
+
 TEST_F(MemoryCgroup2, SaysWhyThereIsNone) {
   EXPECT_EQ(Find().error().message, "the cgroup /service is not delegated");
   Write("", "self", "0::/elsewhere\n");

@@ -14,7 +14,7 @@ from origin import Origin  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
 RELEASE = ROOT / "build" / "release"
-# Whose supervisor and brokers are tested: the sanitizers' build has no others.
+# Whose programs are tested: the release build's, or the sanitizers'.
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", RELEASE))
 unless_sanitized = pytest.mark.skipif(BUILD != RELEASE, reason="the sanitizers' build takes memory of its own and is not hardened")
 POSTERN = str(BUILD / "supervisor" / "postern")

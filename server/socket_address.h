@@ -1,0 +1,37 @@
+// SocketAddress: where a server listens, or a client finds it, in the kernel's form.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "policy/address.h"
+
+namespace postern::server {
+
+struct SocketAddress {
+  SocketAddress(const policy::IpAddress& ip, uint16_t port) {
+    if (ip.v6) {
+      auto* in6 = reinterpret_cast<sockaddr_in6*>(&storage);
+      in6->sin6_family = AF_INET6;
+      in6->sin6_port = htons(port);
+      std::memcpy(&in6->sin6_addr, ip.bytes.data(), 16);
+      size = sizeof(sockaddr_in6);
+    } else {
+      auto* in = reinterpret_cast<sockaddr_in*>(&storage);
+      in->sin_family = AF_INET;
+      in->sin_port = htons(port);
+      std::memcpy(&in->sin_addr, ip.bytes.data(), 4);
+      size = sizeof(sockaddr_in);
+    }
+  }
+  const sockaddr* generic() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  int family() const { return storage.ss_family; }
+
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+}  // namespace postern::server
