@@ -34,6 +34,8 @@ RunService::~RunService() {
     record->out = record->err = nullptr;
     record->network = nullptr;
   }
+  // What still runs keeps its pool: the workers end here all the same.
+  for (const auto& [caller, pool] : pools_) pool->spares.reset();
 }
 
 Status RunService::Warm(const std::string& caller) {
@@ -47,7 +49,7 @@ bool RunService::IsWarm(const std::string& caller) const {
 }
 
 // Tenants share no zygote: its children have one address layout.
-Result<RunService::Pool*> RunService::PoolOf(const std::string& caller) {
+Result<std::shared_ptr<RunService::Pool>> RunService::PoolOf(const std::string& caller) {
   std::shared_ptr<Pool>& pool = pools_[caller];
   if (!pool) {
     if (pools_.size() > options_.callers) {
@@ -67,11 +69,10 @@ Result<RunService::Pool*> RunService::PoolOf(const std::string& caller) {
       pools_.erase(caller);
       return s.error();
     }
-    pools_[caller] = std::move(made);
+    pool = std::move(made);
   }
-  Pool& found = *pools_[caller];
-  found.used = next_;
-  return &found;
+  pool->used = next_;
+  return pool;
 }
 
 RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest request,
@@ -127,8 +128,8 @@ void RunService::Start(const RecordPtr& record) {
                .out = record->out,
                .err = record->err,
                .events = record->network};
-  // The pool's own, also when another takes its place for this caller.
-  const std::shared_ptr<Pool> ours = pools_[record->caller];
+  // Kept by the run, also when another takes its place for this caller.
+  const std::shared_ptr<Pool> ours = *pool;
   const auto id = std::make_shared<uint64_t>(0);
   record->run = std::make_shared<Run>(
       Run::Host{io_, record->policy->net, *record->files, cgroups_}, std::move(job),

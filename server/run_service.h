@@ -100,7 +100,7 @@ class RunService {
     uint64_t used = 0;
   };
 
-  Result<Pool*> PoolOf(const std::string& caller);
+  Result<std::shared_ptr<Pool>> PoolOf(const std::string& caller);
   void Start(const RecordPtr& record);
   void OnEnded(const RecordPtr& record, supervisor::Outcome outcome, bool started);
   void Keep(const RecordPtr& record);
