@@ -4,8 +4,8 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 
-#include "broker/fd_watch.h"
 #include "channel/control.h"
+#include "channel/fd_watch.h"
 
 namespace postern::broker {
 
@@ -40,7 +40,7 @@ class ControlLoop {
   boost::asio::io_context& io_;
   int socket_;
   OnMessage on_message_;
-  FdWatch watch_;
+  channel::FdWatch watch_;
 };
 
 }  // namespace postern::broker

@@ -61,7 +61,7 @@ int CurlMulti::OnSocket(CURL* /*easy*/, curl_socket_t fd, int what, void* arg, v
   }
   auto& watch = self->watches_[fd];
   if (!watch) {
-    watch = std::make_unique<FdWatch>(self->io_, fd, [self, fd](bool readable, bool) {
+    watch = std::make_unique<channel::FdWatch>(self->io_, fd, [self, fd](bool readable, bool) {
       self->Act(fd, readable ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
     });
   }

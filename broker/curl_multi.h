@@ -13,7 +13,7 @@
 #include <memory>
 #include <vector>
 
-#include "broker/fd_watch.h"
+#include "channel/fd_watch.h"
 
 namespace postern::broker {
 
@@ -46,7 +46,7 @@ class CurlMulti {
   CURLM* multi_;
   boost::asio::steady_timer timer_;
   bool kicked_ = false;  // a call is on its way
-  std::map<curl_socket_t, std::unique_ptr<FdWatch>> watches_;
+  std::map<curl_socket_t, std::unique_ptr<channel::FdWatch>> watches_;
   struct Running {
     Done done;
     bool connect_only;

@@ -14,8 +14,8 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
-#include "broker/fd_watch.h"
 #include "channel/control.h"
+#include "channel/fd_watch.h"
 
 namespace postern::broker {
 
@@ -47,7 +47,7 @@ class EventLog {
 
   boost::asio::io_context& io_;
   UniqueFd socket_;
-  FdWatch watch_;
+  channel::FdWatch watch_;
   boost::asio::steady_timer timer_;
   bool timer_armed_ = false;
   std::string lines_;    // not yet packed

@@ -41,7 +41,8 @@ std::string ErrorName(int errnum) {
 FilesGuest::FilesGuest(boost::asio::io_context& io, const std::vector<Mount>& mounts, UniqueFd in,
                        UniqueFd out, std::function<void()> ended)
     : mounts_(mounts),
-      channel_(io, kMaxReads, *this, std::move(in), std::move(out), std::move(ended)) {}
+      channel_(io, channel::Http2Session::Role::kServer, kMaxReads, *this, std::move(in),
+               std::move(out), std::move(ended)) {}
 
 Result<UniqueFd> FilesGuest::Open(const std::string& path) const {
   if (path.find('\0') != std::string::npos)

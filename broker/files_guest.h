@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "broker/guest_channel.h"
+#include "channel/guest_channel.h"
 
 namespace postern::broker {
 
@@ -39,7 +39,7 @@ class FilesGuest : public channel::Http2Session::Handler {
 
   const std::vector<Mount>& mounts_;
   std::map<int32_t, UniqueFd> open_;
-  GuestChannel channel_;
+  channel::GuestChannel channel_;
 };
 
 }  // namespace postern::broker

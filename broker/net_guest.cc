@@ -21,7 +21,8 @@ NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, Un
       resolver_(shared.io, policy_.dns,
                 policy_.dns.servers.empty() ? shared.resolv_conf_servers : policy_.dns.servers),
       timer_(shared.io),
-      channel_(shared.io, static_cast<uint32_t>(policy_.limits.concurrent), *this, std::move(in),
+      channel_(shared.io, channel::Http2Session::Role::kServer,
+               static_cast<uint32_t>(policy_.limits.concurrent), *this, std::move(in),
                std::move(out), std::move(ended)) {
   for (const policy::Rule& rule : policy_.rules) {
     if (!rule.SecretNames().empty()) secret_hosts_.insert(rule.target.host);

@@ -13,11 +13,11 @@
 
 #include "broker/curl_multi.h"
 #include "broker/event_log.h"
-#include "broker/guest_channel.h"
 #include "broker/own_addresses.h"
 #include "broker/replay.h"
 #include "broker/resolver.h"
 #include "broker/tls_store.h"
+#include "channel/guest_channel.h"
 #include "policy/decision.h"
 #include "policy/secret_text.h"
 
@@ -54,7 +54,7 @@ class NetGuest : public channel::Http2Session::Handler {
   NetShared& shared() { return shared_; }
   CurlMulti& curl() { return curl_; }
   Resolver& resolver() { return resolver_; }
-  GuestChannel& channel() { return channel_; }
+  channel::GuestChannel& channel() { return channel_; }
   Usage& usage() { return usage_; }
   const std::string& run() const { return run_; }
   // Whether anybody wants to know what becomes of requests; and telling them.
@@ -100,7 +100,7 @@ class NetGuest : public channel::Http2Session::Handler {
   std::map<int32_t, std::unique_ptr<Request>> requests_;
   boost::asio::steady_timer timer_;
   std::chrono::steady_clock::time_point wake_at_ = std::chrono::steady_clock::time_point::max();
-  GuestChannel channel_;
+  channel::GuestChannel channel_;
 };
 
 }  // namespace postern::broker

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "broker/fd_watch.h"
+#include "channel/fd_watch.h"
 #include "policy/address.h"
 
 struct nl_sock;
@@ -30,7 +30,7 @@ class OwnAddresses {
 
   nl_sock* query_ = nullptr;
   nl_sock* events_ = nullptr;
-  std::unique_ptr<FdWatch> watch_;
+  std::unique_ptr<channel::FdWatch> watch_;
   std::vector<policy::IpAddress> list_;
 };
 

@@ -146,7 +146,8 @@ struct Http2Session::Callbacks {
 };
 
 Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
-    : handler_(handler), serves_(role == Role::kServer) {
+    : handler_(handler), hostile_peer_(role == Role::kServer || role == Role::kFront) {
+  const bool serves = role == Role::kServer || role == Role::kHandler;
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::BeginHeaders);
@@ -164,8 +165,8 @@ Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
   nghttp2_option_set_max_deflate_dynamic_table_size(option, 0);
   nghttp2_option_set_max_send_header_block_length(option, kMaxHeaderBytes + 64 * 1024);
   nghttp2_session* raw = nullptr;
-  const int rc = role == Role::kClient ? nghttp2_session_client_new2(&raw, callbacks, this, option)
-                                       : nghttp2_session_server_new2(&raw, callbacks, this, option);
+  const int rc = serves ? nghttp2_session_server_new2(&raw, callbacks, this, option)
+                        : nghttp2_session_client_new2(&raw, callbacks, this, option);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   if (rc != 0) std::abort();  // out of memory
@@ -173,8 +174,8 @@ Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
   std::vector<nghttp2_settings_entry> settings = {
       {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, role == Role::kServer ? max_streams : 0},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, serves ? max_streams : 0},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, role == Role::kFront ? kFrontWindow : kStreamWindow},
       {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kMaxFrameSize},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kMaxHeaderBytes}};
   if (role == Role::kServer) {
@@ -224,6 +225,8 @@ void Http2Session::Goaway(uint32_t error) {
   nghttp2_session_terminate_session(session_.get(), error);
 }
 
+void Http2Session::Retire() { nghttp2_submit_shutdown_notice(session_.get()); }
+
 Status Http2Session::Receive(std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
     const auto taken = ReceiveSome(bytes);
@@ -240,9 +243,10 @@ Result<size_t> Http2Session::ReceiveSome(std::span<const uint8_t> bytes) {
   size_t blocks = 0, taken = 0;
   while (taken < bytes.size()) {
     const std::span<const uint8_t> rest = bytes.subspan(taken);
-    blocks_left_ = serves_ ? kBlocksAStep : SIZE_MAX;
-    const ssize_t n = nghttp2_session_mem_recv(
-        session_.get(), rest.data(), serves_ ? std::min(rest.size(), kBytesAStep) : rest.size());
+    blocks_left_ = hostile_peer_ ? kBlocksAStep : SIZE_MAX;
+    const ssize_t n =
+        nghttp2_session_mem_recv(session_.get(), rest.data(),
+                                 hostile_peer_ ? std::min(rest.size(), kBytesAStep) : rest.size());
     if (n < 0) return Error{std::string("channel: ") + nghttp2_strerror(static_cast<int>(n))};
     taken += static_cast<size_t>(n);
     // Twice: a frame's own nine bytes, and what compression saved.
@@ -250,7 +254,7 @@ Result<size_t> Http2Session::ReceiveSome(std::span<const uint8_t> bytes) {
     useful_bytes_ = 0;
     if (n == 0) break;
     blocks += kBlocksAStep - blocks_left_;
-    if (serves_ && (blocks >= kBlocksATurn || Clock::now() >= end)) break;
+    if (hostile_peer_ && (blocks >= kBlocksATurn || Clock::now() >= end)) break;
   }
   return taken;
 }

@@ -1,10 +1,10 @@
 // Http2Session: one end of a channel, HTTP/2 (RFC 9113) by nghttp2, without any I/O of its own.
 //
 // The owner feeds it what a pipe delivered (Receive) and writes what it has to say (NextOutput).
-// The client end lives in a guest, the server end in a broker; everything the client end sends is
-// hostile. No push, no priorities, no HPACK dynamic table; a peer that floods with resets, pings or
-// settings, or sends more header bytes than allowed, fails the session, and with it this channel
-// only.
+// One end lives in a guest, and everything that it sends is hostile: for a broker, which serves it,
+// and for the supervisor where it is the guest that serves. No push, no priorities, no HPACK
+// dynamic table; a peer that floods with resets, pings or settings, or sends more header bytes than
+// allowed, fails the session, and with it this channel only.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -36,8 +36,10 @@ const std::string* FindField(const Fields& fields, std::string_view name);
 inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one block, names and values
 inline constexpr uint32_t kMaxFrameSize = 128 * 1024;
 inline constexpr uint32_t kStreamWindow = 1024 * 1024;  // bytes a stream may have unread
+// The same of a response that the supervisor passes on: it holds as much for each slow client.
+inline constexpr uint32_t kFrontWindow = 256 * 1024;
 
-// What a server takes of one peer before others have their turn, whichever is reached first.
+// What is taken of one guest before others have their turn, whichever is reached first.
 inline constexpr size_t kBlocksATurn = 32;
 inline constexpr std::chrono::microseconds kTimeATurn{100};
 
@@ -46,7 +48,9 @@ inline constexpr size_t kResetNoise = 2048, kAnswerNoise = 256;
 
 class Http2Session {
  public:
-  enum class Role { kClient, kServer };
+  // Which end it is: the guest's that asks, the broker's that answers it; the guest's that answers,
+  // the supervisor's that asks it.
+  enum class Role { kClient, kServer, kHandler, kFront };
 
   // What the owner of a session implements. No call may destroy the session.
   class Handler {
@@ -82,13 +86,15 @@ class Http2Session {
   void Reset(int32_t stream, uint32_t error);
   void Ping();
   void Goaway(uint32_t error);
+  // Server: asks for no further requests; those that are on their way are still taken.
+  void Retire();
 
   // Bytes from the pipe. An error ends the channel.
   Status Receive(std::span<const uint8_t> bytes);
-  // The same for one turn: a server takes no more than kBlocksATurn header blocks and little longer
-  // than kTimeATurn, so that a guest which has sent thousands of requests at once, or floods its
-  // channel, does not keep the others waiting. Returns how much was taken; the rest is to be given
-  // again.
+  // The same for one turn: of a guest is taken no more than kBlocksATurn header blocks and little
+  // longer than kTimeATurn, so that a guest which has sent thousands of requests at once, or floods
+  // its channel, does not keep the others waiting. Returns how much was taken; the rest is to be
+  // given again.
   Result<size_t> ReceiveSome(std::span<const uint8_t> bytes);
   // Bytes received since the last call that brought nothing: frames other than header blocks and
   // bodies, and padding; with kResetNoise for each request that the peer cancelled and kAnswerNoise
@@ -108,7 +114,7 @@ class Http2Session {
   Status CheckSubmitted(int rc, const char* what);
 
   Handler& handler_;
-  const bool serves_;
+  const bool hostile_peer_;
   std::unique_ptr<nghttp2_session, SessionFree> session_;
   // The header block being received: HTTP/2 never interleaves two.
   Fields block_;

@@ -10,7 +10,6 @@
 namespace postern::server {
 namespace {
 
-namespace http = boost::beast::http;
 using nlohmann::json;
 
 constexpr char kJson[] = "application/json";
@@ -72,9 +71,8 @@ std::string RunText(const RunService::Record& run) {
 void Api::Accept(HttpConnection::Socket socket, bool local) {
   if (connections_.size() >= options_.connections) return;  // which closes it
   HttpConnection::Handler handler{
-      [this](HttpConnection& c, Request request, std::vector<UniqueFd> fds) {
-        OnRequest(c, std::move(request), std::move(fds));
-      },
+      [this](HttpConnection& c, HttpRequest request) { OnRequest(c, std::move(request)); }, nullptr,
+      nullptr,
       [this](HttpConnection& c) {
         const auto found = connections_.find(&c);
         if (found == connections_.end()) return;
@@ -98,9 +96,9 @@ void Api::Drain() {
   for (const auto& [c, entry] : all) entry.first->Finish();
 }
 
-bool Api::Authorized(HttpConnection& c, Client& client, const Request& request) {
+bool Api::Authorized(HttpConnection& c, Client& client, const HttpRequest& request) {
   if (client.local) return true;
-  const std::string given(request[http::field::authorization]);
+  const std::string given(request.Field("authorization"));
   const size_t space = given.find(' ');
   if (space != std::string::npos && policy::EqualsIgnoringCase(given.substr(0, space), "bearer")) {
     const std::string token = given.substr(space + 1);
@@ -120,12 +118,12 @@ bool Api::Authorized(HttpConnection& c, Client& client, const Request& request) 
   return false;
 }
 
-void Api::OnRequest(HttpConnection& c, Request request, std::vector<UniqueFd> fds) {
+void Api::OnRequest(HttpConnection& c, HttpRequest request) {
   const auto found = connections_.find(&c);
   if (found == connections_.end()) return;
   Client& client = found->second.second;
-  const std::string target(request.target().substr(0, request.target().find('?')));
-  const bool get = request.method() == http::verb::get || request.method() == http::verb::head;
+  const std::string target = request.target.substr(0, request.target.find('?'));
+  const bool get = request.method == "GET" || request.method == "HEAD";
   if (target == "/v1/health") {
     if (!get) return AnswerMethods(c, "GET, HEAD");
     return Answer(c, 200, {{"status", "ok"}});
@@ -141,27 +139,27 @@ void Api::OnRequest(HttpConnection& c, Request request, std::vector<UniqueFd> fd
     if (!get) return AnswerMethods(c, "GET, HEAD");
     return Answer(c, 200, options_.doctor);
   }
-  if (target == "/v1/runs") return OnRuns(c, client, request, std::move(fds));
+  if (target == "/v1/runs") return OnRuns(c, client, std::move(request));
   constexpr std::string_view kRun = "/v1/runs/";
   if (target.starts_with(kRun)) return OnRun(c, client, request, target.substr(kRun.size()));
   AnswerProblem(c, {404, "not_found",
                     "there is nothing at " + target.substr(0, 200) + "; see docs/openapi.yaml"});
 }
 
-void Api::OnRuns(HttpConnection& c, Client& client, const Request& request,
-                 std::vector<UniqueFd> fds) {
-  if (request.method() == http::verb::post) return Submit(c, client, request, std::move(fds));
-  if (request.method() != http::verb::get) return AnswerMethods(c, "GET, POST");
+void Api::OnRuns(HttpConnection& c, Client& client, HttpRequest request) {
+  if (request.method == "POST") return Submit(c, client, std::move(request));
+  if (request.method != "GET") return AnswerMethods(c, "GET, POST");
   json list = json::array();
   for (const auto& run : runs_.All(client.caller))
     list.push_back({{"id", run->id}, {"state", StateText(run->state)}});
   Answer(c, 200, {{"runs", list}});
 }
 
-void Api::OnRun(HttpConnection& c, Client& client, const Request& request, const std::string& id) {
+void Api::OnRun(HttpConnection& c, Client& client, const HttpRequest& request,
+                const std::string& id) {
   const auto run = runs_.Find(client.caller, id);
-  const bool removes = request.method() == http::verb::delete_;
-  if (!removes && request.method() != http::verb::get) return AnswerMethods(c, "GET, DELETE");
+  const bool removes = request.method == "DELETE";
+  if (!removes && request.method != "GET") return AnswerMethods(c, "GET, DELETE");
   if (!run)
     return AnswerProblem(c, {404, "no_such_run",
                              "there is no run " + id.substr(0, 64) + " of yours, or not any more"});
@@ -170,13 +168,13 @@ void Api::OnRun(HttpConnection& c, Client& client, const Request& request, const
   c.Respond(204, {}, {});
 }
 
-void Api::Submit(HttpConnection& c, Client& client, const Request& request,
-                 std::vector<UniqueFd> fds) {
+void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
   if (draining_) return AnswerProblem(c, {503, "stopping", "the server is stopping"});
-  const std::string type(request[http::field::content_type]);
+  const std::string_view type = request.Field("content-type");
+  std::vector<UniqueFd>& fds = request.fds;
   if (!type.empty() && !type.starts_with(kJson))
     return AnswerProblem(c, {415, "not_json", "a run is asked for in application/json"});
-  auto parsed = ParseRunRequest(request.body(), runs_.policy()->settings.policy);
+  auto parsed = ParseRunRequest(request.body, runs_.policy()->settings.policy);
   if (const auto* problem = std::get_if<Problem>(&parsed)) return AnswerProblem(c, *problem);
   auto& run = std::get<RunRequest>(parsed);
   if (run.mounts.size() != fds.size())
@@ -196,7 +194,7 @@ void Api::Submit(HttpConnection& c, Client& client, const Request& request,
     mounts.push_back({run.mounts[i], std::move(fds[i])});
   }
   const bool wait = run.wait;
-  const bool stream = wait && std::string(request[http::field::accept]).starts_with(kEvents);
+  const bool stream = wait && request.Field("accept").starts_with(kEvents);
   const auto connection = c.shared_from_this();
   const auto record = runs_.Submit(client.caller, std::move(run), std::move(mounts), !wait,
                                    [&](RunService::Record& r) {
@@ -210,7 +208,7 @@ void Api::Submit(HttpConnection& c, Client& client, const Request& request,
   if (!wait)
     return c.Respond(202, kJson, RunText(*record) + "\n", {{"Location", "/v1/runs/" + record->id}});
   if (stream) {
-    c.StartStream(200, kEvents);
+    c.Start(200, {{"Content-Type", kEvents}, {"Cache-Control", "no-store"}}, true);
     c.Write(Event("run", Dump({{"id", record->id}, {"state", StateText(record->state)}})));
   }
   client.answering = record;

@@ -35,19 +35,16 @@ class Api {
     std::optional<uid_t> uid;         // of a local one
     RunService::RecordPtr answering;  // the run that its request waits for
   };
-  using Request = HttpConnection::Request;
 
-  void OnRequest(HttpConnection& connection, Request request, std::vector<UniqueFd> fds);
-  void OnRuns(HttpConnection& connection, Client& client, const Request& request,
-              std::vector<UniqueFd> fds);
-  void OnRun(HttpConnection& connection, Client& client, const Request& request,
+  void OnRequest(HttpConnection& connection, HttpRequest request);
+  void OnRuns(HttpConnection& connection, Client& client, HttpRequest request);
+  void OnRun(HttpConnection& connection, Client& client, const HttpRequest& request,
              const std::string& id);
-  void Submit(HttpConnection& connection, Client& client, const Request& request,
-              std::vector<UniqueFd> fds);
+  void Submit(HttpConnection& connection, Client& client, HttpRequest request);
   void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record);
   void AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
                        RunService::Record& record);
-  bool Authorized(HttpConnection& connection, Client& client, const Request& request);
+  bool Authorized(HttpConnection& connection, Client& client, const HttpRequest& request);
 
   boost::asio::io_context& io_;
   RunService& runs_;

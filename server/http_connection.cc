@@ -1,30 +1,98 @@
 #include "server/http_connection.h"
 
 #include <sys/socket.h>
+#include <time.h>
 
 #include <boost/asio/post.hpp>
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/status.hpp>
+#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
+#include "policy/text.h"
+#include "server/socket_address.h"
 
 namespace postern::server {
 namespace {
 
 namespace http = boost::beast::http;
 using ErrorCode = boost::system::error_code;
+using boost::beast::string_view;
 
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr size_t kHeaderBytes = 16 * 1024;
 constexpr size_t kMaxFds = 16;
 constexpr auto kLingerFor = std::chrono::seconds(2);
 
+// "Date: …", made once a second.
+const std::string& DateLine() {
+  static time_t at = 0;
+  static std::string line;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != at) {
+    at = now.tv_sec;
+    char text[64];
+    tm utc{};
+    ::gmtime_r(&at, &utc);
+    std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+    line = text;
+  }
+  return line;
+}
+
 }  // namespace
 
 std::string StatusText(int status) {
   return std::string(http::obsolete_reason(static_cast<http::status>(status)));
 }
+
+// Tells the connection what it finds.
+class HttpConnection::Parser : public http::basic_parser<true> {
+ public:
+  explicit Parser(HttpConnection& connection) : connection_(connection) {}
+
+ private:
+  void on_request_impl(http::verb, string_view method, string_view target, int version,
+                       ErrorCode&) override {
+    connection_.request_.method = std::string(method);
+    connection_.request_.target = std::string(target);
+    connection_.http11_ = version >= 11;
+  }
+  void on_response_impl(int, string_view, int, ErrorCode&) override {}
+  void on_field_impl(http::field, string_view name, string_view value, ErrorCode&) override {
+    if (is_header_done()) return;  // a trailer
+    std::string lower(name);
+    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    connection_.request_.fields.push_back({std::move(lower), std::string(value)});
+  }
+  void on_header_impl(ErrorCode&) override {}
+  void on_body_init_impl(const boost::optional<uint64_t>&, ErrorCode&) override { Head(true); }
+  size_t on_body_impl(string_view body, ErrorCode&) override {
+    connection_.OnBody({body.data(), body.size()});
+    return body.size();
+  }
+  void on_chunk_header_impl(uint64_t, string_view, ErrorCode&) override {}
+  size_t on_chunk_body_impl(uint64_t, string_view body, ErrorCode&) override {
+    connection_.OnBody({body.data(), body.size()});
+    return body.size();
+  }
+  void on_finish_impl(ErrorCode&) override {
+    Head(false);
+    connection_.OnComplete();
+  }
+  void Head(bool has_body) {
+    if (std::exchange(head_, true)) return;
+    connection_.request_.has_body = has_body;
+    connection_.OnHead();
+  }
+
+  HttpConnection& connection_;
+  bool head_ = false;
+};
 
 std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& io, Socket socket,
                                                       bool fds, const Limits& limits,
@@ -46,31 +114,32 @@ HttpConnection::HttpConnection(boost::asio::io_context& io, Socket socket, bool 
       limits_(limits),
       handler_(std::move(handler)),
       held_(std::move(held)),
-      read_timer_(io),
-      write_timer_(io) {}
+      read_by_(io, [this] { OnTimeout(); }),
+      write_by_(io, [this] { Close(); }) {}
+
+HttpConnection::~HttpConnection() = default;
 
 // ---- reading
 
 void HttpConnection::NextRequest() {
-  parser_.emplace();
+  parser_ = std::make_unique<Parser>(*this);
   parser_->header_limit(kHeaderBytes);
-  parser_->body_limit(limits_.body_bytes);
+  parser_->body_limit(gathers() ? boost::optional<uint64_t>(limits_.body_bytes) : boost::none);
   parser_->eager(true);
-  begun_ = continued_ = answering_ = false;
+  request_ = {};
+  begun_ = expects_continue_ = complete_ = answering_ = answered_ = paused_ = false;
   Release();
   fds_.clear();
-  ExpectWithin(limits_.idle);
+  read_by_.SetAfter(limits_.idle);
   if (!unread_.empty()) return Parse();
   AwaitReadable();
 }
 
-void HttpConnection::ExpectWithin(std::chrono::milliseconds time) {
-  read_timer_.expires_after(time);
-  read_timer_.async_wait([self = shared_from_this()](const ErrorCode& error) {
-    if (error || self->over_ || self->answering_) return;
-    if (!self->begun_) return self->Close();
-    self->Refuse(http::error::end_of_stream);
-  });
+void HttpConnection::OnTimeout() {
+  if (over_) return;
+  if (lingering_ || !begun_) return Close();
+  if (answering_ && !complete_ && !gathers()) return Close();
+  if (!answering_) Refuse(http::error::end_of_stream);
 }
 
 // Also while a request is being answered: a client that goes away is noticed.
@@ -79,16 +148,23 @@ void HttpConnection::AwaitReadable() {
   socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const ErrorCode& error) {
     self->reading_ = false;
     if (self->over_) return;
+    if (self->paused_ && !self->lingering_) return;  // Resume goes on
     if (error || !self->Receive()) return self->Close();
     if (self->lingering_) {
       self->unread_.clear();
       self->Release();
       return self->AwaitReadable();
     }
-    if (!self->answering_) return self->Parse();
+    if (!self->complete_) return self->Parse();
     // What a client sends ahead waits in the socket.
     if (self->unread_.empty()) self->AwaitReadable();
   });
+}
+
+void HttpConnection::Resume() {
+  if (!std::exchange(paused_, false)) return;
+  read_by_.SetAfter(limits_.request);
+  AwaitReadable();
 }
 
 // Takes what is there. False at the end.
@@ -128,30 +204,59 @@ void HttpConnection::Release() {
 }
 
 void HttpConnection::Parse() {
-  if (*held_ > limits_.held_bytes && held_here_ > kReadBytes)
+  if (gathers() && *held_ > limits_.held_bytes && held_here_ > kReadBytes)
     return RefuseWith(503, "too_much_at_once",
                       "the server holds as many bytes of requests as it may; try again");
-  if (!std::exchange(begun_, true)) ExpectWithin(limits_.request);
+  if (!std::exchange(begun_, true)) read_by_.SetAfter(limits_.request);
+  const auto self = shared_from_this();
   ErrorCode error;
   const size_t used = parser_->put(boost::asio::buffer(unread_), error);
   unread_.erase(0, used);
+  if (over_) return;
   if (error && error != http::error::need_more) return Refuse(error);
-  if (parser_->is_done()) {
-    answering_ = true;
-    read_timer_.cancel();
-    Request request = parser_->release();
-    keep_alive_ = request.keep_alive() && !finishing_;
-    chunked_ = request.version() >= 11;
-    head_ = request.method() == http::verb::head;
+  if (!gathers()) Release();
+  if (complete_) {
     if (unread_.empty()) AwaitReadable();
-    return handler_.request(*this, std::move(request), std::move(fds_));
+    return;
   }
-  if (parser_->is_header_done() && !continued_ &&
-      boost::beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
-    continued_ = true;
+  if (std::exchange(expects_continue_, false) && framing_ == Framing::kNone)
     Send("HTTP/1.1 100 Continue\r\n\r\n");
+  if (!paused_) AwaitReadable();
+}
+
+void HttpConnection::OnHead() {
+  keep_alive_ = parser_->keep_alive() && !finishing_;
+  head_ = request_.method == "HEAD";
+  framing_ = Framing::kNone;
+  expects_continue_ =
+      request_.has_body && policy::EqualsIgnoringCase(request_.Field("expect"), "100-continue");
+  if (gathers()) return;
+  answering_ = true;
+  request_.fds = std::move(fds_);
+  handler_.request(*this, std::move(request_));
+}
+
+void HttpConnection::OnBody(std::string_view bytes) {
+  if (over_ || answered_) return;
+  if (gathers()) {
+    request_.body.append(bytes);
+    return;
   }
-  AwaitReadable();
+  read_by_.SetAfter(limits_.request);
+  handler_.body(*this, bytes);
+}
+
+void HttpConnection::OnComplete() {
+  if (over_) return;
+  complete_ = true;
+  read_by_.Clear();
+  if (!gathers()) {
+    if (!answered_ && handler_.body_end) handler_.body_end(*this);
+    return;
+  }
+  answering_ = true;
+  request_.fds = std::move(fds_);
+  handler_.request(*this, std::move(request_));
 }
 
 void HttpConnection::Refuse(const ErrorCode& error) {
@@ -174,6 +279,7 @@ void HttpConnection::Refuse(const ErrorCode& error) {
 }
 
 void HttpConnection::RefuseWith(int status, const std::string& code, const std::string& detail) {
+  if (answered_ || framing_ != Framing::kNone) return Abort();
   answering_ = true;
   keep_alive_ = false;
   const nlohmann::json problem = {
@@ -185,26 +291,42 @@ void HttpConnection::RefuseWith(int status, const std::string& code, const std::
 
 void HttpConnection::Respond(int status, const std::string& type, std::string body,
                              const std::vector<std::pair<std::string, std::string>>& fields) {
-  std::string head = "HTTP/1.1 " + std::to_string(status) + " " + StatusText(status) + "\r\n";
-  if (!type.empty()) head += "Content-Type: " + type + "\r\n";
-  if (status != 204) head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-  for (const auto& [name, value] : fields) head.append(name + ": ").append(value + "\r\n");
-  if (!keep_alive_) head += "Connection: close\r\n";
-  Send(head + "\r\n" + (head_ ? std::string() : std::move(body)));
-  Answered();
+  channel::Fields all;
+  if (!type.empty()) all.push_back({"Content-Type", type});
+  if (status != 204) all.push_back({"Content-Length", std::to_string(body.size())});
+  for (const auto& [name, value] : fields) all.push_back({name, value});
+  Start(status, all, !body.empty());
+  if (!body.empty()) Write(std::move(body));
+  EndStream();
 }
 
-void HttpConnection::StartStream(int status, const std::string& type) {
-  std::string head = "HTTP/1.1 " + std::to_string(status) + " " + StatusText(status) +
-                     "\r\nContent-Type: " + type + "\r\nCache-Control: no-store\r\n";
-  if (!chunked_) keep_alive_ = false;
-  head += chunked_ ? "Transfer-Encoding: chunked\r\n" : "";
-  head += keep_alive_ ? "" : "Connection: close\r\n";
+void HttpConnection::Start(int status, const channel::Fields& fields, bool has_body) {
+  if (over_) return;
+  // What of the request is not there yet will not be read.
+  if (!complete_) keep_alive_ = false;
+  std::string head = "HTTP/1.1 " + std::to_string(status) + " " + StatusText(status) + "\r\n";
+  head += DateLine();
+  bool length = false;
+  for (const channel::Field& f : fields) {
+    head.append(f.name).append(": ").append(f.value).append("\r\n");
+    length = length || policy::EqualsIgnoringCase(f.name, "content-length");
+  }
+  framing_ = !has_body || head_ || length ? Framing::kLength
+             : http11_                    ? Framing::kChunked
+                                          : Framing::kUntilClose;
+  if (framing_ == Framing::kChunked) head += "Transfer-Encoding: chunked\r\n";
+  if (framing_ == Framing::kUntilClose) keep_alive_ = false;
+  if (!keep_alive_) {
+    head += "Connection: close\r\n";
+  } else if (!http11_) {
+    head += "Connection: keep-alive\r\n";
+  }
   Send(head + "\r\n");
 }
 
 void HttpConnection::Write(std::string piece, std::function<void()> written) {
-  if (chunked_) {
+  if (head_ || piece.empty()) return Send({}, std::move(written));
+  if (framing_ == Framing::kChunked) {
     char size[20];
     std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
     piece = size + piece + "\r\n";
@@ -213,12 +335,21 @@ void HttpConnection::Write(std::string piece, std::function<void()> written) {
 }
 
 void HttpConnection::EndStream() {
-  if (chunked_) Send("0\r\n\r\n");
+  if (framing_ == Framing::kChunked && !head_) Send("0\r\n\r\n");
   Answered();
+}
+
+void HttpConnection::Abort() {
+  if (over_) return;
+  // A reset: where the end of the connection is the end of the body, nothing else tells.
+  const linger at_once{1, 0};
+  ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  Close();
 }
 
 void HttpConnection::Answered() {
   if (over_) return;
+  answered_ = true;
   // When all is written: a client that reads nothing gets no further answers.
   Send({}, [self = shared_from_this()] {
     if (!self->keep_alive_ || self->finishing_) return self->Linger();
@@ -232,10 +363,7 @@ void HttpConnection::Linger() {
   ErrorCode ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
   lingering_ = true;
-  read_timer_.expires_after(kLingerFor);
-  read_timer_.async_wait([self = shared_from_this()](const ErrorCode& error) {
-    if (!error) self->Close();
-  });
+  read_by_.SetAfter(kLingerFor);
   AwaitReadable();
 }
 
@@ -262,12 +390,9 @@ void HttpConnection::Flush() {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno != EAGAIN) return Close();
     if (n < 0) {
-      write_timer_.expires_after(limits_.write);
-      write_timer_.async_wait([self = shared_from_this()](const ErrorCode& error) {
-        if (!error) self->Close();
-      });
+      write_by_.SetAfter(limits_.write);
       socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const ErrorCode& error) {
-        self->write_timer_.cancel();
+        self->write_by_.Clear();
         if (self->over_) return;
         if (error) return self->Close();
         self->Flush();
@@ -287,10 +412,9 @@ void HttpConnection::Flush() {
 
 void HttpConnection::Close() {
   if (std::exchange(over_, true)) return;
-  read_timer_.cancel();
-  write_timer_.cancel();
+  read_by_.Clear();
+  write_by_.Clear();
   ErrorCode ignored;
-  socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);
   pieces_.clear();
   Release();
@@ -308,6 +432,14 @@ std::optional<uid_t> HttpConnection::PeerUid() const {
       who.pid == 0)
     return std::nullopt;
   return who.uid;
+}
+
+std::string HttpConnection::PeerAddress() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (::getpeername(const_cast<Socket&>(socket_).native_handle(), generic, &size) != 0) return {};
+  return address.ss_family == AF_UNIX ? std::string() : TextOf(address);
 }
 
 }  // namespace postern::server

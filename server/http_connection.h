@@ -1,15 +1,12 @@
-// HttpConnection: one client of the server, speaking HTTP/1.1: requests one after the other, each
-// with a complete body, and answers that are complete or streamed.
+// HttpConnection: a client's connection to the server, HTTP/1.1 by Boost.Beast's parser, on the
+// server's one loop.
 //
-// By Boost.Beast's parser and serializer, which do no I/O of their own: over a Unix socket
-// descriptors come with a request (SCM_RIGHTS), which no stream of Asio's reads.
+// It reads the socket itself, with recvmsg(2): over a Unix socket descriptors come with requests. A
+// client that sends too much, too slowly or nonsense gets an answer that says so, and its end.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -19,25 +16,43 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "channel/http2_session.h"
+#include "server/deadline.h"
 
 namespace postern::server {
+
+struct HttpRequest {
+  std::string method, target;
+  channel::Fields fields;  // in their order, names in lower case
+  std::string body;
+  bool has_body = false;
+  std::vector<UniqueFd> fds;  // that came with it
+
+  // The first field of that name; empty where there is none.
+  std::string_view Field(std::string_view name) const {
+    const std::string* value = channel::FindField(fields, name);
+    return value == nullptr ? std::string_view() : *value;
+  }
+};
 
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
-  using Request = boost::beast::http::request<boost::beast::http::string_body>;
 
   struct Limits {
-    size_t body_bytes = 32UL << 20;
-    std::chrono::milliseconds request{30'000};  // from its first byte to its last
+    size_t body_bytes = 32UL << 20;             // where bodies are gathered
+    std::chrono::milliseconds request{30'000};  // from its first byte to its last, or to the next
+                                                // piece of a body that is not gathered
     std::chrono::milliseconds idle{60'000};     // between two requests
     std::chrono::milliseconds write{30'000};    // in which a client must take something
     size_t held_bytes = 256UL << 20;            // received of all connections' requests, at a time
   };
   struct Handler {
-    // A complete request. It is answered by one Respond, or by StartStream … EndStream, now or
-    // later; the next one is read after that.
-    std::function<void(HttpConnection&, Request, std::vector<UniqueFd>)> request;
+    // A request: complete, or its head where `body` takes the rest. It is answered by one Respond,
+    // or by Start … EndStream, now or later; the next one is read after that.
+    std::function<void(HttpConnection&, HttpRequest)> request;
+    std::function<void(HttpConnection&, std::string_view)> body;
+    std::function<void(HttpConnection&)> body_end;
     // The client is gone, or was too slow; called once, at the end of every connection.
     std::function<void(HttpConnection&)> closed;
   };
@@ -46,35 +61,48 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   static std::shared_ptr<HttpConnection> Start(boost::asio::io_context& io, Socket socket, bool fds,
                                                const Limits& limits, Handler handler,
                                                std::shared_ptr<size_t> held);
+  ~HttpConnection();
 
   // An answer with a body; `type` is its media type.
   void Respond(int status, const std::string& type, std::string body,
                const std::vector<std::pair<std::string, std::string>>& fields = {});
-  // An answer whose body comes in pieces.
-  void StartStream(int status, const std::string& type);
+  // An answer whose body comes in pieces. Where the fields have no Content-Length it is chunked.
+  void Start(int status, const channel::Fields& fields, bool has_body);
   // `written` is called when the piece has been taken by the socket, where that matters.
   void Write(std::string piece, std::function<void()> written = nullptr);
   void EndStream();
+  // An answer that has begun cannot be completed: the client must not take it for complete.
+  void Abort();
+  // While paused nothing is read: the client waits.
+  void Pause() { paused_ = true; }
+  void Resume();
   // No more requests; what is being answered is still written.
   void Finish();
   void Close();
 
   size_t unwritten() const { return unwritten_; }  // bytes
-  // Who it is: a uid, for Unix sockets.
+  // Who it is: a uid, for Unix sockets; an address, for others ("" for Unix sockets).
   std::optional<uid_t> PeerUid() const;
+  std::string PeerAddress() const;
 
  private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  class Parser;
   struct Piece {
     std::string bytes;
     std::function<void()> written;
   };
+  enum class Framing { kNone, kLength, kChunked, kUntilClose };
 
   HttpConnection(boost::asio::io_context& io, Socket socket, bool fds, const Limits& limits,
                  Handler handler, std::shared_ptr<size_t> held);
+  bool gathers() const { return !handler_.body; }
   void AwaitReadable();
   bool Receive();
   void Parse();
+  void OnHead();
+  void OnBody(std::string_view bytes);
+  void OnComplete();
+  void OnTimeout();
   void Refuse(const boost::system::error_code& error);
   void RefuseWith(int status, const std::string& code, const std::string& detail);
   void Release();
@@ -83,14 +111,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void NextRequest();
   void Send(std::string bytes, std::function<void()> written = nullptr);
   void Flush();
-  void ExpectWithin(std::chrono::milliseconds time);
 
   boost::asio::io_context& io_;
   Socket socket_;
   const bool takes_fds_;
   const Limits limits_;
   Handler handler_;
-  std::optional<Parser> parser_;
+  std::unique_ptr<Parser> parser_;
+  HttpRequest request_;
   std::string unread_;  // received, not parsed yet
   const std::shared_ptr<size_t> held_;
   size_t held_here_ = 0;
@@ -98,11 +126,16 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::deque<Piece> pieces_;
   size_t written_ = 0;  // of the first piece
   size_t unwritten_ = 0;
-  boost::asio::steady_timer read_timer_, write_timer_;
-  bool begun_ = false;      // a request's first byte is there
-  bool continued_ = false;  // 100 Continue was sent
-  bool answering_ = false, keep_alive_ = true, chunked_ = true, head_ = false;
+  Deadline read_by_, write_by_;
+  bool begun_ = false;             // a request's first byte is there
+  bool expects_continue_ = false;  // the client waits for 100 Continue
+  bool complete_ = false;          // a request's last byte is there
+  bool answering_ = false;         // the handler has the request
+  bool answered_ = false;
+  bool keep_alive_ = true, http11_ = true, head_ = false;
+  Framing framing_ = Framing::kNone;
   bool reading_ = false, flushing_ = false, finishing_ = false, lingering_ = false, over_ = false;
+  bool paused_ = false;
 };
 
 // The reason phrase of a status, as in "404 Not Found".

@@ -33,19 +33,11 @@ Result<sockaddr_un> UnixAddress(const std::string& path) {
 
 const sockaddr* Generic(const void* address) { return static_cast<const sockaddr*>(address); }
 
-std::string TextOf(int fd) {
+std::string NameOf(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  if (address.ss_family == AF_UNIX) {
-    const auto* un = reinterpret_cast<const sockaddr_un*>(&address);
-    return std::string("unix:") + (un->sun_path[0] == '\0' ? "@" : un->sun_path);
-  }
-  const auto ip = policy::IpAddress::From(Generic(&address));
-  const auto* in = reinterpret_cast<const sockaddr_in*>(&address);  // the port's place is the same
-  if (!ip) return "an unknown address";
-  return (ip->v6 ? "[" + ip->ToString() + "]" : ip->ToString()) + ":" +
-         std::to_string(ntohs(in->sin_port));
+  return TextOf(address);
 }
 
 }  // namespace
@@ -121,7 +113,7 @@ Status Listeners::AddGiven(UniqueFd socket) {
 
 Status Listeners::Add(UniqueFd fd, int family, const std::string& address) {
   if (::listen(fd.get(), kBacklog) != 0) return SystemError("cannot listen at " + address);
-  addresses_.push_back(TextOf(fd.get()));
+  addresses_.push_back(NameOf(fd.get()));
   if (family != AF_UNIX) has_tcp_ = true;
   listeners_.push_back(std::make_shared<Listener>(io_, fd.release(), family));
   Accept(listeners_.back());

@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cstring>
+#include <string>
 
 #include "policy/address.h"
 
@@ -33,5 +35,19 @@ struct SocketAddress {
   sockaddr_storage storage{};
   socklen_t size = 0;
 };
+
+// "192.0.2.1:80", "[2001:db8::1]:80" or "unix:PATH".
+inline std::string TextOf(const sockaddr_storage& address) {
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  if (address.ss_family == AF_UNIX) {
+    const auto* un = reinterpret_cast<const sockaddr_un*>(&address);
+    return std::string("unix:") + (un->sun_path[0] == '\0' ? "@" : un->sun_path);
+  }
+  const auto ip = policy::IpAddress::From(generic);
+  const auto* in = reinterpret_cast<const sockaddr_in*>(&address);  // the port's place is the same
+  if (!ip) return "an unknown address";
+  return (ip->v6 ? "[" + ip->ToString() + "]" : ip->ToString()) + ":" +
+         std::to_string(ntohs(in->sin_port));
+}
 
 }  // namespace postern::server

@@ -44,6 +44,7 @@ class Engine::Allocator : public v8::ArrayBuffer::Allocator {
     return true;
   }
   void GiveBack(size_t size) { used_ -= size; }
+  size_t used() const { return used_; }
 
  private:
   void* GiveBackIfNull(void* data, size_t size) {
@@ -178,6 +179,7 @@ Status Engine::MakeSnapshot(const std::string& source, const std::string& path) 
 bool Engine::CountExternal(size_t bytes) { return g_engine->allocator_->Take(bytes); }
 
 void Engine::UncountExternal(size_t bytes) { g_engine->allocator_->GiveBack(bytes); }
+size_t Engine::ExternalBytes() { return g_engine->allocator_->used(); }
 
 void Engine::SetMemoryLimit(size_t bytes, std::function<void()> on_exhausted) {
   memory_limit_ = bytes;

@@ -56,6 +56,7 @@ class Engine {
   // them.
   static bool CountExternal(size_t bytes);
   static void UncountExternal(size_t bytes);
+  static size_t ExternalBytes();
 
   // Sets the guest's memory limit in bytes: V8's heap and array buffers, each. `on_exhausted` must
   // not return.

@@ -14,6 +14,7 @@ namespace {
 using channel::ResultTag;
 
 constexpr int kExitThrew = 1;
+constexpr double kFull = 0.8;  // of the memory limit, after a full collection
 constexpr int kExitOutOfMemory = 137;
 constexpr size_t kMaxResultText = 1024 * 1024;  // bytes of one text of an error
 
@@ -57,13 +58,31 @@ std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context,
   ::_exit(kExitOutOfMemory);
 }
 
+v8::Local<v8::String> Latin1(v8::Isolate* isolate, const std::string& s) {
+  return v8::String::NewFromOneByte(isolate, reinterpret_cast<const uint8_t*>(s.data()),
+                                    v8::NewStringType::kNormal, static_cast<int>(s.size()))
+      .ToLocalChecked();
+}
+
+// [name, value, …]
+v8::Local<v8::Array> FlatFields(v8::Isolate* isolate, const channel::Fields& fields) {
+  std::vector<v8::Local<v8::Value>> flat;
+  flat.reserve(fields.size() * 2);
+  for (const channel::Field& f : fields) {
+    flat.push_back(Latin1(isolate, f.name));
+    flat.push_back(Latin1(isolate, f.value));
+  }
+  return v8::Array::New(isolate, flat.data(), flat.size());
+}
+
 NetLimits LimitsOf(const Order& order) {
   return {.headers_seconds = static_cast<double>(order.headers_ms) / 1000,
           .total_seconds = static_cast<double>(order.total_ms) / 1000,
           .response_bytes = order.response_bytes,
           .concurrent = static_cast<size_t>(order.concurrent),
           .queue = static_cast<size_t>(order.queue),
-          .queue_seconds = static_cast<double>(order.queue_ms) / 1000};
+          .queue_seconds = static_cast<double>(order.queue_ms) / 1000,
+          .channels = order.handler ? kHandlerChannel : kNetChannels};
 }
 
 }  // namespace
@@ -74,9 +93,11 @@ Guest::Guest(Engine& engine, Order order)
       loop_(engine),
       files_(std::move(order_.files), order_.mounted),
       modules_(engine, files_),
-      net_(LimitsOf(order_), *this) {
+      net_(LimitsOf(order_), *this),
+      handler_(*this) {
   g_guest = this;
   loop_.Add(net_);
+  if (order_.handler) loop_.Add(handler_);
   loop_.after_microtasks = [this] { ReportRejections(); };
   engine.isolate()->SetPromiseRejectCallback(OnRejection);
 }
@@ -227,6 +248,31 @@ v8::MaybeLocal<v8::Value> Guest::RunEval() {
   return {};
 }
 
+// The module has run: from now on its `fetch` answers what comes on the channel, until the
+// supervisor closes it and what the guest has promised to finish (waitUntil) is done.
+void Guest::AnswerRequests() {
+  Call("handlerStart", {modules_.EntryNamespace()});
+  engine_.isolate()->AddGCEpilogueCallback(RetireWhenFull, this, v8::kGCTypeMarkSweepCompact);
+  handler_.Open();
+  loop_.Run([this] {
+    if (!handler_.over()) return false;
+    v8::Local<v8::Value> waits;
+    return !engine_.Hook("handlerWaits")
+                ->Call(engine_.context(), v8::Undefined(engine_.isolate()), 0, nullptr)
+                .ToLocal(&waits) ||
+           !waits->IsTrue();
+  });
+}
+
+// A guest that is nearly full is replaced before it dies with the requests that it has.
+void Guest::RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags, void* data) {
+  auto& self = *static_cast<Guest*>(data);
+  v8::HeapStatistics heap;
+  isolate->GetHeapStatistics(&heap);
+  const double used = static_cast<double>(std::max(heap.used_heap_size(), Engine::ExternalBytes()));
+  if (used > kFull * static_cast<double>(self.order_.memory)) self.handler_.Retire();
+}
+
 void Guest::Run() {
   v8::Isolate* isolate = engine_.isolate();
   const v8::HandleScope scope(isolate);
@@ -261,6 +307,7 @@ void Guest::Run() {
     }
     value = promise->Result();
   }
+  if (order_.handler) AnswerRequests();
   if (order_.eval) {
     Call("evalResult", {value, v8::Boolean::New(isolate, order_.print)});
     loop_.Settle();
@@ -279,19 +326,15 @@ void Guest::OnResponse(uint32_t id, int status, const std::string& text,
                        const channel::Fields& fields) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::HandleScope scope(isolate);
-  std::vector<v8::Local<v8::Value>> flat;
-  flat.reserve(fields.size() * 2);
-  const auto latin1 = [&](const std::string& s) {
-    return v8::String::NewFromOneByte(isolate, reinterpret_cast<const uint8_t*>(s.data()),
-                                      v8::NewStringType::kNormal, static_cast<int>(s.size()))
-        .ToLocalChecked();
-  };
-  for (const channel::Field& f : fields) {
-    flat.push_back(latin1(f.name));
-    flat.push_back(latin1(f.value));
-  }
   Call("netResponse", {v8::Integer::NewFromUnsigned(isolate, id), v8::Integer::New(isolate, status),
-                       latin1(text), v8::Array::New(isolate, flat.data(), flat.size())});
+                       Latin1(isolate, text), FlatFields(isolate, fields)});
+}
+
+void Guest::OnRequest(uint32_t id, const channel::Fields& fields, bool has_body) {
+  v8::Isolate* isolate = engine_.isolate();
+  const v8::HandleScope scope(isolate);
+  Call("handlerRequest", {v8::Integer::NewFromUnsigned(isolate, id), FlatFields(isolate, fields),
+                          v8::Boolean::New(isolate, has_body)});
 }
 
 void Guest::OnReadable(uint32_t id) {

@@ -9,13 +9,14 @@
 #include "worker/engine.h"
 #include "worker/event_loop.h"
 #include "worker/file_client.h"
+#include "worker/handler_server.h"
 #include "worker/modules.h"
 #include "worker/net_client.h"
 #include "worker/order.h"
 
 namespace postern::worker {
 
-class Guest : NetEvents {
+class Guest : ExchangeEvents {
  public:
   Guest(Engine& engine, Order order);
 
@@ -29,6 +30,11 @@ class Guest : NetEvents {
   Engine& engine() { return engine_; }
   EventLoop& loop() { return loop_; }
   NetClient& net() { return net_; }
+  HandlerServer& handler() { return handler_; }
+  // Whose exchange `id` is.
+  Exchanges& exchanges(uint32_t id) {
+    return (id & HandlerServer::kIds) != 0 ? static_cast<Exchanges&>(handler_) : net_;
+  }
   // An error that nobody caught: printed as Node prints it, and the run is over.
   [[noreturn]] void Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message);
   [[noreturn]] void Exit(int code);
@@ -38,6 +44,7 @@ class Guest : NetEvents {
  private:
   void OnResponse(uint32_t id, int status, const std::string& text,
                   const channel::Fields& fields) override;
+  void OnRequest(uint32_t id, const channel::Fields& fields, bool has_body) override;
   void OnReadable(uint32_t id) override;
   void OnCollected(uint32_t id, std::string body) override;
   void OnWritable(uint32_t id) override;
@@ -48,6 +55,8 @@ class Guest : NetEvents {
   void ReportRejections();
   void Start();
   v8::MaybeLocal<v8::Value> RunEval();
+  void AnswerRequests();
+  static void RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags, void* self);
   [[noreturn]] void Finish(channel::ResultTag outcome, int code);
   void Put(channel::ResultTag tag, std::string_view bytes);
 
@@ -57,6 +66,7 @@ class Guest : NetEvents {
   FileClient files_;
   Modules modules_;
   NetClient net_;
+  HandlerServer handler_;
   struct Rejected {
     v8::Global<v8::Promise> promise;
     v8::Global<v8::Value> reason;

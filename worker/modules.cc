@@ -259,7 +259,12 @@ v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::stri
   }
   v8::Local<v8::Module> module;
   if (!Compile(url, source).ToLocal(&module) || !LoadRequests(module, url)) return {};
+  entry_.Reset(engine_.isolate(), module);
   return Evaluate(module);
+}
+
+v8::Local<v8::Value> Modules::EntryNamespace() {
+  return entry_.Get(engine_.isolate())->GetModuleNamespace();
 }
 
 v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context,

@@ -19,6 +19,8 @@ class Modules {
   // Compiles `source` as the module `url`, with everything it imports, links and evaluates it. The
   // promise settles with the module. On failure an exception is pending.
   v8::MaybeLocal<v8::Promise> Run(const std::string& url, const std::string& source);
+  // The namespace object of the module that Run was given, once it has been evaluated.
+  v8::Local<v8::Value> EntryNamespace();
   // A file's bytes as text, for the runtime's own loaders.
   FileClient& files() { return files_; }
 
@@ -53,7 +55,8 @@ class Modules {
   FileClient& files_;
   std::map<std::string, v8::Global<v8::Module>> loaded_;  // by URL, JSON ones by "json " + URL
   std::unordered_multimap<int, std::pair<v8::Global<v8::Module>, std::string>>
-      urls_;                                         // by identity hash
+      urls_;  // by identity hash
+  v8::Global<v8::Module> entry_;
   std::map<int, v8::Global<v8::Object>> synthetic_;  // exports, by identity hash
 };
 

@@ -1,4 +1,4 @@
-// Natives for fetch: what the runtime's fetch.js asks of the channel.
+// Natives for fetch and for handlers: what the runtime's net.js and handler.js ask of the channels.
 #include "worker/guest.h"
 #include "worker/natives.h"
 
@@ -6,6 +6,9 @@ namespace postern::worker {
 namespace {
 
 uint32_t Id(const Args& args) { return args[0].As<v8::Uint32>()->Value(); }
+
+// The exchanges that the first argument is the id of one of.
+Exchanges& Of(const Args& args) { return Guest::Current().exchanges(Id(args)); }
 
 // A header value's bytes: its units are all below 256 (isomorphic encode of the Infra standard).
 std::string Latin1(v8::Isolate* isolate, v8::Local<v8::Value> value) {
@@ -16,68 +19,88 @@ std::string Latin1(v8::Isolate* isolate, v8::Local<v8::Value> value) {
   return out;
 }
 
+// The second argument: [name, value, …].
+channel::Fields FieldsOf(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  const auto context = isolate->GetCurrentContext();
+  channel::Fields fields;
+  const auto flat = args[1].As<v8::Array>();
+  fields.reserve(flat->Length() / 2);
+  for (uint32_t i = 0; i + 1 < flat->Length(); i += 2) {
+    fields.push_back({Latin1(isolate, flat->Get(context, i).ToLocalChecked()),
+                      Latin1(isolate, flat->Get(context, i + 1).ToLocalChecked())});
+  }
+  return fields;
+}
+
+// The third argument, where it is bytes.
+std::string BodyOf(const Args& args) {
+  const auto bytes = Bytes(args[2]);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 // netFetch(id, fields [name, value, …], body: undefined | bytes | true for a stream that is written
 // later, endless: boolean)
 void NetFetch(const Args& args) {
-  v8::Isolate* isolate = args.GetIsolate();
-  const auto context = isolate->GetCurrentContext();
   NetClient::Outgoing out;
-  const auto flat = args[1].As<v8::Array>();
-  for (uint32_t i = 0; i + 1 < flat->Length(); i += 2) {
-    out.fields.push_back({Latin1(isolate, flat->Get(context, i).ToLocalChecked()),
-                          Latin1(isolate, flat->Get(context, i + 1).ToLocalChecked())});
-  }
+  out.fields = FieldsOf(args);
   out.has_body = !args[2]->IsUndefined();
   out.streaming = args[2]->IsTrue();
+  out.body = BodyOf(args);
   out.endless = args[3]->IsTrue();
-  if (out.has_body && !out.streaming) {
-    const auto bytes = Bytes(args[2]);
-    out.body.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  }
   Guest::Current().net().Fetch(Id(args), std::move(out));
+}
+
+// handlerRespond(id, fields, body: as of netFetch)
+void HandlerRespond(const Args& args) {
+  HandlerServer::Answer answer;
+  answer.fields = FieldsOf(args);
+  answer.has_body = !args[2]->IsUndefined();
+  answer.streaming = args[2]->IsTrue();
+  answer.body = BodyOf(args);
+  Guest::Current().handler().Respond(Id(args), std::move(answer));
 }
 
 // netWrite(id, bytes, all): bytes that wait; where more than 0, netWritable comes when they are
 // gone
 void NetWrite(const Args& args) {
-  args.GetReturnValue().Set(static_cast<double>(
-      Guest::Current().net().Write(Id(args), Bytes(args[1]), args[2]->IsTrue())));
+  args.GetReturnValue().Set(
+      static_cast<double>(Of(args).Write(Id(args), Bytes(args[1]), args[2]->IsTrue())));
 }
 
 // netStream(id): the stream's number on the channel
-void NetStream(const Args& args) {
-  args.GetReturnValue().Set(Guest::Current().net().StreamOf(Id(args)));
-}
+void NetStream(const Args& args) { args.GetReturnValue().Set(Of(args).StreamOf(Id(args))); }
 
-void NetEndWrite(const Args& args) { Guest::Current().net().EndWrite(Id(args)); }
+void NetEndWrite(const Args& args) { Of(args).EndWrite(Id(args)); }
 
 // netRead(id): bytes; null where netReadable comes later; undefined at the end
 void NetRead(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   std::string piece;
-  switch (Guest::Current().net().Read(Id(args), &piece)) {
-    case NetClient::ReadState::kData: {
+  switch (Of(args).Read(Id(args), &piece)) {
+    case Exchanges::ReadState::kData: {
       v8::Local<v8::Uint8Array> bytes;
       if (AdoptBytes(isolate, std::move(piece)).ToLocal(&bytes)) args.GetReturnValue().Set(bytes);
       return;
     }
-    case NetClient::ReadState::kWait:
+    case Exchanges::ReadState::kWait:
       return args.GetReturnValue().SetNull();
-    case NetClient::ReadState::kEnd:
+    case Exchanges::ReadState::kEnd:
       return;
   }
 }
 
-void NetCollect(const Args& args) { Guest::Current().net().Collect(Id(args)); }
-void NetCancel(const Args& args) { Guest::Current().net().Cancel(Id(args)); }
+void NetCollect(const Args& args) { Of(args).Collect(Id(args)); }
+void NetCancel(const Args& args) { Of(args).Cancel(Id(args)); }
 
 }  // namespace
 
 std::span<const Native> NetNatives() {
-  static constexpr Native kNatives[] = {{"netFetch", NetFetch},       {"netWrite", NetWrite},
-                                        {"netEndWrite", NetEndWrite}, {"netStream", NetStream},
-                                        {"netRead", NetRead},         {"netCollect", NetCollect},
-                                        {"netCancel", NetCancel}};
+  static constexpr Native kNatives[] = {
+      {"netFetch", NetFetch},       {"netWrite", NetWrite},
+      {"netEndWrite", NetEndWrite}, {"netStream", NetStream},
+      {"netRead", NetRead},         {"netCollect", NetCollect},
+      {"netCancel", NetCancel},     {"handlerRespond", HandlerRespond}};
   return kNatives;
 }
 

@@ -74,7 +74,8 @@ void BecomeSpare(GuestProgram& program, const ZygoteOptions& options, std::vecto
   Must(sandbox::LimitTo(
       RLIMIT_AS, options.address_bytes + static_cast<uint64_t>(order->memory) + kSpareAddresses));
   // In whole seconds and only the wall behind: the supervisor's clock is finer.
-  Must(sandbox::LimitTo(RLIMIT_CPU, static_cast<uint64_t>(order->cpu_ms + 1999) / 1000));
+  if (order->cpu_ms > 0)
+    Must(sandbox::LimitTo(RLIMIT_CPU, static_cast<uint64_t>(order->cpu_ms + 1999) / 1000));
   program.Run(*std::move(order));
   __builtin_unreachable();  // g++ does not believe a virtual function
 }

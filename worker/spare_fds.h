@@ -12,6 +12,8 @@ inline constexpr int kResultFd = 3;
 inline constexpr int kNetChannels = 3;
 inline constexpr int NetIn(int channel) { return 4 + 2 * channel; }
 inline constexpr int NetOut(int channel) { return 5 + 2 * channel; }
+// In a guest that answers requests (Order::handler) the last of them is the supervisor's.
+inline constexpr int kHandlerChannel = kNetChannels - 1;
 inline constexpr int kFilesIn = 10, kFilesOut = 11;
 inline constexpr int kOrderFd = 12;
 inline constexpr int kSpareFdCount = 13;

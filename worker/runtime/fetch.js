@@ -104,9 +104,11 @@ export async function fetch(input, init) {
     const { status, statusText, fields, e } = await exchange(url, method, headers, body, signal);
     /** @type {[string, string][]} */
     const list = [];
-    let location = null;
+    let location = null,
+      coded = false;
     for (let i = 0; i < fields.length; i += 2) {
       ArrayPush(list, [fields[i], fields[i + 1]]);
+      if (fields[i] === 'content-encoding') coded = true;
       if (fields[i] === 'location') location = fields[i + 1];
     }
     if (location === null || !redirects.has(status) || s.redirect === 'manual') {
@@ -119,7 +121,7 @@ export async function fetch(input, init) {
         status,
         statusText,
         headers: wrapHeaders(list, true),
-        body: empty ? null : netBody(new NetBody(e)),
+        body: empty ? null : netBody(new NetBody(e, coded)),
       });
     }
     dropExchange(e);

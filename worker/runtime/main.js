@@ -20,6 +20,7 @@ import {
 } from './events.js';
 import { fetch, setMaxRedirects } from './fetch.js';
 import { FormData } from './form_data.js';
+import { handlerRequest, handlerStart, handlerWaits } from './handler.js';
 import { Headers } from './headers.js';
 import { inspect } from './inspect.js';
 import { queueMicrotask } from './microtask.js';
@@ -200,6 +201,9 @@ export default {
   },
   /** The exports of a built-in module; undefined where there is none of that URL. @param {string} url */
   builtinModule: (url) => (url === 'postern:sockets' ? { connect, Socket } : undefined),
+  handlerStart,
+  handlerRequest,
+  handlerWaits,
   netResponse: net.netResponse,
   netReadable: net.netReadable,
   netCollected: net.netCollected,

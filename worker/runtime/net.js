@@ -28,20 +28,25 @@ export function netError(failure, what = 'fetch') {
  */
 export function openExchange(flat, body, what = 'fetch') {
   const { promise, resolve } = withResolvers();
-  /** @type {Exchange} */
-  const e = {
-    id: nextId++,
-    settle: resolve,
-    readable: null,
-    collected: null,
-    writable: null,
-    failed: null,
-    failure: null,
-    what,
-  };
-  MapSet(exchanges, e.id, e);
+  const e = newExchange(nextId++, resolve, what);
   netFetch(e.id, flat, body === null ? undefined : body, what !== 'fetch');
   return { e, promise };
+}
+
+/** @param {number} id @param {Function} settle @param {string} what @returns {Exchange} */
+function newExchange(id, settle, what) {
+  const e = { id, settle, readable: null, collected: null, writable: null, failed: null, failure: null, what };
+  MapSet(exchanges, id, e);
+  return e;
+}
+
+/** The exchange of a request that came to this guest. @param {number} id */
+export const acceptExchange = (id) => newExchange(id, () => {}, 'the request');
+
+/** Its response has left, and nothing more is to be told of it. @param {Exchange} e */
+export function finishExchange(e) {
+  MapDelete(exchanges, e.id);
+  e.failure ??= { reason: new TypeError('The request was answered already') };
 }
 
 /** Lets go of an exchange that needs no more. @param {Exchange} e */
@@ -136,9 +141,10 @@ let unread;
 /** The body of a response, still on the channel. */
 export class NetBody {
   #exchange;
-  /** @param {Exchange} exchange */
-  constructor(exchange) {
+  /** @param {Exchange} exchange @param {boolean} [coded] */
+  constructor(exchange, coded = false) {
     this.#exchange = exchange;
+    if (coded) decodedStreams.add(this);
     unread ??= new FinalizationRegistry((e) => abortExchange(e, new TypeError('The response was dropped')));
     unread.register(this, exchange, this);
   }
@@ -158,7 +164,7 @@ export class NetBody {
   stream() {
     const e = this.#exchange;
     if (unread !== undefined) unread.unregister(this);
-    return new ReadableStream(
+    const stream = new ReadableStream(
       {
         type: 'bytes',
         start(controller) {
@@ -181,10 +187,17 @@ export class NetBody {
       },
       { highWaterMark: 0 },
     );
+    if (isDecoded(this)) decodedStreams.add(stream);
+    return stream;
   }
 }
 
-/** Writes a stream as the request's body. @param {Exchange} e @param {any} stream */
+/** Streams of bodies that came coded, and are decoded by now. */
+const decodedStreams = new WeakSet();
+/** Whether what fetch gave as a body was coded. @param {any} body a NetBody or its stream */
+export const isDecoded = (body) => decodedStreams.has(body);
+
+/** Writes a stream as the body that goes; gives an error where that failed. @param {Exchange} e @param {any} stream */
 export async function upload(e, stream) {
   const reader = stream.getReader();
   try {
@@ -201,5 +214,6 @@ export async function upload(e, stream) {
   } catch (error) {
     reader.cancel(error).catch(() => {});
     abortExchange(e, error);
+    return error;
   }
 }

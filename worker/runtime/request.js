@@ -1,5 +1,5 @@
 // Request (Fetch standard, section 5.4).
-import { RegExpExec, StringUpper, webidlClass } from './primordials.js';
+import { RegExpExec, StringUpper, defineProperty, webidlClass } from './primordials.js';
 import { AbortController, isSignal, onAbort, signalAbort } from './abort.js';
 import { bodyMixin, cloneBody, extractBody, isUnusable, streamOf } from './body.js';
 import { Headers, headerList, wrapHeaders } from './headers.js';
@@ -37,13 +37,51 @@ function enumOf(init, name, otherwise) {
 /** The parts of a Request that fetch works with. @type {(request: any) => any} */
 export let requestState;
 
+/** The signal of a Request. @type {(request: any) => any} */
+export let requestSignal;
+/** A Request as a handler gets it. @type {(url: string, method: string, headers: any, body: any) => Request} */
+export let makeRequest;
+
+/** For the constructor: what makeRequest makes. */
+const received = {};
+const defaults = {
+  signal: null,
+  redirect: 'manual',
+  mode: 'cors',
+  credentials: 'same-origin',
+  cache: 'default',
+  integrity: '',
+  keepalive: false,
+  referrer: 'about:client',
+  referrerPolicy: '',
+  duplex: 'half',
+};
+
 export class Request {
   /** @type {any} */ #state;
   static {
     requestState = (request) => request.#state;
+    requestSignal = (request) => request.#signal();
+    makeRequest = (url, method, headers, body) => {
+      const request = new Request(received);
+      request.#state = {
+        ...defaults,
+        // Parsed when it is asked for.
+        get url() {
+          const value = new URL(url);
+          defineProperty(this, 'url', { value });
+          return value;
+        },
+        method,
+        headers,
+        body,
+      };
+      return request;
+    };
   }
   /** @param {any} input @param {any} [init] */
   constructor(input, init) {
+    if (input === received) return;
     if (arguments.length === 0) throw new TypeError('Request needs a URL or a Request');
     if (init !== undefined && init !== null && typeof init !== 'object' && typeof init !== 'function')
       throw new TypeError('Request options must be an object');
@@ -146,6 +184,9 @@ export class Request {
     return this.#state.duplex;
   }
   get signal() {
+    return this.#signal();
+  }
+  #signal() {
     const s = this.#state;
     if (s.ownSignal === undefined) {
       // A request's signal is its own and follows the one that it was given.

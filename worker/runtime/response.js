@@ -9,6 +9,8 @@ const reason = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** @type {(response: any) => any} */
 export let responseState;
+/** @type {(value: any) => boolean} */
+export let isResponse;
 /** A Response as fetch gives it. @type {(state: any) => Response} */
 export let makeResponse;
 
@@ -16,6 +18,7 @@ export class Response {
   /** @type {any} */ #state;
   static {
     responseState = (response) => response.#state;
+    isResponse = (value) => typeof value === 'object' && value !== null && #state in value;
     makeResponse = (state) => {
       const response = new Response();
       response.#state = state;

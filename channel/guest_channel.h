@@ -1,4 +1,5 @@
-// GuestChannel: the broker's end of one guest's channel, on the Asio loop.
+// GuestChannel: the trusted end of one guest's channel, on the Asio loop of a broker or of the
+// supervisor.
 //
 // Everything that arrives is hostile: an error on it ends this channel only. A guest that does not
 // read fills its pipe and its stream windows, and waits alone. One that floods its channel with
@@ -12,22 +13,22 @@
 #include <functional>
 #include <memory>
 
-#include "broker/fd_watch.h"
 #include "channel/endpoint.h"
+#include "channel/fd_watch.h"
 
-namespace postern::broker {
+namespace postern::channel {
 
 class GuestChannel {
  public:
   // `ended` is called once, from the loop, when the channel is over; the owner then destroys this.
-  GuestChannel(boost::asio::io_context& io, uint32_t max_streams,
-               channel::Http2Session::Handler& handler, UniqueFd in, UniqueFd out,
+  GuestChannel(boost::asio::io_context& io, Http2Session::Role role, uint32_t max_streams,
+               Http2Session::Handler& handler, UniqueFd in, UniqueFd out,
                std::function<void()> ended);
   ~GuestChannel();
   GuestChannel(const GuestChannel&) = delete;
   GuestChannel& operator=(const GuestChannel&) = delete;
 
-  channel::Http2Session& session() { return endpoint_.session(); }
+  Http2Session& session() { return endpoint_.session(); }
   // Writes what the session has to say, soon; any number of calls in one turn make one write.
   void FlushSoon();
 
@@ -41,7 +42,7 @@ class GuestChannel {
   void End();
 
   boost::asio::io_context& io_;
-  channel::Endpoint endpoint_;
+  Endpoint endpoint_;
   FdWatch reader_;
   FdWatch writer_;
   std::function<void()> ended_;
@@ -53,4 +54,4 @@ class GuestChannel {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-}  // namespace postern::broker
+}  // namespace postern::channel

@@ -1,0 +1,179 @@
+// `postern serve --handler`: the module's default export answers requests: `fetch(request, env, ctx)`, as in other
+// runtimes. Requests come on a channel from the supervisor; each is answered, if only with status 500.
+import { ArrayPush } from './primordials.js';
+import { signalAbort } from './abort.js';
+import { isUnusable, netBody, streamOf } from './body.js';
+import { headerList, wrapHeaders } from './headers.js';
+import { inspect } from './inspect.js';
+import { NetBody, acceptExchange, errorOf, finishExchange, isDecoded, upload } from './net.js';
+import { process } from './process.js';
+import { makeRequest, requestSignal } from './request.js';
+import { isResponse, responseState } from './response.js';
+
+const { handlerRespond, write } = native;
+
+// What belongs to one connection is the supervisor's business (RFC 9113, section 8.2.2).
+const connectionHeaders = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** The module's default export. @type {any} */
+let handler;
+/** Promises given to waitUntil that have not settled. */
+let waits = 0;
+
+/** @param {any} namespace of the module */
+export function handlerStart(namespace) {
+  handler = namespace.default;
+  if ((typeof handler !== 'object' && typeof handler !== 'function') || handler === null)
+    throw new TypeError('a handler needs a default export, as in: export default { fetch(request) { … } }');
+  if (typeof handler.fetch !== 'function') throw new TypeError("the handler's default export has no method fetch");
+}
+
+export const handlerWaits = () => waits > 0;
+
+/** @param {any} error */
+function report(error) {
+  let text;
+  try {
+    text = inspect(error);
+  } catch {
+    text = 'an error that cannot be shown';
+  }
+  write(2, `Uncaught (in fetch) ${text}\n`);
+}
+
+/** What a handler gets besides the request. */
+class ExecutionContext {
+  #remote;
+  /** @param {string} remote */
+  constructor(remote) {
+    this.#remote = remote;
+  }
+  /** The client's address, as in "192.0.2.1:4711"; empty where it has none. */
+  get remoteAddress() {
+    return this.#remote;
+  }
+  /** Keeps the guest until `promise` has settled, also when it is replaced meanwhile. @param {any} promise */
+  waitUntil(promise) {
+    waits++;
+    settle(promise);
+  }
+  passThroughOnException() {}
+}
+
+/** @param {any} promise */
+async function settle(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    report(error);
+  }
+  waits--;
+}
+
+/**
+ * A request is there.
+ * @param {number} id @param {string[]} flat its fields: names and values in turn, the pseudo fields first @param {boolean} hasBody
+ */
+export function handlerRequest(id, flat, hasBody) {
+  let method = '',
+    authority = '',
+    path = '',
+    remote = '';
+  /** @type {[string, string][]} */
+  const list = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i],
+      value = flat[i + 1];
+    if (name === ':method') method = value;
+    else if (name === ':authority') authority = value;
+    else if (name === ':path') path = value;
+    else if (name === 'postern-remote') remote = value;
+    else if (name !== ':scheme') ArrayPush(list, [name, value]);
+  }
+  const e = acceptExchange(id);
+  const request = makeRequest(
+    `http://${authority}${path}`,
+    method,
+    wrapHeaders(list, true),
+    hasBody ? netBody(new NetBody(e)) : null,
+  );
+  e.failed = (/** @type {any} */ reason) => signalAbort(requestSignal(request), reason);
+  answer(e, request, method, new ExecutionContext(remote));
+}
+
+/** @param {import('./net.js').Exchange} e @param {any} request @param {string} method @param {ExecutionContext} context */
+async function answer(e, request, method, context) {
+  try {
+    const response = await handler.fetch(request, process.env, context);
+    if (e.failure === null) respond(e, response, method);
+  } catch (error) {
+    if (e.failure !== null && error === errorOf(e)) return; // the client went away, and the handler heard of it
+    report(error);
+    if (e.failure !== null) return;
+    handlerRespond(e.id, [':status', '500', 'content-length', '0'], undefined);
+    finishExchange(e);
+  }
+}
+
+/** @param {import('./net.js').Exchange} e @param {any} response @param {string} method */
+function respond(e, response, method) {
+  if (!isResponse(response)) throw new TypeError(`the handler's fetch gave ${kindOf(response)}, not a Response`);
+  const { status, headers, body } = responseState(response);
+  if (status === 0) throw new TypeError("the handler's fetch gave Response.error()");
+  if (body !== null && isUnusable(body)) throw new TypeError('the body of the response was read already');
+  const flat = [':status', `${status}`];
+  const list = headerList(headers);
+  const whole = body !== null && body.bytes !== null;
+  // What fetch has decoded goes on decoded.
+  const decoded = body !== null && isDecoded(body.net ?? body.stream);
+  for (let i = 0; i < list.length; i++) {
+    const name = list[i][0];
+    if (connectionHeaders.has(name)) continue;
+    if (decoded && (name === 'content-encoding' || name === 'content-length')) continue;
+    if (whole && name === 'content-length') continue;
+    ArrayPush(flat, name, list[i][1]);
+  }
+  if (whole) ArrayPush(flat, 'content-length', `${body.bytes.length}`);
+  if (body !== null) body.used = true;
+  if (body === null || method === 'HEAD') {
+    if (body === null && status !== 204 && status !== 304 && method !== 'HEAD') ArrayPush(flat, 'content-length', '0');
+    if (body !== null && !whole)
+      streamOf(body)
+        .cancel()
+        .catch(() => {});
+    handlerRespond(e.id, flat, undefined);
+    finishExchange(e);
+  } else if (whole) {
+    handlerRespond(e.id, flat, body.bytes);
+    finishExchange(e);
+  } else {
+    handlerRespond(e.id, flat, true);
+    send(e, streamOf(body));
+  }
+}
+
+/** @param {import('./net.js').Exchange} e @param {any} stream */
+async function send(e, stream) {
+  const error = await upload(e, stream);
+  if (error !== undefined && e.failure !== null && error !== errorOf(e)) report(error);
+  finishExchange(e);
+}
+
+/** @param {any} value */
+function kindOf(value) {
+  if (value === null || value === undefined) return `${value}`;
+  if (typeof value !== 'object' && typeof value !== 'function') return `a ${typeof value}`;
+  try {
+    return `a ${value.constructor.name}`;
+  } catch {
+    return 'an object';
+  }
+}
