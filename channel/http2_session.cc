@@ -84,7 +84,9 @@ struct Http2Session::Callbacks {
         }
         break;
       case NGHTTP2_SETTINGS:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) self.noise_ += kAnswerNoise;
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) break;
+        self.noise_ += kAnswerNoise;
+        self.handler_.OnSettings();
         break;
       case NGHTTP2_GOAWAY:
         self.handler_.OnGoaway();
@@ -110,6 +112,14 @@ struct Http2Session::Callbacks {
   static int FrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       Self(user).handler_.OnRequestSent(frame->hd.stream_id);
+    }
+    return 0;
+  }
+
+  // A request that may not be sent any more, after the peer's GOAWAY.
+  static int FrameNotSent(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      Self(user).handler_.OnClosed(frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
     }
     return 0;
   }
@@ -155,6 +165,7 @@ Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::FrameReceived);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::Data);
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Callbacks::FrameSent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, Callbacks::FrameNotSent);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::StreamClosed);
   nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, Callbacks::ReadLength);
   nghttp2_option* option = nullptr;

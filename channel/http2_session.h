@@ -65,6 +65,7 @@ class Http2Session {
     virtual void OnClosed(int32_t stream, uint32_t error) = 0;
     // Client: the request's header block has left the session.
     virtual void OnRequestSent(int32_t stream) {}
+    virtual void OnSettings() {}
     virtual void OnPong() {}
     // The peer will take no new streams.
     virtual void OnGoaway() {}

@@ -25,6 +25,7 @@ using boost::beast::string_view;
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr size_t kHeaderBytes = 16 * 1024;
 constexpr size_t kMaxFds = 16;
+constexpr int kPiecesACall = 64;
 constexpr auto kLingerFor = std::chrono::seconds(2);
 
 // "Date: …", made once a second.
@@ -65,9 +66,8 @@ class HttpConnection::Parser : public http::basic_parser<true> {
   void on_response_impl(int, string_view, int, ErrorCode&) override {}
   void on_field_impl(http::field, string_view name, string_view value, ErrorCode&) override {
     if (is_header_done()) return;  // a trailer
-    std::string lower(name);
-    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    connection_.request_.fields.push_back({std::move(lower), std::string(value)});
+    connection_.request_.fields.push_back(
+        {policy::AsciiLower({name.data(), name.size()}), std::string(value)});
   }
   void on_header_impl(ErrorCode&) override {}
   void on_body_init_impl(const boost::optional<uint64_t>&, ErrorCode&) override { Head(true); }
@@ -380,14 +380,24 @@ void HttpConnection::Send(std::string bytes, std::function<void()> written) {
   boost::asio::post(io_, [self = shared_from_this()] { self->Flush(); });
 }
 
+// Of all pieces as much as the socket takes, by one call where it takes them all.
+ssize_t HttpConnection::SendPieces() {
+  iovec parts[kPiecesACall];
+  int count = 0;
+  for (auto piece = pieces_.begin(); piece != pieces_.end() && count < kPiecesACall; ++piece) {
+    const size_t from = count == 0 ? written_ : 0;
+    parts[count++] = {piece->bytes.data() + from, piece->bytes.size() - from};
+  }
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = static_cast<size_t>(count);
+  return Uninterrupted(
+      [&] { return ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+}
+
 void HttpConnection::Flush() {
   while (!over_ && !pieces_.empty()) {
-    Piece& piece = pieces_.front();
-    const size_t left = piece.bytes.size() - written_;
-    const ssize_t n = left == 0 ? 0
-                                : ::send(socket_.native_handle(), piece.bytes.data() + written_,
-                                         left, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
+    ssize_t n = unwritten_ == 0 ? 0 : SendPieces();
     if (n < 0 && errno != EAGAIN) return Close();
     if (n < 0) {
       write_by_.SetAfter(limits_.write);
@@ -399,13 +409,14 @@ void HttpConnection::Flush() {
       });
       return;
     }
-    written_ += static_cast<size_t>(n);
     unwritten_ -= static_cast<size_t>(n);
-    if (written_ < piece.bytes.size()) continue;
-    const auto written = std::move(piece.written);
-    pieces_.pop_front();
-    written_ = 0;
-    if (written) written();
+    written_ += static_cast<size_t>(n);
+    while (!over_ && !pieces_.empty() && written_ >= pieces_.front().bytes.size()) {
+      written_ -= pieces_.front().bytes.size();
+      const auto written = std::move(pieces_.front().written);
+      pieces_.pop_front();
+      if (written) written();
+    }
   }
   flushing_ = false;
 }

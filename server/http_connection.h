@@ -110,6 +110,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Linger();
   void NextRequest();
   void Send(std::string bytes, std::function<void()> written = nullptr);
+  ssize_t SendPieces();
   void Flush();
 
   boost::asio::io_context& io_;

@@ -97,6 +97,13 @@ Status Listeners::AddTcp(const std::string& text) {
   return Add(std::move(fd), address.family(), text);
 }
 
+bool Listeners::IsUnix(const UniqueFd& socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  return address.ss_family == AF_UNIX;
+}
+
 Status Listeners::AddGiven(UniqueFd socket) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;

@@ -33,6 +33,7 @@ class Listeners {
   Status AddGiven(UniqueFd socket);
   // Where it listens, as a person would write it.
   const std::vector<std::string>& addresses() const { return addresses_; }
+  static bool IsUnix(const UniqueFd& socket);
   bool has_tcp() const { return has_tcp_; }
   void Close();
 

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 
 namespace postern::server {
 namespace {
@@ -43,13 +44,17 @@ std::optional<std::chrono::microseconds> WatchdogInterval() {
   return std::chrono::microseconds(microseconds);
 }
 
-std::vector<UniqueFd> GivenSockets() {
-  std::vector<UniqueFd> sockets;
+std::vector<GivenSocket> GivenSockets() {
+  std::vector<GivenSocket> sockets;
   const long count = Number("LISTEN_FDS");
   if (Number("LISTEN_PID") != ::getpid() || count < 1 || count > kMaxGivenFds) return sockets;
+  const char* names = std::getenv("LISTEN_FDNAMES");
+  std::istringstream list(names == nullptr ? "" : names);
   for (int fd = kFirstGivenFd; fd < kFirstGivenFd + count; ++fd) {
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-    sockets.emplace_back(fd);
+    std::string name;
+    std::getline(list, name, ':');
+    sockets.push_back({UniqueFd(fd), name});
   }
   return sockets;
 }

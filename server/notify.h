@@ -17,7 +17,12 @@ void Notify(const std::string& state);
 // How often the manager wants to hear "WATCHDOG=1"; nullopt where it does not.
 std::optional<std::chrono::microseconds> WatchdogInterval();
 
-// Listening sockets that the manager has opened already.
-std::vector<UniqueFd> GivenSockets();
+// A listening socket that the manager has opened already, and the name that it has there
+// (FileDescriptorName=).
+struct GivenSocket {
+  UniqueFd fd;
+  std::string name;
+};
+std::vector<GivenSocket> GivenSockets();
 
 }  // namespace postern::server

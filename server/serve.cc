@@ -11,7 +11,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "policy/text.h"
 #include "server/api.h"
+#include "server/handler_front.h"
 #include "server/listeners.h"
 #include "server/notify.h"
 #include "server/run_service.h"
@@ -24,18 +26,42 @@ namespace {
 using ErrorCode = boost::system::error_code;
 using supervisor::Settings;
 
-constexpr int kCannotServe = 125;
+constexpr int kCannotServe = 125, kHandlerFailed = 1;
 constexpr auto kReadyWithin = std::chrono::seconds(20);
 constexpr size_t kMinTokenBytes = 16;
+constexpr size_t kHandlerConnections = 10'000;
+
+constexpr int kErrorPriority = 3, kWarning = 4, kInfo = 6;
+
+bool InJournal() {
+  static const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
+  return journal;
+}
 
 // A line for people; the journal takes the number for its priority (sd-daemon(3)).
 void Say(int priority, const std::string& line) {
-  static const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
   std::fprintf(
       stderr, "%s%s\n",
-      journal ? ("<" + std::to_string(priority) + ">").c_str() : "postern: ", line.c_str());
+      InJournal() ? ("<" + std::to_string(priority) + ">").c_str() : "postern: ", line.c_str());
 }
-constexpr int kErrorPriority = 3, kWarning = 4, kInfo = 6;
+
+// A line that a guest of the handler printed: its control characters are shown, not obeyed.
+void PrintLine(uint64_t guest, bool err, std::string_view line) {
+  std::string text = "[" + std::to_string(guest) + "] ";
+  if (InJournal()) text = "<" + std::to_string(err ? kWarning : kInfo) + ">" + text;
+  for (const char c : line) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7f) || c == '\t') {
+      text.push_back(c);
+    } else {
+      text += {'\\', 'x', policy::kUpperHex[byte >> 4], policy::kUpperHex[byte & 15]};
+    }
+  }
+  text.push_back('\n');
+  std::FILE* to = err || InJournal() ? stderr : stdout;
+  std::fwrite(text.data(), 1, text.size(), to);
+  std::fflush(to);
+}
 
 // "NAME TOKEN" lines, or a token alone; "#" begins a comment.
 Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
@@ -60,6 +86,27 @@ Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
   return tokens;
 }
 
+// What answers requests by a module's `fetch`.
+struct HandlerSide {
+  HandlerSide(boost::asio::io_context& io, const supervisor::ServeSettings& s)
+      : pool(io, {.guests = s.guests,
+                  .processes = std::max(s.runs, s.guests + 1),
+                  .waiting = s.queue.value_or(1024),
+                  .queue_patience = std::chrono::milliseconds(s.queue_timeout),
+                  .guest = {.concurrency = s.concurrency,
+                            .requests = s.guest_requests,
+                            .patience = std::chrono::milliseconds(s.handler_timeout)}}),
+        front(io, pool, {.request = std::chrono::milliseconds(s.request_timeout)},
+              kHandlerConnections),
+        listeners(io, [this](Listeners::Socket socket, bool) { front.Accept(std::move(socket)); }) {
+  }
+  bool busy() const { return front.connections() > 0 || pool.outstanding() > 0; }
+
+  HandlerPool pool;
+  HandlerFront front;
+  Listeners listeners;
+};
+
 class Server {
  public:
   Server(const Settings& settings, nlohmann::json doctor, std::map<std::string, std::string> tokens,
@@ -77,15 +124,22 @@ class Server {
         hangup_(io_, SIGHUP),
         watchdog_(io_),
         deadline_(io_),
-        poll_(io_) {}
+        poll_(io_) {
+    if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve);
+  }
 
   Status Start() {
     log_.failed = [this](const std::string& why) { Fail("the log process cannot run: " + why); };
     if (Status s = log_.Start(settings_); !s) return s;
     if (log_.broker_end() >= 0) runs_.policy()->net.Give("--events=", log_.broker_end());
     if (Status s = Listen(); !s) return s;
-    if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return s;
+    if (!listeners_.addresses().empty()) {
+      if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return s;
+    }
     runs_.log = [](const std::string& line) { Say(kInfo, line); };
+    if (handler_) {
+      if (Status s = StartHandler(); !s) return s;
+    }
     AwaitStop();
     AwaitReload();
     FeedWatchdog();
@@ -96,39 +150,75 @@ class Server {
   int Run() {
     io_.run();
     listeners_.Close();
+    if (handler_) handler_->listeners.Close();
     return status_;
   }
 
  private:
   static RunService::Options OptionsFrom(const Settings& s) {
     return {.queue = {.places = s.serve.runs,
-                      .waiting = s.serve.queue,
+                      .waiting = s.serve.queue.value_or(64),
                       .patience = std::chrono::milliseconds(s.serve.queue_timeout)},
             .spares = s.serve.spares};
   }
 
+  // The handler has --listen and the TCP sockets that were given; the run API has the rest.
   Status Listen() {
-    for (UniqueFd& fd : GivenSockets()) {
-      if (Status s = listeners_.AddGiven(std::move(fd)); !s) return s;
+    Listeners& tcp = handler_ ? handler_->listeners : listeners_;
+    for (GivenSocket& given : GivenSockets()) {
+      const bool handlers = handler_ && (given.name == "handler" || !Listeners::IsUnix(given.fd));
+      if (Status s = (handlers ? tcp : listeners_).AddGiven(std::move(given.fd)); !s) return s;
     }
     const auto& serve = settings_.serve;
     if (!serve.socket.empty()) {
       if (Status s = listeners_.AddUnix(serve.socket); !s) return s;
     }
     if (!serve.listen.empty()) {
-      if (Status s = listeners_.AddTcp(serve.listen); !s) return s;
+      if (Status s = tcp.AddTcp(serve.listen); !s) return s;
     }
-    if (listeners_.addresses().empty())
+    if (handler_ && tcp.addresses().empty())
+      return Error{"nowhere for the handler to listen at: give --listen=PORT"};
+    if (!handler_ && listeners_.addresses().empty())
       return Error{"nothing to listen at: give --socket=PATH, or --listen=PORT with --token-file"};
     if (listeners_.has_tcp() && serve.token_file.empty())
       return Error{"a TCP socket needs tokens: give --token-file=FILE"};
     return Ok{};
   }
 
+  Status StartHandler() {
+    HandlerPool& pool = handler_->pool;
+    pool.log = [](const std::string& line) { Say(kInfo, line); };
+    pool.print = PrintLine;
+    pool.loaded = [this](const std::string& failure) {
+      if (failure.empty()) return OnHandlerLoaded();
+      if (!pool_was_ready_) return Fail("the handler cannot start: " + failure, kHandlerFailed);
+      Say(kErrorPriority, "the new code does not start: " + failure + "; the old code stays");
+      Notify("READY=1");
+    };
+    return LoadHandler(runs_.policy());
+  }
+
+  Status LoadHandler(const std::shared_ptr<PolicyInForce>& policy) {
+    auto entry = supervisor::ReadEntry(policy->settings);
+    if (!entry) return entry.error();
+    return handler_->pool.Load(policy, *std::move(entry));
+  }
+
+  void OnHandlerLoaded() {
+    if (!std::exchange(pool_was_ready_, true)) return;  // AwaitWarm tells
+    Say(kInfo, "the new code takes requests");
+    Notify("READY=1");
+  }
+
   void AwaitWarm(std::chrono::steady_clock::time_point until) {
-    if (runs_.IsWarm("uid:" + std::to_string(::geteuid()))) {
+    const bool warm =
+        listeners_.addresses().empty() || runs_.IsWarm("uid:" + std::to_string(::geteuid()));
+    if (warm && (!handler_ || pool_was_ready_)) {
       std::string where;
       for (const std::string& a : listeners_.addresses()) where += " " + a;
+      if (handler_) {
+        for (const std::string& a : handler_->listeners.addresses()) where += " " + a;
+      }
       Say(kInfo, "ready at" + where);
       return Notify("READY=1\nSTATUS=ready at" + where);
     }
@@ -144,10 +234,15 @@ class Server {
     stop_.async_wait([this](const ErrorCode& error, int) {
       if (error) return;
       if (std::exchange(stopping_, true)) return EndNow("the server was stopped");
-      Notify("STOPPING=1\nSTATUS=waiting for " + std::to_string(runs_.running()) + " runs");
-      Say(kInfo, "stopping: " + std::to_string(runs_.running() + runs_.waiting()) + " runs to end");
+      const std::string left = What();
+      Notify("STOPPING=1\nSTATUS=waiting for " + left);
+      Say(kInfo, "stopping: " + left + " to end");
       listeners_.Close();
       api_.Drain();
+      if (handler_) {
+        handler_->listeners.Close();
+        handler_->front.Drain();
+      }
       deadline_.expires_after(std::chrono::milliseconds(settings_.serve.drain_timeout));
       deadline_.async_wait([this](const ErrorCode& cancelled) {
         if (!cancelled) EndNow("the server is stopping");
@@ -157,9 +252,20 @@ class Server {
     });
   }
 
+  std::string What() const {
+    std::string text = std::to_string(runs_.running() + runs_.waiting()) + " runs";
+    if (handler_) text += ", " + std::to_string(handler_->pool.outstanding()) + " requests";
+    return text;
+  }
+
   // Until every run has ended and every answer is written.
   void AwaitEmpty() {
-    if (runs_.running() == 0 && runs_.waiting() == 0 && api_.connections() == 0) return Leave();
+    bool busy = runs_.running() > 0 || runs_.waiting() > 0 || api_.connections() > 0;
+    if (handler_) {
+      if (!handler_->busy()) handler_->pool.Retire();
+      busy = busy || handler_->busy() || handler_->pool.guests() > 0;
+    }
+    if (!busy) return Leave();
     poll_.expires_after(std::chrono::milliseconds(5));
     poll_.async_wait([this](const ErrorCode& error) {
       if (!error) AwaitEmpty();
@@ -168,6 +274,7 @@ class Server {
 
   void EndNow(const std::string& why) {
     runs_.KillAll(why);
+    if (handler_) handler_->pool.KillAll(why);
     deadline_.expires_after(std::chrono::seconds(3));
     deadline_.async_wait([this](const ErrorCode& error) {
       if (!error) Leave();
@@ -192,22 +299,32 @@ class Server {
       ::clock_gettime(CLOCK_MONOTONIC, &now);
       Notify("RELOADING=1\nMONOTONIC_USEC=" +
              std::to_string(now.tv_sec * 1'000'000 + now.tv_nsec / 1'000));
-      Reload();
-      Notify("READY=1");
+      // New code is ready when its first guest is.
+      if (!Reload()) Notify("READY=1");
       AwaitReload();
     });
   }
 
-  void Reload() {
+  // True where it is not complete yet.
+  bool Reload() {
     if (const Status s = log_.Reopen(); !s)
       Say(kErrorPriority, s.error().message + "; the old one is kept");
     auto read = reload_();
-    if (const auto* refusal = std::get_if<supervisor::Refusal>(&read))
-      return Say(kErrorPriority, refusal->message + "; the old policy stays in force");
+    if (const auto* refusal = std::get_if<supervisor::Refusal>(&read)) {
+      Say(kErrorPriority, refusal->message + "; the old policy stays in force");
+      return false;
+    }
     auto policy = std::make_shared<PolicyInForce>(io_, std::get<Settings>(std::move(read)));
     if (log_.broker_end() >= 0) policy->net.Give("--events=", log_.broker_end());
+    if (handler_) {
+      if (const Status s = LoadHandler(policy); !s) {
+        Say(kErrorPriority, s.error().message + "; the old code and policy stay");
+        return false;
+      }
+    }
     runs_.SetPolicy(std::move(policy));
     Say(kInfo, "the policy was read again");
+    return handler_.has_value();
   }
 
   void FeedWatchdog() {
@@ -220,9 +337,9 @@ class Server {
     });
   }
 
-  void Fail(const std::string& why) {
+  void Fail(const std::string& why, int status = kCannotServe) {
     Say(kErrorPriority, why);
-    status_ = kCannotServe;
+    status_ = status;
     io_.stop();
   }
 
@@ -232,11 +349,12 @@ class Server {
   supervisor::LogLink log_{io_};
   RunService runs_;
   Api api_;
-  Listeners listeners_;
+  Listeners listeners_;  // of the run API
+  std::optional<HandlerSide> handler_;
   boost::asio::signal_set stop_, hangup_;
   boost::asio::steady_timer watchdog_, deadline_, poll_;
   int status_ = 0;
-  bool stopping_ = false;
+  bool stopping_ = false, pool_was_ready_ = false;
 };
 
 int Refuse(const std::string& why, int status) {

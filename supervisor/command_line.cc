@@ -54,7 +54,7 @@ std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
 
 struct Raw {
   std::string file, code, policy, adapter, timeout, cpu, memory, timer_resolution, cwd, audit_log,
-      record, method, url, queue_timeout, request_timeout, drain_timeout;
+      record, method, url, queue_timeout, request_timeout, drain_timeout, handler_timeout;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
 };
@@ -64,6 +64,22 @@ void AddServeOptions(CLI::App& app, Raw& raw, ServeSettings& s) {
       ->type_name("PATH");
   app.add_option("--listen", s.listen, "Listen at TCP [HOST:]PORT, on loopback unless it says more")
       ->type_name("PORT");
+  app.add_option("--handler", s.handler,
+                 "Let the module FILE answer what comes at --listen: export default { fetch }")
+      ->type_name("FILE");
+  app.add_option("--guests", s.guests, "Guests that answer (default: one for each processor)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--guest-requests", s.guest_requests,
+                 "Requests that a guest answers before another takes its place (default 10000)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000'000));
+  app.add_option("--concurrency", s.concurrency, "Requests that a guest has at a time (default 64)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10'000));
+  app.add_option("--handler-timeout", raw.handler_timeout,
+                 "How long a guest may do nothing for a request (default 30s)")
+      ->type_name("30s");
   app.add_option("--token-file", s.token_file,
                  "Tokens of TCP clients: a line is a name and a token")
       ->type_name("FILE");
@@ -73,7 +89,8 @@ void AddServeOptions(CLI::App& app, Raw& raw, ServeSettings& s) {
   app.add_option("--runs", s.runs, "Runs at a time (default: four for each processor)")
       ->type_name("N")
       ->check(CLI::Range(1, 10'000));
-  app.add_option("--queue", s.queue, "Runs that may wait; more are refused (default 64)")
+  app.add_option("--queue", s.queue,
+                 "Runs that may wait (default 64), or requests (default 1024); more are refused")
       ->type_name("N")
       ->check(CLI::Range(0, 1'000'000));
   app.add_option("--queue-timeout", raw.queue_timeout, "How long a run may wait (default 30s)")
@@ -90,14 +107,17 @@ Status SetServe(const Raw& raw, ServeSettings& s) {
   const std::tuple<const char*, const std::string&, int64_t*> durations[] = {
       {"--queue-timeout", raw.queue_timeout, &s.queue_timeout},
       {"--request-timeout", raw.request_timeout, &s.request_timeout},
-      {"--drain-timeout", raw.drain_timeout, &s.drain_timeout}};
+      {"--drain-timeout", raw.drain_timeout, &s.drain_timeout},
+      {"--handler-timeout", raw.handler_timeout, &s.handler_timeout}};
   for (const auto& [flag, text, to] : durations) {
     if (text.empty()) continue;
     const auto value = policy::ParseDuration(text);
     if (!value) return Error{std::string(flag) + ": " + value.error().message};
     *to = *value;
   }
-  if (s.runs == 0) s.runs = 4 * std::max(1U, std::thread::hardware_concurrency());
+  const size_t processors = std::max(1U, std::thread::hardware_concurrency());
+  if (s.runs == 0) s.runs = 4 * processors;
+  if (s.guests == 0) s.guests = processors;
   return Ok{};
 }
 
@@ -369,7 +389,7 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   s.command = run->parsed()     ? Settings::Command::kRun
               : serve->parsed() ? Settings::Command::kServe
                                 : Settings::Command::kEval;
-  s.target = run->parsed() ? raw.file : raw.code;
+  s.target = run->parsed() ? raw.file : serve->parsed() ? s.serve.handler : raw.code;
   if (auto refusal = Load(raw, s)) return *refusal;
   return s;
 }

@@ -88,10 +88,15 @@ void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
   pid_ = PidOf(pidfd_.get());
   began_at_ = Clock::now();
   LimitMemory();
-  LimitWallClock();
+  if (!job_.channel) LimitWallClock();
   WatchCpu();
   ReadPipes(fds);
-  for (int c = 0; c < worker::kNetChannels; ++c) {
+  if (job_.channel) {
+    job_.channel(std::move(fds[static_cast<size_t>(worker::NetOut(worker::kHandlerChannel))]),
+                 std::move(fds[static_cast<size_t>(worker::NetIn(worker::kHandlerChannel))]));
+  }
+  const int net_channels = job_.channel ? worker::kHandlerChannel : worker::kNetChannels;
+  for (int c = 0; c < net_channels; ++c) {
     AwaitFirstByte(net_, std::move(fds[static_cast<size_t>(worker::NetOut(c))]),
                    std::move(fds[static_cast<size_t>(worker::NetIn(c))]));
   }
@@ -127,7 +132,8 @@ void Run::LimitWallClock() {
 
 void Run::WatchCpu() {
   const int64_t limit = job_.limits.cpu;
-  const int64_t used = CpuTime(pid_) / 1'000'000;
+  int64_t used = CpuTime(pid_) / 1'000'000 - cpu_before_ms_;
+  if (std::exchange(renewed_, false)) cpu_before_ms_ += std::exchange(used, 0);
   if (used >= limit) {
     return Kill(
         Outcome::Kind::kTimedOut, kExitTimeout,
@@ -183,6 +189,8 @@ void Run::AwaitFirstByte(BrokerLink::Guest& broker, UniqueFd from_guest, UniqueF
 
 void Run::SendOrder(UniqueFd fd) {
   FillIn(job_.order, job_.limits, job_.network.limits);
+  job_.order.handler = job_.channel != nullptr;
+  if (job_.order.handler) job_.order.cpu_ms = 0;
   job_.order.env = std::move(job_.env);
   channel::GrowPipe(fd.get(), channel::kActivePipeBytes);
   auto pipe = std::make_shared<Descriptor>(host_.io, fd.release());
@@ -266,6 +274,11 @@ void Run::Kill(Outcome::Kind kind, int status, const std::string& why) {
     if (!error) self->Leave();
   });
   FinishIfComplete();
+}
+
+void Run::Renew() {
+  renewed_ = true;
+  output_ = 0;
 }
 
 void Run::Refuse(const std::string& why, int status) {

@@ -31,6 +31,10 @@ class Run : public std::enable_shared_from_this<Run> {
     bool debug_seccomp = false;
     Forwarder::Sink out, err;          // empty: kept in the outcome
     BrokerLink::Guest::Events events;  // of its requests; may be empty
+    // Where set, the guest answers requests (Order::handler) on this channel, for as long as its
+    // owner lets it: `wall` is the owner's business, the other limits hold from one Renew to the
+    // next.
+    std::function<void(UniqueFd from_guest, UniqueFd to_guest)> channel;
   };
   // What a run works with; all of it outlives the run.
   struct Host {
@@ -56,6 +60,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void Exited(const End& end);
   // It is to end now: a limit, a signal, somebody's wish. What it printed until now still arrives.
   void Kill(Outcome::Kind kind, int status, const std::string& why);
+  // What is limited is counted anew: the guest has answered.
+  void Renew();
   // It cannot be run, or not any more, by no fault of the guest.
   void Refuse(const std::string& why, int status = kCannotRun);
 
@@ -97,10 +103,10 @@ class Run : public std::enable_shared_from_this<Run> {
   std::shared_ptr<Forwarder> out_, err_, result_pipe_;
   std::vector<std::shared_ptr<Descriptor>> watched_;
   std::string result_;
-  int64_t output_ = 0;
+  int64_t output_ = 0, cpu_before_ms_ = 0;
   int wait_status_ = 0;
   Clock::time_point began_at_{};
-  bool exited_ = false, ending_ = false, leaving_ = false, over_ = false;
+  bool exited_ = false, ending_ = false, leaving_ = false, over_ = false, renewed_ = false;
 };
 
 // A name for a run: 64 random bits in hexadecimal.

@@ -1,0 +1,210 @@
+#include "server/handler_front.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "channel/failure.h"
+#include "policy/text.h"
+#include "policy/url.h"
+
+namespace postern::server {
+namespace {
+
+using channel::Field;
+using channel::Fields;
+
+// Of a request's body that its guest has not taken yet; then the client waits.
+constexpr size_t kMaxUnsent = 64 * 1024;
+constexpr char kPlain[] = "text/plain;charset=utf-8";
+
+// What belongs to the client's connection, or is Postern's own.
+bool MayPass(const std::string& name) {
+  static const std::set<std::string_view> kOurs = {
+      "connection", "expect",  "host",    "http2-settings",    "keep-alive",    "proxy-connection",
+      "te",         "trailer", "upgrade", "transfer-encoding", "postern-remote"};
+  return !kOurs.contains(name) && name[0] != ':';
+}
+
+// Names that a Connection field declares to be of the connection.
+void DropConnectionFields(Fields& fields, const std::string& names) {
+  for (size_t at = 0; at < names.size();) {
+    const size_t comma = std::min(names.find(',', at), names.size());
+    std::string name = policy::AsciiLower(std::string_view(names).substr(at, comma - at));
+    std::erase_if(name, [](char c) { return c == ' ' || c == '\t'; });
+    std::erase_if(fields, [&](const Field& f) { return f.name == name; });
+    at = comma + 1;
+  }
+}
+
+}  // namespace
+
+// A connection's requests, one after the other.
+class HandlerFront::Exchange : public HandlerClient {
+ public:
+  Exchange(HandlerPool& pool, std::shared_ptr<HttpConnection> connection)
+      : pool_(pool),
+        kept_(std::move(connection)),
+        connection_(*kept_),
+        remote_(connection_.PeerAddress()) {}
+  ~Exchange() override { Cancel(); }
+
+  void OnRequest(HttpRequest head) {
+    upload_.clear();
+    upload_at_ = 0;
+    upload_ended_ = !head.has_body;
+    started_ = false;
+    const std::string problem = Prepare(head);
+    if (!problem.empty())
+      return connection_.Respond(problem == kNotImplemented ? 501 : 400, kPlain, problem + "\n");
+    auto request = std::make_shared<HandlerRequest>();
+    request->fields = std::move(fields_);
+    request->has_body = head.has_body;
+    request->client = this;
+    request_ = request;
+    pool_.Send(request);
+  }
+  void OnRequestBody(std::string_view bytes) {
+    if (upload_at_ > 0 && upload_at_ == upload_.size()) {
+      upload_.clear();
+      upload_at_ = 0;
+    }
+    upload_.append(bytes);
+    if (upload_.size() - upload_at_ > kMaxUnsent) connection_.Pause();
+    Resume();
+  }
+  void OnRequestEnd() {
+    upload_ended_ = true;
+    Resume();
+  }
+  void Cancel() {
+    if (const auto request = std::exchange(request_, nullptr)) pool_.Cancel(request);
+  }
+
+  // HandlerClient
+  void OnHead(int status, Fields fields, bool has_body) override {
+    started_ = true;
+    bool length = false;
+    for (const Field& f : fields) length = length || f.name == "content-length";
+    if (status == 204 || status == 304) {
+      std::erase_if(fields, [](const Field& f) { return f.name == "content-length"; });
+    } else if (!has_body && !length) {
+      fields.push_back({"content-length", "0"});
+    }
+    connection_.Start(status, fields, has_body);
+  }
+  void OnBody(std::span<const uint8_t> bytes) override {
+    connection_.Write(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+                      [request = request_, n = bytes.size()] {
+                        if (request && request->guest) request->guest->Consumed(request, n);
+                      });
+  }
+  void OnEnd() override {
+    request_ = nullptr;
+    connection_.EndStream();
+  }
+  void OnFailure(const HandlerFailure& failure) override {
+    request_ = nullptr;
+    if (started_) return connection_.Abort();
+    std::vector<std::pair<std::string, std::string>> fields = {
+        {"Proxy-Status",
+         channel::FormatProxyStatus({failure.error, "ERR_HANDLER", failure.detail})}};
+    if (failure.status == 503) fields.emplace_back("Retry-After", "1");
+    connection_.Respond(failure.status, kPlain, failure.detail + "\n", fields);
+  }
+  size_t ReadBody(std::span<uint8_t> out, bool* end) override {
+    const size_t n = std::min(out.size(), upload_.size() - upload_at_);
+    std::memcpy(out.data(), upload_.data() + upload_at_, n);
+    upload_at_ += n;
+    const bool empty = upload_at_ == upload_.size();
+    if (empty && !upload_ended_) connection_.Resume();
+    *end = empty && upload_ended_;
+    return n;
+  }
+
+ private:
+  static constexpr char kNotImplemented[] = "the method CONNECT is not implemented here";
+
+  void Resume() {
+    if (request_ && request_->guest) request_->guest->ResumeBody(request_);
+  }
+
+  // Makes fields_; what is wrong with the request, or "".
+  std::string Prepare(HttpRequest& head) {
+    if (head.method == "CONNECT") return kNotImplemented;
+    std::string authority(head.Field("host"));
+    if (std::count_if(head.fields.begin(), head.fields.end(),
+                      [](const Field& f) { return f.name == "host"; }) > 1)
+      return "the request has more than one Host field";
+    std::string path = head.target;
+    if (const size_t scheme = path.find("://"); path[0] != '/' && scheme != std::string::npos) {
+      const size_t slash = std::min(path.find('/', scheme + 3), path.size());
+      authority = path.substr(scheme + 3, slash - scheme - 3);
+      path = slash == path.size() ? "/" : path.substr(slash);
+    }
+    if (path[0] != '/') return "the request's target is neither a path nor a URL";
+    if (authority.empty()) authority = "localhost";
+    if (authority != host_) {
+      const auto url = policy::ParseUrl("http://" + authority + "/");
+      if (!url || url->has_credentials || url->path != "/" || !url->query.empty() ||
+          authority.find_first_of("/?#@\\") != std::string::npos)
+        return "the request's Host is no host";
+      host_ = authority;
+    }
+    fields_ = {{":method", std::move(head.method)},
+               {":scheme", "http"},
+               {":authority", authority},
+               {":path", std::move(path)}};
+    if (!remote_.empty()) fields_.push_back({"postern-remote", remote_});
+    std::string connection;
+    for (Field& f : head.fields) {
+      if (f.name == "connection") connection += f.value + ",";
+    }
+    if (!connection.empty()) DropConnectionFields(head.fields, connection);
+    for (Field& f : head.fields) {
+      if (!f.name.empty() && MayPass(f.name)) fields_.push_back(std::move(f));
+    }
+    return {};
+  }
+
+  HandlerPool& pool_;
+  const std::shared_ptr<HttpConnection> kept_;  // until it has closed
+  HttpConnection& connection_;
+  const std::string remote_;
+  std::string host_;  // that was looked at last
+  Fields fields_;
+  HandlerRequestPtr request_;
+  std::string upload_;
+  size_t upload_at_ = 0;
+  bool upload_ended_ = true, started_ = false;
+};
+
+void HandlerFront::Accept(HttpConnection::Socket socket) {
+  if (connections_.size() >= max_connections_) return;  // which closes it
+  const auto exchange_of = [this](HttpConnection& c) {
+    const auto found = connections_.find(&c);
+    return found == connections_.end() ? nullptr : found->second;
+  };
+  HttpConnection::Handler handler{[exchange_of](HttpConnection& c, HttpRequest head) {
+                                    if (const auto e = exchange_of(c))
+                                      e->OnRequest(std::move(head));
+                                  },
+                                  [exchange_of](HttpConnection& c, std::string_view bytes) {
+                                    if (const auto e = exchange_of(c)) e->OnRequestBody(bytes);
+                                  },
+                                  [exchange_of](HttpConnection& c) {
+                                    if (const auto e = exchange_of(c)) e->OnRequestEnd();
+                                  },
+                                  [this](HttpConnection& c) { connections_.erase(&c); }};
+  const auto connection =
+      HttpConnection::Start(io_, std::move(socket), false, limits_, std::move(handler), held_);
+  connections_[connection.get()] = std::make_shared<Exchange>(pool_, connection);
+}
+
+void HandlerFront::Drain() {
+  std::vector<std::shared_ptr<HttpConnection>> all;
+  for (const auto& [c, exchange] : connections_) all.push_back(c->shared_from_this());
+  for (const auto& c : all) c->Finish();
+}
+
+}  // namespace postern::server

@@ -1,0 +1,277 @@
+#include "server/handler_guest.h"
+
+#include <boost/asio/post.hpp>
+#include <charconv>
+
+namespace postern::server {
+namespace {
+
+using channel::Field;
+using channel::Fields;
+using supervisor::Outcome;
+
+constexpr uint32_t kNoStreams = 0;  // a guest opens none
+constexpr auto kPongWithin = std::chrono::milliseconds(1'000);
+// For what a guest has promised to finish after its last answer (waitUntil).
+constexpr auto kLeaveWithin = std::chrono::milliseconds(10'000);
+constexpr int kKilledStatus = 137;
+
+// What belongs to a connection is not passed on, nor what would end a field early.
+bool MayPass(const Field& f) {
+  if (f.name.empty() || f.name[0] == ':' || f.name == "connection" || f.name == "date" ||
+      f.name == "keep-alive" || f.name == "transfer-encoding" || f.name == "upgrade" ||
+      f.name == "proxy-connection" || f.name == "trailer")
+    return false;
+  const auto breaks = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
+  return std::none_of(f.name.begin(), f.name.end(), breaks) &&
+         std::none_of(f.value.begin(), f.value.end(), breaks) &&
+         f.name.find_first_of(": \t") == std::string::npos;
+}
+
+}  // namespace
+
+HandlerGuest::HandlerGuest(boost::asio::io_context& io, uint64_t id, const Options& options,
+                           Events events)
+    : io_(io),
+      id_(id),
+      options_(options),
+      events_(std::move(events)),
+      patience_(io, [this] { OnPatience(); }),
+      pong_by_(io,
+               [this] {
+                 if (awaiting_pong_) EndNow("the guest does not come back to its event loop");
+               }),
+      leave_by_(io, [this] { EndNow("the guest did not end when it was told to"); }) {}
+
+void HandlerGuest::Post(std::function<void()> call) {
+  boost::asio::post(io_, [self = shared_from_this(), call = std::move(call)] {
+    if (call) call();
+  });
+}
+
+void HandlerGuest::OnChannel(UniqueFd from_guest, UniqueFd to_guest) {
+  channel::GrowPipe(to_guest.get(), channel::kActivePipeBytes);
+  channel::GrowPipe(from_guest.get(), channel::kActivePipeBytes);
+  for (const int fd : {from_guest.get(), to_guest.get()}) {
+    if (Status s = channel::SetNonBlocking(fd); !s) return EndNow(s.error().message);
+  }
+  channel_ = std::make_unique<channel::GuestChannel>(
+      io_, channel::Http2Session::Role::kFront, kNoStreams, *this, std::move(from_guest),
+      std::move(to_guest), [this] { OnChannelOver(); });
+}
+
+// ---- requests
+
+void HandlerGuest::Send(const HandlerRequestPtr& r) {
+  const auto stream = channel_->session().Request(r->fields, r->has_body);
+  if (!stream) {
+    // It has asked for no more in this very moment.
+    retiring_ = true;
+    return Post([this, r] { events_.refused(r); });
+  }
+  ++sent_;
+  r->guest = shared_from_this();
+  r->stream = *stream;
+  r->at = std::chrono::steady_clock::now();
+  r->place = requests_.insert(requests_.end(), r);
+  streams_[*stream] = r;
+  if (requests_.size() == 1) patience_.SetAfter(options_.patience);
+  if (sent_ >= options_.requests) Retire();
+  channel_->FlushSoon();
+}
+
+HandlerRequestPtr HandlerGuest::Find(int32_t stream) {
+  const auto found = streams_.find(stream);
+  return found == streams_.end() ? nullptr : found->second;
+}
+
+void HandlerGuest::Touch(const HandlerRequestPtr& r) {
+  r->at = std::chrono::steady_clock::now();
+  requests_.splice(requests_.end(), requests_, r->place);
+}
+
+void HandlerGuest::Remove(const HandlerRequestPtr& r) {
+  streams_.erase(r->stream);
+  requests_.erase(r->place);
+  r->guest = nullptr;
+  r->client = nullptr;
+  Post(events_.freed);
+  LeaveWhenIdle();
+}
+
+void HandlerGuest::ResetStream(const HandlerRequestPtr& r) {
+  if (!channel_ || gone_ || !streams_.contains(r->stream)) return;
+  channel_->session().Reset(r->stream, NGHTTP2_CANCEL);
+  channel_->FlushSoon();
+}
+
+void HandlerGuest::Fail(const HandlerRequestPtr& r, const HandlerFailure& failure) {
+  HandlerClient* client = r->client;
+  ResetStream(r);
+  Remove(r);
+  if (client != nullptr) client->OnFailure(failure);
+}
+
+void HandlerGuest::Cancel(const HandlerRequestPtr& r) {
+  ResetStream(r);
+  Remove(r);
+}
+
+void HandlerGuest::ResumeBody(const HandlerRequestPtr& r) {
+  if (!channel_ || gone_) return;
+  channel_->session().ResumeBody(r->stream);
+  channel_->FlushSoon();
+}
+
+void HandlerGuest::Consumed(const HandlerRequestPtr& r, size_t bytes) {
+  if (!channel_ || gone_) return;
+  Touch(r);
+  channel_->session().Consume(r->stream, bytes);
+  channel_->FlushSoon();
+}
+
+size_t HandlerGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, Fields*) {
+  const auto r = Find(stream);
+  if (!r || r->client == nullptr) {
+    *end = true;
+    return 0;
+  }
+  r->body_begun = true;
+  const size_t n = r->client->ReadBody(out, end);
+  r->body_ended = *end;
+  if (n > 0) Touch(r);
+  return n;
+}
+
+// ---- what the guest says
+
+void HandlerGuest::OnSettings() {
+  if (std::exchange(ready_, true)) return;
+  Post(events_.ready);
+}
+
+void HandlerGuest::OnHeaders(int32_t stream, Fields fields, bool end_stream) {
+  const auto r = Find(stream);
+  if (!r || r->answered) return;  // trailers
+  int status = 0;
+  if (const std::string* text = channel::FindField(fields, ":status"))
+    std::from_chars(text->data(), text->data() + text->size(), status);
+  if (status < 200) return;  // informational
+  r->answered = true;
+  Touch(r);
+  if (status > 599)
+    return Fail(r, {502, "http_protocol_error", "the handler answered with a status of its own"});
+  std::erase_if(fields, [](const Field& f) { return !MayPass(f); });
+  r->client->OnHead(status, std::move(fields), !end_stream);
+}
+
+void HandlerGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
+  const auto r = Find(stream);
+  if (!r || !r->answered) return;
+  Touch(r);
+  r->client->OnBody(data);
+}
+
+void HandlerGuest::OnEndOfBody(int32_t stream) {
+  const auto r = Find(stream);
+  if (!r || !r->answered) return;
+  HandlerClient* client = r->client;
+  ++answered_;
+  if (run) run->Renew();
+  // What is left of the request is not wanted.
+  if (r->has_body && !r->body_ended) ResetStream(r);
+  Remove(r);
+  client->OnEnd();
+}
+
+void HandlerGuest::OnClosed(int32_t stream, uint32_t error) {
+  const auto r = Find(stream);
+  if (!r) return;
+  streams_.erase(stream);
+  if (error == NGHTTP2_REFUSED_STREAM && !r->answered && !r->body_begun) {
+    HandlerClient* client = r->client;
+    Remove(r);
+    r->client = client;
+    return Post([this, r] { events_.refused(r); });
+  }
+  Fail(r, {502, "http_response_incomplete",
+           r->answered ? "the handler ended its response early"
+                       : "the handler ended the request without a response"});
+}
+
+void HandlerGuest::OnGoaway() {
+  if (retiring_) return;
+  Retire();
+  Post(events_.freed);
+}
+
+// ---- the end
+
+void HandlerGuest::OnPatience() {
+  const auto now = std::chrono::steady_clock::now();
+  while (!requests_.empty()) {
+    const HandlerRequestPtr r = requests_.front();
+    const auto due = r->at + options_.patience;
+    if (due > now) {
+      patience_.SetAfter(std::chrono::duration_cast<std::chrono::milliseconds>(due - now) +
+                         std::chrono::milliseconds(1));
+      return;
+    }
+    Fail(r, {504, "http_response_timeout",
+             "the handler did nothing for the request for " +
+                 std::to_string(options_.patience.count()) + " ms (--handler-timeout)"});
+    // It may be this request alone that hangs, or all of the guest.
+    if (channel_ && !std::exchange(awaiting_pong_, true)) {
+      channel_->session().Ping();
+      channel_->FlushSoon();
+      pong_by_.SetAfter(kPongWithin);
+    }
+  }
+}
+
+void HandlerGuest::Retire() {
+  retiring_ = true;
+  LeaveWhenIdle();
+}
+
+void HandlerGuest::LeaveWhenIdle() {
+  if (!retiring_ || !requests_.empty() || !channel_ || gone_) return;
+  gone_ = true;
+  leave_by_.SetAfter(kLeaveWithin);
+  // Not from within a call of the session.
+  Post([this] { channel_.reset(); });
+}
+
+void HandlerGuest::OnChannelOver() {
+  channel_.reset();
+  if (std::exchange(gone_, true)) return;
+  // Why, its run tells soon; a guest that only closed its channel has no more use.
+  leave_by_.SetAfter(kPongWithin);
+  Post(events_.freed);
+}
+
+void HandlerGuest::EndNow(const std::string& why) {
+  if (run) run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
+}
+
+void HandlerGuest::OnEnded(const Outcome& outcome) {
+  if (std::exchange(ended_, true)) return;
+  gone_ = true;
+  run.reset();
+  patience_.Clear();
+  pong_by_.Clear();
+  leave_by_.Clear();
+  // What the guest's own errors say is not for its clients.
+  const bool ours = outcome.kind != Outcome::Kind::kSucceeded &&
+                    outcome.kind != Outcome::Kind::kFailed && !outcome.error_message.empty();
+  const std::string why =
+      "the guest ended before it answered" + (ours ? ": " + outcome.error_message : std::string());
+  for (const HandlerRequestPtr& r : std::list<HandlerRequestPtr>(requests_))
+    Fail(r, {502, "http_response_incomplete", why});
+  Post([this, outcome] {
+    channel_.reset();
+    events_.ended(outcome);
+  });
+}
+
+}  // namespace postern::server

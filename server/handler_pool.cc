@@ -1,0 +1,293 @@
+#include "server/handler_pool.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "supervisor/programs.h"
+
+namespace postern::server {
+namespace {
+
+using supervisor::Outcome;
+using supervisor::Run;
+using supervisor::SparePool;
+
+constexpr size_t kMaxLine = 8 * 1024;  // bytes of one line that a guest prints
+constexpr auto kFirstPause = std::chrono::milliseconds(100);
+constexpr auto kLongestPause = std::chrono::milliseconds(5'000);
+
+}  // namespace
+
+HandlerPool::~HandlerPool() {
+  // Guests and runs hold each other until they have ended.
+  for (const Member& m : guests_) m.guest->run.reset();
+}
+
+Status HandlerPool::Load(std::shared_ptr<PolicyInForce> policy, supervisor::Entry entry) {
+  auto code = std::make_shared<Code>();
+  code->policy = std::move(policy);
+  code->entry = std::move(entry);
+  code->files = std::make_unique<supervisor::BrokerLink>(
+      io_, supervisor::FilesBrokerProgram(code->policy->settings, code->entry.mounts));
+  code->spares = std::make_unique<SparePool>(
+      io_, SparePool::Options{.program = supervisor::WorkerProgram(code->policy->settings),
+                              .spares = 1});
+  if (Status s = code->spares->Start(); !s) return s;
+  if (next_) RetireOthers(current_);
+  next_ = std::move(code);
+  Refill();
+  return Ok{};
+}
+
+// ---- guests
+
+void HandlerPool::Refill() {
+  const auto code = next_ ? next_ : current_;
+  if (!code || retiring_ || Clock::now() < code->not_before) return;
+  size_t fresh = 0;
+  for (const Member& m : guests_) {
+    if (m.code == code && !m.guest->worn()) ++fresh;
+  }
+  // Until one is ready there is no use in several.
+  const size_t wanted = code->proven ? options_.guests : 1;
+  for (; fresh < wanted && guests_.size() < options_.processes; ++fresh) StartGuest(code);
+}
+
+void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
+  const uint64_t id = next_id_++;
+  // Called later, when the guest is there to be named.
+  const auto self = std::make_shared<std::weak_ptr<HandlerGuest>>();
+  const auto guest = std::make_shared<HandlerGuest>(
+      io_, id, options_.guest,
+      HandlerGuest::Events{.ready =
+                               [this, self, code] {
+                                 if (const auto g = self->lock()) OnReady(g, code);
+                               },
+                           .freed =
+                               [this] {
+                                 Refill();
+                                 Dispatch();
+                               },
+                           .refused =
+                               [this](HandlerRequestPtr r) {
+                                 if (r->client != nullptr) Send(r);
+                               },
+                           .ended =
+                               [this, self, code](const Outcome& outcome) {
+                                 if (const auto g = self->lock()) OnEnded(g, code, outcome);
+                               }});
+  *self = guest;
+  const Member member{guest, code, std::make_shared<std::string>(),
+                      std::make_shared<std::string>()};
+  guests_.push_back(member);
+  const policy::PolicyFile& p = code->policy->settings.policy;
+  Run::Job job{.name = supervisor::RunName(),
+               .order = code->entry.order,
+               .network = p.network,
+               .limits = p.limits,
+               .env = p.env,
+               .debug_seccomp = code->policy->settings.debug_seccomp,
+               .out = PrintLines(id, false, member.out),
+               .err = PrintLines(id, true, member.err),
+               .channel = [guest](UniqueFd in, UniqueFd out) {
+                 guest->OnChannel(std::move(in), std::move(out));
+               }};
+  const auto spare = std::make_shared<uint64_t>(0);
+  guest->run = std::make_shared<Run>(
+      Run::Host{io_, code->policy->net, *code->files, cgroups_}, std::move(job),
+      [guest](const Outcome& outcome) { guest->OnEnded(outcome); },
+      [code, spare] { code->spares->WillKill(*spare); });
+  code->spares->Take(
+      [run = guest->run, spare](Result<SparePool::Guest> taken) {
+        if (!taken) return run->Refuse(taken.error().message);
+        *spare = taken->id;
+        run->Begin(std::move(taken->fds), std::move(taken->pidfd));
+      },
+      // Keeps the run, and with it the guest's cgroup, until its process is gone.
+      [run = guest->run](const SparePool::End& end) {
+        if (end.lost) return run->Refuse("the worker ended unexpectedly");
+        run->Exited({end.wait_status, end.peak_kib, end.cpu_us});
+      });
+}
+
+void HandlerPool::OnReady(const std::shared_ptr<HandlerGuest>& guest,
+                          const std::shared_ptr<Code>& code) {
+  if (!std::exchange(code->proven, true)) {
+    if (code == next_) current_ = std::exchange(next_, nullptr);
+    RetireOthers(current_);
+    if (loaded) loaded({});
+  }
+  // It takes the place of one that has nearly answered its number.
+  for (const Member& m : guests_) {
+    if (m.guest != guest && m.code == code && m.guest->worn() && !m.guest->retiring()) {
+      m.guest->Retire();
+      break;
+    }
+  }
+  Refill();
+  Dispatch();
+}
+
+void HandlerPool::RetireOthers(const std::shared_ptr<Code>& code) {
+  const auto members = guests_;
+  for (const Member& m : members) {
+    if (m.code == code) continue;
+    // One that is not ready has nothing to finish.
+    if (!m.guest->ready()) m.guest->EndNow("there is newer code");
+    m.guest->Retire();
+  }
+}
+
+void HandlerPool::OnEnded(const std::shared_ptr<HandlerGuest>& guest,
+                          const std::shared_ptr<Code>& code, const Outcome& outcome) {
+  const auto found = std::find_if(guests_.begin(), guests_.end(),
+                                  [&](const Member& m) { return m.guest == guest; });
+  if (found == guests_.end()) return;
+  if (print && !found->out->empty()) print(guest->id(), false, *found->out);
+  if (print && !found->err->empty()) print(guest->id(), true, *found->err);
+  guests_.erase(found);
+  std::string text = outcome.KindText();
+  if (!outcome.error_message.empty()) {
+    text += ": " + (outcome.error_name.empty() ? "" : outcome.error_name + ": ") +
+            outcome.error_message;
+  }
+  if (log) {
+    log("guest " + std::to_string(guest->id()) + " of the handler ended, " + text + " answered=" +
+        std::to_string(guest->answered()) + " cpu_ms=" + std::to_string(outcome.usage.cpu_ms) +
+        " peak_memory_bytes=" + std::to_string(outcome.usage.peak_memory_bytes) + " requests=" +
+        std::to_string(outcome.usage.requests) + " denied=" + std::to_string(outcome.usage.denied));
+  }
+  if (code == next_ && !code->proven) {
+    next_ = nullptr;
+    if (loaded)
+      loaded(outcome.kind == Outcome::Kind::kSucceeded
+                 ? "the module ended the guest before it could take requests"
+                 : text);
+  } else if (guest->answered() > 0 || guest->retiring()) {
+    code->failures = 0;
+  } else {
+    const auto pause = std::min(kFirstPause * (1 << std::min(code->failures, 10)), kLongestPause);
+    ++code->failures;
+    code->not_before = Clock::now() + pause;
+    again_.SetAfter(pause + std::chrono::milliseconds(1));
+  }
+  Refill();
+  Dispatch();
+}
+
+void HandlerPool::Retire() {
+  retiring_ = true;
+  const auto members = guests_;
+  for (const Member& m : members) {
+    if (!m.guest->ready()) m.guest->EndNow("the server is stopping");
+    m.guest->Retire();
+  }
+}
+
+void HandlerPool::KillAll(const std::string& why) {
+  retiring_ = true;
+  const auto members = guests_;
+  for (const Member& m : members) m.guest->EndNow(why);
+}
+
+// ---- requests
+
+std::shared_ptr<HandlerGuest> HandlerPool::Choose() const {
+  std::shared_ptr<HandlerGuest> best;
+  for (const Member& m : guests_) {
+    if (m.code != current_ || !m.guest->Takes()) continue;
+    if (!best || m.guest->outstanding() < best->outstanding()) best = m.guest;
+  }
+  return best;
+}
+
+void HandlerPool::Send(const HandlerRequestPtr& request) {
+  if (waiting_.empty()) {
+    if (const auto guest = Choose()) {
+      guest->Send(request);
+      if (guest->worn()) Refill();
+      return;
+    }
+  }
+  waiting_.push_back({request, Clock::now() + options_.queue_patience});
+  if (DoesNotStart())
+    return FailFirst({503, "destination_unavailable", "the handler does not start"});
+  if (waiting_.size() > options_.waiting) {
+    waiting_.pop_back();
+    return std::exchange(request->client, nullptr)
+        ->OnFailure({503, "connection_limit_reached",
+                     std::to_string(options_.waiting) +
+                         " requests wait already for the handler (--queue)"});
+  }
+  if (waiting_.size() == 1) waited_.SetAfter(options_.queue_patience);
+}
+
+bool HandlerPool::DoesNotStart() const {
+  return current_ && current_->failures > 0 &&
+         std::none_of(guests_.begin(), guests_.end(),
+                      [](const Member& m) { return m.guest->ready(); });
+}
+
+void HandlerPool::FailFirst(const HandlerFailure& failure) {
+  const HandlerRequestPtr request = waiting_.front().request;
+  waiting_.pop_front();
+  if (HandlerClient* client = std::exchange(request->client, nullptr)) client->OnFailure(failure);
+}
+
+void HandlerPool::Dispatch() {
+  while (!waiting_.empty()) {
+    const HandlerRequestPtr request = waiting_.front().request;
+    if (request->client == nullptr) {
+      waiting_.pop_front();
+    } else if (const auto guest = Choose()) {
+      waiting_.pop_front();
+      guest->Send(request);
+      if (guest->worn()) Refill();
+    } else if (DoesNotStart()) {
+      FailFirst({503, "destination_unavailable", "the handler does not start"});
+    } else {
+      return;
+    }
+  }
+}
+
+void HandlerPool::OnWaitedTooLong() {
+  const auto now = Clock::now();
+  while (!waiting_.empty()) {
+    const Waiting& first = waiting_.front();
+    if (first.request->client != nullptr && first.until > now) {
+      return waited_.SetAfter(
+          std::chrono::duration_cast<std::chrono::milliseconds>(first.until - now) +
+          std::chrono::milliseconds(1));
+    }
+    FailFirst({503, "connection_limit_reached",
+               "no guest had a place for the request in time (--queue-timeout)"});
+  }
+}
+
+void HandlerPool::Cancel(const HandlerRequestPtr& request) {
+  request->client = nullptr;
+  if (request->guest) request->guest->Cancel(request);
+}
+
+size_t HandlerPool::outstanding() const {
+  size_t n = waiting_.size();
+  for (const Member& m : guests_) n += m.guest->outstanding();
+  return n;
+}
+
+// Whole lines, one call each.
+supervisor::Forwarder::Sink HandlerPool::PrintLines(uint64_t guest, bool err,
+                                                    std::shared_ptr<std::string> line) {
+  return [this, guest, err, line](std::string_view piece, std::function<void(bool)> next) {
+    for (const char c : piece) {
+      if (c != '\n') line->push_back(c);
+      if (c != '\n' && line->size() < kMaxLine) continue;
+      if (print) print(guest, err, *line);
+      line->clear();
+    }
+    next(true);
+  };
+}
+
+}  // namespace postern::server

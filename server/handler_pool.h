@@ -1,0 +1,109 @@
+// HandlerPool: the guests of `postern serve --handler`: as many as are wanted, each replaced when
+// it has answered its number, when it dies, and when there is new code; and the requests that wait
+// for one of them.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/handler_guest.h"
+#include "server/run_service.h"
+#include "supervisor/entry.h"
+#include "supervisor/spare_pool.h"
+
+namespace postern::server {
+
+class HandlerPool {
+ public:
+  struct Options {
+    size_t guests = 2;      // that take requests
+    size_t processes = 16;  // with those that have only to end, at most
+    size_t waiting = 1024;  // requests that wait for a guest; more are refused
+    std::chrono::milliseconds queue_patience{30'000};
+    HandlerGuest::Options guest;
+  };
+
+  HandlerPool(boost::asio::io_context& io, const Options& options)
+      : io_(io),
+        options_(options),
+        waited_(io, [this] { OnWaitedTooLong(); }),
+        again_(io, [this] { Refill(); }) {}
+  ~HandlerPool();
+
+  // Code, with the policy that it runs under. Its guests take the place of those of older code once
+  // the first of them is ready; where none gets ready, the older code stays.
+  Status Load(std::shared_ptr<PolicyInForce> policy, supervisor::Entry entry);
+
+  // Sends a request to a guest, now or when one has a place. `request.client` hears how it ends.
+  void Send(const HandlerRequestPtr& request);
+  void Cancel(const HandlerRequestPtr& request);
+  // Ends all guests, those first that have no requests.
+  void Retire();
+  void KillAll(const std::string& why);
+
+  bool ready() const { return current_ != nullptr; }
+  size_t guests() const { return guests_.size(); }
+  size_t waiting() const { return waiting_.size(); }
+  size_t outstanding() const;
+
+  // Called from the loop: a line about what happened, for the log; what a guest prints; what became
+  // of a Load: empty, or why its code does not run.
+  std::function<void(const std::string&)> log;
+  std::function<void(uint64_t guest, bool err, std::string_view line)> print;
+  std::function<void(const std::string& failure)> loaded;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // Code with its policy, and what its guests share.
+  struct Code {
+    std::shared_ptr<PolicyInForce> policy;
+    supervisor::Entry entry;
+    std::unique_ptr<supervisor::BrokerLink> files;
+    std::unique_ptr<supervisor::SparePool> spares;
+    bool proven = false;             // a guest of it was ready
+    int failures = 0;                // guests that ended without an answer, one after the other
+    Clock::time_point not_before{};  // the next start, after failures
+  };
+  struct Member {
+    std::shared_ptr<HandlerGuest> guest;
+    std::shared_ptr<Code> code;
+    std::shared_ptr<std::string> out, err;  // begun lines
+  };
+  struct Waiting {
+    HandlerRequestPtr request;
+    Clock::time_point until;
+  };
+
+  void Refill();
+  void StartGuest(const std::shared_ptr<Code>& code);
+  void OnReady(const std::shared_ptr<HandlerGuest>& guest, const std::shared_ptr<Code>& code);
+  void OnEnded(const std::shared_ptr<HandlerGuest>& guest, const std::shared_ptr<Code>& code,
+               const supervisor::Outcome& outcome);
+  void RetireOthers(const std::shared_ptr<Code>& code);
+  std::shared_ptr<HandlerGuest> Choose() const;
+  void Dispatch();
+  // Guests end as soon as they are started: nobody is kept waiting for the next one.
+  bool DoesNotStart() const;
+  void FailFirst(const HandlerFailure& failure);
+  void OnWaitedTooLong();
+  supervisor::Forwarder::Sink PrintLines(uint64_t guest, bool err,
+                                         std::shared_ptr<std::string> line);
+
+  boost::asio::io_context& io_;
+  const Options options_;
+  const Result<supervisor::MemoryCgroups> cgroups_ = supervisor::MemoryCgroups::Find();
+  std::shared_ptr<Code> current_, next_;  // next_: not proven yet
+  std::vector<Member> guests_;
+  std::deque<Waiting> waiting_;
+  Deadline waited_, again_;
+  uint64_t next_id_ = 1;
+  bool retiring_ = false;
+};
+
+}  // namespace postern::server
