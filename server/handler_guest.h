@@ -90,8 +90,9 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
     return ready_ && !retiring_ && !gone_ && requests_.size() < options_.concurrency;
   }
   // Soon it has answered as many as it may.
-  bool worn() const { return retiring_ || gone_ || sent_ * 10 >= options_.requests * 9; }
+  bool worn() const { return retiring_ || sent_ * 10 >= options_.requests * 9; }
   size_t outstanding() const { return requests_.size(); }
+  uint64_t sent() const { return sent_; }
   uint64_t answered() const { return answered_; }
 
   void Send(const HandlerRequestPtr& request);

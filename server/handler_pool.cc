@@ -21,6 +21,10 @@ constexpr auto kLongestPause = std::chrono::milliseconds(5'000);
 HandlerPool::~HandlerPool() {
   // Guests and runs hold each other until they have ended.
   for (const Member& m : guests_) m.guest->run.reset();
+  // The workers end here, whoever still holds the code.
+  for (const auto& weak : codes_) {
+    if (const auto code = weak.lock()) code->spares.reset();
+  }
 }
 
 Status HandlerPool::Load(std::shared_ptr<PolicyInForce> policy, supervisor::Entry entry) {
@@ -33,6 +37,8 @@ Status HandlerPool::Load(std::shared_ptr<PolicyInForce> policy, supervisor::Entr
       io_, SparePool::Options{.program = supervisor::WorkerProgram(code->policy->settings),
                               .spares = 1});
   if (Status s = code->spares->Start(); !s) return s;
+  std::erase_if(codes_, [](const auto& weak) { return weak.expired(); });
+  codes_.push_back(code);
   if (next_) RetireOthers(current_);
   next_ = std::move(code);
   Refill();
@@ -163,7 +169,7 @@ void HandlerPool::OnEnded(const std::shared_ptr<HandlerGuest>& guest,
       loaded(outcome.kind == Outcome::Kind::kSucceeded
                  ? "the module ended the guest before it could take requests"
                  : text);
-  } else if (guest->answered() > 0 || guest->retiring()) {
+  } else if (guest->sent() > 0 || guest->retiring()) {
     code->failures = 0;
   } else {
     const auto pause = std::min(kFirstPause * (1 << std::min(code->failures, 10)), kLongestPause);

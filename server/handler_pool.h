@@ -67,7 +67,7 @@ class HandlerPool {
     std::unique_ptr<supervisor::BrokerLink> files;
     std::unique_ptr<supervisor::SparePool> spares;
     bool proven = false;             // a guest of it was ready
-    int failures = 0;                // guests that ended without an answer, one after the other
+    int failures = 0;                // guests that ended without a request, one after the other
     Clock::time_point not_before{};  // the next start, after failures
   };
   struct Member {
@@ -99,6 +99,7 @@ class HandlerPool {
   const Options options_;
   const Result<supervisor::MemoryCgroups> cgroups_ = supervisor::MemoryCgroups::Find();
   std::shared_ptr<Code> current_, next_;  // next_: not proven yet
+  std::vector<std::weak_ptr<Code>> codes_;
   std::vector<Member> guests_;
   std::deque<Waiting> waiting_;
   Deadline waited_, again_;

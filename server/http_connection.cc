@@ -9,6 +9,7 @@
 #include <boost/beast/http/status.hpp>
 #include <charconv>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
@@ -69,8 +70,11 @@ class HttpConnection::Parser : public http::basic_parser<true> {
     connection_.request_.fields.push_back(
         {policy::AsciiLower({name.data(), name.size()}), std::string(value)});
   }
-  void on_header_impl(ErrorCode&) override {}
-  void on_body_init_impl(const boost::optional<uint64_t>&, ErrorCode&) override { Head(true); }
+  void on_header_impl(ErrorCode&) override {
+    connection_.request_.has_body = chunked() || content_length().value_or(0) > 0;
+    connection_.OnHead();
+  }
+  void on_body_init_impl(const boost::optional<uint64_t>&, ErrorCode&) override {}
   size_t on_body_impl(string_view body, ErrorCode&) override {
     connection_.OnBody({body.data(), body.size()});
     return body.size();
@@ -80,18 +84,9 @@ class HttpConnection::Parser : public http::basic_parser<true> {
     connection_.OnBody({body.data(), body.size()});
     return body.size();
   }
-  void on_finish_impl(ErrorCode&) override {
-    Head(false);
-    connection_.OnComplete();
-  }
-  void Head(bool has_body) {
-    if (std::exchange(head_, true)) return;
-    connection_.request_.has_body = has_body;
-    connection_.OnHead();
-  }
+  void on_finish_impl(ErrorCode&) override { connection_.OnComplete(); }
 
   HttpConnection& connection_;
-  bool head_ = false;
 };
 
 std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& io, Socket socket,
@@ -124,7 +119,7 @@ HttpConnection::~HttpConnection() = default;
 void HttpConnection::NextRequest() {
   parser_ = std::make_unique<Parser>(*this);
   parser_->header_limit(kHeaderBytes);
-  parser_->body_limit(gathers() ? boost::optional<uint64_t>(limits_.body_bytes) : boost::none);
+  parser_->body_limit(gathers() ? limits_.body_bytes : std::numeric_limits<uint64_t>::max());
   parser_->eager(true);
   request_ = {};
   begun_ = expects_continue_ = complete_ = answering_ = answered_ = paused_ = false;

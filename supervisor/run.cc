@@ -81,7 +81,7 @@ Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
       cpu_(host.io) {}
 
 void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
-  if (over_) return;
+  if (over_ || ending_) return;
   if (fds.size() != worker::kSpareFdCount)
     return Refuse("the worker gave a spare without its pipes");
   pidfd_ = std::move(pidfd);

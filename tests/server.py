@@ -59,6 +59,11 @@ class Answer:
         return [(event.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for event, data in lines]
 
 
+def read_beside(file):
+    """All of a file that a process writes to: its position is that process's too."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+
+
 class Server:
     def __init__(self, tmp_path, *options, env=None, wrapper=()):
         self.socket = str(tmp_path / "postern.sock")
@@ -68,10 +73,11 @@ class Server:
         self.notify.settimeout(30)
         self.env = {**os.environ, "NOTIFY_SOCKET": self.notify.getsockname(), **(env or {})}
         self.wrapper = wrapper
+        self.stdout = None
 
     def __enter__(self):
         self.stderr = tempfile.TemporaryFile("w+")  # not a pipe: nobody reads before the end
-        self.process = subprocess.Popen([*self.wrapper, POSTERN, "serve", *self.options], stderr=self.stderr, env=self.env)
+        self.process = subprocess.Popen([*self.wrapper, POSTERN, "serve", *self.options], stdout=self.stdout, stderr=self.stderr, env=self.env)
         self.status = self.await_state("READY=1")
         return self
 
@@ -87,8 +93,7 @@ class Server:
         self.notify.close()
 
     def said(self):
-        self.stderr.seek(0)
-        return self.stderr.read()
+        return read_beside(self.stderr)
 
     def await_state(self, wanted):
         """The manager is told so; the other lines of that message. A server that ends first is an error."""

@@ -176,7 +176,7 @@ Exchanges::ReadState Exchanges::Read(uint32_t id, std::string* out) {
     return ReadState::kWait;
   }
   e->waiting = state == ReadState::kWait;
-  if (state == ReadState::kEnd) exchanges_.erase(id);
+  if (state == ReadState::kEnd) OnBodyRead(id);
   return state;
 }
 
@@ -214,7 +214,7 @@ void Exchanges::Deliver(uint32_t id, Exchange& e) {
     if (endpoint_ && ids_.contains(e.stream)) endpoint_->session().Reset(e.stream, NGHTTP2_CANCEL);
     failures_.emplace_back(id, *e.failure);
   } else if (body) {
-    exchanges_.erase(id);
+    OnBodyRead(id);
     events_.OnCollected(id, std::move(*body));
   }
 }

@@ -88,6 +88,8 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
   void FailLater(uint32_t id, channel::Failure failure);
   // The channel is over: what is not complete fails with `failure`.
   void FailAll(const channel::Failure& failure);
+  // The body that came has been read to its end.
+  virtual void OnBodyRead(uint32_t id) = 0;
   virtual void OnLost(const std::string& why) = 0;
   // Takes what has arrived; whether that was anything.
   bool Receive(const std::function<short(int)>& ready);

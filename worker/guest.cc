@@ -295,7 +295,11 @@ void Guest::Run() {
     if (!ran.ToLocal(&value)) Die(caught.Exception(), caught.Message());
   }
   if (value->IsPromise()) value.As<v8::Promise>()->MarkAsHandled();
-  loop_.Run([] { return false; });
+  // A handler is ready as soon as its module is; its timers go on beside its requests.
+  loop_.Run([&] {
+    return order_.handler && value->IsPromise() &&
+           value.As<v8::Promise>()->State() != v8::Promise::kPending;
+  });
   if (value->IsPromise()) {
     const auto promise = value.As<v8::Promise>();
     if (promise->State() == v8::Promise::kRejected)

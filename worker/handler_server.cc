@@ -50,6 +50,7 @@ void HandlerServer::OnClosed(int32_t stream, uint32_t error) {
 void HandlerServer::OnLost(const std::string& why) {
   FailAll(ClientGone("the server went away: " + why));
   endpoint_.reset();
+  lost_ = true;
 }
 
 void HandlerServer::Retire() {
@@ -57,6 +58,7 @@ void HandlerServer::Retire() {
 }
 
 void HandlerServer::Ready(const std::function<short(int)>& ready, double /*waited*/) {
+  lost_ = false;
   Receive(ready);
   for (const Arrived& a : std::exchange(arrived_, {}))
     events_.OnRequest(a.id, a.fields, a.has_body);

@@ -28,6 +28,7 @@ class HandlerServer : public Exchanges {
   bool over() const { return opened_ && endpoint_ == nullptr; }
 
   void Ready(const std::function<short(int)>& ready, double waited) override;
+  double Deadline() const override { return lost_ ? 0 : Exchanges::Deadline(); }
   bool Pending() const override { return endpoint_ != nullptr; }
 
  private:
@@ -39,9 +40,11 @@ class HandlerServer : public Exchanges {
 
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnClosed(int32_t stream, uint32_t error) override;
+  void OnBodyRead(uint32_t id) override {}  // the response is still to come
   void OnLost(const std::string& why) override;
 
   bool opened_ = false;
+  bool lost_ = false;  // and the loop has not looked yet whether it is done
   std::vector<Arrived> arrived_;
 };
 

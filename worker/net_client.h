@@ -53,6 +53,7 @@ class NetClient : public Exchanges {
   void OnClosed(int32_t stream, uint32_t error) override;
   void OnRequestSent(int32_t stream) override;
   void OnGoaway() override { gone_ = true; }
+  void OnBodyRead(uint32_t id) override { exchanges_.erase(id); }
   void OnLost(const std::string& why) override;
 
   bool OpenChannel();

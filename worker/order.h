@@ -22,23 +22,23 @@ struct Order {
   std::string url;     // file: URL of the entry module
   bool eval = false;
   bool handler = false;  // its default export's `fetch` answers requests (handler_server.h)
-  bool print = false;  // eval's value goes to stdout
+  bool print = false;    // eval's value goes to stdout
   std::vector<std::string> argv;
   std::map<std::string, std::string> env;
   std::string cwd;
   std::map<std::string, std::string> files;  // absolute path -> bytes: before any on a disk
   bool mounted = true;                       // there are others, at the files broker
   int64_t memory = 128LL << 20;              // bytes
-  int64_t cpu_ms = 60'000;                  // 0: the supervisor alone watches
-  int64_t timer_us = 100;  // resolution of the guest's clocks
+  int64_t cpu_ms = 60'000;                   // 0: the supervisor alone watches
+  int64_t timer_us = 100;                    // resolution of the guest's clocks
   int64_t headers_ms = 60'000, total_ms = 310'000;
   int64_t response_bytes = 1LL << 30;
   int64_t redirects = 20;
   // Requests at a time, how many more may wait for their turn, and for how long.
   int64_t concurrent = 64, queue = 10'000, queue_ms = 300'000;
 
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, handler, print, argv, env, cwd, mounted, memory, cpu_ms,
-                                 timer_us, headers_ms, total_ms, response_bytes, redirects,
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, handler, print, argv, env, cwd, mounted, memory,
+                                 cpu_ms, timer_us, headers_ms, total_ms, response_bytes, redirects,
                                  concurrent, queue, queue_ms)
 
   std::string Encode() const {

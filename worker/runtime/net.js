@@ -9,7 +9,7 @@ const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = nati
 /**
  * One exchange on the channel.
  * @typedef {{id: number, settle: Function, readable: Function | null, collected: Function | null, writable: Function | null,
- *   failed: ((error: any) => void) | null, failure: any, what: string}} Exchange
+ *   failed: ((error: any) => void) | null, failure: any, what: string, received: boolean}} Exchange
  */
 /** @type {Map<number, Exchange>} */
 const exchanges = new Map();
@@ -28,20 +28,38 @@ export function netError(failure, what = 'fetch') {
  */
 export function openExchange(flat, body, what = 'fetch') {
   const { promise, resolve } = withResolvers();
-  const e = newExchange(nextId++, resolve, what);
+  const e = newExchange(nextId++, resolve, what, false);
   netFetch(e.id, flat, body === null ? undefined : body, what !== 'fetch');
   return { e, promise };
 }
 
-/** @param {number} id @param {Function} settle @param {string} what @returns {Exchange} */
-function newExchange(id, settle, what) {
-  const e = { id, settle, readable: null, collected: null, writable: null, failed: null, failure: null, what };
+/**
+ * @param {number} id @param {Function} settle @param {string} what
+ * @param {boolean} received is a request that came to this guest @returns {Exchange}
+ */
+function newExchange(id, settle, what, received) {
+  const e = {
+    id,
+    settle,
+    readable: null,
+    collected: null,
+    writable: null,
+    failed: null,
+    failure: null,
+    what,
+    received,
+  };
   MapSet(exchanges, id, e);
   return e;
 }
 
 /** The exchange of a request that came to this guest. @param {number} id */
-export const acceptExchange = (id) => newExchange(id, () => {}, 'the request');
+export const acceptExchange = (id) => newExchange(id, () => {}, 'the request', true);
+
+/** With the end of a response an exchange is over; with that of a request it is not. @param {Exchange} e */
+function bodyRead(e) {
+  if (!e.received) MapDelete(exchanges, e.id);
+}
 
 /** Its response has left, and nothing more is to be told of it. @param {Exchange} e */
 export function finishExchange(e) {
@@ -60,7 +78,7 @@ export async function readPiece(e) {
   for (;;) {
     if (e.failure) throw errorOf(e);
     const piece = netRead(e.id);
-    if (piece === undefined) MapDelete(exchanges, e.id);
+    if (piece === undefined) bodyRead(e);
     if (piece !== null) return piece;
     const { promise, resolve } = withResolvers();
     e.readable = resolve;
@@ -96,8 +114,9 @@ export function netReadable(/** @type {number} */ id) {
 }
 export function netCollected(/** @type {number} */ id, /** @type {Uint8Array} */ bytes) {
   const e = MapGet(exchanges, id);
-  MapDelete(exchanges, id);
-  e?.collected?.(bytes);
+  if (e === undefined) return;
+  bodyRead(e);
+  e.collected?.(bytes);
 }
 export function netWritable(/** @type {number} */ id) {
   MapGet(exchanges, id)?.writable?.();
