@@ -14,7 +14,6 @@ constexpr uint32_t kNoStreams = 0;  // a guest opens none
 constexpr auto kPongWithin = std::chrono::milliseconds(1'000);
 // For what a guest has promised to finish after its last answer (waitUntil).
 constexpr auto kLeaveWithin = std::chrono::milliseconds(10'000);
-constexpr int kKilledStatus = 137;
 
 // What belongs to a connection is not passed on, nor what would end a field early.
 bool MayPass(const Field& f) {
@@ -177,7 +176,7 @@ void HandlerGuest::OnEndOfBody(int32_t stream) {
   if (!r || !r->answered) return;
   HandlerClient* client = r->client;
   ++answered_;
-  if (run) run->Renew();
+  if (events_.answered) Post(events_.answered);
   // What is left of the request is not wanted.
   if (r->has_body && !r->body_ended) ResetStream(r);
   Remove(r);
@@ -251,13 +250,12 @@ void HandlerGuest::OnChannelOver() {
 }
 
 void HandlerGuest::EndNow(const std::string& why) {
-  if (run) run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
+  if (!ended_ && events_.kill) Post([this, why] { events_.kill(why); });
 }
 
 void HandlerGuest::OnEnded(const Outcome& outcome) {
   if (std::exchange(ended_, true)) return;
   gone_ = true;
-  run.reset();
   patience_.Clear();
   pong_by_.Clear();
   leave_by_.Clear();

@@ -17,7 +17,7 @@
 
 #include "channel/guest_channel.h"
 #include "server/deadline.h"
-#include "supervisor/run.h"
+#include "supervisor/outcome.h"
 
 namespace postern::server {
 
@@ -70,9 +70,11 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
   // All are called from the loop, and not from within a call into this.
   struct Events {
     std::function<void()> ready;                     // it takes requests
+    std::function<void()> answered;                  // one request more
     std::function<void()> freed;                     // it has a place, or takes none any more
     std::function<void(HandlerRequestPtr)> refused;  // it never saw this one
     std::function<void(const supervisor::Outcome&)> ended;
+    std::function<void(const std::string& why)> kill;  // its process is to end now
   };
 
   HandlerGuest(boost::asio::io_context& io, uint64_t id, const Options& options, Events events);
@@ -80,8 +82,6 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
   // Where its run puts the channel, and how the run ended.
   void OnChannel(UniqueFd from_guest, UniqueFd to_guest);
   void OnEnded(const supervisor::Outcome& outcome);
-  // Its run; until the end.
-  std::shared_ptr<supervisor::Run> run;
 
   uint64_t id() const { return id_; }
   bool ready() const { return ready_; }

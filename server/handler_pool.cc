@@ -12,6 +12,7 @@ using supervisor::Outcome;
 using supervisor::Run;
 using supervisor::SparePool;
 
+constexpr int kKilledStatus = 137;
 constexpr size_t kMaxLine = 8 * 1024;  // bytes of one line that a guest prints
 constexpr auto kFirstPause = std::chrono::milliseconds(100);
 constexpr auto kLongestPause = std::chrono::milliseconds(5'000);
@@ -20,7 +21,7 @@ constexpr auto kLongestPause = std::chrono::milliseconds(5'000);
 
 HandlerPool::~HandlerPool() {
   // Guests and runs hold each other until they have ended.
-  for (const Member& m : guests_) m.guest->run.reset();
+  guests_.clear();
   // The workers end here, whoever still holds the code.
   for (const auto& weak : codes_) {
     if (const auto code = weak.lock()) code->spares.reset();
@@ -61,13 +62,19 @@ void HandlerPool::Refill() {
 
 void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
   const uint64_t id = next_id_++;
-  // Called later, when the guest is there to be named.
-  const auto self = std::make_shared<std::weak_ptr<HandlerGuest>>();
+  const auto out = std::make_shared<std::string>(), err = std::make_shared<std::string>();
+  // They hold each other until they have ended.
+  const auto guest_of = std::make_shared<std::weak_ptr<HandlerGuest>>();
+  const auto run_of = std::make_shared<std::weak_ptr<Run>>();
   const auto guest = std::make_shared<HandlerGuest>(
       io_, id, options_.guest,
       HandlerGuest::Events{.ready =
-                               [this, self, code] {
-                                 if (const auto g = self->lock()) OnReady(g, code);
+                               [this, guest_of, code] {
+                                 if (const auto g = guest_of->lock()) OnReady(g, code);
+                               },
+                           .answered =
+                               [run_of] {
+                                 if (const auto run = run_of->lock()) run->Renew();
                                },
                            .freed =
                                [this] {
@@ -75,17 +82,19 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                                  Dispatch();
                                },
                            .refused =
-                               [this](HandlerRequestPtr r) {
+                               [this](const HandlerRequestPtr& r) {
                                  if (r->client != nullptr) Send(r);
                                },
                            .ended =
-                               [this, self, code](const Outcome& outcome) {
-                                 if (const auto g = self->lock()) OnEnded(g, code, outcome);
+                               [this, guest_of, code](const Outcome& outcome) {
+                                 if (const auto g = guest_of->lock()) OnEnded(g, code, outcome);
+                               },
+                           .kill =
+                               [run_of](const std::string& why) {
+                                 if (const auto run = run_of->lock())
+                                   run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
                                }});
-  *self = guest;
-  const Member member{guest, code, std::make_shared<std::string>(),
-                      std::make_shared<std::string>()};
-  guests_.push_back(member);
+  *guest_of = guest;
   const policy::PolicyFile& p = code->policy->settings.policy;
   Run::Job job{.name = supervisor::RunName(),
                .order = code->entry.order,
@@ -93,24 +102,26 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                .limits = p.limits,
                .env = p.env,
                .debug_seccomp = code->policy->settings.debug_seccomp,
-               .out = PrintLines(id, false, member.out),
-               .err = PrintLines(id, true, member.err),
-               .channel = [guest](UniqueFd in, UniqueFd out) {
-                 guest->OnChannel(std::move(in), std::move(out));
+               .out = PrintLines(id, false, out),
+               .err = PrintLines(id, true, err),
+               .channel = [guest](UniqueFd from_guest, UniqueFd to_guest) {
+                 guest->OnChannel(std::move(from_guest), std::move(to_guest));
                }};
   const auto spare = std::make_shared<uint64_t>(0);
-  guest->run = std::make_shared<Run>(
+  const auto run = std::make_shared<Run>(
       Run::Host{io_, code->policy->net, *code->files, cgroups_}, std::move(job),
       [guest](const Outcome& outcome) { guest->OnEnded(outcome); },
       [code, spare] { code->spares->WillKill(*spare); });
+  *run_of = run;
+  guests_.push_back({guest, run, code, out, err});
   code->spares->Take(
-      [run = guest->run, spare](Result<SparePool::Guest> taken) {
+      [run, spare](Result<SparePool::Guest> taken) {
         if (!taken) return run->Refuse(taken.error().message);
         *spare = taken->id;
         run->Begin(std::move(taken->fds), std::move(taken->pidfd));
       },
       // Keeps the run, and with it the guest's cgroup, until its process is gone.
-      [run = guest->run](const SparePool::End& end) {
+      [run](const SparePool::End& end) {
         if (end.lost) return run->Refuse("the worker ended unexpectedly");
         run->Exited({end.wait_status, end.peak_kib, end.cpu_us});
       });

@@ -14,6 +14,7 @@
 #include "server/handler_guest.h"
 #include "server/run_service.h"
 #include "supervisor/entry.h"
+#include "supervisor/run.h"
 #include "supervisor/spare_pool.h"
 
 namespace postern::server {
@@ -72,6 +73,7 @@ class HandlerPool {
   };
   struct Member {
     std::shared_ptr<HandlerGuest> guest;
+    std::shared_ptr<supervisor::Run> run;
     std::shared_ptr<Code> code;
     std::shared_ptr<std::string> out, err;  // begun lines
   };

@@ -6,6 +6,7 @@
 
 #include "policy/units.h"
 #include "supervisor/load_policy.h"
+#include "supervisor/manual.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {
@@ -37,12 +38,12 @@ std::vector<std::string> SplitGuestArguments(std::vector<std::string>& words) {
 
 // What CLI11 would misread: a command that does not exist, and "--option=" without a value.
 std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
-  static const std::set<std::string> kCommands = {"run",   "eval",    "serve",
-                                                  "check", "explain", "doctor"};
+  static const std::set<std::string> kCommands = {"run",     "eval",   "serve",  "check",
+                                                  "explain", "doctor", "manual", "completions"};
   if (!words.empty() && !words[0].starts_with("-") && !kCommands.contains(words[0])) {
-    return Refusal{kWrongUsage,
-                   "there is no command \"" + words[0] +
-                       "\"; the commands are run, eval, serve, check, explain and doctor"};
+    return Refusal{kWrongUsage, "there is no command \"" + words[0] +
+                                    "\"; the commands are run, eval, serve, check, explain, "
+                                    "doctor, manual and completions"};
   }
   for (const std::string& word : words) {
     if (word.starts_with("--") && word.ends_with("=") && word.find('=') == word.size() - 1) {
@@ -54,7 +55,7 @@ std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
 
 struct Raw {
   std::string file, code, policy, adapter, timeout, cpu, memory, timer_resolution, cwd, audit_log,
-      record, method, url, queue_timeout, request_timeout, drain_timeout, handler_timeout;
+      record, method, url, queue_timeout, request_timeout, drain_timeout, handler_timeout, shell;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
 };
@@ -366,6 +367,10 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   CLI::App* doctor =
       app.add_subcommand("doctor", "Say which layers of confinement this machine gives");
   doctor->add_flag("--json", s.json, "As JSON");
+  CLI::App* manual = app.add_subcommand("manual", "Print the man page, for man -l -");
+  CLI::App* completions =
+      app.add_subcommand("completions", "Print the completions for SHELL: bash, zsh or fish");
+  completions->add_option("SHELL", raw.shell)->required()->type_name("");
   std::reverse(words.begin(), words.end());  // as CLI11 takes them
   try {
     app.parse(words);
@@ -374,6 +379,19 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     return Refusal{0, ""};
   } catch (const CLI::ParseError& e) {
     return Refusal{kWrongUsage, std::string(e.what()) + "; see postern --help"};
+  }
+  if (manual->parsed()) {
+    std::fputs(ManualPage(app).c_str(), stdout);
+    return Refusal{0, ""};
+  }
+  if (completions->parsed()) {
+    const auto text = Completions(app, raw.shell);
+    if (!text) {
+      return Refusal{kWrongUsage, "there are no completions for \"" + raw.shell +
+                                      "\"; there are some for bash, zsh and fish"};
+    }
+    std::fputs(text->c_str(), stdout);
+    return Refusal{0, ""};
   }
   if (doctor->parsed()) {
     s.command = Settings::Command::kDoctor;

@@ -17,15 +17,12 @@ struct Parts {
   std::string node, worker_library, broker;
 };
 
-// Beside the installation's supervisor, or in the build tree.
+// Beside this program: PREFIX/bin/postern has them in PREFIX/lib/postern.
 Parts LocateParts() {
   std::error_code error;
-  const fs::path installed =
+  const fs::path parts =
       fs::read_symlink("/proc/self/exe", error).parent_path().parent_path() / "lib" / "postern";
-  if (fs::exists(installed / "libpostern-worker.so", error)) {
-    return {installed / "node", installed / "libpostern-worker.so", installed / "postern-broker"};
-  }
-  return {POSTERN_NODE_EXECUTABLE, POSTERN_WORKER_LIBRARY, POSTERN_BROKER_EXECUTABLE};
+  return {parts / "node", parts / "libpostern-worker.so", parts / "postern-broker"};
 }
 
 }  // namespace

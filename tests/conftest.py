@@ -20,7 +20,7 @@ unless_sanitized = pytest.mark.skipif(BUILD != RELEASE, reason="the sanitizers' 
 POSTERN = str(BUILD / "supervisor" / "postern")
 
 
-def our_processes(programs=(str(ROOT / "node_modules"), str(BUILD / "broker" / "postern-broker"))):
+def our_processes(programs=(str(BUILD / "lib" / "postern"),)):
     """Pids of this build's workers and brokers, or of other programs: the beginnings of their paths."""
     found = []
     for entry in pathlib.Path("/proc").iterdir():

@@ -1,0 +1,256 @@
+#include "supervisor/manual.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace postern::supervisor {
+namespace {
+
+std::vector<const CLI::App*> Commands(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+// An option as it is written: "--listen=PORT", "--json"; empty for a positional one.
+struct Written {
+  std::string name, value, description;
+  bool is_file = false;
+};
+
+std::vector<Written> OptionsOf(const CLI::App& command) {
+  std::vector<Written> list;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_lnames().empty()) continue;
+    Written w{.name = "--" + option->get_lnames().front(),
+              .description = option->get_description()};
+    if (option->get_items_expected_max() > 0) {
+      w.value = option->get_type_name();
+      w.value = w.value.substr(0, w.value.find(":INT"));  // the bounds, which CLI11 adds
+    }
+    w.is_file = w.value.starts_with("FILE") || w.value == "PATH" || w.value == "DIR";
+    list.push_back(std::move(w));
+  }
+  return list;
+}
+
+std::string Positional(const CLI::App& command) {
+  std::string text;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_positional()) text += " " + option->get_name(true);
+  }
+  return text;
+}
+
+bool Has(const std::vector<Written>& list, const Written& option) {
+  return std::any_of(list.begin(), list.end(),
+                     [&](const Written& o) { return o.name == option.name; });
+}
+
+const CLI::App* Named(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* c : Commands(app)) {
+    if (c->get_name() == name) return c;
+  }
+  return nullptr;
+}
+
+// Text for man(7): a hyphen that is typed, no macro at a line's beginning.
+std::string Roff(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '-') {
+      out += "\\-";
+    } else if (c == '\\') {
+      out += "\\e";
+    } else if (c == '\'' && (out.empty() || out.back() == '\n')) {
+      out += "\\(aq";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string RoffOption(const Written& o) {
+  std::string head = ".TP\n\\fB" + Roff(o.name) + "\\fR";
+  if (!o.value.empty()) head += "=\\fI" + Roff(o.value) + "\\fR";
+  return head + "\n" + Roff(o.description) + ".\n";
+}
+
+std::string Quoted(const std::string& text, char quote) {
+  std::string out;
+  for (const char c : text) {
+    if (c == quote) out += quote == '\'' ? "'\\'" : "\\";
+    out += c;
+  }
+  return quote + out + quote;
+}
+
+std::string Bash(const CLI::App& app) {
+  std::string names, cases;
+  for (const CLI::App* c : Commands(app)) {
+    names += c->get_name() + " ";
+    std::string options;
+    for (const Written& o : OptionsOf(*c)) options += o.name + (o.value.empty() ? " " : "= ");
+    cases += "    " + c->get_name() + ") options=\"" + options + "\" ;;\n";
+  }
+  std::string alternatives = names.substr(0, names.size() - 1);
+  std::replace(alternatives.begin(), alternatives.end(), ' ', '|');
+  return R"(# bash completion for postern
+_postern() {
+  local cur command='' word options=''
+  _get_comp_words_by_ref -n = cur 2>/dev/null || cur=${COMP_WORDS[COMP_CWORD]}
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in )" +
+         alternatives + R"() command=$word; break ;; esac
+  done
+  case $command in
+    '') options=")" +
+         names + R"(--help --version" ;;
+)" + cases +
+         R"(  esac
+  COMPREPLY=()
+  if [[ -z $command || $cur == -* ]] && [[ $cur != *=* ]]; then
+    COMPREPLY=($(compgen -W "$options" -- "$cur"))
+  else
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -f -- "${cur#*=}"))
+  fi
+  [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace 2>/dev/null
+}
+complete -F _postern postern
+)";
+}
+
+// A description without what _arguments would read as its own.
+std::string ZshText(std::string text) {
+  std::erase_if(text, [](char c) { return c == '[' || c == ']' || c == ':' || c == '\\'; });
+  return text;
+}
+
+std::string Zsh(const CLI::App& app) {
+  std::string out =
+      "#compdef postern\n\n_postern() {\n  local state\n  local -a commands\n  commands=(\n";
+  for (const CLI::App* c : Commands(app))
+    out += "    " + Quoted(c->get_name() + ":" + ZshText(c->get_description()), '\'') + "\n";
+  out +=
+      "  )\n  _arguments -C '--help[Print help]' '--version[Print the version]' '1: :->command' "
+      "'*:: :->rest'\n"
+      "  case $state in\n    command) _describe command commands ;;\n    rest)\n      case "
+      "${words[1]} in\n";
+  for (const CLI::App* c : Commands(app)) {
+    out += "        " + c->get_name() + ") _arguments";
+    for (const Written& o : OptionsOf(*c)) {
+      std::string spec = o.name + (o.value.empty() ? "" : "=") + "[" + ZshText(o.description) + "]";
+      if (!o.value.empty()) spec += ":" + ZshText(o.value) + ":" + (o.is_file ? "_files" : "");
+      out += " \\\n          " + Quoted(spec, '\'');
+    }
+    out += " \\\n          '*:FILE:_files' ;;\n";
+  }
+  return out +
+         "      esac ;;\n  esac\n}\n\n[ \"$funcstack[1]\" = _postern ] && _postern \"$@\" || "
+         "compdef _postern postern\n";
+}
+
+std::string Fish(const CLI::App& app) {
+  std::string names;
+  for (const CLI::App* c : Commands(app)) names += (names.empty() ? "" : " ") + c->get_name();
+  const std::string none = "\"not __fish_seen_subcommand_from " + names + "\"";
+  std::string out = "# fish completion for postern\n";
+  for (const CLI::App* c : Commands(app)) {
+    out += "complete -c postern -f -n " + none + " -a " + c->get_name() + " -d " +
+           Quoted(c->get_description(), '"') + "\n";
+  }
+  for (const CLI::App* c : Commands(app)) {
+    for (const Written& o : OptionsOf(*c)) {
+      out += "complete -c postern -n \"__fish_seen_subcommand_from " + c->get_name() + "\" -l " +
+             o.name.substr(2) +
+             (o.value.empty() ? ""
+              : o.is_file     ? " -r -F"
+                              : " -x") +
+             " -d " + Quoted(o.description, '"') + "\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string ManualPage(const CLI::App& app) {
+  std::string version = app.version();
+  std::replace(version.begin(), version.end(), '-', ' ');
+  std::string out = ".TH POSTERN 1 \"\" \"" + version +
+                    "\" \"User Commands\"\n.SH NAME\npostern \\- run JavaScript that nobody has "
+                    "vetted\n.SH SYNOPSIS\n";
+  for (const CLI::App* c : Commands(app)) {
+    out += ".B postern " + c->get_name() + "\n";
+    if (!OptionsOf(*c).empty()) out += "[\\fIOPTIONS\\fR]";
+    out += "\\fI" + Roff(Positional(*c)) + "\\fR\n.br\n";
+  }
+  out += ".SH DESCRIPTION\n" + Roff(app.get_description()) + "\n.SH COMMANDS\n";
+  const std::vector<Written> shared =
+      Named(app, "run") != nullptr ? OptionsOf(*Named(app, "eval")) : std::vector<Written>();
+  const CLI::App* run = Named(app, "run");
+  const auto is_shared = [&](const Written& o) {
+    return Has(shared, o) && Has(OptionsOf(*run), o);
+  };
+  for (const CLI::App* c : Commands(app)) {
+    out += ".SS postern " + c->get_name() + Roff(Positional(*c)) + "\n" +
+           Roff(c->get_description()) + ".\n";
+    for (const Written& o : OptionsOf(*c)) {
+      if (!is_shared(o)) out += RoffOption(o);
+    }
+  }
+  out += ".SH OPTIONS OF RUN, EVAL AND SERVE\n";
+  for (const Written& o : shared) {
+    if (is_shared(o)) out += RoffOption(o);
+  }
+  out += R"(.SH EXIT STATUS
+That of the guest, or
+.TP
+1
+the guest failed with an error
+.TP
+2
+wrong usage
+.TP
+3
+a file or policy that cannot be used
+.TP
+124
+a time limit
+.TP
+125
+it could not be run
+.TP
+137
+memory, or killed
+.TP
+159
+a forbidden system call
+.SH ENVIRONMENT
+.TP
+.B POSTERN_SERVER
+as \fB\-\-server\fR
+.TP
+.B POSTERN_TOKEN
+the token for a server that is reached over TCP
+.SH FILES
+.TP
+.I /etc/postern/policy.yaml
+what runs of the service may do
+.SH SEE ALSO
+The documents in
+.IR /usr/share/doc/postern ,
+.BR systemd (1),
+.BR seccomp (2)
+)";
+  return out;
+}
+
+std::optional<std::string> Completions(const CLI::App& app, const std::string& shell) {
+  if (shell == "bash") return Bash(app);
+  if (shell == "zsh") return Zsh(app);
+  if (shell == "fish") return Fish(app);
+  return std::nullopt;
+}
+
+}  // namespace postern::supervisor
