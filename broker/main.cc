@@ -8,6 +8,7 @@
 // and --debug-seccomp for each.
 #include <poll.h>
 
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -33,6 +34,7 @@ using channel::ControlType;
 constexpr int kControl = 3;
 constexpr int kBadInput = 10'000;  // in place of an errno: the user's file is at fault
 constexpr int kDrainMs = 1'000;    // for the last events of a guest
+constexpr auto kTellUsageEvery = std::chrono::seconds(1);
 
 struct Arguments {
   Role role = Role::kNet;
@@ -95,6 +97,30 @@ Result<Arguments> Parse(int argc, char** argv) {
   return a;
 }
 
+std::string UsageJson(const Usage& u) {
+  return nlohmann::json{{"requests", u.requests},
+                        {"denied", u.denied},
+                        {"bytesIn", u.bytes_in},
+                        {"bytesOut", u.bytes_out},
+                        {"errors", u.errors}}
+      .dump();
+}
+
+// Tells the supervisor from time to time what guests have used that go on for long.
+template <typename G>
+void TellUsage(boost::asio::steady_timer& timer,
+               const std::map<uint64_t, std::unique_ptr<G>>& guests, ControlLoop*& loop) {
+  timer.expires_after(kTellUsageEvery);
+  timer.async_wait([&timer, &guests, &loop](const boost::system::error_code& error) {
+    if (error) return;
+    for (const auto& [id, guest] : guests) {
+      if (guest->UsedMore())
+        loop->Send({.type = ControlType::kUsage, .id = id, .payload = UsageJson(guest->usage())});
+    }
+    TellUsage(timer, guests, loop);
+  });
+}
+
 // Serves guests of type G, made by `make`, until the supervisor is gone.
 template <typename G>
 void Serve(
@@ -120,6 +146,8 @@ void Serve(
       loop->Send({.type = ControlType::kFailed, .id = id, .payload = guest.error().message});
   });
   loop = &control;
+  boost::asio::steady_timer timer(io);
+  if constexpr (std::is_same_v<G, NetGuest>) TellUsage(timer, guests, loop);
   const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
   control.Send({.type = ControlType::kReady, .payload = report.dump()});
   io.run();
@@ -219,12 +247,7 @@ Status RunNet(Arguments& a) {
       [&](NetGuest& g) {
         g.EndRequests();
         if (log) log->Drain(kDrainMs);
-        const Usage& u = g.usage();
-        return nlohmann::json{{"requests", u.requests},
-                              {"denied", u.denied},
-                              {"bytesIn", u.bytes_in},
-                              {"bytesOut", u.bytes_out}}
-            .dump();
+        return UsageJson(g.usage());
       });
   return Ok{};
 }

@@ -38,7 +38,10 @@ struct NetShared {
 
 struct Usage {
   uint64_t requests = 0, denied = 0;
-  uint64_t bytes_in = 0, bytes_out = 0;  // of bodies: from origins, to origins
+  uint64_t bytes_in = 0, bytes_out = 0;    // of bodies: from origins, to origins
+  std::map<std::string, uint64_t> errors;  // requests that failed, by code
+
+  bool operator==(const Usage&) const = default;
 };
 
 class NetGuest : public channel::Http2Session::Handler {
@@ -56,6 +59,8 @@ class NetGuest : public channel::Http2Session::Handler {
   Resolver& resolver() { return resolver_; }
   channel::GuestChannel& channel() { return channel_; }
   Usage& usage() { return usage_; }
+  // Whether there is more of it than at the last call.
+  bool UsedMore() { return told_ != usage_ && (told_ = usage_, true); }
   const std::string& run() const { return run_; }
   // Whether anybody wants to know what becomes of requests; and telling them.
   bool WantsEvents() const { return shared_.log != nullptr || events_ != nullptr; }
@@ -95,6 +100,7 @@ class NetGuest : public channel::Http2Session::Handler {
   double tokens_ = 0;
   std::chrono::steady_clock::time_point tokens_at_;
   Usage usage_;
+  Usage told_;  // of it, to the supervisor
   CurlMulti curl_;
   Resolver resolver_;
   std::map<int32_t, std::unique_ptr<Request>> requests_;

@@ -311,6 +311,7 @@ void Request::Done() {
 
 void Request::Fail(Failure failure) {
   if (spellings_ != nullptr) failure.details = policy::ReplaceAll(failure.details, *spellings_);
+  if (phase_ != Phase::kDone) ++guest_.usage().errors[failure.code];
   phase_deadline_ = Clock::time_point::max();
   if (resolving_ != 0) guest_.resolver().Cancel(std::exchange(resolving_, 0));
   StopTransfer();

@@ -1,4 +1,5 @@
 // Request's side towards libcurl: where it connects, what it sends.
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,7 @@
 #include "broker/net_guest.h"
 #include "broker/request.h"
 #include "policy/text.h"
+#include "policy/trace_context.h"
 
 namespace postern::broker {
 namespace {
@@ -159,6 +161,8 @@ channel::Fields Request::OutgoingFields() const {
     if (!Forwarded(f.name) || f.name == "accept-encoding") continue;
     // Parts of an answer would let a guest look for a secret between them.
     if (spellings_ != nullptr && (f.name == "range" || f.name == "if-range")) continue;
+    const bool traced = rule_ != nullptr && rule_->trace && !policy.trace.empty();
+    if (traced && (f.name == "traceparent" || f.name == "tracestate")) continue;
     const bool set = rule_ != nullptr &&
                      std::any_of(rule_->headers.begin(), rule_->headers.end(),
                                  [&](const policy::SetHeader& h) { return h.name == f.name; });
@@ -168,6 +172,14 @@ channel::Fields Request::OutgoingFields() const {
     out.push_back({f.name, secrets
                                ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets, true)
                                : f.value});
+  }
+  if (rule_ != nullptr && rule_->trace && !policy.trace.empty()) {
+    unsigned char span[8];
+    if (RAND_bytes(span, sizeof span) == 1) {
+      out.push_back(
+          {"traceparent", policy::ChildTraceParent(
+                              policy.trace, {reinterpret_cast<const char*>(span), sizeof span})});
+    }
   }
   if (rule_ != nullptr) {
     for (const policy::SetHeader& h : rule_->headers) {

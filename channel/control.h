@@ -39,6 +39,7 @@ enum class ControlType : uint32_t {
             // before them, `id` 1 where kLogged is asked for
   kEntry,   // a part of a HAR entry; `a` 1 for its first part, `b` 1 for its last
   kLogged,  // log -> net broker: all up to number `a` are written; or `b`, an errno
+  kUsage,   // net broker -> supervisor: what guest `id` has used until now; payload as of kEnded
 };
 
 inline constexpr size_t kMaxFds = 16;

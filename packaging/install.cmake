@@ -26,7 +26,7 @@ list(APPEND DOCUMENTS ${GENERATED}/changelog.Debian.gz)
 add_custom_target(documents ALL DEPENDS ${DOCUMENTS})
 
 install(TARGETS postern RUNTIME DESTINATION bin)
-install(TARGETS postern-broker RUNTIME DESTINATION lib/postern)
+install(TARGETS postern-broker postern-server RUNTIME DESTINATION lib/postern)
 install(TARGETS postern-worker LIBRARY DESTINATION lib/postern)
 install(FILES ${CMAKE_BINARY_DIR}/worker/postern-worker.snapshot DESTINATION lib/postern)
 install(PROGRAMS ${POSTERN_NODE}/bin/node DESTINATION lib/postern)

@@ -46,12 +46,13 @@ bool Covers(const Rule& wide, const Rule& narrow) {
 
 Status CheckRule(const PolicyFile& ceiling, const Rule& rule) {
   const std::string quoted = "the rule \"" + rule.text + "\"";
-  const bool extras = !rule.headers.empty() || !rule.secrets.empty() || !rule.addresses.empty() ||
-                      !rule.tls.pins.empty() || !rule.tls.certificate_file.empty();
+  const bool extras = !rule.headers.empty() || rule.trace || !rule.secrets.empty() ||
+                      !rule.addresses.empty() || !rule.tls.pins.empty() ||
+                      !rule.tls.certificate_file.empty();
   if (extras)
     return Error{
         quoted +
-        " has headers, secrets, addresses or tls, which only the server's policy can have"};
+        " has headers, trace, secrets, addresses or tls, which only the server's policy can have"};
   if (!rule.allow) return Ok{};
   const auto& rules = ceiling.network.rules;
   const bool within = std::any_of(rules.begin(), rules.end(),

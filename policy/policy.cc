@@ -46,13 +46,15 @@ Result<std::vector<std::string>> SecretsIn(std::string_view text) {
 
 Status CheckRule(const Rule& r) {
   const Target& t = r.target;
-  const bool allow_only = r.addresses.empty() && r.headers.empty() && r.secrets.empty() &&
-                          r.tls.pins.empty() && r.tls.certificate_file.empty();
+  const bool allow_only = r.addresses.empty() && r.headers.empty() && !r.trace &&
+                          r.secrets.empty() && r.tls.pins.empty() && r.tls.certificate_file.empty();
   if (!r.allow && !allow_only) {
-    return Error{"addresses, headers, secrets and tls belong to an allow rule"};
+    return Error{"addresses, headers, trace, secrets and tls belong to an allow rule"};
   }
-  if (t.scheme == "tcp" && (!r.methods.empty() || !r.headers.empty() || !r.secrets.empty())) {
-    return Error{"a tcp rule has no methods, headers or secrets: a stream of bytes has none"};
+  if (t.scheme == "tcp" &&
+      (!r.methods.empty() || !r.headers.empty() || r.trace || !r.secrets.empty())) {
+    return Error{
+        "a tcp rule has no methods, headers, trace or secrets: a stream of bytes has none"};
   }
   if (t.scheme == "tcp" && !r.paths.empty()) return Error{"a tcp rule has no paths"};
   for (const SetHeader& h : r.headers) {

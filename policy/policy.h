@@ -47,6 +47,7 @@ struct Rule {
   // The rest belongs to allow rules.
   std::vector<Cidr> addresses;  // non-public ranges that this rule's host may resolve into
   std::vector<SetHeader> headers;
+  bool trace = false;                // requests carry the run's trace context
   std::vector<std::string> secrets;  // that placeholders may stand for
   SecretPlaces secret_places;
   RuleTls tls;
@@ -76,6 +77,7 @@ struct Policy {
   std::vector<Cidr> denied_addresses;
   Limits limits;
   Dns dns;
+  std::string trace;  // the run's trace context, a traceparent field (W3C), or empty
   std::map<std::string, std::string> secrets;  // name -> value; filled by the supervisor
   bool audit_required = false;                 // refuse what cannot be recorded
   bool audit_redact_query = false;             // queries stay out of the audit log

@@ -33,7 +33,8 @@ void ReadSecrets(const YamlReader& r, const YAML::Node& node,
         if (source.name.empty()) r.Refuse(n.Mark(), "a secret's source has a name");
       };
     };
-    r.Map(value, "a secret", {{"env", from(Kind::kVariable)},
+    r.Map(value, "a secret",
+          {{"env", from(Kind::kVariable)},
            {"file", from(Kind::kFile)},
            {"credential", from(Kind::kCredential)}});
     if (sources != 1) r.Refuse(value.Mark(), "a secret comes from one of env, file and credential");

@@ -134,6 +134,7 @@ void ReadRule(const YamlReader& r, const YAML::Node& node, Policy& policy) {
         }},
        {"addresses", [&](const YAML::Node& n) { rule.addresses = ReadRanges(r, n, "addresses"); }},
        {"headers", [&](const YAML::Node& n) { ReadHeaders(r, n, rule); }},
+       {"trace", [&](const YAML::Node& n) { rule.trace = r.Boolean(n, "trace"); }},
        {"secrets",
         [&](const YAML::Node& n) {
           r.Each(n, "secrets", [&](const YAML::Node& item) {

@@ -37,6 +37,7 @@ json RuleToJson(const Rule& r) {
           {"paths", paths},
           {"addresses", Strings(r.addresses)},
           {"headers", headers},
+          {"trace", r.trace},
           {"secrets", r.secrets},
           {"in", {r.secret_places.headers, r.secret_places.query, r.secret_places.body}},
           {"certificate", r.tls.certificate},
@@ -62,6 +63,7 @@ Result<Rule> RuleFromJson(const json& in) {
   if (!addresses) return addresses.error();
   r.addresses = *std::move(addresses);
   for (const json& h : in.at("headers")) r.headers.push_back({h.at(0), h.at(1)});
+  r.trace = in.at("trace");
   r.secrets = in.at("secrets").get<std::vector<std::string>>();
   const json& places = in.at("in");
   r.secret_places = {places.at(0), places.at(1), places.at(2)};
@@ -118,6 +120,7 @@ std::string ToJson(const Policy& p) {
               {"rules", RulesToJson(p.rules)},
               {"narrowed_by", NarrowedToJson(p.narrowed_by.get())},
               {"denied", Strings(p.denied_addresses)},
+              {"trace", p.trace},
               {"secrets", p.secrets},
               {"audit_required", p.audit_required},
               {"audit_redact_query", p.audit_redact_query},
@@ -144,6 +147,7 @@ Result<Policy> FromJson(std::string_view text) try {
   auto denied = ReadCidrs(in.at("denied"));
   if (!denied) return denied.error();
   p.denied_addresses = *std::move(denied);
+  p.trace = in.at("trace");
   p.secrets = in.at("secrets").get<std::map<std::string, std::string>>();
   p.audit_required = in.at("audit_required");
   p.audit_redact_query = in.at("audit_redact_query");

@@ -6,6 +6,7 @@
 
 #include "base/base64.h"
 #include "policy/text.h"
+#include "policy/trace_context.h"
 
 namespace postern::server {
 namespace {
@@ -14,6 +15,7 @@ using nlohmann::json;
 
 constexpr char kJson[] = "application/json";
 constexpr char kProblem[] = "application/problem+json";
+constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kEvents[] = "text/event-stream";
 constexpr size_t kMaxUnwritten = 256 * 1024;  // of console output, until a client takes some
 
@@ -68,7 +70,8 @@ std::string RunText(const RunService::Record& run) {
 
 }  // namespace
 
-void Api::Accept(HttpConnection::Socket socket, bool local) {
+void Api::Accept(HttpConnection::Socket socket, Door door) {
+  const bool local = door == Door::kLocal;
   if (connections_.size() >= options_.connections) return;  // which closes it
   HttpConnection::Handler handler{
       [this](HttpConnection& c, HttpRequest request) { OnRequest(c, std::move(request)); }, nullptr,
@@ -82,7 +85,7 @@ void Api::Accept(HttpConnection::Socket socket, bool local) {
       }};
   const auto connection = HttpConnection::Start(io_, std::move(socket), local, options_.limits,
                                                 std::move(handler), held_);
-  Client client{.local = local};
+  Client client{.door = door};
   if (local) {
     client.uid = connection->PeerUid();
     client.caller = client.uid ? "uid:" + std::to_string(*client.uid) : "local";
@@ -97,7 +100,7 @@ void Api::Drain() {
 }
 
 bool Api::Authorized(HttpConnection& c, Client& client, const HttpRequest& request) {
-  if (client.local) return true;
+  if (client.door == Door::kLocal) return true;
   const std::string given(request.Field("authorization"));
   const size_t space = given.find(' ');
   if (space != std::string::npos && policy::EqualsIgnoringCase(given.substr(0, space), "bearer")) {
@@ -134,7 +137,14 @@ void Api::OnRequest(HttpConnection& c, HttpRequest request) {
     return Answer(
         c, 200, {{"status", "ready"}, {"running", runs_.running()}, {"waiting", runs_.waiting()}});
   }
-  if (!Authorized(c, client, request)) return;
+  if (client.door != Door::kAdmin && !Authorized(c, client, request)) return;
+  if (target == "/metrics") {
+    if (!get) return AnswerMethods(c, "GET, HEAD");
+    return c.Respond(200, kPrometheus, options_.metrics());
+  }
+  if (client.door == Door::kAdmin)
+    return AnswerProblem(
+        c, {404, "not_found", "here are /v1/health, /v1/ready and /metrics, and nothing else"});
   if (target == "/v1/doctor") {
     if (!get) return AnswerMethods(c, "GET, HEAD");
     return Answer(c, 200, options_.doctor);
@@ -193,6 +203,8 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
       return AnswerProblem(c, {400, "bad_request", "a descriptor that came is no directory's"});
     mounts.push_back({run.mounts[i], std::move(fds[i])});
   }
+  if (const auto trace = request.Field("traceparent"); policy::IsTraceParent(trace))
+    run.policy.network.trace = trace;
   const bool wait = run.wait;
   const bool stream = wait && request.Field("accept").starts_with(kEvents);
   const auto connection = c.shared_from_this();

@@ -1,6 +1,7 @@
 // Api: the run API over HTTP (docs/openapi.yaml): what each request means to a RunService.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,21 +17,24 @@ class Api {
     std::map<std::string, std::string> tokens;  // of TCP clients: token -> name
     nlohmann::json doctor;                      // what GET /v1/doctor answers
     HttpConnection::Limits limits;
-    size_t connections = 256;  // at a time; more are closed at once
+    size_t connections = 256;              // at a time; more are closed at once
+    std::function<std::string()> metrics;  // what GET /metrics answers
   };
+  // Over a Unix socket; over TCP, with a token; or at the address for probes and metrics, which
+  // needs none and has nothing else.
+  enum class Door { kLocal, kToken, kAdmin };
 
   Api(boost::asio::io_context& io, RunService& runs, Options options)
       : io_(io), runs_(runs), options_(std::move(options)) {}
 
-  // A client that has connected; `local`: over a Unix socket.
-  void Accept(HttpConnection::Socket socket, bool local);
+  void Accept(HttpConnection::Socket socket, Door door);
   // No new runs; connections end when they have their answers.
   void Drain();
   size_t connections() const { return connections_.size(); }
 
  private:
   struct Client {
-    bool local = false;
+    Door door = Door::kToken;
     std::string caller;               // empty until a token has said who it is
     std::optional<uid_t> uid;         // of a local one
     RunService::RecordPtr answering;  // the run that its request waits for
@@ -48,7 +52,7 @@ class Api {
 
   boost::asio::io_context& io_;
   RunService& runs_;
-  const Options options_;
+  Options options_;
   const std::shared_ptr<size_t> held_ = std::make_shared<size_t>(0);
   std::map<HttpConnection*, std::pair<std::shared_ptr<HttpConnection>, Client>> connections_;
   bool draining_ = false;

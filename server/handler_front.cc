@@ -16,6 +16,7 @@ using channel::Fields;
 
 // Of a request's body that its guest has not taken yet; then the client waits.
 constexpr size_t kMaxUnsent = 64 * 1024;
+constexpr int kClientGone = 499;  // in metrics: nobody waits for the answer any more
 constexpr char kPlain[] = "text/plain;charset=utf-8";
 
 // What belongs to the client's connection, or is Postern's own.
@@ -54,6 +55,8 @@ class HandlerFront::Exchange : public HandlerClient {
     upload_at_ = 0;
     upload_ended_ = !head.has_body;
     started_ = false;
+    began_at_ = std::chrono::steady_clock::now();
+    status_ = 0;
     const std::string problem = Prepare(head);
     if (!problem.empty())
       return connection_.Respond(problem == kNotImplemented ? 501 : 400, kPlain, problem + "\n");
@@ -78,12 +81,17 @@ class HandlerFront::Exchange : public HandlerClient {
     Resume();
   }
   void Cancel() {
-    if (const auto request = std::exchange(request_, nullptr)) pool_.Cancel(request);
+    const auto request = std::exchange(request_, nullptr);
+    if (!request) return;
+    pool_.Cancel(request);
+    if (!started_) status_ = kClientGone;
+    Count();
   }
 
   // HandlerClient
   void OnHead(int status, Fields fields, bool has_body) override {
     started_ = true;
+    status_ = status;
     bool length = false;
     for (const Field& f : fields) length = length || f.name == "content-length";
     if (status == 204 || status == 304) {
@@ -101,10 +109,13 @@ class HandlerFront::Exchange : public HandlerClient {
   }
   void OnEnd() override {
     request_ = nullptr;
+    Count();
     connection_.EndStream();
   }
   void OnFailure(const HandlerFailure& failure) override {
     request_ = nullptr;
+    if (!started_) status_ = failure.status;
+    Count();
     if (started_) return connection_.Abort();
     std::vector<std::pair<std::string, std::string>> fields = {
         {"Proxy-Status",
@@ -124,6 +135,10 @@ class HandlerFront::Exchange : public HandlerClient {
 
  private:
   static constexpr char kNotImplemented[] = "the method CONNECT is not implemented here";
+
+  void Count() {
+    pool_.metrics().RequestAnswered(status_, std::chrono::steady_clock::now() - began_at_);
+  }
 
   void Resume() {
     if (request_ && request_->guest) request_->guest->ResumeBody(request_);
@@ -177,6 +192,8 @@ class HandlerFront::Exchange : public HandlerClient {
   std::string upload_;
   size_t upload_at_ = 0;
   bool upload_ended_ = true, started_ = false;
+  std::chrono::steady_clock::time_point began_at_;
+  int status_ = 0;
 };
 
 void HandlerFront::Accept(HttpConnection::Socket socket) {

@@ -104,9 +104,11 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                .debug_seccomp = code->policy->settings.debug_seccomp,
                .out = PrintLines(id, false, out),
                .err = PrintLines(id, true, err),
-               .channel = [guest](UniqueFd from_guest, UniqueFd to_guest) {
-                 guest->OnChannel(std::move(from_guest), std::move(to_guest));
-               }};
+               .channel =
+                   [guest](UniqueFd from_guest, UniqueFd to_guest) {
+                     guest->OnChannel(std::move(from_guest), std::move(to_guest));
+                   },
+               .used = [this](const supervisor::Usage& usage) { metrics_.Fetched(usage); }};
   const auto spare = std::make_shared<uint64_t>(0);
   const auto run = std::make_shared<Run>(
       Run::Host{io_, code->policy->net, *code->files, cgroups_}, std::move(job),
@@ -115,8 +117,9 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
   *run_of = run;
   guests_.push_back({guest, run, code, out, err});
   code->spares->Take(
-      [run, spare](Result<SparePool::Guest> taken) {
+      [this, run, spare, asked = Clock::now()](Result<SparePool::Guest> taken) {
         if (!taken) return run->Refuse(taken.error().message);
+        metrics_.Spawned(Clock::now() - asked);
         *spare = taken->id;
         run->Begin(std::move(taken->fds), std::move(taken->pidfd));
       },
@@ -163,6 +166,7 @@ void HandlerPool::OnEnded(const std::shared_ptr<HandlerGuest>& guest,
   if (print && !found->out->empty()) print(guest->id(), false, *found->out);
   if (print && !found->err->empty()) print(guest->id(), true, *found->err);
   guests_.erase(found);
+  metrics_.GuestEnded(outcome.KindText());
   std::string text = outcome.KindText();
   if (!outcome.error_message.empty()) {
     text += ": " + (outcome.error_name.empty() ? "" : outcome.error_name + ": ") +

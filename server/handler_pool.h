@@ -29,9 +29,10 @@ class HandlerPool {
     HandlerGuest::Options guest;
   };
 
-  HandlerPool(boost::asio::io_context& io, const Options& options)
+  HandlerPool(boost::asio::io_context& io, const Options& options, Metrics& metrics)
       : io_(io),
         options_(options),
+        metrics_(metrics),
         waited_(io, [this] { OnWaitedTooLong(); }),
         again_(io, [this] { Refill(); }) {}
   ~HandlerPool();
@@ -51,6 +52,9 @@ class HandlerPool {
   size_t guests() const { return guests_.size(); }
   size_t waiting() const { return waiting_.size(); }
   size_t outstanding() const;
+  Metrics& metrics() { return metrics_; }
+  // Requests that guests can have at a time.
+  size_t places() const { return options_.guests * options_.guest.concurrency; }
 
   // Called from the loop: a line about what happened, for the log; what a guest prints; what became
   // of a Load: empty, or why its code does not run.
@@ -99,6 +103,7 @@ class HandlerPool {
 
   boost::asio::io_context& io_;
   const Options options_;
+  Metrics& metrics_;
   const Result<supervisor::MemoryCgroups> cgroups_ = supervisor::MemoryCgroups::Find();
   std::shared_ptr<Code> current_, next_;  // next_: not proven yet
   std::vector<std::weak_ptr<Code>> codes_;

@@ -287,6 +287,9 @@ RemoteResult RunRemotely(const Settings& settings) {
   const std::string bytes = body->dump(-1, ' ', false, json::error_handler_t::replace);
   std::string head =
       "POST /v1/runs HTTP/1.1\r\nHost: " + connection->host +
+      (settings.policy.network.trace.empty()
+           ? ""
+           : "\r\nTraceparent: " + settings.policy.network.trace) +
       "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(bytes.size()) +
       "\r\n";
   if (!settings.json) head += "Accept: text/event-stream\r\n";

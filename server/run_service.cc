@@ -18,12 +18,13 @@ PolicyInForce::PolicyInForce(boost::asio::io_context& io, supervisor::Settings s
     : settings(std::move(s)), net(io, supervisor::NetBrokerProgram(settings)) {}
 
 RunService::RunService(boost::asio::io_context& io, const Options& options,
-                       std::shared_ptr<PolicyInForce> policy)
+                       std::shared_ptr<PolicyInForce> policy, Metrics& metrics)
     : io_(io),
       options_(options),
       policy_(std::move(policy)),
       cgroups_(supervisor::MemoryCgroups::Find()),
-      queue_(io, options.queue) {}
+      queue_(io, options.queue),
+      metrics_(metrics) {}
 
 RunService::~RunService() {
   // Records and runs hold each other until they have ended.
@@ -46,6 +47,16 @@ Status RunService::Warm(const std::string& caller) {
 bool RunService::IsWarm(const std::string& caller) const {
   const auto pool = pools_.find(caller);
   return pool != pools_.end() && pool->second->spares->idle() > 0;
+}
+
+std::pair<size_t, size_t> RunService::SparesAndZygotes() const {
+  std::pair<size_t, size_t> sum;
+  for (const auto& [caller, pool] : pools_) {
+    if (!pool || !pool->spares) continue;
+    sum.first += pool->spares->idle();
+    sum.second += pool->spares->zygotes();
+  }
+  return sum;
 }
 
 // Tenants share no zygote: its children have one address layout.
@@ -82,6 +93,7 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
   record->id = supervisor::RunName();
   record->caller = caller;
   record->ticket = next_++;
+  record->submitted_at = std::chrono::steady_clock::now();
   record->request = std::move(request);
   record->policy = policy_;
   record->mounts = std::move(mounts);
@@ -90,6 +102,7 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
   records_[record->id] = record;
   const auto late = [this, record] {
     record->late = true;
+    metrics_.RunRefused("queue_timeout");
     OnEnded(record,
             Outcome::Refused("the server is busy: the run waited longer than a run may wait",
                              supervisor::Run::kCannotRun),
@@ -98,12 +111,15 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
   if (queue_.Enter(caller, record->ticket, {[this, record] { Start(record); }, late}))
     return record;
   records_.erase(record->id);
+  metrics_.RunRefused("queue_full");
   return nullptr;
 }
 
 void RunService::Start(const RecordPtr& record) {
   using supervisor::Run;
   record->state = State::kRunning;
+  record->started_at = std::chrono::steady_clock::now();
+  metrics_.RunStarted(record->started_at - record->submitted_at);
   const auto fail = [&](const std::string& why) {
     // Later: who asked for the run does not have it yet.
     boost::asio::post(io_, [this, record, why] {
@@ -127,7 +143,8 @@ void RunService::Start(const RecordPtr& record) {
                .debug_seccomp = record->policy->settings.debug_seccomp,
                .out = record->out,
                .err = record->err,
-               .events = record->network};
+               .events = record->network,
+               .used = [this](const supervisor::Usage& usage) { metrics_.Fetched(usage); }};
   // Kept by the run, also when another takes its place for this caller.
   const std::shared_ptr<Pool> ours = *pool;
   const auto id = std::make_shared<uint64_t>(0);
@@ -137,11 +154,12 @@ void RunService::Start(const RecordPtr& record) {
       [ours, id] { ours->spares->WillKill(*id); });
   ++ours->running;
   ours->spares->Take(
-      [record, id, ours, run = record->run](Result<SparePool::Guest> guest) {
+      [this, record, id, ours, run = record->run](Result<SparePool::Guest> guest) {
         if (!guest) {
           --ours->running;
           return run->Refuse(guest.error().message);
         }
+        metrics_.Spawned(std::chrono::steady_clock::now() - record->started_at);
         *id = guest->id;
         if (guest->layers) run->Confinement("worker") = *guest->layers;
         if (record->started) record->started();
@@ -160,6 +178,7 @@ void RunService::OnEnded(const RecordPtr& record, Outcome outcome, bool started)
   record->state = State::kEnded;
   record->outcome = outcome.ToJson();
   record->ended_at = std::chrono::steady_clock::now();
+  if (started) metrics_.RunEnded(outcome, record->ended_at - record->started_at);
   if (log) {
     log("run " + record->id + " of " + record->caller + " " + outcome.KindText() + " status=" +
         std::to_string(outcome.exit_status) + " wall_ms=" + std::to_string(outcome.usage.wall_ms) +

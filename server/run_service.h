@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "server/metrics.h"
 #include "server/run_queue.h"
 #include "server/run_request.h"
 #include "supervisor/entry.h"
@@ -61,12 +62,13 @@ class RunService {
     std::unique_ptr<supervisor::BrokerLink> files;
     std::shared_ptr<supervisor::Run> run;
     std::chrono::steady_clock::time_point ended_at;
+    std::chrono::steady_clock::time_point submitted_at, started_at;
     bool kept = false;
   };
   using RecordPtr = std::shared_ptr<Record>;
 
   RunService(boost::asio::io_context& io, const Options& options,
-             std::shared_ptr<PolicyInForce> policy);
+             std::shared_ptr<PolicyInForce> policy, Metrics& metrics);
   ~RunService();
 
   // Starts the workers of `caller`, whom the first run is expected from.
@@ -88,6 +90,9 @@ class RunService {
 
   size_t running() const { return queue_.running(); }
   size_t waiting() const { return queue_.waiting(); }
+  size_t places() const { return options_.queue.places; }
+  // Warm guests, and the zygotes that they come from.
+  std::pair<size_t, size_t> SparesAndZygotes() const;
   // Whether the next run of `caller` finds a warm spare.
   bool IsWarm(const std::string& caller) const;
   // A line for each run that has ended; for logs.
@@ -111,6 +116,7 @@ class RunService {
   std::shared_ptr<PolicyInForce> policy_;
   const Result<supervisor::MemoryCgroups> cgroups_;
   RunQueue queue_;
+  Metrics& metrics_;
   std::map<std::string, std::shared_ptr<Pool>> pools_;
   std::map<std::string, RecordPtr> records_;
   std::deque<RecordPtr> kept_;  // the first to end first

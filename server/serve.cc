@@ -88,14 +88,16 @@ Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
 
 // What answers requests by a module's `fetch`.
 struct HandlerSide {
-  HandlerSide(boost::asio::io_context& io, const supervisor::ServeSettings& s)
-      : pool(io, {.guests = s.guests,
-                  .processes = std::max(s.runs, s.guests + 1),
-                  .waiting = s.queue.value_or(1024),
-                  .queue_patience = std::chrono::milliseconds(s.queue_timeout),
-                  .guest = {.concurrency = s.concurrency,
-                            .requests = s.guest_requests,
-                            .patience = std::chrono::milliseconds(s.handler_timeout)}}),
+  HandlerSide(boost::asio::io_context& io, const supervisor::ServeSettings& s, Metrics& metrics)
+      : pool(io,
+             {.guests = s.guests,
+              .processes = std::max(s.runs, s.guests + 1),
+              .waiting = s.queue.value_or(1024),
+              .queue_patience = std::chrono::milliseconds(s.queue_timeout),
+              .guest = {.concurrency = s.concurrency,
+                        .requests = s.guest_requests,
+                        .patience = std::chrono::milliseconds(s.handler_timeout)}},
+             metrics),
         front(io, pool, {.request = std::chrono::milliseconds(s.request_timeout)},
               kHandlerConnections),
         listeners(io, [this](Listeners::Socket socket, bool) { front.Accept(std::move(socket)); }) {
@@ -113,19 +115,25 @@ class Server {
          std::function<std::variant<Settings, supervisor::Refusal>()> reload)
       : settings_(settings),
         reload_(std::move(reload)),
-        runs_(io_, OptionsFrom(settings), std::make_shared<PolicyInForce>(io_, settings)),
+        metrics_(doctor),
+        runs_(io_, OptionsFrom(settings), std::make_shared<PolicyInForce>(io_, settings), metrics_),
         api_(io_, runs_,
              {.tokens = std::move(tokens),
               .doctor = std::move(doctor),
-              .limits = {.request = std::chrono::milliseconds(settings.serve.request_timeout)}}),
-        listeners_(io_, [this](Listeners::Socket socket,
-                               bool local) { api_.Accept(std::move(socket), local); }),
+              .limits = {.request = std::chrono::milliseconds(settings.serve.request_timeout)},
+              .metrics = [this] { return metrics_.Text(Count()); }}),
+        listeners_(io_,
+                   [this](Listeners::Socket socket, bool local) {
+                     api_.Accept(std::move(socket), local ? Api::Door::kLocal : Api::Door::kToken);
+                   }),
+        admin_(io_, [this](Listeners::Socket socket,
+                           bool) { api_.Accept(std::move(socket), Api::Door::kAdmin); }),
         stop_(io_, SIGTERM, SIGINT),
         hangup_(io_, SIGHUP),
         watchdog_(io_),
         deadline_(io_),
         poll_(io_) {
-    if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve);
+    if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve, metrics_);
   }
 
   Status Start() {
@@ -150,6 +158,7 @@ class Server {
   int Run() {
     io_.run();
     listeners_.Close();
+    admin_.Close();
     if (handler_) handler_->listeners.Close();
     return status_;
   }
@@ -175,6 +184,9 @@ class Server {
     }
     if (!serve.listen.empty()) {
       if (Status s = tcp.AddTcp(serve.listen); !s) return s;
+    }
+    if (!serve.admin_listen.empty()) {
+      if (Status s = admin_.AddTcp(serve.admin_listen); !s) return s;
     }
     if (handler_ && tcp.addresses().empty())
       return Error{"nowhere for the handler to listen at: give --listen=PORT"};
@@ -219,6 +231,7 @@ class Server {
       if (handler_) {
         for (const std::string& a : handler_->listeners.addresses()) where += " " + a;
       }
+      for (const std::string& a : admin_.addresses()) where += " (admin) " + a;
       Say(kInfo, "ready at" + where);
       return Notify("READY=1\nSTATUS=ready at" + where);
     }
@@ -250,6 +263,23 @@ class Server {
       AwaitStop();
       AwaitEmpty();
     });
+  }
+
+  Metrics::Now Count() const {
+    const auto [spares, zygotes] = runs_.SparesAndZygotes();
+    Metrics::Now now{.runs_running = runs_.running(),
+                     .runs_waiting = runs_.waiting(),
+                     .run_places = runs_.places(),
+                     .spares = spares,
+                     .zygotes = zygotes,
+                     .handler = handler_.has_value()};
+    if (handler_) {
+      now.guests = handler_->pool.guests();
+      now.requests_waiting = handler_->pool.waiting();
+      now.requests_running = handler_->pool.outstanding() - now.requests_waiting;
+      now.request_places = handler_->pool.places();
+    }
+    return now;
   }
 
   std::string What() const {
@@ -347,9 +377,10 @@ class Server {
   const std::function<std::variant<Settings, supervisor::Refusal>()> reload_;
   boost::asio::io_context io_{1};
   supervisor::LogLink log_{io_};
+  Metrics metrics_;
   RunService runs_;
   Api api_;
-  Listeners listeners_;  // of the run API
+  Listeners listeners_, admin_;  // of the run API; of probes and metrics
   std::optional<HandlerSide> handler_;
   boost::asio::signal_set stop_, hangup_;
   boost::asio::steady_timer watchdog_, deadline_, poll_;

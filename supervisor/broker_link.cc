@@ -183,6 +183,8 @@ void BrokerLink::OnMessage(const channel::ControlMessage& m) {
       if (const auto guest = bound_.find(m.id); guest != bound_.end() && guest->second->events_)
         guest->second->events_(m.payload, m.b);
       return;
+    case ControlType::kUsage:
+      return OnUsage(m.id, m.payload);
     case ControlType::kEnded:
       return OnEnded(m.id, m.payload);
     default:
@@ -190,11 +192,26 @@ void BrokerLink::OnMessage(const channel::ControlMessage& m) {
   }
 }
 
+std::vector<nlohmann::json> BrokerLink::Guest::usages() const {
+  auto all = usages_;
+  for (const auto& [id, usage] : so_far_) all.push_back(usage);
+  return all;
+}
+
+void BrokerLink::OnUsage(uint64_t id, const std::string& usage) {
+  const auto found = bound_.find(id);
+  if (found == bound_.end()) return;
+  Guest& guest = *found->second;
+  guest.so_far_[id] = nlohmann::json::parse(usage, nullptr, false);
+  if (guest.used) guest.used();
+}
+
 void BrokerLink::OnEnded(uint64_t id, const std::string& usage) {
   const auto found = bound_.find(id);
   if (found == bound_.end()) return;
   Guest& guest = *found->second;
   bound_.erase(found);
+  guest.so_far_.erase(id);
   guest.usages_.push_back(nlohmann::json::parse(usage, nullptr, false));
   std::erase(guest.bound_, id);
   if (guest.bound_.empty()) guest.Complete();

@@ -34,8 +34,10 @@ class BrokerLink {
     Status Bind(UniqueFd in, UniqueFd out);
     // Ends the channels and collects what was used; `done` is called once, soon.
     void Finish(std::function<void()> done);
-    // One for each channel that a broker lived to tell of.
-    const std::vector<nlohmann::json>& usages() const { return usages_; }
+    // What was used until now: one for each channel that a broker lived to tell of.
+    std::vector<nlohmann::json> usages() const;
+    // Called when there is more of it.
+    std::function<void()> used;
 
    private:
     friend class BrokerLink;
@@ -48,7 +50,8 @@ class BrokerLink {
     const Events events_;
     std::vector<uint64_t> bound_;  // the link knows them by these
     std::pair<UniqueFd, UniqueFd> waiting_;
-    std::vector<nlohmann::json> usages_;
+    std::vector<nlohmann::json> usages_;         // of channels that are over
+    std::map<uint64_t, nlohmann::json> so_far_;  // of others
     boost::asio::steady_timer patience_;
     std::function<void()> finished_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -78,6 +81,7 @@ class BrokerLink {
   void Replace();
   void SendWaiting();
   void OnMessage(const channel::ControlMessage& m);
+  void OnUsage(uint64_t id, const std::string& usage);
   void OnEnded(uint64_t id, const std::string& usage);
   void OnGone();
   void Fail(const std::string& why, bool bad_input);

@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "policy/trace_context.h"
 #include "policy/units.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/manual.h"
@@ -38,12 +39,12 @@ std::vector<std::string> SplitGuestArguments(std::vector<std::string>& words) {
 
 // What CLI11 would misread: a command that does not exist, and "--option=" without a value.
 std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
-  static const std::set<std::string> kCommands = {"run",     "eval",   "serve",  "check",
-                                                  "explain", "doctor", "manual", "completions"};
+  static const std::set<std::string> kCommands = {
+      "run", "eval", "serve", "check", "explain", "doctor", "report", "manual", "completions"};
   if (!words.empty() && !words[0].starts_with("-") && !kCommands.contains(words[0])) {
     return Refusal{kWrongUsage, "there is no command \"" + words[0] +
                                     "\"; the commands are run, eval, serve, check, explain, "
-                                    "doctor, manual and completions"};
+                                    "doctor, report, manual and completions"};
   }
   for (const std::string& word : words) {
     if (word.starts_with("--") && word.ends_with("=") && word.find('=') == word.size() - 1) {
@@ -64,6 +65,9 @@ void AddServeOptions(CLI::App& app, Raw& raw, ServeSettings& s) {
   app.add_option("--socket", s.socket, "Listen at a Unix socket, for this user alone")
       ->type_name("PATH");
   app.add_option("--listen", s.listen, "Listen at TCP [HOST:]PORT, on loopback unless it says more")
+      ->type_name("PORT");
+  app.add_option("--admin-listen", s.admin_listen,
+                 "Answer /v1/health, /v1/ready and /metrics, and nothing else, at TCP [HOST:]PORT")
       ->type_name("PORT");
   app.add_option("--handler", s.handler,
                  "Let the module FILE answer what comes at --listen: export default { fetch }")
@@ -367,6 +371,12 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   CLI::App* doctor =
       app.add_subcommand("doctor", "Say which layers of confinement this machine gives");
   doctor->add_flag("--json", s.json, "As JSON");
+  CLI::App* report = app.add_subcommand(
+      "report", "Make an HTML page of a recording (HAR) or an audit log (JSON Lines)");
+  report->add_option("FILE", raw.file)->required()->type_name("");
+  report->add_option("--output,-o", s.output, "The page's file; - is standard output")
+      ->type_name("FILE")
+      ->required();
   CLI::App* manual = app.add_subcommand("manual", "Print the man page, for man -l -");
   CLI::App* completions =
       app.add_subcommand("completions", "Print the completions for SHELL: bash, zsh or fish");
@@ -393,6 +403,11 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     std::fputs(text->c_str(), stdout);
     return Refusal{0, ""};
   }
+  if (report->parsed()) {
+    s.command = Settings::Command::kReport;
+    s.target = raw.file;
+    return s;
+  }
   if (doctor->parsed()) {
     s.command = Settings::Command::kDoctor;
     return s;
@@ -409,6 +424,10 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
                                 : Settings::Command::kEval;
   s.target = run->parsed() ? raw.file : serve->parsed() ? s.serve.handler : raw.code;
   if (auto refusal = Load(raw, s)) return *refusal;
+  // Of a server each request has its own.
+  if (const char* trace = std::getenv("TRACEPARENT");
+      trace != nullptr && s.command != Settings::Command::kServe && policy::IsTraceParent(trace))
+    s.policy.network.trace = trace;
   return s;
 }
 

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxModuleBytes = 64LL << 20;
 
-Result<std::string> ReadAll(int fd, const std::string& name) {
+Result<std::string> ReadAll(int fd, const std::string& name, int64_t max_bytes) {
   std::string bytes;
   char buffer[64 * 1024];
   for (;;) {
@@ -25,26 +25,18 @@ Result<std::string> ReadAll(int fd, const std::string& name) {
     if (n < 0) return SystemError("cannot read " + name);
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));
-    if (static_cast<int64_t>(bytes.size()) > kMaxModuleBytes) {
-      return Error{name + " is larger than a module may be (" + std::to_string(kMaxModuleBytes) +
-                   " bytes)"};
+    if (static_cast<int64_t>(bytes.size()) > max_bytes) {
+      return Error{name + " has more than the " + std::to_string(max_bytes) +
+                   " bytes that it may have"};
     }
   }
 }
 
 Result<std::string> ReadModule(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) return SystemError("cannot read the module " + path);
   struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) return SystemError("cannot read the module " + path);
-  if (S_ISDIR(st.st_mode))
+  if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
     return Error{path + " is a directory; name a file, such as " + path + "/main.mjs"};
-  if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file"};
-  if (st.st_size > kMaxModuleBytes) {
-    return Error{path + " has " + std::to_string(st.st_size) +
-                 " bytes, more than a module may have (" + std::to_string(kMaxModuleBytes) + ")"};
-  }
-  return ReadAll(fd.get(), path);
+  return ReadFile(path, kMaxModuleBytes);
 }
 
 // A file: URL of an absolute path: what a URL's path cannot hold is percent-encoded.
@@ -53,6 +45,15 @@ std::string FileUrl(const std::string& path) {
 }
 
 }  // namespace
+
+Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.valid()) return SystemError("cannot read " + path);
+  struct stat st {};
+  if (::fstat(fd.get(), &st) != 0) return SystemError("cannot read " + path);
+  if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file"};
+  return ReadAll(fd.get(), path, max_bytes);
+}
 
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest) {
   UniqueFd fd(::open(host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -71,7 +72,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.url = "file:///[eval].mjs";
     order.argv = {"postern", "[eval]"};
   } else if (s.target == "-") {
-    auto source = ReadAll(0, "standard input");
+    auto source = ReadAll(0, "standard input", kMaxModuleBytes);
     if (!source) return source.error();
     order.source = *std::move(source);
     order.url = "file:///[stdin].mjs";

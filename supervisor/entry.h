@@ -24,6 +24,9 @@ struct Entry {
 // Errors are sentences: what is missing, too large, no file, no directory.
 Result<Entry> ReadEntry(const Settings& settings);
 
+// A regular file's bytes, at most so many.
+Result<std::string> ReadFile(const std::string& path, int64_t max_bytes);
+
 // A directory that a guest may read, at its path for the guest ("" for the root).
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest);
 

@@ -1,22 +1,25 @@
 // postern: the program the user starts.
 #include <unistd.h>
 
-#include <csignal>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
-#include "sandbox/process.h"
-#include "sandbox/seccomp.h"
+#include "report/report.h"
 #include "server/remote_run.h"
-#include "server/serve.h"
 #include "supervisor/doctor.h"
+#include "supervisor/entry.h"
 #include "supervisor/policy_commands.h"
 #include "supervisor/print.h"
+#include "supervisor/programs.h"
 #include "supervisor/run_command.h"
-#include "supervisor/settings.h"
+#include "supervisor/start.h"
 
 namespace postern::supervisor {
 namespace {
+
+constexpr int64_t kMaxReportedBytes = 256LL << 20;
 
 int Doctor(const Settings& settings) {
   auto report = Examine();
@@ -27,29 +30,41 @@ int Doctor(const Settings& settings) {
   return PrintAndExit(settings.json ? report->dump() + "\n" : DoctorTable(*report), 0);
 }
 
+int WriteReport(const Settings& settings) {
+  const auto refuse = [](const std::string& why) {
+    std::fprintf(stderr, "postern: %s\n", why.c_str());
+    return kBadInput;
+  };
+  const auto text = ReadFile(settings.target, kMaxReportedBytes);
+  if (!text) return refuse(text.error().message);
+  const auto page = report::Page(*text, settings.target.substr(settings.target.rfind('/') + 1));
+  if (!page) return refuse(settings.target + ": " + page.error().message);
+  if (settings.output == "-") return PrintAndExit(*page, 0);
+  std::FILE* file = std::fopen(settings.output.c_str(), "we");
+  if (file == nullptr) return refuse(SystemError("cannot write " + settings.output).message);
+  const bool written = std::fwrite(page->data(), 1, page->size(), file) == page->size();
+  if (std::fclose(file) != 0 || !written)
+    return refuse(SystemError("cannot write " + settings.output).message);
+  return 0;
+}
+
+// `postern serve` is a program of its own.
+int BecomeServer(char** argv) {
+  const std::string program = ServerProgram();
+  ::execv(program.c_str(), argv);
+  std::fprintf(stderr, "postern: cannot start %s: %s\n", program.c_str(), std::strerror(errno));
+  return 125;
+}
+
 int Main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
-  if (const Status s = sandbox::GainNoPrivileges(); !s) {
-    std::fprintf(stderr, "postern: %s\n", s.error().message.c_str());
-    return 125;
-  }
-  const auto parsed = ParseCommandLine(argc, argv);
-  if (const auto* refusal = std::get_if<Refusal>(&parsed)) {
-    if (!refusal->message.empty()) std::fprintf(stderr, "postern: %s\n", refusal->message.c_str());
-    return refusal->exit_status;
-  }
-  const auto& settings = std::get<Settings>(parsed);
-  const auto mode =
-      settings.debug_seccomp ? sandbox::SeccompMode::kDebug : sandbox::SeccompMode::kKill;
-  if (const Status s = sandbox::InstallSeccomp("supervisor", mode); !s) {
-    std::fprintf(stderr, "postern: %s\n", s.error().message.c_str());
-    return 125;
-  }
+  if (argc > 1 && std::strcmp(argv[1], "serve") == 0) return BecomeServer(argv);
+  auto started = Start(argc, argv);
+  if (const int* status = std::get_if<int>(&started)) return *status;
+  const auto& settings = std::get<Settings>(started);
   if (settings.command == Settings::Command::kDoctor) return Doctor(settings);
   if (settings.command == Settings::Command::kCheck) return CheckPolicies(settings);
+  if (settings.command == Settings::Command::kReport) return WriteReport(settings);
   if (settings.command == Settings::Command::kExplain) return ExplainPolicy(settings);
-  if (settings.command == Settings::Command::kServe)
-    return server::Serve(settings, [&] { return ParseCommandLine(argc, argv); });
   if (!settings.server.empty()) {
     const server::RemoteResult result = server::RunRemotely(settings);
     if (!result.json.empty()) return PrintAndExit(result.json + "\n", result.exit_status);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@ namespace postern::supervisor {
 struct Usage {
   int64_t wall_ms = 0, cpu_ms = 0, peak_memory_bytes = 0;
   uint64_t requests = 0, denied = 0, bytes_in = 0, bytes_out = 0;
+  std::map<std::string, uint64_t> errors;  // requests that failed, by code; not in ToJson
 };
 
 struct Outcome {

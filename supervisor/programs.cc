@@ -14,18 +14,23 @@ const std::string kPreloadedFirst;
 #endif
 
 struct Parts {
-  std::string node, worker_library, broker;
+  std::string node, worker_library, broker, server;
 };
 
-// Beside this program: PREFIX/bin/postern has them in PREFIX/lib/postern.
+// PREFIX/bin/postern has them in PREFIX/lib/postern; the server is one of them.
 Parts LocateParts() {
   std::error_code error;
-  const fs::path parts =
-      fs::read_symlink("/proc/self/exe", error).parent_path().parent_path() / "lib" / "postern";
-  return {parts / "node", parts / "libpostern-worker.so", parts / "postern-broker"};
+  const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
+  const fs::path parts = fs::exists(here / "libpostern-worker.so", error)
+                             ? here
+                             : here.parent_path() / "lib" / "postern";
+  return {parts / "node", parts / "libpostern-worker.so", parts / "postern-broker",
+          parts / "postern-server"};
 }
 
 }  // namespace
+
+std::string ServerProgram() { return LocateParts().server; }
 
 Child::Program WorkerProgram(const Settings& s) {
   const Parts parts = LocateParts();

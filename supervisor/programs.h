@@ -9,6 +9,8 @@
 
 namespace postern::supervisor {
 
+// The executable of `postern serve`.
+std::string ServerProgram();
 Child::Program WorkerProgram(const Settings& settings);
 Child::Program NetBrokerProgram(const Settings& settings);
 Child::Program FilesBrokerProgram(const Settings& settings, const std::vector<OpenMount>& mounts);

@@ -78,7 +78,9 @@ Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
           host.files, "{}", {},
           [this](const std::string& why, bool) { Refuse("the files broker cannot run: " + why); }),
       wall_(host.io),
-      cpu_(host.io) {}
+      cpu_(host.io) {
+  net_.used = [this] { CountUsage(); };
+}
 
 void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
   if (over_ || ending_) return;
@@ -291,17 +293,39 @@ void Run::Refuse(const std::string& why, int status) {
   Done();
 }
 
+void Run::CountUsage() {
+  Usage total;
+  for (const nlohmann::json& u : net_.usages()) {
+    if (!u.is_object()) continue;
+    total.requests += u.value("requests", uint64_t{0});
+    total.denied += u.value("denied", uint64_t{0});
+    total.bytes_in += u.value("bytesIn", uint64_t{0});
+    total.bytes_out += u.value("bytesOut", uint64_t{0});
+    for (const auto& [code, n] : u.value("errors", std::map<std::string, uint64_t>{}))
+      total.errors[code] += n;
+  }
+  Usage& usage = outcome_.usage;
+  usage.requests = total.requests;
+  usage.denied = total.denied;
+  usage.bytes_in = total.bytes_in;
+  usage.bytes_out = total.bytes_out;
+  const Usage before = std::exchange(counted_, total);
+  if (!job_.used) return;
+  total.requests -= std::min(before.requests, total.requests);
+  total.denied -= std::min(before.denied, total.denied);
+  total.bytes_in -= std::min(before.bytes_in, total.bytes_in);
+  total.bytes_out -= std::min(before.bytes_out, total.bytes_out);
+  for (auto& [code, n] : total.errors) {
+    if (const auto old = before.errors.find(code); old != before.errors.end())
+      n -= std::min(n, old->second);
+  }
+  job_.used(total);
+}
+
 void Run::Leave() {
   if (over_ || std::exchange(leaving_, true)) return;
   net_.Finish([self = shared_from_this()] {
-    for (const nlohmann::json& u : self->net_.usages()) {
-      if (!u.is_object()) continue;
-      Usage& usage = self->outcome_.usage;
-      usage.requests += u.value("requests", uint64_t{0});
-      usage.denied += u.value("denied", uint64_t{0});
-      usage.bytes_in += u.value("bytesIn", uint64_t{0});
-      usage.bytes_out += u.value("bytesOut", uint64_t{0});
-    }
+    self->CountUsage();
     const std::pair<const char*, const BrokerLink&> brokers[] = {
         {"broker-net", self->host_.net}, {"broker-files", self->host_.files}};
     for (const auto& [name, link] : brokers) {

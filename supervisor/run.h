@@ -35,6 +35,8 @@ class Run : public std::enable_shared_from_this<Run> {
     // owner lets it: `wall` is the owner's business, the other limits hold from one Renew to the
     // next.
     std::function<void(UniqueFd from_guest, UniqueFd to_guest)> channel;
+    // What its requests have used since the last call; may be empty.
+    std::function<void(const Usage&)> used;
   };
   // What a run works with; all of it outlives the run.
   struct Host {
@@ -86,6 +88,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void FinishIfComplete();
   void Judge();
   void JudgeSignal(int signal);
+  void CountUsage();
   void Leave();
   void Done();
   int64_t MillisecondsSinceBegin() const;
@@ -103,6 +106,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::shared_ptr<Forwarder> out_, err_, result_pipe_;
   std::vector<std::shared_ptr<Descriptor>> watched_;
   std::string result_;
+  Usage counted_;
   int64_t output_ = 0, cpu_before_ms_ = 0;
   int wait_status_ = 0;
   Clock::time_point began_at_{};

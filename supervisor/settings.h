@@ -13,7 +13,7 @@ namespace postern::supervisor {
 
 // Of `postern serve`. Milliseconds.
 struct ServeSettings {
-  std::string socket, listen, token_file;
+  std::string socket, listen, admin_listen, token_file;
   size_t spares = 2;               // kept ready for each caller
   size_t runs = 0;                 // at a time; 0: four for each processor
   std::optional<size_t> queue;     // runs or requests that may wait; more are refused
@@ -28,8 +28,16 @@ struct ServeSettings {
 };
 
 struct Settings {
-  enum class Command { kRun, kEval, kServe, kCheck, kExplain, kDoctor } command = Command::kRun;
-  std::string target;                  // FILE of run, CODE of eval
+  enum class Command {
+    kRun,
+    kEval,
+    kServe,
+    kCheck,
+    kExplain,
+    kDoctor,
+    kReport
+  } command = Command::kRun;
+  std::string target;                  // FILE of run and report, CODE of eval
   std::vector<std::string> arguments;  // of the guest; POLICY… of check; METHOD and URL of explain
   policy::PolicyFile policy;           // flags merged in
   std::optional<std::string> cwd;
@@ -40,6 +48,7 @@ struct Settings {
   bool jitless = false;
   bool json = false;
   bool debug_seccomp = false;
+  std::string output;  // of report: a file, or "-"
   ServeSettings serve;
 };
 

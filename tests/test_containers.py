@@ -22,6 +22,7 @@ INSTALLED = {
     "usr/lib/postern/libpostern-worker.so": RELEASE / "worker" / "libpostern-worker.so",
     "usr/lib/postern/postern-worker.snapshot": RELEASE / "worker" / "postern-worker.snapshot",
     "usr/lib/postern/postern-broker": RELEASE / "broker" / "postern-broker",
+    "usr/lib/postern/postern-server": RELEASE / "server" / "postern-server",
 }
 
 

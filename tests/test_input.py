@@ -33,7 +33,7 @@ def command(*words, **options):
     (["eval", "--allow-net", b"--adapter=replay:/no/such/\xff.har", "1"], 3, "cannot read the recording /no/such/"),
     (["eval", b"--allow-net=\xff\xfe", "1"], 2, "not a host name"),
     (["eval", b"--allow-net=https://a.test/\xff", "1"], 2, "bytes that are no UTF-8"),
-    (["run", "/no/such/file.mjs"], 3, "cannot read the module /no/such/file.mjs"),
+    (["run", "/no/such/file.mjs"], 3, "cannot read /no/such/file.mjs"),
     (["run", "/tmp"], 3, "/tmp is a directory"),
     (["run", "/dev/zero"], 3, "no regular file"),
 ])
@@ -65,7 +65,7 @@ def test_binary_garbage(postern):
 def test_module_of_100_mb(postern):
     result = postern(b"//" + b"x" * 100_000_000)
     assert (result.status, result.json["outcome"]) == (3, "refused")
-    assert "more than a module may have" in result.json["error"]["message"]
+    assert "bytes that it may have" in result.json["error"]["message"]
 
 
 @pytest.mark.parametrize("specifier,code,message", [
