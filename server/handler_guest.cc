@@ -62,7 +62,8 @@ void HandlerGuest::OnChannel(UniqueFd from_guest, UniqueFd to_guest) {
 // ---- requests
 
 void HandlerGuest::Send(const HandlerRequestPtr& r) {
-  const auto stream = channel_->session().Request(r->fields, r->has_body);
+  const auto stream = channel_ && !gone_ ? channel_->session().Request(r->fields, r->has_body)
+                                         : Result<int32_t>(Error{"the channel is over"});
   if (!stream) {
     // It has asked for no more in this very moment.
     retiring_ = true;

@@ -19,6 +19,7 @@
 #include "server/run_service.h"
 #include "supervisor/doctor.h"
 #include "supervisor/log_link.h"
+#include "supervisor/orphans.h"
 
 namespace postern::server {
 namespace {
@@ -376,6 +377,7 @@ class Server {
   const Settings& settings_;
   const std::function<std::variant<Settings, supervisor::Refusal>()> reload_;
   boost::asio::io_context io_{1};
+  supervisor::Orphans orphans_{io_};
   supervisor::LogLink log_{io_};
   Metrics metrics_;
   RunService runs_;

@@ -8,6 +8,7 @@
 #include <boost/process/extend.hpp>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "base/eintr.h"
 
@@ -15,6 +16,8 @@ namespace postern::supervisor {
 namespace {
 
 namespace bp = boost::process;
+
+std::set<pid_t> g_pids;  // of the children that live
 
 constexpr int kGoneWithinMs = 5'000;
 
@@ -67,6 +70,7 @@ Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const P
 
 Child::Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events events)
     : pid_(pid), control_(io, control.release()), events_(std::move(events)) {
+  g_pids.insert(pid_);
   Listen();
 }
 
@@ -77,12 +81,15 @@ Child::~Child() {
   ::kill(pid_, SIGKILL);
   ::kill(-pid_, SIGKILL);
   Uninterrupted([&] { return ::waitpid(pid_, nullptr, 0); });
+  g_pids.erase(pid_);
   pollfd end{control_.native_handle(), POLLIN, 0};
   while (Uninterrupted([&] { return ::poll(&end, 1, kGoneWithinMs); }) > 0) {
     const auto left = channel::ReceiveControl(control_.native_handle());
     if (!left || !*left) break;
   }
 }
+
+bool Child::IsOurs(pid_t pid) { return g_pids.contains(pid); }
 
 Status Child::Send(const channel::ControlMessage& message, const std::vector<int>& fds) {
   return channel::SendControl(control_.native_handle(), message, fds);

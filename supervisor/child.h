@@ -38,6 +38,9 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
+  // Whether a process is the program of one that lives.
+  static bool IsOurs(pid_t pid);
+
   Status Send(const channel::ControlMessage& message, const std::vector<int>& fds = {});
   // A pidfd of what the program's launcher forked; -1 until it is ready.
   int inner() const { return inner_.get(); }

@@ -8,6 +8,7 @@
 
 #include "supervisor/entry.h"
 #include "supervisor/log_link.h"
+#include "supervisor/orphans.h"
 #include "supervisor/programs.h"
 #include "supervisor/run.h"
 
@@ -163,6 +164,7 @@ class RunCommand {
   const Settings& settings_;
   const std::vector<OpenMount> mounts_;
   asio::io_context io_{1};
+  Orphans orphans_{io_};
   BrokerLink net_, files_;
   LogLink log_;
   asio::signal_set signals_, rotation_;
