@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -46,6 +47,16 @@ class Result:
     def value(self):
         assert "value" in self.json, (self.out, self.err)
         return self.json["value"]
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    """A directory with the package, as ./dev package makes it."""
+    path = subprocess.run([ROOT / "dev", "package"], capture_output=True, text=True, timeout=900)
+    assert path.returncode == 0, path.stderr[-2000:]
+    directory = tmp_path_factory.mktemp("package")
+    shutil.copy(path.stdout.split()[-1], directory / "postern.deb")
+    return directory
 
 
 @pytest.fixture
