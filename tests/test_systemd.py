@@ -214,3 +214,46 @@ def test_guests_memory_is_a_cgroup_of_their_own(machine):
     with machine.drop_in("DynamicUser=no\nPrivateUsers=no\n" if hybrid else "\n"):
         result = json.loads(machine.eval("1", "--json").stdout)
         assert result["confinement"]["guest"]["on"] == ["memory-cgroup:1" if hybrid else "memory-cgroup:2"], result["confinement"]["guest"]
+
+
+def test_the_document_s_commands(machine):
+    """docs/service.md, tried as somebody would: in a clone, one command after the other."""
+    machine.run("rm", "-rf", "/root/clone")
+    archive = subprocess.run(["tar", "-C", ROOT, "-c", "examples", "docs", "packaging"], capture_output=True, check=True).stdout
+    subprocess.run(["podman", "--runtime", "runc", "--cgroup-manager=cgroupfs", "exec", "-i", NAME, "sh", "-c", "mkdir -p /root/clone/build && tar -C /root/clone -x"], input=archive, check=True, timeout=60)
+    machine.run("systemctl", "stop", "postern.service", "postern.socket")
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "service.md").read_text(), re.S)
+    assert len(blocks) >= 4
+    script = "set -e -o pipefail\ncd /root/clone\n" + "".join(f"echo; echo '+{i}'\n{block}\n" for i, block in enumerate(blocks)) + "kill %1 %2; wait\n"
+    try:
+        done = machine.run("bash", "-c", script, check=False)
+        assert done.returncode == 0, (done.stdout[-3000:], done.stderr[-3000:])
+    finally:
+        machine.run("systemctl", "start", "postern.socket")
+    said = dict(zip(blocks, re.split(r"^\+\d+\n", done.stdout, flags=re.M)[1:], strict=True))
+    answers = list(said.values())
+    assert "hello world\n" in answers[0]
+    assert {"hello": "you", "method": "GET"} in [json.loads(line) for a in answers for line in a.splitlines() if line.startswith('{"hello"')]
+    assert any('"value":1' in a for a in answers)
+    service = next(a for b, a in said.items() if "systemctl" in b)
+    assert "42\n" in service and "active\n" in service and "succeeded" in service
+
+
+def test_a_handler_as_a_service(machine):
+    unit = """ExecStart=
+ExecStart=/usr/bin/postern serve --handler=/etc/postern/handler.mjs --listen=8080 --admin-listen=9090 --policy=/etc/postern/policy.yaml
+PrivateNetwork=no
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+IPAddressDeny=
+"""
+    handler = "export default { fetch: () => { console.log('asked'); return new Response('version 1') } }"
+    with machine.drop_in(unit, {"/etc/postern/handler.mjs": handler}):
+        ask = lambda: machine.run("curl", "-sf", "http://127.0.0.1:8080/").stdout  # noqa: E731
+        assert ask() == "version 1"
+        machine.run("sh", "-c", "cat > /etc/postern/handler.mjs", input=handler.replace("1", "2"))
+        # The reload is over when the new code takes requests.
+        machine.run("systemctl", "reload", "postern.service")
+        assert ask() == "version 2"
+        assert "postern_handler_requests_total" in machine.run("curl", "-sf", "http://127.0.0.1:9090/metrics").stdout
+        lines = [json.loads(line) for line in machine.run("journalctl", "-u", "postern.service", "-o", "json", "--no-pager").stdout.splitlines()]
+        assert any(str(line["MESSAGE"]).endswith("] asked") and line["PRIORITY"] == "6" for line in lines)
