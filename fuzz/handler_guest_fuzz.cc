@@ -1,12 +1,12 @@
 // The supervisor's end of the channel to a guest that answers requests, with requests under way,
 // fed any bytes: every request hears of one end, or of none yet, and no field that passes could
 // split a response.
-#include "server/handler_guest.h"
-
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <deque>
+
+#include "server/handler_guest.h"
 
 namespace {
 
@@ -58,14 +58,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   };
   std::deque<Client> clients(kRequests);
   {
-    const auto guest = std::make_shared<HandlerGuest>(
-        io, 1, HandlerGuest::Options{.concurrency = kRequests},
-        HandlerGuest::Events{.ready = [] {},
-                             .answered = [] {},
-                             .freed = [] {},
-                             .refused = [](const auto&) {},
-                             .ended = [](const auto&) {},
-                             .kill = [](const std::string&) {}});
+    const auto guest =
+        std::make_shared<HandlerGuest>(io, 1, HandlerGuest::Options{.concurrency = kRequests},
+                                       HandlerGuest::Events{.ready = [] {},
+                                                            .answered = [] {},
+                                                            .freed = [] {},
+                                                            .refused = [](const auto&) {},
+                                                            .ended = [](const auto&) {},
+                                                            .kill = [](const std::string&) {}});
     guest->OnChannel(postern::UniqueFd(up[0]), postern::UniqueFd(down[1]));
     for (Client& client : clients) {
       const auto request = std::make_shared<HandlerRequest>();
