@@ -14,7 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr char kJson[] = "application/json";
-constexpr char kProblem[] = "application/problem+json";
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kEvents[] = "text/event-stream";
 constexpr size_t kMaxUnwritten = 256 * 1024;  // of console output, until a client takes some
@@ -30,11 +29,7 @@ void Answer(HttpConnection& c, int status, const json& body,
 
 void AnswerProblem(HttpConnection& c, const Problem& problem,
                    const std::vector<std::pair<std::string, std::string>>& fields = {}) {
-  const json body = {{"status", problem.status},
-                     {"title", StatusText(problem.status)},
-                     {"code", problem.code},
-                     {"detail", problem.detail}};
-  c.Respond(problem.status, kProblem, Dump(body) + "\n", fields);
+  c.RespondProblem(problem.status, problem.code, problem.detail, fields);
 }
 
 void AnswerMethods(HttpConnection& c, const std::string& methods) {

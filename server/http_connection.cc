@@ -277,9 +277,7 @@ void HttpConnection::RefuseWith(int status, const std::string& code, const std::
   if (answered_ || framing_ != Framing::kNone) return Abort();
   answering_ = true;
   keep_alive_ = false;
-  const nlohmann::json problem = {
-      {"status", status}, {"title", StatusText(status)}, {"code", code}, {"detail", detail}};
-  Respond(status, "application/problem+json", problem.dump() + "\n");
+  RespondProblem(status, code, detail);
 }
 
 // ---- answering
@@ -293,6 +291,16 @@ void HttpConnection::Respond(int status, const std::string& type, std::string bo
   Start(status, all, !body.empty());
   if (!body.empty()) Write(std::move(body));
   EndStream();
+}
+
+void HttpConnection::RespondProblem(
+    int status, const std::string& code, const std::string& detail,
+    const std::vector<std::pair<std::string, std::string>>& fields) {
+  const nlohmann::json problem = {
+      {"status", status}, {"title", StatusText(status)}, {"code", code}, {"detail", detail}};
+  const std::string text =
+      problem.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  Respond(status, "application/problem+json", text, fields);
 }
 
 void HttpConnection::Start(int status, const channel::Fields& fields, bool has_body) {

@@ -66,6 +66,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // An answer with a body; `type` is its media type.
   void Respond(int status, const std::string& type, std::string body,
                const std::vector<std::pair<std::string, std::string>>& fields = {});
+  // An answer that says what is wrong: application/problem+json (RFC 9457), with a code of ours.
+  void RespondProblem(int status, const std::string& code, const std::string& detail,
+                      const std::vector<std::pair<std::string, std::string>>& fields = {});
   // An answer whose body comes in pieces. Where the fields have no Content-Length it is chunked.
   void Start(int status, const channel::Fields& fields, bool has_body);
   // `written` is called when the piece has been taken by the socket, where that matters.

@@ -14,6 +14,15 @@ constexpr int kKilledStatus = 137;
 
 }  // namespace
 
+Status PolicyInForce::Open(int events) {
+  if (events >= 0) net.Give("--events=", events);
+  auto opened = supervisor::OpenRecording(settings.policy.network.adapter);
+  if (!opened) return opened.error();
+  recording = *std::move(opened);
+  if (recording.valid()) net.Give("--replay=", recording.get());
+  return Ok{};
+}
+
 PolicyInForce::PolicyInForce(boost::asio::io_context& io, supervisor::Settings s)
     : settings(std::move(s)), net(io, supervisor::NetBrokerProgram(settings)) {}
 

@@ -25,8 +25,11 @@ namespace postern::server {
 // another.
 struct PolicyInForce {
   PolicyInForce(boost::asio::io_context& io, supervisor::Settings s);
+  // Before its first run: what the broker reads and writes. `events`: where it tells them, or -1.
+  Status Open(int events);
   const supervisor::Settings settings;
   supervisor::BrokerLink net;
+  UniqueFd recording;  // of the replay adapter
 };
 
 class RunService {

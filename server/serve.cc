@@ -140,7 +140,7 @@ class Server {
   Status Start() {
     log_.failed = [this](const std::string& why) { Fail("the log process cannot run: " + why); };
     if (Status s = log_.Start(settings_); !s) return s;
-    if (log_.broker_end() >= 0) runs_.policy()->net.Give("--events=", log_.broker_end());
+    if (Status s = runs_.policy()->Open(log_.broker_end()); !s) return s;
     if (Status s = Listen(); !s) return s;
     if (!listeners_.addresses().empty()) {
       if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return s;
@@ -346,7 +346,10 @@ class Server {
       return false;
     }
     auto policy = std::make_shared<PolicyInForce>(io_, std::get<Settings>(std::move(read)));
-    if (log_.broker_end() >= 0) policy->net.Give("--events=", log_.broker_end());
+    if (const Status s = policy->Open(log_.broker_end()); !s) {
+      Say(kErrorPriority, s.error().message + "; the old policy stays in force");
+      return false;
+    }
     if (handler_) {
       if (const Status s = LoadHandler(policy); !s) {
         Say(kErrorPriority, s.error().message + "; the old code and policy stay");

@@ -87,6 +87,10 @@ Child::~Child() {
     const auto left = channel::ReceiveControl(control_.native_handle());
     if (!left || !*left) break;
   }
+  // A process closes its descriptors before those of its pid namespace are ended with it; by then it
+  // has a status.
+  pollfd gone{inner_.get(), POLLIN, 0};
+  if (inner_.valid()) Uninterrupted([&] { return ::poll(&gone, 1, kGoneWithinMs); });
 }
 
 bool Child::IsOurs(pid_t pid) { return g_pids.contains(pid); }

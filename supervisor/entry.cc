@@ -55,6 +55,13 @@ Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
   return ReadAll(fd.get(), path, max_bytes);
 }
 
+Result<UniqueFd> OpenRecording(const policy::Adapter& adapter) {
+  if (adapter.kind != policy::AdapterKind::kReplay) return UniqueFd();
+  UniqueFd fd(::open(adapter.target.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd.valid()) return SystemError("cannot read the recording " + adapter.target);
+  return fd;
+}
+
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest) {
   UniqueFd fd(::open(host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return SystemError("cannot mount " + host);

@@ -27,8 +27,8 @@ void Orphans::Await() {
 void Orphans::Reap() {
   for (;;) {
     siginfo_t who{};
-    const int found = Uninterrupted(
-        [&] { return ::waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT); });
+    const int found =
+        Uninterrupted([&] { return ::waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT); });
     // Our own children are waited for by those who started them, and stand in the way until then.
     if (found != 0 || who.si_pid == 0 || Child::IsOurs(who.si_pid)) return;
     ::waitpid(who.si_pid, nullptr, WNOHANG);

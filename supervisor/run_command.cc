@@ -1,7 +1,5 @@
 #include "supervisor/run_command.h"
 
-#include <fcntl.h>
-
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
@@ -73,12 +71,10 @@ class RunCommand {
   Status OpenFiles() {
     if (Status s = log_.Start(settings_); !s) return s;
     if (log_.broker_end() >= 0) net_.Give("--events=", log_.broker_end());
-    const policy::Adapter& adapter = settings_.policy.network.adapter;
-    if (adapter.kind == policy::AdapterKind::kReplay) {
-      recording_ = UniqueFd(::open(adapter.target.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-      if (!recording_.valid()) return SystemError("cannot read the recording " + adapter.target);
-      net_.Give("--replay=", recording_.get());
-    }
+    auto recording = OpenRecording(settings_.policy.network.adapter);
+    if (!recording) return recording.error();
+    recording_ = *std::move(recording);
+    if (recording_.valid()) net_.Give("--replay=", recording_.get());
     if (settings_.policy.audit_file) AwaitRotation();
     return Ok{};
   }

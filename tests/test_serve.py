@@ -633,3 +633,15 @@ def test_the_client_over_tcp(serve, tmp_path):
 def test_a_server_that_is_not_there(server_name, said):
     done = subprocess.run([POSTERN, "eval", f"--server={server_name}", "1"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 125 and said in done.stderr
+
+
+def test_a_server_replays_a_recording(serve, origin, postern, tmp_path):
+    """Found by reading: a server's broker had no recording to answer from."""
+    har = tmp_path / "run.har"
+    code = f"__return(await (await fetch('http://{origin.http}/ok')).text())"
+    postern(code, f"--allow-net={origin.http}", f"--record={har}")
+    with serve(f"--allow-net={origin.http}", f"--adapter=replay:{har}") as s:
+        accepted = origin.accepted
+        for _ in range(2):
+            assert s.outcome({"code": code})["value"] == "fine"
+        assert origin.accepted == accepted
