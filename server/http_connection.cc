@@ -156,6 +156,11 @@ void HttpConnection::AwaitReadable() {
   });
 }
 
+void HttpConnection::Pause() {
+  paused_ = true;
+  read_by_.Clear();  // it is not the client that takes its time
+}
+
 void HttpConnection::Resume() {
   if (!std::exchange(paused_, false)) return;
   read_by_.SetAfter(limits_.request);

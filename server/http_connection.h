@@ -77,7 +77,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // An answer that has begun cannot be completed: the client must not take it for complete.
   void Abort();
   // While paused nothing is read: the client waits.
-  void Pause() { paused_ = true; }
+  void Pause();
   void Resume();
   // No more requests; what is being answered is still written.
   void Finish();

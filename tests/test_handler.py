@@ -188,6 +188,12 @@ def test_a_client_that_does_not_read_holds_up_only_itself(handler):
         assert int(status.split("VmRSS:")[1].split()[0]) < 200_000
 
 
+def test_a_guest_that_takes_its_time_with_a_body_is_not_its_client_s_fault(serve):
+    with serve("--request-timeout=200ms") as h:
+        body = bytes(2_000_000)
+        assert h.get("/upload-slowly", "POST", body).body == b"%d" % len(body)
+
+
 def test_100_continue(handler):
     with handler.raw() as s:
         s.sendall(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")

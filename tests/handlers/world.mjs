@@ -18,6 +18,12 @@ const routes = {
     for await (const piece of request.body) size += piece.length;
     return new Response(`${size}`);
   },
+  '/upload-slowly': async (request) => {
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    let size = 0;
+    for await (const piece of request.body) size += piece.length;
+    return new Response(`${size}`);
+  },
   '/download': (request, url) => {
     let left = Number(url.searchParams.get('pieces'));
     return new Response(
