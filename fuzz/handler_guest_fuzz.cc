@@ -58,14 +58,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   };
   std::deque<Client> clients(kRequests);
   {
-    const auto guest =
-        std::make_shared<HandlerGuest>(io, 1, HandlerGuest::Options{.concurrency = kRequests},
-                                       HandlerGuest::Events{.ready = [] {},
-                                                            .answered = [] {},
-                                                            .freed = [] {},
-                                                            .refused = [](const auto&) {},
-                                                            .ended = [](const auto&) {},
-                                                            .kill = [](const std::string&) {}});
+    const auto guest = std::make_shared<HandlerGuest>(
+        io, 1, HandlerGuest::Options{.concurrency = kRequests},
+        HandlerGuest::Events{
+            .ready = [] {},
+            .answered = [] {},
+            .freed = [] {},
+            .refused = [](const auto& r) { static_cast<Client*>(r->client)->End(); },
+            .ended = [](const auto&) {},
+            .kill = [](const std::string&) {}});
     guest->OnChannel(postern::UniqueFd(up[0]), postern::UniqueFd(down[1]));
     for (Client& client : clients) {
       const auto request = std::make_shared<HandlerRequest>();

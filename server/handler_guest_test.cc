@@ -89,6 +89,12 @@ class HandlerGuestTest : public testing::Test {
     far_ = std::make_unique<channel::Endpoint>(Http2Session::Role::kHandler, 100, handler_,
                                                UniqueFd(down[0]), UniqueFd(up[1]));
   }
+  // Requests and their guest hold each other until it has ended.
+  void TearDown() override {
+    guest_->OnEnded({});
+    io_.restart();
+    io_.poll();
+  }
   void Carry() {
     for (int i = 0; i < 20; ++i) {
       io_.restart();

@@ -30,9 +30,9 @@ def default_limits():
 
 def policy(*rules, **limits):
     """The policy in the form in which a broker gets it."""
-    empty = {"methods": [], "paths": [], "addresses": [], "headers": [], "secrets": [], "in": [True, False, False], "certificate": "", "key": "", "pins": []}
+    empty = {"trace": False, "methods": [], "paths": [], "addresses": [], "headers": [], "secrets": [], "in": [True, False, False], "certificate": "", "key": "", "pins": []}
     return {"permission": True, "report": False, "adapter": 1, "narrowed_by": None, "adapter_target": "", "resolve_remote": False, "servers": [], "hosts": {}, "denied": [],
-            "secrets": {}, "audit_required": False, "audit_redact_query": False, "limits": {**default_limits(), **limits},
+            "secrets": {}, "trace": "", "audit_required": False, "audit_redact_query": False, "limits": {**default_limits(), **limits},
             "rules": [{"allow": True, "text": r, "origin": "test", **empty} for r in rules]}
 
 
