@@ -91,7 +91,7 @@ class HandlerGuestTest : public testing::Test {
   }
   // Requests and their guest hold each other until it has ended.
   void TearDown() override {
-    guest_->OnEnded({});
+    guest_->OnEnded(supervisor::Outcome());
     io_.restart();
     io_.poll();
   }

@@ -15,7 +15,7 @@ HELPED = ("run", "eval", "serve", "check", "explain", "doctor", "report", "manua
 
 
 def said(*words, **options):
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, **options)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == 0, (words, done.stdout[-1000:], done.stderr[-1000:])
     return done.stdout
 
