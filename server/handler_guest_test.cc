@@ -91,6 +91,7 @@ class HandlerGuestTest : public testing::Test {
   }
   // Requests and their guest hold each other until it has ended.
   void TearDown() override {
+    for (const auto& r : made_) r->client = nullptr;  // which the test's body had
     guest_->OnEnded(supervisor::Outcome());
     io_.restart();
     io_.poll();
@@ -118,6 +119,7 @@ class HandlerGuestTest : public testing::Test {
     auto r = std::make_shared<HandlerRequest>();
     r->fields = {{":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}};
     r->client = &client;
+    made_.push_back(r);
     guest_->Send(r);
     return r;
   }
@@ -125,6 +127,7 @@ class HandlerGuestTest : public testing::Test {
 
   boost::asio::io_context io_{1};
   std::shared_ptr<HandlerGuest> guest_;
+  std::vector<HandlerRequestPtr> made_;
   FarEnd handler_;
   std::unique_ptr<channel::Endpoint> far_;
   bool ready_ = false;
