@@ -5,27 +5,19 @@
 #include <string>
 #include <string_view>
 
+#include "channel/connection_fields.h"
 #include "channel/http2_session.h"
 
 namespace postern::broker {
 
-// RFC 9110 section 7.6.1 (hop by hop), and what the broker itself decides.
-inline constexpr std::string_view kNotForwarded[] = {"connection",
-                                                     "content-length",
-                                                     "expect",
-                                                     "host",
-                                                     "keep-alive",
-                                                     "proxy-authenticate",
-                                                     "proxy-authorization",
-                                                     "proxy-connection",
-                                                     "proxy-status",
-                                                     "te",
-                                                     "trailer",
-                                                     "transfer-encoding",
-                                                     "upgrade"};
+// What the broker itself decides, besides what belongs to a connection.
+inline constexpr std::string_view kNotForwarded[] = {
+    "content-length",      "expect",      "host", "proxy-authenticate",
+    "proxy-authorization", "proxy-status"};
 
 inline bool Forwarded(std::string_view name) {
   return !name.starts_with("postern-") && !name.starts_with(':') &&
+         !channel::IsConnectionField(name) &&
          std::find(std::begin(kNotForwarded), std::end(kNotForwarded), name) ==
              std::end(kNotForwarded);
 }

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
+#include "channel/connection_fields.h"
 #include "channel/failure.h"
 #include "policy/text.h"
 #include "policy/url.h"
@@ -21,10 +21,8 @@ constexpr char kPlain[] = "text/plain;charset=utf-8";
 
 // What belongs to the client's connection, or is Postern's own.
 bool MayPass(const std::string& name) {
-  static const std::set<std::string_view> kOurs = {
-      "connection", "expect",  "host",    "http2-settings",    "keep-alive",    "proxy-connection",
-      "te",         "trailer", "upgrade", "transfer-encoding", "postern-remote"};
-  return !kOurs.contains(name) && name[0] != ':';
+  return name[0] != ':' && !channel::IsConnectionField(name) && name != "expect" &&
+         name != "host" && name != "http2-settings" && name != "postern-remote";
 }
 
 // Names that a Connection field declares to be of the connection.

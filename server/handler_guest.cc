@@ -3,6 +3,8 @@
 #include <boost/asio/post.hpp>
 #include <charconv>
 
+#include "channel/connection_fields.h"
+
 namespace postern::server {
 namespace {
 
@@ -17,9 +19,7 @@ constexpr auto kLeaveWithin = std::chrono::milliseconds(10'000);
 
 // What belongs to a connection is not passed on, nor what would end a field early.
 bool MayPass(const Field& f) {
-  if (f.name.empty() || f.name[0] == ':' || f.name == "connection" || f.name == "date" ||
-      f.name == "keep-alive" || f.name == "transfer-encoding" || f.name == "upgrade" ||
-      f.name == "proxy-connection" || f.name == "trailer")
+  if (f.name.empty() || f.name[0] == ':' || f.name == "date" || channel::IsConnectionField(f.name))
     return false;
   const auto breaks = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
   return std::none_of(f.name.begin(), f.name.end(), breaks) &&

@@ -1,12 +1,8 @@
 #include "worker/net_client.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <charconv>
 #include <limits>
-
-#include "worker/spare_fds.h"
 
 namespace postern::worker {
 namespace {

@@ -3,7 +3,7 @@
 import { ArrayPush, StringSlice, StringStartsWith, isLatin1 } from './primordials.js';
 import { onAbort } from './abort.js';
 import { bytesBody, isUnusable, netBody, streamOf } from './body.js';
-import { headerList, wrapHeaders } from './headers.js';
+import { connectionHeaders, headerList, wrapHeaders } from './headers.js';
 import { NetBody, abortExchange, dropExchange, errorOf, netError, openExchange, upload } from './net.js';
 import { Request, requestState } from './request.js';
 import { makeResponse } from './response.js';
@@ -12,20 +12,8 @@ import { URL } from './url.js';
 const nullBodyStatus = (/** @type {number} */ status) =>
   status === 204 || status === 205 || status === 304 || status === 101;
 const redirects = new Set([301, 302, 303, 307, 308]);
-// What fetch decides itself, or what belongs to one connection: a guest's own are left out, as browsers do.
-const connectionHeaders = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+// What fetch decides itself: a guest's own are left out, as those of the connection are, and as browsers do.
+const ownHeaders = new Set(['content-length', 'expect', 'host', 'http2-settings']);
 const bodyHeaders = new Set([
   'content-encoding',
   'content-language',
@@ -58,7 +46,8 @@ async function exchange(url, method, headers, body, signal) {
     url.pathname + url.search,
   ];
   for (let i = 0; i < headers.length; i++) {
-    if (!connectionHeaders.has(headers[i][0])) ArrayPush(flat, headers[i][0], headers[i][1]);
+    const name = headers[i][0];
+    if (!connectionHeaders.has(name) && !ownHeaders.has(name)) ArrayPush(flat, name, headers[i][1]);
   }
   if (!has(headers, 'accept')) ArrayPush(flat, 'accept', '*/*');
   if (!has(headers, 'accept-encoding')) ArrayPush(flat, 'accept-encoding', 'gzip, deflate, br, zstd');

@@ -3,7 +3,7 @@
 import { ArrayPush } from './primordials.js';
 import { signalAbort } from './abort.js';
 import { isUnusable, netBody, streamOf } from './body.js';
-import { headerList, wrapHeaders } from './headers.js';
+import { connectionHeaders, headerList, wrapHeaders } from './headers.js';
 import { inspect } from './inspect.js';
 import { NetBody, acceptExchange, errorOf, finishExchange, isDecoded, upload } from './net.js';
 import { process } from './process.js';
@@ -11,17 +11,6 @@ import { makeRequest, requestSignal } from './request.js';
 import { isResponse, responseState } from './response.js';
 
 const { handlerRespond, write } = native;
-
-// What belongs to one connection is the supervisor's business (RFC 9113, section 8.2.2).
-const connectionHeaders = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 /** The module's default export. @type {any} */
 let handler;

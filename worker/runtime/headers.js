@@ -15,6 +15,17 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const badValue = /[\0\r\n]/;
 const edges = /^[\t\n\r ]+|[\t\n\r ]+$/g;
 
+/** What belongs to one connection, and is not the business of requests and responses (RFC 9110, section 7.6.1). */
+export const connectionHeaders = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 /** @param {any} name */
 function headerName(name) {
   const text = `${name}`;
