@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 import jsonschema
 import yaml
@@ -31,6 +32,14 @@ def check_answer(method, path, status, headers, body):
     media = described["content"][headers["content-type"]]
     if headers["content-type"].endswith("json"):
         jsonschema.validate(json.loads(body), {**media["schema"], "components": API["components"]}, cls=jsonschema.Draft202012Validator)
+
+
+def until(what, message, seconds=10):
+    """Waits for something that happens soon; `message` may be a function, asked where it does not."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, message() if callable(message) else message
+        os.sched_yield()
 
 
 class UnixHTTP(http.client.HTTPConnection):

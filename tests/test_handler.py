@@ -5,7 +5,6 @@ import contextlib
 import gzip
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -15,7 +14,7 @@ import time
 
 import pytest
 from conftest import POSTERN, ROOT, our_processes
-from server import Server, read_beside
+from server import Server, read_beside, until
 
 WORLD = ROOT / "tests" / "handlers" / "world.mjs"
 
@@ -74,13 +73,6 @@ def serve(tmp_path):
         assert our_processes() == []
 
     return start
-
-
-def until(what, message, seconds=15):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, message() if callable(message) else message
-        os.sched_yield()
 
 
 # ---- requests and answers

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from test_containers import RESTRICTED, docker_profile
-from test_handler import until
+from server import until
 
 BASE_TREE = ROOT / "build" / "container-root"  # kept from one run of the tests to the next
 BASE, IMAGE = "localhost/postern-test-base", "localhost/postern-test"

@@ -7,8 +7,8 @@ import urllib.request
 
 import pytest
 from conftest import ROOT, our_processes
-from server import Server
-from test_handler import Handler, until
+from server import Server, until
+from test_handler import Handler
 
 DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()
 

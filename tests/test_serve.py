@@ -15,7 +15,7 @@ import time
 
 import pytest
 from conftest import POSTERN, our_processes
-from server import Server, UnixHTTP, ask
+from server import Server, UnixHTTP, ask, until
 
 EVENTS = {"accept": "text/event-stream"}
 FOREVER = {"code": "console.log('up'); setInterval(() => {}, 1000)"}
@@ -39,13 +39,6 @@ def serve(tmp_path):
         assert our_processes() == []
 
     return start
-
-
-def until(what, message, seconds=10):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, message
-        os.sched_yield()
 
 
 # ---- what it does
