@@ -171,3 +171,16 @@ def test_a_package_is_the_same_when_it_is_made_again(deb, tmp_path):
     said("cpack", "-B", tmp_path, cwd=RELEASE)
     again = next(tmp_path.glob("*.deb"))
     assert again.read_bytes() == deb.read_bytes()
+
+
+def test_the_startup_snapshot_is_the_same_when_it_is_made_again(tmp_path):
+    installed = RELEASE / "lib" / "postern"
+    made = (installed / "postern-worker.snapshot").read_bytes()
+    again = tmp_path / "again.snapshot"
+    said(
+        installed / "node", "--postern-snapshot", RELEASE / "worker" / "runtime.js", again,
+        env={**os.environ, "LD_PRELOAD": str(installed / "libpostern-worker.so")},
+    )  # fmt: skip
+    assert again.read_bytes() == made
+    # V8's own field, "rehashability": 1 where each isolate hashes with its own seed, whatever seed the snapshot was made with
+    assert int.from_bytes(made[4:8], "little") == 1

@@ -133,6 +133,8 @@ v8::Local<v8::Function> Engine::Hook(const char* name) {
 
 Status Engine::MakeSnapshot(const std::string& source, const std::string& path) {
   Platform platform;
+  // The same build makes the same bytes; whoever reads them hashes with a seed of its own.
+  v8::V8::SetFlagsFromString("--random-seed=1 --hash-seed=1");
   InitializeV8(&platform, false);
   v8::Isolate* isolate = v8::Isolate::Allocate();
   Allocator allocator;
