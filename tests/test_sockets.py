@@ -352,6 +352,15 @@ def test_websocket_is_decided_like_anything_else(postern, ws, rule, code):
     assert [e[0] for e in result.value] == ["error", "close"] and result.value[0][2] == code and result.value[1] == ["close", 1006, "", False]
 
 
+@pytest.mark.parametrize("begin", ["const s = new WebSocket('ws://127.0.0.1:1/'); return new Promise((done) => { s.onerror = done; });",
+                                   "return fetch('http://127.0.0.1:1/', { method: 'POST', body: new ReadableStream({}), duplex: 'half' }).catch(() => {});"])
+def test_refused_uploads_give_their_places_back(postern, begin):
+    """More than there are places at once: the others would wait in the queue for ever, or for its time-out."""
+    code = f"const all = []; for (let i = 0; i < 200; i++) all.push((() => {{ {begin} }})()); await Promise.all(all); __return(all.length);"
+    result = postern(code, policy=allowing("http://127.0.0.1:2"), timeout=20)
+    assert result.value == 200 and result.seconds < 10
+
+
 def test_paths_decide_about_websockets(postern, ws):
     port = ws(ws_echo)
     policy = allowing({"allow": f"ws://127.0.0.1:{port}", "paths": ["/allowed"]})

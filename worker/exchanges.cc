@@ -274,7 +274,13 @@ void Exchanges::Tell() {
     if (Exchange* e = Find(id)) Deliver(id, *e);
   }
   for (const auto& [id, failure] : std::exchange(failures_, {})) {
-    if (exchanges_.erase(id) != 0) events_.OnFailure(id, failure);
+    Exchange* e = Find(id);
+    if (e == nullptr) continue;
+    // A body that goes keeps its stream, and so its place among the concurrent ones, until it is told to stop.
+    if (endpoint_ && !e->upload_ended && ids_.contains(e->stream))
+      endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
+    exchanges_.erase(id);
+    events_.OnFailure(id, failure);
   }
 }
 

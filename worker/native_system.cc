@@ -1,4 +1,4 @@
-// Natives for time, random numbers, output, structuredClone, inspection and the run's end.
+// Natives for time, random numbers, output, parts, inspection and the run's end.
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -7,6 +7,7 @@
 #include "base/eintr.h"
 #include "worker/guest.h"
 #include "worker/natives.h"
+#include "worker/parts.h"
 
 namespace postern::worker {
 namespace {
@@ -74,49 +75,6 @@ void SetReturnValueIfNone(const Args& args) {
   if (!Guest::Current().HasReturnValue()) SetReturnValue(args);
 }
 
-class CloneDelegate : public v8::ValueSerializer::Delegate {
- public:
-  explicit CloneDelegate(v8::Isolate* isolate) : isolate_(isolate) {}
-  void ThrowDataCloneError(Local<v8::String> message) override {
-    isolate_->ThrowException(v8::Exception::Error(message));
-  }
-
- private:
-  v8::Isolate* isolate_;
-};
-
-// clone(value, array of ArrayBuffers to transfer): a structured clone; throws an Error with V8's
-// words
-void Clone(const Args& args) {
-  v8::Isolate* isolate = args.GetIsolate();
-  const auto context = isolate->GetCurrentContext();
-  CloneDelegate delegate(isolate);
-  v8::ValueSerializer serializer(isolate, &delegate);
-  std::vector<std::shared_ptr<v8::BackingStore>> stores;
-  const auto transfer = args[1].As<v8::Array>();
-  for (uint32_t i = 0; i < transfer->Length(); ++i) {
-    serializer.TransferArrayBuffer(
-        i, transfer->Get(context, i).ToLocalChecked().As<v8::ArrayBuffer>());
-  }
-  serializer.WriteHeader();
-  if (!serializer.WriteValue(context, args[0]).FromMaybe(false)) return;
-  for (uint32_t i = 0; i < transfer->Length(); ++i) {
-    const auto buffer = transfer->Get(context, i).ToLocalChecked().As<v8::ArrayBuffer>();
-    stores.push_back(buffer->GetBackingStore());
-    buffer->Detach({}).Check();
-  }
-  const auto [data, size] = serializer.Release();
-  const std::unique_ptr<uint8_t, decltype(&std::free)> owned(data, std::free);
-  v8::ValueDeserializer deserializer(isolate, data, size);
-  for (uint32_t i = 0; i < stores.size(); ++i)
-    deserializer.TransferArrayBuffer(i, v8::ArrayBuffer::New(isolate, stores[i]));
-  Local<Value> result;
-  if (deserializer.ReadHeader(context).FromMaybe(false) &&
-      deserializer.ReadValue(context).ToLocal(&result)) {
-    args.GetReturnValue().Set(result);
-  }
-}
-
 // promiseState(promise): [0 pending, 1 fulfilled or 2 rejected, result]
 void PromiseState(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
@@ -147,6 +105,15 @@ void ProxyDetails(const Args& args) {
   args.GetReturnValue().Set(v8::Array::New(args.GetIsolate(), both, 2));
 }
 
+// part(name): a function of `native` and `runtime` that returns the part's exports
+// (runtime/part.js)
+void Part(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  Local<v8::Function> compiled;
+  if (CompilePart(isolate, isolate->GetCurrentContext(), Utf8(isolate, args[0])).ToLocal(&compiled))
+    args.GetReturnValue().Set(compiled);
+}
+
 }  // namespace
 
 std::span<const Native> SystemNatives() {
@@ -160,7 +127,7 @@ std::span<const Native> SystemNatives() {
                                         {"die", Die},
                                         {"setReturnValue", SetReturnValue},
                                         {"setReturnValueIfNone", SetReturnValueIfNone},
-                                        {"clone", Clone},
+                                        {"part", Part},
                                         {"promiseState", PromiseState},
                                         {"previewEntries", PreviewEntries},
                                         {"proxyDetails", ProxyDetails}};

@@ -19,7 +19,10 @@ struct Native {
 
 std::span<const Native> TextNatives();    // UTF-8, base64, decoders
 std::span<const Native> UrlNatives();     // parsing, setters
-std::span<const Native> SystemNatives();  // time, random, output, structuredClone, exit
+std::span<const Native> SystemNatives();  // time, random, output, parts, exit
+std::span<const Native> CloneNatives();   // structuredClone
+std::span<const Native> CodecNatives();   // compression
+std::span<const Native> CryptoNatives();  // hashes, ciphers, keys
 std::span<const Native> NetNatives();     // fetch's side of the channel
 
 // The object of all natives; the addresses, null-terminated, as V8 wants them for a snapshot.

@@ -1,7 +1,7 @@
 // AbortController and AbortSignal (DOM standard, section 3).
 import { ArrayPush, setPrototypeOf, webidlClass } from './primordials.js';
 import { DOMException } from './dom_exception.js';
-import { Event, EventTarget, eventHandler } from './events.js';
+import { Event, EventTarget, eventHandler, fire } from './events.js';
 import { setTimeout, unrefTimer } from './timers.js';
 
 /** @type {(signal: any, reason: any) => void} */
@@ -34,7 +34,7 @@ export class AbortSignal extends EventTarget {
       const algorithms = signal.#algorithms;
       signal.#algorithms = new Set();
       algorithms.forEach((algorithm) => algorithm(signal.#reason));
-      signal.dispatchEvent(new Event('abort'));
+      fire(signal, new Event('abort'));
       for (let i = 0; i < signal.#dependents.length; i++) signalAbort(signal.#dependents[i], signal.#reason);
     };
   }

@@ -2,6 +2,7 @@
 import { ArrayPush, concatBytes, isArrayBuffer, isView, toUSVString, webidlClass } from './primordials.js';
 import { bytesOf } from './encoding.js';
 import { ReadableStream } from './streams.js';
+import { registerClone } from './structured_clone.js';
 
 const { utf8Encode, utf8Decode } = native;
 
@@ -9,6 +10,8 @@ const { utf8Encode, utf8Decode } = native;
 export let blobBytes;
 /** @type {(value: any) => boolean} */
 export let isBlob;
+/** @type {(blob: any, type: string) => void} */
+export let setBlobType;
 
 /** @param {any} type */
 function normalType(type) {
@@ -22,13 +25,16 @@ export class Blob {
   #type = '';
   static {
     blobBytes = (blob) => blob.#bytes;
+    setBlobType = (blob, type) => {
+      blob.#type = type;
+    };
     isBlob = (value) => typeof value === 'object' && value !== null && #bytes in value;
+    registerClone(this, { is: isBlob, clone: (blob) => blob.slice(0, blob.size, blob.type) });
   }
   /** @param {any} [parts] @param {any} [options] */
   constructor(parts = [], options = {}) {
-    if (typeof parts !== 'object' || parts === null || typeof parts[Symbol.iterator] !== 'function') {
+    if ((typeof parts !== 'object' && typeof parts !== 'function') || parts === null)
       throw new TypeError('Blob parts must be a sequence');
-    }
     if (options !== undefined && options !== null && typeof options !== 'object' && typeof options !== 'function')
       throw new TypeError('Blob options must be an object');
     const endings = options?.endings === undefined ? 'transparent' : `${options.endings}`;
@@ -95,6 +101,12 @@ function clamp(start, end, size) {
 export class File extends Blob {
   #name;
   #lastModified;
+  static {
+    registerClone(this, {
+      is: (value) => #name in value,
+      clone: (file) => new File([file], file.#name, { type: file.type, lastModified: file.#lastModified }),
+    });
+  }
   /** @param {any} parts @param {any} name @param {any} [options] */
   constructor(parts, name, options = {}) {
     if (arguments.length < 2) throw new TypeError('File needs its parts and a name');

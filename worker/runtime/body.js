@@ -1,9 +1,10 @@
 // Bodies of requests and responses (Fetch standard, section 5.2 and 5.3).
 import { ArrayPush, concatBytes, defineProperty, isArrayBuffer, isView, parse, toUSVString } from './primordials.js';
-import { Blob, blobBytes, isBlob } from './blob.js';
+import { Blob, blobBytes, isBlob, setBlobType } from './blob.js';
 import { bytesOf } from './encoding.js';
+import { extractMimeType, serializeMimeType } from './mime.js';
 import { decodeForm, encodeMultipart, isFormData } from './form_data.js';
-import { ReadableStream } from './streams.js';
+import { ReadableStream, nextChunk, withClonedChunks } from './streams.js';
 import { URLSearchParams } from './url.js';
 
 const { utf8Encode, utf8Decode } = native;
@@ -59,6 +60,7 @@ export function streamOf(body) {
   }
   let bytes = body.bytes;
   body.bytes = null;
+  if (body.used) bytes = null;
   body.stream = new ReadableStream({
     type: 'bytes',
     pull(controller) {
@@ -71,12 +73,20 @@ export function streamOf(body) {
   return body.stream;
 }
 
-/** @param {any} stream @returns {Promise<Uint8Array>} */
+/** The stream of a body that was read without one: as if a reader had read it, and still held it. @param {Body} body */
+function usedStream(body) {
+  body.net = null;
+  const reader = streamOf(body).getReader();
+  nextChunk(reader).catch(() => {});
+  return body.stream;
+}
+
+/** In an object that inherits nothing, as nextChunk's. @param {any} stream @returns {Promise<{bytes: Uint8Array}>} */
 async function readAll(stream) {
   const reader = stream.getReader();
   const chunks = [];
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await nextChunk(reader);
     if (done) break;
     if (!(value instanceof Uint8Array)) {
       const error = new TypeError('A body stream must give Uint8Array chunks');
@@ -85,18 +95,18 @@ async function readAll(stream) {
     }
     ArrayPush(chunks, value);
   }
-  return chunks.length === 1 ? chunks[0] : concatBytes(chunks);
+  return /** @type {any} */ ({ __proto__: null, bytes: chunks.length === 1 ? chunks[0] : concatBytes(chunks) });
 }
 
-/** All bytes; the body is used up. @param {Body | null} body @returns {Promise<Uint8Array>} */
-async function consume(body) {
-  if (body === null) return new Uint8Array(0);
+/** All bytes; the body is used up. @param {Body | null} body @returns {Promise<{bytes: Uint8Array}>} */
+export async function consume(body) {
+  if (body === null) return /** @type {any} */ ({ __proto__: null, bytes: new Uint8Array(0) });
   if (isUnusable(body)) throw new TypeError('The body was read already');
   body.used = true;
   // Awaited here: a promise that is returned would have its "then" looked up, which is the guest's.
   if (body.stream !== null) return await readAll(body.stream);
   if (body.net !== null) return await body.net.collect();
-  return /** @type {Uint8Array} */ (body.bytes);
+  return /** @type {any} */ ({ __proto__: null, bytes: body.bytes });
 }
 
 /** A second body with the same bytes. @param {Body | null} body @returns {Body | null} */
@@ -105,15 +115,24 @@ export function cloneBody(body) {
   if (body.bytes !== null) return bytesBody(body.bytes);
   const [a, b] = streamOf(body).tee();
   body.stream = a;
-  return { bytes: null, net: null, stream: b, used: false };
+  // What is done to the chunks of one branch is not seen in the other.
+  return { bytes: null, net: null, stream: withClonedChunks(b), used: false };
 }
 
-/** Gives `C` the members of the Body mixin. @param {any} C @param {(self: any) => Body | null} bodyOf @param {(self: any) => string} typeOf */
+/** @param {Uint8Array} bytes @param {string | null} type */
+function typedBlob(bytes, type) {
+  const mime = extractMimeType(type);
+  const blob = new Blob([bytes]);
+  if (mime !== null) setBlobType(blob, serializeMimeType(mime));
+  return blob;
+}
+
+/** Gives `C` the members of the Body mixin. @param {any} C @param {(self: any) => Body | null} bodyOf @param {(self: any) => string | null} typeOf */
 export function bodyMixin(C, bodyOf, typeOf) {
-  /** @type {[string, (bytes: Uint8Array, type: string) => any][]} */
+  /** @type {[string, (bytes: Uint8Array, type: string | null) => any][]} */
   const readers = [
     ['arrayBuffer', (bytes) => (bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer)],
-    ['blob', (bytes, type) => new Blob([bytes], { type })],
+    ['blob', (bytes, type) => typedBlob(bytes, type)],
     ['bytes', (bytes) => bytes],
     ['formData', decodeForm],
     ['json', (bytes) => parse(withoutBom(bytes))],
@@ -128,7 +147,7 @@ export function bodyMixin(C, bodyOf, typeOf) {
         async [name]() {
           const body = bodyOf(this),
             type = typeOf(this);
-          return convert(await consume(body), type);
+          return convert((await consume(body)).bytes, type);
         },
       }[name],
     });
@@ -138,7 +157,8 @@ export function bodyMixin(C, bodyOf, typeOf) {
     configurable: true,
     get() {
       const body = bodyOf(this);
-      return body === null ? null : streamOf(body);
+      if (body === null) return null;
+      return body.used && body.stream === null ? usedStream(body) : streamOf(body);
     },
   });
   defineProperty(C.prototype, 'bodyUsed', {

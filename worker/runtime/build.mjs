@@ -1,10 +1,17 @@
-// Bundles the runtime into one script, a function of the natives that returns the hooks; harden.mjs makes it independent
-// of what a guest replaces.
-//   node build.mjs OUT.js
+// Bundles the runtime.
+//   node build.mjs OUT_DIR
+// runtime.js: what every guest has, one script, a function of the natives that returns the hooks, for the start-up snapshot;
+//   harden.mjs makes it independent of what a guest replaces.
+// parts.bin: what a guest loads when it first needs it (parts/*.js, and the packages that they use), as part.js reads it: each
+//   a line with its name and length in bytes, and its text, which is ASCII.
 import { build, transform } from 'esbuild';
-import { readFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { harden } from './harden.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const outDir = process.argv[2];
 
 // node-inspect-extracted has no way into promises, iterators and proxies: our natives are one.
 const inspectParts = [
@@ -30,38 +37,85 @@ const inspectWithNatives = {
   },
 };
 
-// The streams use what a guest may replace of the runtime's own globals: here they import it.
+// The streams use what a guest may replace of the runtime's own globals: here they import it. They export what the
+// standard calls ReadableStreamDefaultReaderRead, which is how the runtime reads without a promise that a guest could meet.
 const streamsWithImports = {
   name: 'streams-with-imports',
   setup(b) {
     b.onLoad({ filter: /web-streams-polyfill.dist.ponyfill\.mjs$/ }, async ({ path }) => {
-      const file = (name) => JSON.stringify(new URL(name, import.meta.url).pathname);
+      const file = (name) => JSON.stringify(join(here, name));
       const imports = `import { AbortController } from ${file('abort.js')};
         import { DOMException } from ${file('dom_exception.js')};
         import { queueMicrotask } from ${file('microtask.js')};`;
-      return { contents: imports + (await readFile(path, 'utf8')), loader: 'js', resolveDir: dirname(path) };
+      const source = await readFile(path, 'utf8');
+      const reads = [...source.matchAll(/([\w$]+)\([\w$]+,\{_chunkSteps:/g)].map((match) => match[1]);
+      if (reads.length === 0 || source.split(`function ${reads[0]}(`).length !== 2)
+        throw new Error(`${path}: ReadableStreamDefaultReaderRead is not found`);
+      const contents = `${imports}${source}\nexport { ${reads[0]} as readerRead };`;
+      return { contents, loader: 'js', resolveDir: dirname(path) };
     });
   },
 };
 
-const bundle = await build({
-  entryPoints: [new URL('main.js', import.meta.url).pathname],
-  write: false,
-  bundle: true,
-  format: 'iife',
-  globalName: 'runtime',
-  target: 'esnext',
-  keepNames: true,
-  logLevel: 'warning',
-  plugins: [inspectWithNatives, streamsWithImports],
-});
-const { globals, captured, code } = harden(bundle.outputFiles[0].text);
-const library = await readFile(new URL('captured.js', import.meta.url), 'utf8');
-// As a module's export while it is minified, since an expression that nothing uses would go.
-const kExport = 'export default ';
-const whole = `${kExport}function (native) { "use strict";\n${globals}\n${library}\n${captured}
+// A part shares the runtime's own modules instead of having its own: main.js gives it those that `shared` names.
+const sharedModules = {
+  name: 'shared-modules',
+  setup(b) {
+    b.onResolve({ filter: /^\.\.\/[\w]+\.js$/ }, ({ path }) => ({ path: basename(path, '.js'), namespace: 'shared' }));
+    b.onLoad({ filter: /.*/, namespace: 'shared' }, ({ path }) => ({
+      contents: `if (!runtime.${path}) throw new Error('main.js shares no ${path}'); module.exports = runtime.${path};`,
+    }));
+  },
+};
+
+const common = { write: false, bundle: true, format: 'iife', target: 'esnext', logLevel: 'warning' };
+
+async function buildRuntime() {
+  const bundle = await build({
+    ...common,
+    entryPoints: [join(here, 'main.js')],
+    globalName: 'runtime',
+    keepNames: true,
+    plugins: [inspectWithNatives, streamsWithImports],
+  });
+  const { globals, captured, code } = harden(bundle.outputFiles[0].text);
+  const library = await readFile(join(here, 'captured.js'), 'utf8');
+  // As a module's export while it is minified, since an expression that nothing uses would go.
+  const kExport = 'export default ';
+  const whole = `${kExport}function (native) { "use strict";\n${globals}\n${library}\n${captured}
   return ((Promise) => {\n${code}\nreturn runtime.default; })($SafePromise); }`;
-if (process.env.POSTERN_UNMINIFIED) await writeFile(process.env.POSTERN_UNMINIFIED, whole);
-const minified = await transform(whole, { minify: true, keepNames: false, target: 'esnext' });
-if (!minified.code.startsWith(kExport)) throw new Error('the bundle is no export');
-await writeFile(process.argv[2], `(${minified.code.slice(kExport.length).replace(/;?\s*$/, '')})`);
+  if (process.env.POSTERN_UNMINIFIED) await writeFile(process.env.POSTERN_UNMINIFIED, whole);
+  const minified = await transform(whole, { minify: true, keepNames: false, target: 'esnext' });
+  if (!minified.code.startsWith(kExport)) throw new Error('the bundle is no export');
+  await writeFile(join(outDir, 'runtime.js'), `(${minified.code.slice(kExport.length).replace(/;?\s*$/, '')})`);
+}
+
+/** [name, source of a function body of `native` and `runtime` that returns the part's exports] */
+async function buildPart(name) {
+  const bundle = await build({
+    ...common,
+    entryPoints: [join(here, 'parts', `${name}.js`)],
+    globalName: 'part',
+    minify: true,
+    keepNames: true,
+    // The packages take what they need from the language: these would be our own classes, which are made of them.
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    define: { TextDecoder: 'undefined', 'globalThis.TextDecoder': 'undefined' },
+    plugins: [sharedModules],
+  });
+  return [name, `"use strict";${bundle.outputFiles[0].text}return part;`];
+}
+
+async function buildParts() {
+  const names = (await readdir(join(here, 'parts'))).filter((name) => name.endsWith('.js')).sort();
+  const parts = await Promise.all(names.map((name) => buildPart(basename(name, '.js'))));
+  const pieces = parts.map(([name, text]) => {
+    if (!/^[\0-\x7f]*$/.test(text)) throw new Error(`the part ${name} is not ASCII`);
+    return `${name} ${text.length}\n${text}`;
+  });
+  await writeFile(join(outDir, 'parts.bin'), pieces.join(''));
+}
+
+await mkdir(outDir, { recursive: true });
+await Promise.all([buildRuntime(), buildParts()]);

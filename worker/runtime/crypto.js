@@ -1,6 +1,7 @@
-// Web Crypto's random numbers, and Math.random over the same source: a fork must not repeat its parent.
+// Web Crypto (crypto.subtle is in subtle.js), and Math.random over the same source: a fork must not repeat its parent.
 import { isView, webidlClass } from './primordials.js';
 import { DOMException } from './dom_exception.js';
+import { subtle } from './subtle.js';
 
 const { random } = native;
 const kinds = new Set([
@@ -18,7 +19,16 @@ const kindOf = /** @type {any} */ (
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
 ).get;
 
+const token = {};
+
 export class Crypto {
+  /** @param {any} given */
+  constructor(given) {
+    if (given !== token) throw new TypeError('Illegal constructor');
+  }
+  get subtle() {
+    return subtle;
+  }
   /** @param {any} array */
   getRandomValues(array) {
     if (!isView(array) || !kinds.has(kindOf.call(array)))
@@ -39,8 +49,8 @@ export class Crypto {
     return text;
   }
 }
-webidlClass(Crypto, ['getRandomValues', 'randomUUID']);
-export const crypto = new Crypto();
+webidlClass(Crypto, ['subtle', 'getRandomValues', 'randomUUID']);
+export const crypto = new Crypto(token);
 
 // 53 random bits a number, from the kernel, 128 at a time.
 const pool = new BigUint64Array(128);

@@ -42,6 +42,10 @@ export class DOMException {
     }
     captureStackTrace(this, DOMException);
   }
+  /** @param {any} value */
+  static is(value) {
+    return typeof value === 'object' && value !== null && #name in value;
+  }
   get name() {
     return this.#name;
   }
@@ -52,6 +56,8 @@ export class DOMException {
     return /** @type {any} */ (codes)[this.#name] ?? 0;
   }
 }
+export const isDOMException = DOMException.is;
+delete (/** @type {any} */ (DOMException).is);
 Object.setPrototypeOf(DOMException.prototype, Error.prototype);
 const constants = [
   'INDEX_SIZE',

@@ -1,5 +1,7 @@
-// TextEncoder, TextDecoder and their streams (WHATWG Encoding): UTF-8, UTF-16 and Latin-1 (windows-1252).
+// TextEncoder, TextDecoder and their streams (WHATWG Encoding). UTF-8, UTF-16 and windows-1252 are here; the legacy encodings
+// are a part of their own.
 import { concatBytes, byteLength, isArrayBuffer, isView, toUSVString, webidlClass } from './primordials.js';
+import { part } from './part.js';
 import { TransformStream } from './streams.js';
 
 const { utf8Encode, utf8EncodeInto, utf8Decode, utf8Prefix, latin1Decode } = native;
@@ -44,16 +46,28 @@ for (const [name, list] of [
 const high =
   '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
 
+const edges = /^[\t\n\f\r ]+|[\t\n\f\r ]+$/g;
+/** The encoding that a label means; undefined where there is none. @param {string | undefined} label @returns {string | undefined} */
+export function encodingOf(label) {
+  if (label === undefined) return undefined;
+  return labels[label.replace(edges, '').toLowerCase()] ?? part('encodings').nameOf(label) ?? undefined;
+}
+
+/** Encodings whose decoders are here. */
+const own = { __proto__: null, 'utf-8': true, 'utf-16le': true, 'utf-16be': true, 'windows-1252': true };
+
 export class TextDecoder {
   #encoding;
+  /** Of a legacy encoding. @type {((bytes: Uint8Array, stream: boolean) => string) | undefined} */ #legacy;
   #fatal;
   #ignoreBOM;
   #pending = new Uint8Array(0);
   #bomSeen = false;
   /** @param {any} [label] @param {any} [options] */
   constructor(label = 'utf-8', options = {}) {
-    this.#encoding = labels[`${label}`.trim().toLowerCase()];
-    if (this.#encoding === undefined) throw new RangeError(`The encoding "${label}" is not supported`);
+    this.#encoding = /** @type {any} */ (encodingOf(`${label}`));
+    if (this.#encoding === undefined || this.#encoding === 'replacement')
+      throw new RangeError(`"${label}" is no encoding that can be decoded`);
     this.#fatal = Boolean(options?.fatal);
     this.#ignoreBOM = Boolean(options?.ignoreBOM);
   }
@@ -70,6 +84,10 @@ export class TextDecoder {
   decode(input, options) {
     let bytes = input === undefined ? new Uint8Array(0) : bytesOf(input);
     const stream = Boolean(options?.stream);
+    if (!(/** @type {any} */ (own)[this.#encoding])) {
+      this.#legacy ??= part('encodings').createDecoder(this.#encoding, this.#fatal);
+      return /** @type {any} */ (this.#legacy)(bytes, stream);
+    }
     if (byteLength(this.#pending) > 0) {
       bytes = concatBytes([this.#pending, bytes]);
       this.#pending = new Uint8Array(0);

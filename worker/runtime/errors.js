@@ -1,5 +1,5 @@
 // How an error that nobody caught is told to the C++ side.
-import { ArrayPush, StringSlice, applyTo } from './primordials.js';
+import { ArrayPush, StringSlice, StringStartsWith, applyTo } from './primordials.js';
 import { inspect } from './inspect.js';
 
 const defaultPrepare = Error.prepareStackTrace;
@@ -15,7 +15,7 @@ export function prepareStackTrace(error, sites) {
   const shown = [];
   for (let i = 0; i < sites.length; i++) {
     const name = sites[i].getScriptNameOrSourceURL();
-    if (name !== 'postern:runtime') ArrayPush(shown, sites[i]);
+    if (typeof name !== 'string' || !StringStartsWith(name, 'postern:')) ArrayPush(shown, sites[i]);
   }
   const prepare = Error.prepareStackTrace;
   if (typeof prepare === 'function' && prepare !== defaultPrepare) return applyTo(prepare, Error, [error, shown]);

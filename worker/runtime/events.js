@@ -1,5 +1,5 @@
 // Event, EventTarget and what reports errors (DOM standard, section 2).
-import { ArrayPush, ArraySplice, defineProperty, webidlClass } from './primordials.js';
+import { ArrayPush, ArraySplice, applyTo, defineProperty, webidlClass } from './primordials.js';
 import { DOMException } from './dom_exception.js';
 
 const now = native.clock;
@@ -20,6 +20,7 @@ export class Event {
   #stoppedNow = false;
   #passive = false;
   #dispatching = false;
+  #trusted = false;
   #time = 0;
   static {
     setEvent = (event, fields) => {
@@ -27,6 +28,7 @@ export class Event {
       if ('currentTarget' in fields) event.#currentTarget = fields.currentTarget;
       if ('phase' in fields) event.#phase = fields.phase;
       if ('passive' in fields) event.#passive = fields.passive;
+      if ('trusted' in fields) event.#trusted = fields.trusted;
       if ('dispatching' in fields) event.#dispatching = fields.dispatching;
     };
   }
@@ -82,7 +84,7 @@ export class Event {
     return this.#time;
   }
   get isTrusted() {
-    return false;
+    return this.#trusted;
   }
   composedPath() {
     return this.#currentTarget ? [this.#currentTarget] : [];
@@ -203,7 +205,7 @@ export class EventTarget {
       removed: false,
     };
     ArrayPush(list, listener);
-    signal?.addEventListener('abort', () => self.removeEventListener(type, callback, { capture }), { once: true });
+    signal?.addEventListener('abort', () => removeListener(self, type, callback, { capture }), { once: true });
   }
 
   /** @param {string} type @param {any} callback @param {any} [options] */
@@ -224,6 +226,12 @@ export class EventTarget {
   dispatchEvent(event) {
     const self = this ?? globalThis;
     if (dispatching(event)) throw new DOMException('The event is already being dispatched', 'InvalidStateError');
+    setEvent(event, { trusted: false });
+    return dispatch(self, event);
+  }
+
+  /** @param {any} self @param {any} event */
+  static dispatch(self, event) {
     setEvent(event, { target: self, currentTarget: self, phase: 2, dispatching: true });
     const list = self.#listeners;
     const copy = [];
@@ -231,7 +239,7 @@ export class EventTarget {
     for (let i = 0; i < copy.length; i++) {
       const listener = copy[i];
       if (listener.removed || listener.type !== event.type) continue;
-      if (listener.once) self.removeEventListener(listener.type, listener.callback, { capture: listener.capture });
+      if (listener.once) removeListener(self, listener.type, listener.callback, { capture: listener.capture });
       setEvent(event, { passive: listener.passive });
       try {
         if (typeof listener.callback === 'function') listener.callback.call(self, event);
@@ -254,12 +262,22 @@ export class EventTarget {
   }
 }
 export const listens = EventTarget.listens;
+const { dispatch } = EventTarget;
+const { addEventListener: addOn, removeEventListener: removeOn } = EventTarget.prototype;
+/** @param {any} target @param {string} type @param {any} callback @param {any} [options] */
+const removeListener = (target, type, callback, options) => applyTo(removeOn, target, [type, callback, options]);
+/** Dispatches an event of the runtime's own, which a guest may trust. @param {any} target @param {any} event */
+export function fire(target, event) {
+  setEvent(event, { trusted: true });
+  return dispatch(target, event);
+}
 delete (/** @type {any} */ (EventTarget).listens);
+delete (/** @type {any} */ (EventTarget).dispatch);
 webidlClass(EventTarget, ['addEventListener', 'removeEventListener', 'dispatchEvent']);
 
 const handlers = new WeakMap();
-/** An `on…` property (HTML 8.1.8.1). @param {any} proto @param {string} name */
-export function eventHandler(proto, name) {
+/** An `on…` property (HTML 8.1.8.1). @param {any} proto @param {string} name @param {(target: any) => void} [whenSet] */
+export function eventHandler(proto, name, whenSet) {
   defineProperty(proto, `on${name}`, {
     enumerable: true,
     configurable: true,
@@ -271,12 +289,14 @@ export function eventHandler(proto, name) {
       if (!map) handlers.set(this, (map = { __proto__: null }));
       if (!map[name]) {
         const slot = (map[name] = { value: null });
-        this.addEventListener(
-          name,
-          (/** @type {any} */ event) => typeof slot.value === 'function' && slot.value.call(this, event),
-        );
+        const listener = (/** @type {any} */ event) => {
+          if (typeof slot.value === 'function') return applyTo(slot.value, this, [event]);
+          return slot.value?.handleEvent?.(event);
+        };
+        applyTo(addOn, this === globalThis || this === undefined ? globalTarget : this, [name, listener]);
       }
-      map[name].value = typeof value === 'function' ? value : null;
+      map[name].value = typeof value === 'function' || (typeof value === 'object' && value !== null) ? value : null;
+      whenSet?.(this);
     },
   });
 }

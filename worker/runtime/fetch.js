@@ -1,8 +1,13 @@
 // fetch (Fetch standard, section 4), over the channel to the net broker. Every call settles: the broker,
 // the channel's C++ side and the redirect limit each have a last word.
-import { ArrayPush, StringSlice, StringStartsWith, isLatin1 } from './primordials.js';
+import { ArrayPush, RegExpExec, StringIndexOf, StringSlice, isLatin1 } from './primordials.js';
 import { onAbort } from './abort.js';
-import { bytesBody, isUnusable, netBody, streamOf } from './body.js';
+import { blobBytes } from './blob.js';
+import { readDataUrl } from './data_url.js';
+import { blobOfUrl } from './object_url.js';
+import { bytesBody, consume, isUnusable, netBody, streamOf } from './body.js';
+import { matchesIntegrity } from './integrity.js';
+import { policyOf, refererFor } from './referrer.js';
 import { connectionHeaders, headerList, wrapHeaders } from './headers.js';
 import { NetBody, abortExchange, dropExchange, errorOf, netError, openExchange, upload } from './net.js';
 import { Request, requestState } from './request.js';
@@ -22,6 +27,9 @@ const bodyHeaders = new Set([
   'content-length',
 ]);
 
+// Headers may hold these; a request cannot carry them (RFC 9110, section 5.5).
+const controls = /[\x01-\x08\x0b-\x1f\x7f]/;
+
 let maxRedirects = 20;
 export function setMaxRedirects(/** @type {number} */ n) {
   maxRedirects = n;
@@ -33,8 +41,11 @@ function has(list, name) {
   return false;
 }
 
-/** One hop. @param {URL} url @param {string} method @param {[string, string][]} headers @param {any} body @param {any} signal */
-async function exchange(url, method, headers, body, signal) {
+/** @param {string} code @param {string} message */
+const fetchError = (code, message) => netError({ code, message, error: '' });
+
+/** One hop. @param {URL} url @param {string} method @param {[string, string][]} headers @param {string | null} referer @param {any} body @param {any} signal */
+async function exchange(url, method, headers, referer, body, signal) {
   const flat = [
     ':method',
     method,
@@ -47,9 +58,17 @@ async function exchange(url, method, headers, body, signal) {
   ];
   for (let i = 0; i < headers.length; i++) {
     const name = headers[i][0];
-    if (!connectionHeaders.has(name) && !ownHeaders.has(name)) ArrayPush(flat, name, headers[i][1]);
+    if (connectionHeaders.has(name) || ownHeaders.has(name)) continue;
+    if (RegExpExec(controls, headers[i][1]) !== null)
+      throw fetchError(
+        'ERR_INVALID_HEADER',
+        `the value of the header "${name}" has a control character, which cannot be sent`,
+      );
+    ArrayPush(flat, name, headers[i][1]);
   }
+  if (referer !== null) ArrayPush(flat, 'referer', referer);
   if (!has(headers, 'accept')) ArrayPush(flat, 'accept', '*/*');
+  if (!has(headers, 'accept-language')) ArrayPush(flat, 'accept-language', '*');
   if (!has(headers, 'accept-encoding')) ArrayPush(flat, 'accept-encoding', 'gzip, deflate, br, zstd');
   if (!has(headers, 'user-agent')) ArrayPush(flat, 'user-agent', 'Postern');
   const whole = body !== null && body.bytes !== null;
@@ -62,7 +81,7 @@ async function exchange(url, method, headers, body, signal) {
     unlisten?.();
     throw errorOf(e);
   }
-  return { ...outcome, e };
+  return { __proto__: null, ...outcome, e };
 }
 
 /** @param {any} input @param {any} [init] */
@@ -72,25 +91,23 @@ export async function fetch(input, init) {
   const signal = s.signal;
   if (signal?.aborted) throw signal.reason;
   let url = s.url;
-  if (url.protocol === 'data:') return dataResponse(url);
+  if (url.protocol === 'data:') return dataResponse(withoutHash(url), s.method);
+  if (url.protocol === 'blob:') return blobResponse(url.href, s);
   /** @type {[string, string][]} */
   let headers = headerList(s.headers);
   let method = s.method;
   let body = s.body;
+  let { referrerPolicy } = s;
   if (body !== null) {
     if (isUnusable(body)) throw new TypeError('The body of this request was read already');
     body.used = true;
     if (body.bytes === null) streamOf(body);
   }
   for (let hops = 0; ; hops++) {
-    if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-      throw netError({
-        code: 'ERR_UNSUPPORTED_SCHEME',
-        message: `the scheme "${url.protocol}" cannot be fetched; use http: or https:`,
-        error: '',
-      });
-    }
-    const { status, statusText, fields, e } = await exchange(url, method, headers, body, signal);
+    if (url.protocol !== 'http:' && url.protocol !== 'https:')
+      throw fetchError('ERR_UNSUPPORTED_SCHEME', `the scheme "${url.protocol}" cannot be fetched; use http: or https:`);
+    const referer = has(headers, 'referer') ? null : refererFor(s.referrer, referrerPolicy, url);
+    const { status, statusText, fields, e } = await exchange(url, method, headers, referer, body, signal);
     /** @type {[string, string][]} */
     const list = [];
     let location = null,
@@ -103,6 +120,13 @@ export async function fetch(input, init) {
     if (location === null || !redirects.has(status) || s.redirect === 'manual') {
       const empty = nullBodyStatus(status) || method === 'HEAD';
       if (empty) dropExchange(e);
+      let received = empty ? null : netBody(new NetBody(e, coded));
+      if (s.integrity !== '') {
+        const { bytes } = await consume(received);
+        if (!matchesIntegrity(bytes, s.integrity))
+          throw fetchError('ERR_INTEGRITY', `what ${url.host} sent is not what integrity "${s.integrity}" names`);
+        if (received !== null) received = bytesBody(bytes);
+      }
       return makeResponse({
         type: 'basic',
         url: withoutHash(url),
@@ -110,24 +134,23 @@ export async function fetch(input, init) {
         status,
         statusText,
         headers: wrapHeaders(list, true),
-        body: empty ? null : netBody(new NetBody(e, coded)),
+        body: received,
       });
     }
     dropExchange(e);
-    const failed = (/** @type {string} */ code, /** @type {string} */ message) =>
-      netError({ code, message, error: '' });
     if (s.redirect === 'error')
-      throw failed('ERR_REDIRECT', `${url.host} redirects to ${location}, and redirect is "error"`);
-    if (hops >= maxRedirects) throw failed('ERR_LIMIT', `more than ${maxRedirects} redirects (redirects)`);
+      throw fetchError('ERR_REDIRECT', `${url.host} redirects to ${location}, and redirect is "error"`);
+    if (hops >= maxRedirects) throw fetchError('ERR_LIMIT', `more than ${maxRedirects} redirects (redirects)`);
+    for (const [name, value] of list) if (name === 'referrer-policy') referrerPolicy = policyOf(value, referrerPolicy);
     const next = URL.parse(utf8Location(location), url.href);
-    if (next === null) throw failed('ERR_REDIRECT', `${url.host} redirects to what is no URL: ${location}`);
+    if (next === null) throw fetchError('ERR_REDIRECT', `${url.host} redirects to what is no URL: ${location}`);
     if (next.protocol !== 'http:' && next.protocol !== 'https:')
-      throw failed('ERR_REDIRECT', `${url.host} redirects to the scheme "${next.protocol}"`);
+      throw fetchError('ERR_REDIRECT', `${url.host} redirects to the scheme "${next.protocol}"`);
     if (next.username !== '' || next.password !== '')
-      throw failed('ERR_REDIRECT', `${url.host} redirects to a URL with user info`);
+      throw fetchError('ERR_REDIRECT', `${url.host} redirects to a URL with user info`);
     if (next.hash === '') next.hash = url.hash;
     if (status !== 303 && body !== null && body.bytes === null)
-      throw failed('ERR_REDIRECT', `${url.host} redirects, and a streamed body cannot be sent again`);
+      throw fetchError('ERR_REDIRECT', `${url.host} redirects, and a streamed body cannot be sent again`);
     if (
       ((status === 301 || status === 302) && method === 'POST') ||
       (status === 303 && method !== 'GET' && method !== 'HEAD')
@@ -153,44 +176,60 @@ function utf8Location(text) {
 }
 
 /** @param {URL} url */
-const withoutHash = (url) => (url.hash === '' ? url.href : StringSlice(url.href, 0, url.href.length - url.hash.length));
+function withoutHash(url) {
+  const hash = StringIndexOf(url.href, '#');
+  return hash < 0 ? url.href : StringSlice(url.href, 0, hash);
+}
 
-/** RFC 2397, as the Fetch standard's data: URL processor reads it. @param {URL} url */
-function dataResponse(url) {
-  const href = withoutHash(url);
-  const comma = href.indexOf(',');
-  const bad = () => netError({ code: 'ERR_INVALID_URL', message: 'the data: URL is malformed', error: '' });
-  if (comma < 0) throw bad();
-  let type = href.slice(5, comma).trim();
-  let bytes = percentDecode(href.slice(comma + 1));
-  if (/; *base64$/i.test(type)) {
-    type = type.replace(/; *base64$/i, '');
-    const text = native.atob(native.latin1Decode(bytes));
-    if (text === undefined) throw bad();
-    bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  }
-  if (StringStartsWith(type, ';')) type = `text/plain${type}`;
-  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+/.test(type)) type = 'text/plain;charset=US-ASCII';
+/** @param {string} href @param {string} method */
+function dataResponse(href, method) {
+  const data = readDataUrl(href);
+  if (data === null) throw fetchError('ERR_INVALID_URL', 'the data: URL is malformed');
   return makeResponse({
     type: 'basic',
     url: href,
     redirected: false,
     status: 200,
     statusText: 'OK',
-    headers: wrapHeaders([['content-type', type]], true),
-    body: bytesBody(bytes),
+    headers: wrapHeaders([['content-type', data.type]], true),
+    body: bytesBody(method === 'HEAD' ? new Uint8Array(0) : data.bytes),
   });
 }
-/** @param {string} text */
-function percentDecode(text) {
-  const source = native.utf8Encode(text);
-  let n = 0;
-  for (let i = 0; i < source.length; i++) {
-    const two = source[i] === 0x25 ? Number.parseInt(native.latin1Decode(source.subarray(i + 1, i + 3)), 16) : NaN;
-    const hex = source[i] === 0x25 && /^[0-9a-f]{2}$/i.test(native.latin1Decode(source.subarray(i + 1, i + 3)));
-    source[n++] = hex ? two : source[i];
-    if (hex) i += 2;
+
+const oneRange = /^bytes[\t ]*=[\t ]*([0-9]*)[\t ]*-[\t ]*([0-9]*)$/;
+
+/** Fetch standard, scheme fetch of "blob". @param {string} href @param {any} s the request's state */
+function blobResponse(href, s) {
+  const blob = blobOfUrl(href);
+  if (blob === undefined || s.method !== 'GET')
+    throw fetchError(
+      'ERR_INVALID_URL',
+      blob === undefined ? `there is no Blob ${href}` : 'a blob: URL is for GET only',
+    );
+  let bytes = blobBytes(blob);
+  const total = bytes.length;
+  /** @type {[string, string][]} */
+  const list = [];
+  const range = s.headers.get('range');
+  if (range !== null) {
+    const [, first, last] = RegExpExec(oneRange, range) ?? [];
+    if (first === undefined || (first === '' && last === ''))
+      throw fetchError('ERR_INVALID_URL', `the range "${range}" is malformed`);
+    const from = first === '' ? Math.max(total - Number(last), 0) : Number(first);
+    const to = first === '' || last === '' ? total - 1 : Math.min(Number(last), total - 1);
+    if (from >= total || from > to) throw fetchError('ERR_INVALID_URL', `the Blob has no range "${range}"`);
+    bytes = bytes.subarray(from, to + 1);
+    ArrayPush(list, ['content-range', `bytes ${from}-${to}/${total}`]);
   }
-  return source.slice(0, n);
+  ArrayPush(list, ['content-length', `${bytes.length}`]);
+  ArrayPush(list, ['content-type', blob.type]);
+  return makeResponse({
+    type: 'basic',
+    url: href,
+    redirected: false,
+    status: range === null ? 200 : 206,
+    statusText: range === null ? 'OK' : 'Partial Content',
+    headers: wrapHeaders(list, true),
+    body: bytesBody(bytes),
+  });
 }

@@ -1,14 +1,7 @@
 // FormData (XMLHttpRequest standard) and its two encodings.
-import {
-  ArrayPush,
-  StringIndexOf,
-  StringLower,
-  StringSlice,
-  concatBytes,
-  toUSVString,
-  webidlClass,
-} from './primordials.js';
+import { ArrayPush, concatBytes, toUSVString, webidlClass } from './primordials.js';
 import { File, blobBytes, isBlob } from './blob.js';
+import { essenceOf, extractMimeType, parameterOf } from './mime.js';
 import { formParse, pairIterable } from './url.js';
 
 const { utf8Encode, utf8Decode, latin1Decode, random } = native;
@@ -117,19 +110,19 @@ export function encodeMultipart(form) {
   return { bytes: concatBytes(pieces), type: `multipart/form-data; boundary=${boundary}` };
 }
 
-/** @param {Uint8Array} bytes @param {string} type the Content-Type @returns {FormData} */
+/** @param {Uint8Array} bytes @param {string | null} type the Content-Type @returns {FormData} */
 export function decodeForm(bytes, type) {
-  const semicolon = StringIndexOf(type, ';');
-  const essence = StringLower((semicolon < 0 ? type : StringSlice(type, 0, semicolon)).trim());
+  const mime = extractMimeType(type);
+  const essence = mime === null ? '' : essenceOf(mime);
   if (essence === 'application/x-www-form-urlencoded') {
     const form = new FormData(undefined);
     for (const pair of formParse(utf8Decode(bytes, false))) ArrayPush(listOf(form), pair);
     return form;
   }
-  const boundary = /;\s*boundary=(?:"([^"]*)"|([^;\s]*))/i.exec(type);
-  if (essence !== 'multipart/form-data' || !boundary)
-    throw new TypeError(`The body is no form: its Content-Type is "${type}"`);
-  return decodeMultipart(bytes, boundary[1] ?? boundary[2]);
+  const boundary = mime === null ? undefined : parameterOf(mime, 'boundary');
+  if (essence !== 'multipart/form-data' || boundary === undefined)
+    throw new TypeError(`The body is no form: its Content-Type is "${type ?? ''}"`);
+  return decodeMultipart(bytes, boundary);
 }
 
 /** @param {Uint8Array} bytes @param {string} boundary */

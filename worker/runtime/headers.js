@@ -26,6 +26,13 @@ export const connectionHeaders = new Set([
   'upgrade',
 ]);
 
+/** Web IDL's ByteString. @param {any} value */
+function byteString(value) {
+  if (typeof value === 'symbol') throw new TypeError('a symbol cannot be a header');
+  const text = `${value}`;
+  if (!isLatin1(text)) throw new TypeError(`"${text}" has characters that a header cannot hold`);
+  return text;
+}
 /** @param {any} name */
 function headerName(name) {
   const text = `${name}`;
@@ -66,19 +73,24 @@ export class Headers {
     if (init === undefined) return;
     if (init === null || (typeof init !== 'object' && typeof init !== 'function'))
       throw new TypeError('Headers take an object or a list of pairs');
-    if (isHeaders(init)) {
+    const method = init[Symbol.iterator];
+    if (isHeaders(init) && method === entriesOf) {
       for (const [name, value] of init.#list) ArrayPush(this.#list, [name, value]);
-    } else if (init[Symbol.iterator] !== undefined && init[Symbol.iterator] !== null) {
-      for (const pair of init) {
-        const two = [...pair];
-        if (two.length !== 2) throw new TypeError('Each header must be a name and a value');
-        this.append(two[0], two[1]);
-      }
     } else {
-      for (const key of Reflect.ownKeys(init)) {
-        if (typeof key === 'symbol') throw new TypeError('a header name cannot be a symbol');
-        if (Reflect.getOwnPropertyDescriptor(init, key)?.enumerable) this.append(key, init[key]);
+      // All is converted before anything is added.
+      const pairs = [];
+      if (method !== undefined && method !== null) {
+        for (const pair of init) {
+          const two = [...pair];
+          if (two.length !== 2) throw new TypeError('Each header must be a name and a value');
+          ArrayPush(pairs, [byteString(two[0]), byteString(two[1])]);
+        }
+      } else {
+        for (const key of Reflect.ownKeys(init))
+          if (Reflect.getOwnPropertyDescriptor(init, key)?.enumerable)
+            ArrayPush(pairs, [byteString(key), byteString(init[key])]);
       }
+      for (let i = 0; i < pairs.length; i++) this.append(pairs[i][0], pairs[i][1]);
     }
   }
   #change() {
@@ -167,4 +179,6 @@ export class Headers {
     return `Headers ${inspect(shown, options)}`;
   }
 }
+/** What a guest may have replaced in one of its own. */
+const entriesOf = Headers.prototype[Symbol.iterator];
 webidlClass(Headers, ['append', 'delete', 'get', 'getSetCookie', 'has', 'set']);

@@ -1,7 +1,9 @@
 // The runtime's entry: puts the Web APIs on the global object, and gives the C++ side its hooks.
-import { defineProperty, getOwnPropertyDescriptor, isArrayBuffer, stringify, uncurryThis } from './primordials.js';
+import { defineProperty, stringify } from './primordials.js';
 import { AbortController, AbortSignal } from './abort.js';
 import { Blob, File } from './blob.js';
+import { Cache, CacheStorage, caches } from './caches.js';
+import { CompressionStream, DecompressionStream } from './compression.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
 import { DOMException } from './dom_exception.js';
@@ -18,27 +20,36 @@ import {
   listens,
   reportError,
 } from './events.js';
+import { EventSource } from './event_source.js';
 import { fetch, setMaxRedirects } from './fetch.js';
+import { FileReader, ProgressEvent } from './file_reader.js';
 import { FormData } from './form_data.js';
 import { handlerRequest, handlerStart, handlerWaits } from './handler.js';
 import { Headers } from './headers.js';
 import { inspect } from './inspect.js';
+import { BroadcastChannel, MessageChannel, MessagePort } from './message_channel.js';
 import { queueMicrotask } from './microtask.js';
 import * as net from './net.js';
+import { Navigator, navigator } from './navigator.js';
+import { lazyGlobal, part, shareModules } from './part.js';
+import * as perf from './performance.js';
 import { process, startProcess } from './process.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { Socket, connect } from './sockets.js';
 import * as streams from './streams.js';
-import { structuredClone } from './structured_clone.js';
+import { markKinds, refuseClone, structuredClone } from './structured_clone.js';
+import { CryptoKey, SubtleCrypto } from './subtle.js';
 import * as timers from './timers.js';
 import { URL, URLSearchParams } from './url.js';
+import { extendWebAssembly } from './webassembly.js';
 import { CloseEvent, MessageEvent, WebSocket } from './websocket.js';
 
 const { setReturnValue, write } = native;
 
 /** @param {string} name @param {any} value @param {boolean} [enumerable] */
 function expose(name, value, enumerable = false) {
+  if (typeof value === 'function' && value.prototype !== undefined) refuseClone(value);
   defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable });
 }
 
@@ -46,9 +57,28 @@ for (const [name, value] of Object.entries({
   AbortController,
   AbortSignal,
   Blob,
-  File,
+  BroadcastChannel,
+  Cache,
+  CacheStorage,
+  CompressionStream,
   Crypto,
+  CryptoKey,
   DOMException,
+  DecompressionStream,
+  EventSource,
+  File,
+  FileReader,
+  MessageChannel,
+  MessagePort,
+  Navigator,
+  Performance: perf.Performance,
+  PerformanceEntry: perf.PerformanceEntry,
+  PerformanceMark: perf.PerformanceMark,
+  PerformanceMeasure: perf.PerformanceMeasure,
+  PerformanceObserver: perf.PerformanceObserver,
+  PerformanceObserverEntryList: perf.PerformanceObserverEntryList,
+  ProgressEvent,
+  SubtleCrypto,
   TextDecoder,
   TextDecoderStream,
   TextEncoder,
@@ -67,9 +97,12 @@ for (const [name, value] of Object.entries({
   WebSocket,
   MessageEvent,
   CloseEvent,
-  ...streams,
 }))
   expose(name, value);
+for (const [name, value] of Object.entries(streams))
+  if (name !== 'nextChunk' && name !== 'withClonedChunks') expose(name, value);
+lazyGlobal('URLPattern', () => part('url_pattern').URLPattern);
+shareModules({});
 
 function atob(/** @type {any} */ text) {
   const bytes = native.atob(`${text}`);
@@ -82,17 +115,6 @@ function btoa(/** @type {any} */ text) {
     throw new DOMException('The text has characters outside of Latin-1', 'InvalidCharacterError');
   return encoded;
 }
-/** When the guest started, by native.clock(). */
-let origin = 0;
-const performance = {
-  now: () => native.clock() - origin,
-  get timeOrigin() {
-    return Date.now() - (native.clock() - origin);
-  },
-  toJSON() {
-    return { timeOrigin: this.timeOrigin };
-  },
-};
 
 for (const [name, value] of Object.entries({
   fetch,
@@ -114,11 +136,12 @@ for (const [name, value] of Object.entries({
   expose(name, value, true);
 for (const name of ['error', 'unhandledrejection']) eventHandler(globalThis, name);
 for (const [name, value] of Object.entries({
+  caches,
   console,
   crypto,
-  performance,
+  performance: perf.performance,
   process,
-  navigator: { userAgent: 'Postern', hardwareConcurrency: 1 },
+  navigator,
 }))
   expose(name, value);
 expose('self', globalThis);
@@ -136,31 +159,15 @@ function toJson(value) {
   return text === undefined ? 'null' : text;
 }
 
-/**
- * SharedArrayBuffer itself is not there; the other way to one is a WebAssembly memory that is shared. For a guest's one
- * thread it has no use.
- */
-function hideSharedMemory() {
-  const { prototype } = WebAssembly.Memory;
-  const buffer = uncurryThis(/** @type {any} */ (getOwnPropertyDescriptor(prototype, 'buffer')).get);
-  defineProperty(prototype, 'buffer', {
-    get() {
-      const bytes = buffer(this);
-      if (!isArrayBuffer(bytes)) throw new TypeError('shared memory is not available: a guest has one thread');
-      return bytes;
-    },
-  });
-  delete (/** @type {any} */ (prototype).toResizableBuffer);
-}
-
 export default {
   /** In the zygote, once: what V8 adds to the context after the snapshot. */
   loaded() {
-    if (globalThis.WebAssembly !== undefined) hideSharedMemory();
+    extendWebAssembly();
+    markKinds();
   },
   /** @param {any} settings */
   start(settings) {
-    origin = native.clock();
+    perf.startClock();
     startProcess(settings);
     setMaxRedirects(settings.redirects);
   },

@@ -1,7 +1,7 @@
 // The network below fetch, sockets and WebSocket: exchanges on the channel to the net broker. Every one of them
 // settles: the broker and the channel's C++ side each have a last word.
 import { MapDelete, MapGet, MapSet, withResolvers } from './primordials.js';
-import { ReadableStream } from './streams.js';
+import { ReadableStream, nextChunk } from './streams.js';
 
 const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = native;
 
@@ -107,7 +107,7 @@ export function netResponse(
   /** @type {string} */ statusText,
   /** @type {string[]} */ fields,
 ) {
-  MapGet(exchanges, id)?.settle({ status, statusText, fields });
+  MapGet(exchanges, id)?.settle({ __proto__: null, status, statusText, fields });
 }
 export function netReadable(/** @type {number} */ id) {
   MapGet(exchanges, id)?.readable?.();
@@ -136,7 +136,7 @@ export function netFailure(
 function fail(e, failure) {
   MapDelete(exchanges, e.id);
   e.failure = failure;
-  e.settle({ failure });
+  e.settle({ __proto__: null, failure });
   e.failed?.(errorOf(e));
   e.readable?.();
   e.writable?.();
@@ -167,18 +167,18 @@ export class NetBody {
     unread ??= new FinalizationRegistry((e) => abortExchange(e, new TypeError('The response was dropped')));
     unread.register(this, exchange, this);
   }
-  /** All of it. @returns {Promise<Uint8Array>} */
+  /** All of it, in an object that inherits nothing (streams.js, nextChunk). @returns {Promise<{bytes: Uint8Array}>} */
   async collect() {
     const e = this.#exchange;
     if (unread !== undefined) unread.unregister(this);
     if (e.failure) throw errorOf(e);
     const { promise, resolve } = withResolvers();
-    e.collected = (/** @type {Uint8Array} */ bytes) => resolve({ bytes });
-    e.failed = () => resolve({});
+    e.collected = (/** @type {Uint8Array} */ bytes) => resolve({ __proto__: null, bytes });
+    e.failed = () => resolve({ __proto__: null });
     netCollect(e.id);
-    const { bytes } = await promise;
-    if (bytes === undefined) throw errorOf(e);
-    return bytes;
+    const collected = await promise;
+    if (collected.bytes === undefined) throw errorOf(e);
+    return collected;
   }
   stream() {
     const e = this.#exchange;
@@ -221,7 +221,7 @@ export async function upload(e, stream) {
   const reader = stream.getReader();
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await nextChunk(reader);
       if (e.failure || MapGet(exchanges, e.id) !== e) {
         await reader.cancel(e.failure ? errorOf(e) : undefined);
         return;

@@ -1,5 +1,7 @@
 // The small part of Node's `process` that a job uses: env, argv, cwd, exit, hrtime, nextTick.
 import { format } from './inspect.js';
+import { queueMicrotask } from './microtask.js';
+import { now } from './performance.js';
 
 let directory = '/';
 export const process = {
@@ -33,7 +35,7 @@ export const process = {
     },
     { bigint: () => BigInt(Math.round(native.clock() * 1e6)) },
   ),
-  uptime: () => performance.now() / 1000,
+  uptime: () => now() / 1000,
 };
 Object.defineProperty(process, Symbol.toStringTag, { value: 'process', configurable: true });
 

@@ -3,6 +3,7 @@ import { RegExpExec, StringUpper, defineProperty, webidlClass } from './primordi
 import { AbortController, isSignal, onAbort, signalAbort } from './abort.js';
 import { bodyMixin, cloneBody, extractBody, isUnusable, streamOf } from './body.js';
 import { Headers, headerList, wrapHeaders } from './headers.js';
+import { parseReferrer, referrerPolicies } from './referrer.js';
 import { TransformStream } from './streams.js';
 import { URL } from './url.js';
 
@@ -15,6 +16,8 @@ const enums = {
   cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
   redirect: ['follow', 'error', 'manual'],
   duplex: ['half'],
+  priority: ['high', 'low', 'auto'],
+  referrerPolicy: referrerPolicies,
 };
 
 /** @param {any} method */
@@ -87,7 +90,7 @@ export class Request {
       throw new TypeError('Request options must be an object');
     init ??= {};
     const from = typeof input === 'object' && input !== null && #state in input ? input.#state : null;
-    const url = from ? from.url : new URL(input);
+    const url = from ? from.url : new URL(input, globalThis.location?.href);
     if (!from && (url.username !== '' || url.password !== ''))
       throw new TypeError('A URL with user info cannot be fetched; send an Authorization header');
     const s = (this.#state = {
@@ -102,10 +105,11 @@ export class Request {
       cache: enumOf(init, 'cache', from?.cache ?? 'default'),
       integrity: init.integrity === undefined ? (from?.integrity ?? '') : `${init.integrity}`,
       keepalive: init.keepalive === undefined ? (from?.keepalive ?? false) : Boolean(init.keepalive),
-      referrer: from?.referrer ?? 'about:client',
-      referrerPolicy: init.referrerPolicy === undefined ? (from?.referrerPolicy ?? '') : `${init.referrerPolicy}`,
+      referrer: init.referrer === undefined ? (from?.referrer ?? 'about:client') : parseReferrer(init.referrer),
+      referrerPolicy: enumOf(init, 'referrerPolicy', from?.referrerPolicy ?? ''),
       duplex: enumOf(init, 'duplex', 'half'),
     });
+    enumOf(init, 'priority', 'auto'); // there is nothing that it could change
     if (s.mode === 'navigate') throw new TypeError('A request cannot have mode "navigate"');
     if (init.window !== undefined && init.window !== null) throw new TypeError('window must be null');
     s.headers =
@@ -151,7 +155,8 @@ export class Request {
     return '';
   }
   get referrer() {
-    return this.#state.referrer;
+    const { referrer } = this.#state;
+    return referrer === 'no-referrer' ? '' : referrer;
   }
   get referrerPolicy() {
     return this.#state.referrerPolicy;
@@ -213,7 +218,7 @@ export class Request {
 bodyMixin(
   Request,
   (self) => requestState(self).body,
-  (self) => requestState(self).headers.get('content-type') ?? '',
+  (self) => requestState(self).headers.get('content-type'),
 );
 webidlClass(Request, [
   'method',

@@ -119,7 +119,7 @@ export class Response {
 bodyMixin(
   Response,
   (self) => responseState(self).body,
-  (self) => responseState(self).headers.get('content-type') ?? '',
+  (self) => responseState(self).headers.get('content-type'),
 );
 webidlClass(Response, ['type', 'url', 'redirected', 'status', 'ok', 'statusText', 'headers', 'clone']);
 

@@ -1,5 +1,8 @@
 // WHATWG streams: the reference implementation, from its npm package.
 import * as ponyfill from 'web-streams-polyfill';
+import { withResolvers } from './primordials.js';
+import { DOMException } from './dom_exception.js';
+import { registerClone, structuredClone } from './structured_clone.js';
 
 export const {
   ReadableStream,
@@ -16,3 +19,63 @@ export const {
   ByteLengthQueuingStrategy,
   CountQueuingStrategy,
 } = ponyfill;
+
+/**
+ * What `reader.read()` gives, in an object that inherits nothing: a promise that is resolved with it asks no "then" of
+ * Object.prototype, which a guest may have put there.
+ * @param {any} reader of a default kind @returns {Promise<{done: boolean, value: any}>}
+ */
+export function nextChunk(reader) {
+  const { promise, resolve, reject } = withResolvers();
+  /** @type {any} */ (ponyfill).readerRead(reader, {
+    _chunkSteps: (/** @type {any} */ value) => resolve({ __proto__: null, done: false, value }),
+    _closeSteps: () => resolve({ __proto__: null, done: true, value: undefined }),
+    _errorSteps: reject,
+  });
+  return promise;
+}
+
+/** @param {any} stream */
+function unlocked(stream) {
+  if (stream.locked) throw new DOMException('A locked stream cannot be transferred', 'DataCloneError');
+}
+registerClone(ReadableStream, {
+  is: (value) => value instanceof ReadableStream,
+  transfer(stream) {
+    unlocked(stream);
+    return withClonedChunks(stream);
+  },
+});
+registerClone(WritableStream, {
+  is: (value) => value instanceof WritableStream,
+  transfer(stream) {
+    unlocked(stream);
+    const writer = stream.getWriter();
+    return new WritableStream({
+      write: (chunk) => writer.write(structuredClone(chunk)),
+      close: () => writer.close(),
+      abort: (reason) => writer.abort(reason),
+    });
+  },
+});
+
+/** A stream of the same chunks as structured clones; the given one is locked to it. @param {any} stream */
+export function withClonedChunks(stream) {
+  const reader = stream.getReader();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await nextChunk(reader);
+        if (done) return controller.close();
+        try {
+          controller.enqueue(structuredClone(value));
+        } catch (error) {
+          reader.cancel(error).catch(() => {});
+          throw error;
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -3,7 +3,7 @@
 import { concatBytes, defineProperty, toUSVString, webidlClass } from './primordials.js';
 import { Blob } from './blob.js';
 import { DOMException } from './dom_exception.js';
-import { ErrorEvent, Event, EventTarget, eventHandler } from './events.js';
+import { ErrorEvent, Event, EventTarget, eventHandler, fire } from './events.js';
 import { dropExchange, netError, openExchange, readPiece, writePiece } from './net.js';
 import { URL } from './url.js';
 
@@ -18,7 +18,7 @@ export class MessageEvent extends Event {
   /** @param {string} type @param {any} [init] */
   constructor(type, init) {
     super(type, init);
-    this.#init = { data: null, origin: '', lastEventId: '', source: null, ...init };
+    this.#init = { data: null, origin: '', lastEventId: '', source: null, ports: [], ...init };
   }
   get data() {
     return this.#init.data;
@@ -32,8 +32,11 @@ export class MessageEvent extends Event {
   get source() {
     return this.#init.source;
   }
+  get ports() {
+    return this.#init.ports;
+  }
 }
-webidlClass(MessageEvent, ['data', 'origin', 'lastEventId', 'source']);
+webidlClass(MessageEvent, ['data', 'origin', 'lastEventId', 'source', 'ports']);
 
 export class CloseEvent extends Event {
   #init;
@@ -62,13 +65,13 @@ function frame(kind, payload) {
 
 /** @param {string} url */
 function parseUrl(url) {
-  const parsed = URL.parse(url);
+  const parsed = URL.parse(url, globalThis.location?.href);
   if (parsed === null) throw new DOMException(`"${url}" is no URL`, 'SyntaxError');
   if (parsed.protocol === 'http:') parsed.protocol = 'ws:';
   if (parsed.protocol === 'https:') parsed.protocol = 'wss:';
   if (parsed.protocol !== 'ws:' && parsed.protocol !== 'wss:')
     throw new DOMException(`a WebSocket's URL begins with ws: or wss:, not ${parsed.protocol}`, 'SyntaxError');
-  if (parsed.hash !== '') throw new DOMException("a WebSocket's URL has no fragment", 'SyntaxError');
+  if (parsed.href.includes('#')) throw new DOMException("a WebSocket's URL has no fragment", 'SyntaxError');
   return parsed;
 }
 
@@ -78,9 +81,9 @@ function protocolList(protocols) {
     protocols === undefined ? [] : typeof protocols === 'string' ? [protocols] : [...protocols].map((p) => `${p}`);
   const seen = new Set();
   for (const p of list) {
-    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(p) || seen.has(p))
+    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(p) || seen.has(p.toLowerCase()))
       throw new DOMException(`"${p}" is no subprotocol, or stands twice`, 'SyntaxError');
-    seen.add(p);
+    seen.add(p.toLowerCase());
   }
   return list;
 }
@@ -139,7 +142,7 @@ export class WebSocket extends EventTarget {
     this.#read();
     if (this.#state !== 0) return;
     this.#state = 1;
-    this.dispatchEvent(new Event('open'));
+    fire(this, new Event('open'));
   }
 
   async #read() {
@@ -175,7 +178,7 @@ export class WebSocket extends EventTarget {
           : this.#binaryType === 'arraybuffer'
             ? payload.buffer
             : new Blob([payload]);
-      this.dispatchEvent(new MessageEvent('message', { data, origin: this.#url.origin }));
+      fire(this, new MessageEvent('message', { data, origin: this.#url.origin }));
     }
   }
 
@@ -184,8 +187,8 @@ export class WebSocket extends EventTarget {
     if (this.#state === 3) return;
     const error = 'reason' in failure ? failure.reason : netError(failure, 'WebSocket');
     this.#state = 3;
-    this.dispatchEvent(new ErrorEvent('error', { error, message: error?.message }));
-    this.dispatchEvent(new CloseEvent('close', { wasClean: false, code: 1006, reason: '' }));
+    fire(this, new ErrorEvent('error', { error, message: error?.message }));
+    fire(this, new CloseEvent('close', { wasClean: false, code: 1006, reason: '' }));
   }
 
   /** @param {boolean} clean */
@@ -193,7 +196,7 @@ export class WebSocket extends EventTarget {
     if (this.#state === 3) return;
     this.#state = 3;
     const { code, reason } = this.#closing ?? { code: 1006, reason: '' };
-    this.dispatchEvent(new CloseEvent('close', { wasClean: clean, code, reason }));
+    fire(this, new CloseEvent('close', { wasClean: clean, code, reason }));
   }
 
   /** @param {number} kind @param {Uint8Array} payload */

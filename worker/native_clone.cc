@@ -1,0 +1,160 @@
+// Natives for structuredClone: V8's serialiser over what the language has, with a way out for the
+// runtime's own objects.
+#include <vector>
+
+#include "worker/natives.h"
+
+namespace postern::worker {
+namespace {
+
+using v8::Local;
+using v8::Value;
+
+Local<v8::Private> PlatformMark(v8::Isolate* isolate) {
+  static v8::Eternal<v8::Private> mark;
+  if (mark.IsEmpty()) mark.Set(isolate, v8::Private::New(isolate, Str(isolate, "platform")));
+  return mark.Get(isolate);
+}
+
+// markPlatform(prototype): what inherits from it is cloned by the runtime. Called in the zygote.
+void MarkPlatform(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  args[0]
+      .As<v8::Object>()
+      ->SetPrivate(isolate->GetCurrentContext(), PlatformMark(isolate), v8::True(isolate))
+      .Check();
+}
+
+class Writer : public v8::ValueSerializer::Delegate {
+ public:
+  Writer(v8::Isolate* isolate, Local<Value> host) : isolate_(isolate), host_(host) {}
+  v8::ValueSerializer* serializer = nullptr;
+
+  void ThrowDataCloneError(Local<v8::String> message) override {
+    isolate_->ThrowException(v8::Exception::Error(message));
+  }
+  bool HasCustomHostObject(v8::Isolate*) override { return true; }
+  v8::Maybe<bool> IsHostObject(v8::Isolate* isolate, Local<v8::Object> object) override {
+    const auto context = isolate->GetCurrentContext();
+    // A proxy's chain is its handler's to make up; V8 refuses proxies itself.
+    for (Local<Value> at = object; at->IsObject() && !at->IsProxy();
+         at = at.As<v8::Object>()->GetPrototypeV2()) {
+      bool marked = false;
+      if (!at.As<v8::Object>()->HasPrivate(context, PlatformMark(isolate)).To(&marked))
+        return v8::Nothing<bool>();
+      if (marked) return v8::Just(true);
+    }
+    return v8::Just(false);
+  }
+  v8::Maybe<bool> WriteHostObject(v8::Isolate* isolate, Local<v8::Object> object) override {
+    Local<v8::Object> clone;
+    if (!CloneOf(isolate, object, false).ToLocal(&clone)) return v8::Nothing<bool>();
+    serializer->WriteUint32(static_cast<uint32_t>(clones_.size()));
+    clones_.push_back({{isolate, object}, {isolate, clone}});
+    return v8::Just(true);
+  }
+  // What is transferred leaves once nothing else can fail; false with an exception pending.
+  bool Transfer(v8::Isolate* isolate) {
+    for (auto& [object, clone] : clones_) {
+      if (clone != object) continue;
+      Local<v8::Object> moved;
+      if (!CloneOf(isolate, object.Get(isolate), true).ToLocal(&moved)) return false;
+      clone.Reset(isolate, moved);
+    }
+    return true;
+  }
+  v8::MaybeLocal<v8::Object> Made(uint32_t index) const {
+    if (index >= clones_.size()) return {};
+    return clones_[index].clone.Get(isolate_);
+  }
+
+ private:
+  struct Pair {
+    v8::Global<v8::Object> object, clone;
+  };
+  v8::MaybeLocal<v8::Object> CloneOf(v8::Isolate* isolate, Local<v8::Object> object,
+                                     bool transfer) {
+    Local<Value> args[] = {object, v8::Boolean::New(isolate, transfer)};
+    Local<Value> made;
+    if (!host_.As<v8::Function>()
+             ->Call(isolate->GetCurrentContext(), v8::Undefined(isolate), 2, args)
+             .ToLocal(&made) ||
+        !made->IsObject())
+      return {};
+    return made.As<v8::Object>();
+  }
+
+  v8::Isolate* isolate_;
+  Local<Value> host_;
+  std::vector<Pair> clones_;
+};
+
+// V8 lets no JavaScript run while it reads: what it meets was made before.
+class Reader : public v8::ValueDeserializer::Delegate {
+ public:
+  explicit Reader(const Writer& writer) : writer_(writer) {}
+  v8::ValueDeserializer* deserializer = nullptr;
+
+  v8::MaybeLocal<v8::Object> ReadHostObject(v8::Isolate*) override {
+    uint32_t index = 0;
+    if (!deserializer->ReadUint32(&index)) return {};
+    return writer_.Made(index);
+  }
+
+ private:
+  const Writer& writer_;
+};
+
+// clone(value, array of ArrayBuffers to transfer, host): a structured clone; throws an Error with
+// V8's words. For an object of the runtime's own, host(object, false) gives its clone, or the
+// object itself where that is to be transferred: then host(object, true) does so, and gives what
+// takes its place.
+void Clone(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  const auto context = isolate->GetCurrentContext();
+  Writer writer(isolate, args[2]);
+  v8::ValueSerializer serializer(isolate, &writer);
+  writer.serializer = &serializer;
+  std::vector<std::shared_ptr<v8::BackingStore>> stores;
+  const auto transfer = args[1].As<v8::Array>();
+  std::vector<Local<v8::ArrayBuffer>> buffers;
+  for (uint32_t i = 0; i < transfer->Length(); ++i) {
+    buffers.push_back(transfer->Get(context, i).ToLocalChecked().As<v8::ArrayBuffer>());
+    serializer.TransferArrayBuffer(i, buffers.back());
+  }
+  serializer.WriteHeader();
+  if (!serializer.WriteValue(context, args[0]).FromMaybe(false)) return;
+  // A getter may have detached one meanwhile, and the memory of a WebAssembly instance stays where
+  // it is.
+  for (const auto& buffer : buffers) {
+    if (buffer->WasDetached() || !buffer->IsDetachable())
+      return writer.ThrowDataCloneError(
+          Str(isolate, "An ArrayBuffer is detached and could not be cloned."));
+  }
+  if (!writer.Transfer(isolate)) return;
+  for (const auto& buffer : buffers) {
+    stores.push_back(buffer->GetBackingStore());
+    if (buffer->Detach({}).IsNothing()) return;
+  }
+  const auto [data, size] = serializer.Release();
+  const std::unique_ptr<uint8_t, decltype(&std::free)> owned(data, std::free);
+  Reader reader(writer);
+  v8::ValueDeserializer deserializer(isolate, data, size, &reader);
+  reader.deserializer = &deserializer;
+  for (uint32_t i = 0; i < stores.size(); ++i)
+    deserializer.TransferArrayBuffer(i, v8::ArrayBuffer::New(isolate, stores[i]));
+  Local<Value> result;
+  if (deserializer.ReadHeader(context).FromMaybe(false) &&
+      deserializer.ReadValue(context).ToLocal(&result)) {
+    args.GetReturnValue().Set(result);
+  }
+}
+
+}  // namespace
+
+std::span<const Native> CloneNatives() {
+  static constexpr Native kNatives[] = {{"markPlatform", MarkPlatform}, {"clone", Clone}};
+  return kNatives;
+}
+
+}  // namespace postern::worker
