@@ -41,9 +41,9 @@ function matches(entry, request, options) {
 
 /** @param {Entry} entry */
 function responseFrom(entry) {
-  const list = headerList(entry.response.headers).map(
-    ([name, value]) => /** @type {[string, string]} */ ([name, value]),
-  );
+  /** @type {[string, string][]} */
+  const list = [];
+  for (const [name, value] of headerList(entry.response.headers)) ArrayPush(list, [name, value]);
   const body = entry.bytes === null ? null : bytesBody(entry.bytes.slice());
   return makeResponse({ ...entry.response, headers: wrapHeaders(list, true), body });
 }

@@ -326,6 +326,22 @@ function $each(o) {
   return $iter(list);
 }
 
+const $setAdd = Set.prototype.add;
+const $mapSet = Map.prototype.set;
+/** The constructors ask for "add" and "set" by name. @param {any} values */
+function $newSet(values) {
+  const set = new Set();
+  if (values !== undefined && values !== null) for (const value of $iter(values)) $apply($setAdd, set, [value]);
+  return set;
+}
+/** @param {any} entries */
+function $newMap(entries) {
+  const map = new Map();
+  if (entries !== undefined && entries !== null)
+    for (const entry of $iter(entries)) $apply($mapSet, map, [entry[0], entry[1]]);
+  return map;
+}
+
 /** Static functions that themselves loop over what they are given. @type {Record<string, Function>} */
 const $insteadStatic = {
   __proto__: null,

@@ -27,7 +27,7 @@ function table(data, columns) {
   if (typeof data !== 'object' || data === null) return out(data);
   const rows =
     data instanceof Map
-      ? [...data.entries()].map(([k, v], i) => [i, { Key: k, Values: v }])
+      ? [...data.entries()].map((entry, i) => [i, { Key: entry[0], Values: entry[1] }])
       : data instanceof Set
         ? [...data].map((v, i) => [i, v])
         : Object.entries(data);

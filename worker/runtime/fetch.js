@@ -30,6 +30,9 @@ const bodyHeaders = new Set([
 // Headers may hold these; a request cannot carry them (RFC 9110, section 5.5).
 const controls = /[\x01-\x08\x0b-\x1f\x7f]/;
 
+/** What goes to one origin only. */
+const credentialHeaders = new Set(['authorization', 'cookie', 'proxy-authorization']);
+
 let maxRedirects = 20;
 export function setMaxRedirects(/** @type {number} */ n) {
   maxRedirects = n;
@@ -157,12 +160,9 @@ export async function fetch(input, init) {
     ) {
       method = 'GET';
       body = null;
-      headers = headers.filter(([name]) => !bodyHeaders.has(name));
+      headers = headers.filter((field) => !bodyHeaders.has(field[0]));
     }
-    if (next.origin !== url.origin)
-      headers = headers.filter(
-        ([name]) => name !== 'authorization' && name !== 'cookie' && name !== 'proxy-authorization',
-      );
+    if (next.origin !== url.origin) headers = headers.filter((field) => !credentialHeaders.has(field[0]));
     url = next;
   }
 }

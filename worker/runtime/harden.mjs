@@ -66,7 +66,24 @@ export function harden(source) {
   const statics = new Map();
   const wrap = (node, by = '$iter') => code.prependRight(node.start, `${by}(`).appendLeft(node.end, ')');
 
+  /** What the built-in walks over itself, by what a guest may have replaced: the code must do without. @param {any} node @param {string} what */
+  const refuse = (node, what) => {
+    throw new Error(`${what} cannot be hardened: ${source.slice(Math.max(node.start - 60, 0), node.end + 20)}`);
+  };
+  const refusePatterns = (node) => {
+    for (const parameter of node.params)
+      if ((parameter.left ?? parameter).type === 'ArrayPattern') refuse(parameter, 'an array pattern as a parameter');
+  };
+
   ancestor(tree, {
+    FunctionDeclaration: refusePatterns,
+    FunctionExpression: refusePatterns,
+    ArrowFunctionExpression: refusePatterns,
+    NewExpression(node) {
+      const { name } = node.callee;
+      if (!['Set', 'Map'].includes(name) || node.arguments.length === 0) return;
+      code.overwrite(node.start, node.callee.end, `$new${name}`);
+    },
     CallExpression(node) {
       const { callee } = node;
       if (callee.type !== 'MemberExpression' || callee.computed || isOptional(node)) return;
