@@ -67,8 +67,14 @@ Result<UniqueFd> FilesGuest::Open(const std::string& path) const {
     if (errno == EXDEV || errno == ELOOP) return Error{path + " leads out of its mount", errno};
     return SystemError("cannot read " + path);
   }
+  return fd;
+}
+
+Result<UniqueFd> FilesGuest::OpenToRead(const std::string& path) const {
+  auto fd = Open(path);
+  if (!fd) return fd;
   struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) return SystemError("cannot read " + path);
+  if (::fstat(fd->get(), &st) != 0) return SystemError("cannot read " + path);
   if (S_ISDIR(st.st_mode)) return Error{path + " is a directory", EISDIR};
   if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file", EACCES};
   if (st.st_size > kMaxFileBytes) {
@@ -83,9 +89,21 @@ void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_st
   const std::string* method = FindField(fields, ":method");
   const std::string* path = FindField(fields, "postern-path");
   auto& session = channel_.session();
-  Result<UniqueFd> fd = Error{"only GET is answered here", EACCES};
-  if (method != nullptr && *method == "GET" && path != nullptr)
+  Result<UniqueFd> fd = Error{"only GET and HEAD are answered here", EACCES};
+  if (method != nullptr && *method == "HEAD" && path != nullptr) {
     fd = Open(channel::UnescapeText(*path));
+    struct stat st {};
+    if (fd && ::fstat(fd->get(), &st) == 0) {
+      if (!session.Respond(
+              stream,
+              {{":status", "200"}, {"postern-kind", S_ISDIR(st.st_mode) ? "directory" : "file"}},
+              false))
+        session.Reset(stream, NGHTTP2_INTERNAL_ERROR);
+      return;
+    }
+  } else if (method != nullptr && *method == "GET" && path != nullptr) {
+    fd = OpenToRead(channel::UnescapeText(*path));
+  }
   if (!fd) {
     const channel::Failure failure{"http_request_error", ErrorName(fd.error().errnum),
                                    fd.error().message};

@@ -1,4 +1,5 @@
-// FilesGuest: answers one guest's reads of mounted files: GET file:///GUEST/PATH on its channel.
+// FilesGuest: answers what one guest asks about mounted files: GET (its bytes) and HEAD (what it
+// is) of file:///GUEST/PATH on its channel.
 //
 // Paths are opened beneath their mount by the kernel (openat2, RESOLVE_BENEATH), so neither "..",
 // nor a symlink, nor a race between the two can leave it. Only regular files are read.
@@ -36,6 +37,7 @@ class FilesGuest : public channel::Http2Session::Handler {
  private:
   // What a guest path leads to, or an Error whose errnum tells ENOENT, EACCES, EISDIR, EFBIG, …
   Result<UniqueFd> Open(const std::string& path) const;
+  Result<UniqueFd> OpenToRead(const std::string& path) const;
 
   const std::vector<Mount>& mounts_;
   std::map<int32_t, UniqueFd> open_;

@@ -76,12 +76,15 @@ def test_module_of_100_mb(postern):
     ("./link.mjs", "EACCES", "leads out of its mount"),
     ("./dir/../../outside.mjs", "EACCES", "outside what is mounted"),
     ("./pipe.mjs", "EACCES", "no regular file"),
-    ("./dir", "EISDIR", "is a directory"),
-    ("lodash", "ERR_MODULE_NOT_FOUND", "import a file by its relative path"),
-    ("node:fs", "ERR_UNKNOWN_BUILTIN_MODULE", "node:fs"),
+    ("./dir", "ERR_MODULE_NOT_FOUND", "it is a directory"),
+    ("lodash", "ERR_MODULE_NOT_FOUND", "npm install lodash"),
+    ("node:nothing", "ERR_UNKNOWN_BUILTIN_MODULE", "node:nothing"),
+    ("./file", "ERR_MODULE_NOT_FOUND", "did you mean file.mjs? An import names the whole file"),
+    ("./addon.node", "ERR_NATIVE_ADDON", "a native addon, which a guest cannot load"),
+    ("./page.tsx", "ERR_MODULE_TYPE", "has JSX"),
+    ("#inside", "ERR_PACKAGE_IMPORT_NOT_DEFINED", '"imports"'),
     ("https://example.com/x.mjs", "ERR_UNSUPPORTED_ESM_URL_SCHEME", "only files can be imported"),
-    ("./common.cjs", "ERR_MODULE_TYPE", "CommonJS"),
-    ("./data.json", "ERR_MODULE_TYPE", "type: 'json'"),
+    ("./data.json", "ERR_IMPORT_ATTRIBUTE_MISSING", "type: 'json'"),
     ("./%00.mjs", "ERR_INVALID_MODULE_SPECIFIER", ""),
 ])
 def test_imports_that_fail(postern, tmp_path, specifier, code, message):
@@ -89,7 +92,7 @@ def test_imports_that_fail(postern, tmp_path, specifier, code, message):
     (home / "dir").mkdir(parents=True)
     (tmp_path / "outside.mjs").write_text("export default 'secret'")
     (home / "link.mjs").symlink_to(tmp_path / "outside.mjs")
-    (home / "common.cjs").write_text("module.exports = 1")
+    (home / "file.mjs").write_text("")
     (home / "data.json").write_text("{}")
     os.mkfifo(home / "pipe.mjs")
     for code_text in (f"// first line\nimport '{specifier}';", f"// first line\nawait import('{specifier}');"):

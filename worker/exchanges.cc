@@ -276,7 +276,8 @@ void Exchanges::Tell() {
   for (const auto& [id, failure] : std::exchange(failures_, {})) {
     Exchange* e = Find(id);
     if (e == nullptr) continue;
-    // A body that goes keeps its stream, and so its place among the concurrent ones, until it is told to stop.
+    // A body that goes keeps its stream, and so its place among the concurrent ones, until it is
+    // told to stop.
     if (endpoint_ && !e->upload_ended && ids_.contains(e->stream))
       endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
     exchanges_.erase(id);

@@ -21,10 +21,26 @@ FileClient::Answer FileClient::Read(const std::string& path) {
   if (const auto own = files_.find(path); own != files_.end())
     return {.ok = true, .bytes = own->second};
   if (!mounted_) return {.code = "ENOENT", .message = "there is no file " + path};
-  return Ask(path);
+  return Ask("GET", path);
 }
 
-FileClient::Answer FileClient::Ask(const std::string& path) {
+FileTree::Kind FileClient::Stat(const std::string& path) {
+  if (files_.contains(path)) return Kind::kFile;
+  const auto below = files_.lower_bound(path + "/");
+  if (below != files_.end() && below->first.starts_with(path + "/")) return Kind::kDirectory;
+  if (!mounted_) return Kind::kNone;
+  const Answer answer = Ask("HEAD", path);
+  if (answer.ok) return answer.directory ? Kind::kDirectory : Kind::kFile;
+  return answer.code == "EACCES" ? Kind::kDenied : Kind::kNone;
+}
+
+std::optional<std::string> FileClient::ReadFile(const std::string& path) {
+  Answer answer = Read(path);
+  if (!answer.ok) return std::nullopt;
+  return std::move(answer.bytes);
+}
+
+FileClient::Answer FileClient::Ask(const char* method, const std::string& path) {
   answer_ = {};
   done_ = false;
   if (!std::exchange(opened_, true)) {
@@ -35,7 +51,7 @@ FileClient::Answer FileClient::Ask(const std::string& path) {
     Lost("it ended");
     return answer_;
   }
-  const channel::Fields fields = {{":method", "GET"},
+  const channel::Fields fields = {{":method", method},
                                   {":scheme", "file"},
                                   {":authority", "files"},
                                   {":path", "/"},
@@ -70,6 +86,8 @@ void FileClient::OnHeaders(int32_t /*stream*/, channel::Fields fields, bool /*en
                .message = failure ? failure->details : "malformed answer"};
   } else if (answer_.code.empty()) {
     answer_.ok = true;
+    const std::string* kind = FindField(fields, "postern-kind");
+    answer_.directory = kind != nullptr && *kind == "directory";
   }
 }
 

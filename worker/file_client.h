@@ -9,15 +9,17 @@
 
 #include "channel/endpoint.h"
 #include "channel/failure.h"
+#include "worker/module_resolver.h"
 
 namespace postern::worker {
 
-class FileClient : public channel::Http2Session::Handler {
+class FileClient : public FileTree, public channel::Http2Session::Handler {
  public:
   // The file's bytes, or an Error whose message is a sentence; `code` (ENOENT, EACCES, …) tells
   // why.
   struct Answer {
     bool ok = false;
+    bool directory = false;
     std::string bytes;
     std::string code;
     std::string message;
@@ -26,9 +28,11 @@ class FileClient : public channel::Http2Session::Handler {
   FileClient(std::map<std::string, std::string> files, bool mounted)
       : files_(std::move(files)), mounted_(mounted) {}
   Answer Read(const std::string& path);
+  Kind Stat(const std::string& path) override;
+  std::optional<std::string> ReadFile(const std::string& path) override;
 
  private:
-  Answer Ask(const std::string& path);
+  Answer Ask(const char* method, const std::string& path);
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t stream) override;

@@ -227,6 +227,7 @@ v8::MaybeLocal<v8::Value> Guest::RunEval() {
     v8::ScriptOrigin origin(Str(isolate, order_.url));
     v8::Local<v8::Script> script;
     if (v8::Script::Compile(context, Str(isolate, order_.source), &origin).ToLocal(&script)) {
+      Call("evalScope", {Str(isolate, order_.url)});
       v8::Local<v8::Value> value;
       if (script->Run(context).ToLocal(&value)) return value;
       caught.ReThrow();
@@ -241,7 +242,7 @@ v8::MaybeLocal<v8::Value> Guest::RunEval() {
   };
   if (mentions("await") || mentions("import") || mentions("export")) {
     v8::Local<v8::Promise> promise;
-    if (modules_.Run(order_.url, order_.source).ToLocal(&promise)) return promise;
+    if (modules_.RunModule(order_.url, order_.source).ToLocal(&promise)) return promise;
     return {};
   }
   isolate->ThrowException(script_error);

@@ -31,6 +31,7 @@ class Guest : ExchangeEvents {
   EventLoop& loop() { return loop_; }
   NetClient& net() { return net_; }
   HandlerServer& handler() { return handler_; }
+  Modules& modules() { return modules_; }
   // Whose exchange `id` is.
   Exchanges& exchanges(uint32_t id) {
     return (id & HandlerServer::kIds) != 0 ? static_cast<Exchanges&>(handler_) : net_;

@@ -15,9 +15,9 @@ channel::Failure ClientGone(const std::string& why) {
 }  // namespace
 
 void HandlerServer::Open() {
-  endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kHandler, kMaxStreams,
-                                                  *this, UniqueFd(NetIn(kHandlerChannel)),
-                                                  UniqueFd(NetOut(kHandlerChannel)));
+  endpoint_ = std::make_unique<channel::Endpoint>(
+      channel::Http2Session::Role::kHandler, kMaxStreams, *this, UniqueFd(NetIn(kHandlerChannel)),
+      UniqueFd(NetOut(kHandlerChannel)));
   opened_ = true;
 }
 

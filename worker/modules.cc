@@ -1,9 +1,7 @@
 #include "worker/modules.h"
 
-#include <nlohmann/json.hpp>
 #include <vector>
 
-#include "worker/module_specifier.h"
 #include "worker/natives.h"
 
 namespace postern::worker {
@@ -25,14 +23,26 @@ std::string TypeAttribute(v8::Isolate* isolate, v8::Local<v8::FixedArray> attrib
 }
 
 std::string Key(const std::string& type, const std::string& url) {
-  return type == "json" ? "json " + url : url;
+  return type.empty() ? url : type + " " + url;
 }
 
-bool EndsWith(const std::string& path, std::string_view suffix) { return path.ends_with(suffix); }
+// Whether V8's words say that a text that it took for a script is a module.
+bool IsModuleError(const std::string& words) {
+  for (const char* sign : {"import statement outside a module", "Unexpected token 'export'",
+                           "Cannot use 'import.meta' outside a module", "await is only valid"}) {
+    if (words.find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
+v8::ScriptOrigin Origin(v8::Isolate* isolate, const std::string& url, bool is_module) {
+  return v8::ScriptOrigin(Str(isolate, url), 0, 0, false, -1, {}, false, false, is_module);
+}
 
 }  // namespace
 
-Modules::Modules(Engine& engine, FileClient& files) : engine_(engine), files_(files) {
+Modules::Modules(Engine& engine, FileClient& files)
+    : engine_(engine), files_(files), resolver_(files) {
   g_modules = this;
   engine.isolate()->SetHostImportModuleDynamicallyCallback(Import);
   engine.isolate()->SetHostInitializeImportMetaObjectCallback(ImportMeta);
@@ -47,6 +57,13 @@ void Modules::Throw(const std::string& code, const std::string& message, bool sy
   isolate->ThrowException(error);
 }
 
+v8::MaybeLocal<v8::Value> Modules::CallHook(const char* name,
+                                            std::initializer_list<v8::Local<v8::Value>> args) {
+  std::vector<v8::Local<v8::Value>> list(args);
+  return engine_.Hook(name)->Call(engine_.context(), v8::Undefined(engine_.isolate()),
+                                  static_cast<int>(list.size()), list.data());
+}
+
 const std::string& Modules::UrlOf(v8::Local<v8::Module> module) {
   static const std::string kNone;
   const auto [first, last] = urls_.equal_range(module->GetIdentityHash());
@@ -56,119 +73,252 @@ const std::string& Modules::UrlOf(v8::Local<v8::Module> module) {
   return kNone;
 }
 
-v8::Maybe<std::string> Modules::ResolveUrl(const std::string& specifier,
-                                           const std::string& importer) {
-  auto resolved = ResolveSpecifier(specifier, importer);
+v8::Maybe<std::string> Modules::Resolve(const std::string& specifier, const std::string& importer,
+                                        ModuleResolver::How how) {
+  auto resolved = resolver_.Resolve(specifier, importer, how);
   if (auto* url = std::get_if<std::string>(&resolved)) return v8::Just(std::move(*url));
   const auto& error = std::get<ModuleError>(resolved);
   Throw(error.code, error.message);
   return v8::Nothing<std::string>();
 }
 
-std::string Modules::NotAModule(const std::string& path) {
-  if (EndsWith(path, ".mjs")) return {};
-  if (EndsWith(path, ".json")) return path + " is JSON: import it with { type: 'json' }";
-  if (EndsWith(path, ".cjs"))
-    return path +
-           " is CommonJS, which guests do not load: make it an ES module and rename it to .mjs";
-  if (!EndsWith(path, ".js"))
-    return path + " has no extension that says what it is: name ES modules .mjs";
-  for (size_t slash = path.rfind('/'); slash != std::string::npos && slash != 0;
-       slash = path.rfind('/', slash - 1)) {
-    const FileClient::Answer package = files_.Read(path.substr(0, slash) + "/package.json");
-    if (package.code == "EACCES") break;  // above the mount
-    if (!package.ok) continue;
-    const auto parsed = nlohmann::json::parse(package.bytes, nullptr, false);
-    if (parsed.is_object() && parsed.contains("type") && parsed["type"] == "module") return {};
-    break;
+v8::Maybe<FileFormat> Modules::Format(const std::string& path) {
+  auto format = resolver_.FormatOf(path);
+  if (auto* found = std::get_if<FileFormat>(&format)) {
+    if (found->format == ModuleFormat::kCommonJs && !found->typescript && IsModuleByItsText(path))
+      found->format = ModuleFormat::kModule;
+    return v8::Just(*found);
   }
-  return path +
-         " would be CommonJS, which guests do not load: rename it to .mjs, or put \"type\": "
-         "\"module\" into its package.json";
+  const auto& error = std::get<ModuleError>(format);
+  Throw(error.code, error.message);
+  return v8::Nothing<FileFormat>();
 }
 
-v8::MaybeLocal<v8::Module> Modules::Compile(const std::string& url, const std::string& source) {
+bool Modules::IsModuleByItsText(const std::string& path) {
+  if (path.find("/node_modules/") == std::string::npos || !path.ends_with(".js") ||
+      !resolver_.PackageType(path).empty())
+    return false;
+  if (const auto known = is_module_.find(path); known != is_module_.end()) return known->second;
+  bool& is_module = is_module_[path];
+  const auto source = files_.ReadFile(path);
+  if (!source ||
+      (source->find("import") == std::string::npos && source->find("export") == std::string::npos))
+    return false;
+  v8::Isolate* isolate = engine_.isolate();
+  const v8::TryCatch caught(isolate);
+  v8::Local<v8::String> text;
+  if (!Text(path, *source).ToLocal(&text)) return false;
+  v8::ScriptCompiler::Source script(text, Origin(isolate, path, false));
+  is_module = v8::ScriptCompiler::CompileFunction(engine_.context(), &script).IsEmpty() &&
+              IsModuleError(Utf8(isolate, caught.Exception()));
+  return is_module;
+}
+
+v8::Maybe<std::string> Modules::Source(const std::string& path, bool typescript) {
+  FileClient::Answer answer = files_.Read(path);
+  if (!answer.ok) {
+    const bool missing = answer.code == "ENOENT" || answer.code == "EISDIR";
+    const std::string hint = missing ? resolver_.Hint(path) : "";
+    Throw(missing ? "ERR_MODULE_NOT_FOUND" : answer.code,
+          missing ? "cannot find the module " + path + (hint.empty() ? "" : ": " + hint)
+                  : answer.message);
+    return v8::Nothing<std::string>();
+  }
+  if (!typescript) return v8::Just(std::move(answer.bytes));
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::String> text;
-  if (!v8::String::NewFromUtf8(isolate, source.data(), v8::NewStringType::kNormal,
+  v8::Local<v8::Value> stripped;
+  if (!Text(path, answer.bytes).ToLocal(&text) ||
+      !CallHook("stripTypes", {text, Str(isolate, path)}).ToLocal(&stripped))
+    return v8::Nothing<std::string>();
+  return v8::Just(Utf8(isolate, stripped));
+}
+
+v8::MaybeLocal<v8::String> Modules::Text(const std::string& url, const std::string& source) {
+  v8::Local<v8::String> text;
+  if (source.size() > static_cast<size_t>(v8::String::kMaxLength) ||
+      !v8::String::NewFromUtf8(engine_.isolate(), source.data(), v8::NewStringType::kNormal,
                                static_cast<int>(source.size()))
            .ToLocal(&text)) {
     Throw("ERR_MODULE_TOO_LARGE", url + " is too large to be a module");
     return {};
   }
-  v8::ScriptOrigin origin(Str(isolate, url), 0, 0, false, -1, {}, false, false, true);
-  v8::ScriptCompiler::Source compiled(text, origin);
+  return text;
+}
+
+void Modules::NoteSourceMap(const std::string& url, v8::Local<v8::Value> source_map) {
+  if (source_map->IsString()) source_maps_[url] = Utf8(engine_.isolate(), source_map);
+}
+
+std::string Modules::SourceMapOf(const std::string& url) const {
+  const auto found = source_maps_.find(url);
+  return found == source_maps_.end() ? "" : found->second;
+}
+
+v8::MaybeLocal<v8::Module> Modules::Compile(const std::string& url, const std::string& source) {
+  v8::Isolate* isolate = engine_.isolate();
+  v8::Local<v8::String> text;
+  if (!Text(url, source).ToLocal(&text)) return {};
+  v8::ScriptCompiler::Source compiled(text, Origin(isolate, url, true));
   v8::Local<v8::Module> module;
   if (!v8::ScriptCompiler::CompileModule(isolate, &compiled).ToLocal(&module)) return {};
+  NoteSourceMap(url, module->GetUnboundModuleScript()->GetSourceMappingURL());
   loaded_[url].Reset(isolate, module);
   urls_.emplace(module->GetIdentityHash(), std::pair{v8::Global<v8::Module>(isolate, module), url});
   return module;
 }
 
+v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
+                                                      const std::string& source) {
+  v8::Isolate* isolate = engine_.isolate();
+  v8::Local<v8::String> text;
+  // A first line that is for a shell is none of JavaScript's.
+  std::string body = source;
+  if (body.starts_with("#!")) body.replace(0, 2, "//");
+  if (!Text(url, body).ToLocal(&text)) return {};
+  v8::ScriptCompiler::Source script(text, Origin(isolate, url, false));
+  v8::Local<v8::String> parameters[] = {Str(isolate, "exports"), Str(isolate, "require"),
+                                        Str(isolate, "module"), Str(isolate, "__filename"),
+                                        Str(isolate, "__dirname")};
+  v8::Local<v8::Function> function;
+  v8::TryCatch caught(isolate);
+  if (!v8::ScriptCompiler::CompileFunction(engine_.context(), &script, std::size(parameters),
+                                           parameters)
+           .ToLocal(&function)) {
+    // Where the text is a module and the file's name says that it is none, that is what helps.
+    if (!IsModuleError(Utf8(isolate, caught.Exception())) || PathOfUrl(url).ends_with(".cjs")) {
+      caught.ReThrow();
+      return {};
+    }
+    const auto context = engine_.context();
+    const auto message = caught.Message();
+    const std::string where =
+        message.IsEmpty()
+            ? ""
+            : ":" + std::to_string(message->GetLineNumber(context).FromMaybe(0)) + ":" +
+                  std::to_string(message->GetStartColumn(context).FromMaybe(0) + 1);
+    caught.Reset();
+    caught.SetVerbose(false);
+    Throw("ERR_MODULE_TYPE",
+          PathOfUrl(url) + where +
+              (PathOfUrl(url).ends_with(".cjs")
+                   ? " is written as an ES module, but .cjs means CommonJS: rename it to .mjs"
+                   : " is written as an ES module, and would be CommonJS: rename it to .mjs, or "
+                     "put \"type\": "
+                     "\"module\" into its package.json"),
+          true);
+    caught.ReThrow();
+    return {};
+  }
+  v8::Local<v8::Value> source_map = function->GetScriptOrigin().SourceMapUrl();
+  NoteSourceMap(url, source_map);
+  return function;
+}
+
 v8::MaybeLocal<v8::Module> Modules::MakeJson(const std::string& url, const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Value> value;
+  v8::Local<v8::String> text;
+  if (!Text(url, source.starts_with("\xef\xbb\xbf") ? source.substr(3) : source).ToLocal(&text))
+    return {};
   {
     v8::TryCatch caught(isolate);
-    if (!v8::JSON::Parse(engine_.context(), Str(isolate, source)).ToLocal(&value)) {
+    if (!v8::JSON::Parse(engine_.context(), text).ToLocal(&value)) {
       const std::string why = Utf8(isolate, caught.Exception());
       caught.Reset();
       Throw("ERR_INVALID_JSON", url + ": " + why, true);
+      caught.ReThrow();
       return {};
     }
   }
   const auto exports = v8::Object::New(isolate);
   exports->CreateDataProperty(engine_.context(), Str(isolate, "default"), value).Check();
-  return MakeSynthetic(Key("json", url), url, exports);
+  v8::Local<v8::Value> names[] = {Str(isolate, "default")};
+  return MakeSynthetic(Key("json", url), url, v8::Array::New(isolate, names, 1), exports);
+}
+
+v8::MaybeLocal<v8::Module> Modules::MakeText(const std::string& url, const std::string& source) {
+  v8::Isolate* isolate = engine_.isolate();
+  v8::Local<v8::String> text;
+  if (!Text(url, source).ToLocal(&text)) return {};
+  const auto exports = v8::Object::New(isolate);
+  exports->CreateDataProperty(engine_.context(), Str(isolate, "default"), text).Check();
+  v8::Local<v8::Value> names[] = {Str(isolate, "default")};
+  return MakeSynthetic(Key("text", url), url, v8::Array::New(isolate, names, 1), exports);
 }
 
 v8::MaybeLocal<v8::Module> Modules::MakeBuiltin(const std::string& url,
                                                 const std::string& importer) {
   v8::Isolate* isolate = engine_.isolate();
-  v8::Local<v8::Value> argument = Str(isolate, url), exports;
-  if (!engine_.Hook("builtinModule")
-           ->Call(engine_.context(), v8::Undefined(isolate), 1, &argument)
-           .ToLocal(&exports)) {
+  v8::Local<v8::Value> exports;
+  v8::Local<v8::Array> names;
+  if (!CallHook("builtinModule", {Str(isolate, url), Str(isolate, importer)}).ToLocal(&exports) ||
+      !exports.As<v8::Object>()->GetOwnPropertyNames(engine_.context()).ToLocal(&names))
     return {};
-  }
-  if (!exports->IsObject()) {
-    Throw("ERR_UNKNOWN_BUILTIN_MODULE",
-          "there is no module " + url + " in a guest (imported from " + importer + ")");
-    return {};
-  }
-  return MakeSynthetic(url, url, exports.As<v8::Object>());
+  return MakeSynthetic(url, url, names, exports.As<v8::Object>());
 }
 
-// A module without source, whose exports are the properties of `exports`.
-v8::MaybeLocal<v8::Module> Modules::MakeSynthetic(const std::string& key, const std::string& url,
-                                                  v8::Local<v8::Object> exports) {
+v8::MaybeLocal<v8::Module> Modules::MakeCommonJs(const std::string& url) {
   v8::Isolate* isolate = engine_.isolate();
-  v8::Local<v8::Array> keys;
-  if (!exports->GetOwnPropertyNames(engine_.context()).ToLocal(&keys)) return {};
-  std::vector<v8::Local<v8::String>> names;
-  for (uint32_t i = 0; i < keys->Length(); ++i) {
-    names.push_back(keys->Get(engine_.context(), i).ToLocalChecked().As<v8::String>());
-  }
+  v8::Local<v8::Value> found;
+  if (!CallHook("exportNames", {Str(isolate, url)}).ToLocal(&found)) return {};
+  const auto names = found.As<v8::Array>();
+  uint32_t count = names->Length();
+  for (const char* name : {"default", "module.exports"})
+    names->Set(engine_.context(), count++, Str(isolate, name)).Check();
+  return MakeSynthetic(url, url, names, {});
+}
+
+v8::MaybeLocal<v8::Module> Modules::MakeSynthetic(const std::string& key, const std::string& url,
+                                                  v8::Local<v8::Array> names,
+                                                  v8::MaybeLocal<v8::Object> exports) {
+  v8::Isolate* isolate = engine_.isolate();
+  std::vector<v8::Local<v8::String>> list;
+  for (uint32_t i = 0; i < names->Length(); ++i)
+    list.push_back(names->Get(engine_.context(), i).ToLocalChecked().As<v8::String>());
   const auto module = v8::Module::CreateSyntheticModule(
       isolate, Str(isolate, url),
-      v8::MemorySpan<const v8::Local<v8::String>>(names.data(), names.size()),
-      [](v8::Local<v8::Context> context, v8::Local<v8::Module> self) -> v8::MaybeLocal<v8::Value> {
-        v8::Isolate* i = v8::Isolate::GetCurrent();
-        const auto exports = g_modules->synthetic_.find(self->GetIdentityHash())->second.Get(i);
-        const auto keys = exports->GetOwnPropertyNames(context).ToLocalChecked();
-        for (uint32_t k = 0; k < keys->Length(); ++k) {
-          const auto name = keys->Get(context, k).ToLocalChecked().As<v8::String>();
-          const auto value = exports->Get(context, name).ToLocalChecked();
-          if (self->SetSyntheticModuleExport(i, name, value).IsNothing()) return {};
-        }
-        v8::Local<v8::Promise::Resolver> done;
-        if (!v8::Promise::Resolver::New(context).ToLocal(&done)) return {};
-        done->Resolve(context, v8::Undefined(i)).Check();
-        return done->GetPromise();
-      });
-  synthetic_[module->GetIdentityHash()].Reset(isolate, exports);
+      v8::MemorySpan<const v8::Local<v8::String>>(list.data(), list.size()), EvaluateSynthetic);
+  Synthetic& kept = synthetic_[module->GetIdentityHash()];
+  kept.url = url;
+  kept.names.Reset(isolate, names);
+  v8::Local<v8::Object> object;
+  if (exports.ToLocal(&object)) kept.exports.Reset(isolate, object);
   loaded_[key].Reset(isolate, module);
+  urls_.emplace(module->GetIdentityHash(), std::pair{v8::Global<v8::Module>(isolate, module), url});
   return module;
+}
+
+v8::MaybeLocal<v8::Value> Modules::EvaluateSynthetic(v8::Local<v8::Context> context,
+                                                     v8::Local<v8::Module> self) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  const Synthetic& kept = g_modules->synthetic_.find(self->GetIdentityHash())->second;
+  const auto names = kept.names.Get(isolate);
+  const bool common_js = kept.exports.IsEmpty();
+  v8::Local<v8::Value> exports = common_js ? v8::Local<v8::Value>() : kept.exports.Get(isolate);
+  if (common_js &&
+      !g_modules->CallHook("importCommonJs", {Str(isolate, kept.url)}).ToLocal(&exports))
+    return {};
+  for (uint32_t i = 0; i < names->Length(); ++i) {
+    const auto name = names->Get(context, i).ToLocalChecked().As<v8::String>();
+    v8::Local<v8::Value> value = v8::Undefined(isolate);
+    const std::string text = common_js ? Utf8(isolate, name) : "";
+    if (text == "default" || text == "module.exports") {
+      value = exports;
+    } else if (exports->IsObject()) {
+      // A getter of the module's may throw: then the name has no value, and the import does not
+      // fail for it.
+      v8::TryCatch caught(isolate);
+      v8::Local<v8::Value> got;
+      if (exports.As<v8::Object>()->Get(context, name).ToLocal(&got)) value = got;
+      if (caught.HasTerminated()) return {};
+    }
+    if (self->SetSyntheticModuleExport(isolate, name, value).IsNothing()) return {};
+  }
+  v8::Local<v8::Promise::Resolver> done;
+  if (!v8::Promise::Resolver::New(context).ToLocal(&done)) return {};
+  done->Resolve(context, v8::Undefined(isolate)).Check();
+  return done->GetPromise();
 }
 
 v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::string& type,
@@ -180,28 +330,58 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
     Throw("ERR_MODULE_LIMIT", "more than " + std::to_string(kMaxGraph) + " modules");
     return {};
   }
-  if (!type.empty() && type != "json") {
-    Throw(
-        "ERR_IMPORT_ATTRIBUTE_UNSUPPORTED",
-        "import attribute type \"" + type + "\" is not supported (imported from " + importer + ")");
+  if (!type.empty() && type != "json" && type != "text") {
+    Throw("ERR_IMPORT_ATTRIBUTE_UNSUPPORTED", "import attribute type \"" + type +
+                                                  "\" is not supported (imported from " + importer +
+                                                  "): json and text are");
     return {};
   }
-  if (url.starts_with(kBuiltin)) return MakeBuiltin(url, importer);
+  if (url.starts_with(kBuiltin) || url.starts_with(kNodeBuiltin)) return MakeBuiltin(url, importer);
   const std::string path = PathOfUrl(url);
-  FileClient::Answer answer = files_.Read(path);
-  if (!answer.ok) {
-    const bool missing = answer.code == "ENOENT";
-    Throw(missing ? "ERR_MODULE_NOT_FOUND" : answer.code,
-          (missing ? "cannot find the module " + path : answer.message) + " (imported from " +
-              importer + ")");
+  FileFormat format{ModuleFormat::kJson};
+  v8::TryCatch caught(isolate);
+  // Whoever reads the error wants to know where the import stands.
+  const auto from_there = [&]() -> v8::MaybeLocal<v8::Module> {
+    if (caught.HasTerminated()) return {};
+    v8::Local<v8::Value> message;
+    const auto error = caught.Exception();
+    if (error->IsNativeError() &&
+        error.As<v8::Object>()->Get(engine_.context(), Str(isolate, "message")).ToLocal(&message)) {
+      const std::string text = Utf8(isolate, message) + " (imported from " + importer + ")";
+      error.As<v8::Object>()
+          ->CreateDataProperty(engine_.context(), Str(isolate, "message"), Str(isolate, text))
+          .Check();
+    }
+    caught.ReThrow();
+    return {};
+  };
+  if (type.empty() && !Format(path).To(&format)) return from_there();
+  if (type.empty() && format.format == ModuleFormat::kJson) {
+    Throw("ERR_IMPORT_ATTRIBUTE_MISSING",
+          path + " is JSON: import it with { type: 'json' } (imported from " + importer + ")");
+    caught.ReThrow();
     return {};
   }
-  if (type == "json") return MakeJson(url, answer.bytes);
-  if (const std::string why = NotAModule(path); !why.empty()) {
-    Throw("ERR_MODULE_TYPE", why + " (imported from " + importer + ")");
+  if (type.empty() && format.format == ModuleFormat::kCommonJs) {
+    const FileTree::Kind kind = files_.Stat(path);
+    if (kind == FileTree::Kind::kFile) {
+      v8::Local<v8::Module> made;
+      if (MakeCommonJs(url).ToLocal(&made)) return made;
+      caught.ReThrow();
+      return {};
+    }
+  }
+  std::string source;
+  if (!Source(path, format.typescript).To(&source)) return from_there();
+  v8::Local<v8::Module> made;
+  if (!(type == "json"   ? MakeJson(url, source)
+        : type == "text" ? MakeText(url, source)
+                         : Compile(url, source))
+           .ToLocal(&made)) {
+    caught.ReThrow();
     return {};
   }
-  return Compile(url, answer.bytes);
+  return made;
 }
 
 bool Modules::LoadRequests(v8::Local<v8::Module> root, const std::string& root_url) {
@@ -219,7 +399,9 @@ bool Modules::LoadRequests(v8::Local<v8::Module> root, const std::string& root_u
       const std::string importer = url + ":" + std::to_string(where.GetLineNumber() + 1) + ":" +
                                    std::to_string(where.GetColumnNumber() + 1);
       std::string target;
-      if (!ResolveUrl(Utf8(isolate, request->GetSpecifier()), url).To(&target)) return false;
+      if (!Resolve(Utf8(isolate, request->GetSpecifier()), url, ModuleResolver::How::kImport)
+               .To(&target))
+        return false;
       const std::string type = TypeAttribute(isolate, request->GetImportAttributes(), 3);
       const bool known = loaded_.contains(Key(type, target));
       v8::Local<v8::Module> loaded;
@@ -237,7 +419,9 @@ v8::MaybeLocal<v8::Module> Modules::Link(v8::Local<v8::Context> /*context*/,
   Modules& self = *g_modules;
   v8::Isolate* isolate = self.engine_.isolate();
   std::string url;
-  if (!self.ResolveUrl(Utf8(isolate, specifier), self.UrlOf(referrer)).To(&url)) return {};
+  if (!self.Resolve(Utf8(isolate, specifier), self.UrlOf(referrer), ModuleResolver::How::kImport)
+           .To(&url))
+    return {};
   return self.Load(url, TypeAttribute(isolate, attributes, 3), self.UrlOf(referrer));
 }
 
@@ -249,18 +433,69 @@ v8::MaybeLocal<v8::Promise> Modules::Evaluate(v8::Local<v8::Module> module) {
   return result.As<v8::Promise>();
 }
 
-v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::string& source) {
-  if (const std::string path = PathOfUrl(url);
-      path.find('/') != std::string::npos && url.starts_with("file:")) {
-    if (const std::string why = NotAModule(path); !why.empty()) {
-      Throw("ERR_MODULE_TYPE", why);
-      return {};
-    }
-  }
+v8::MaybeLocal<v8::Promise> Modules::RunModule(const std::string& url, const std::string& source) {
   v8::Local<v8::Module> module;
   if (!Compile(url, source).ToLocal(&module) || !LoadRequests(module, url)) return {};
   entry_.Reset(engine_.isolate(), module);
   return Evaluate(module);
+}
+
+v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::string& source) {
+  v8::Isolate* isolate = engine_.isolate();
+  const std::string path = PathOfUrl(url);
+  FileFormat format{ModuleFormat::kModule};
+  if (!path.empty() && !Format(path).To(&format)) return {};
+  v8::Local<v8::String> text;
+  std::string body = source;
+  if (format.typescript) {
+    v8::Local<v8::Value> stripped;
+    if (!Text(url, source).ToLocal(&text) ||
+        !CallHook("stripTypes", {text, Str(isolate, path)}).ToLocal(&stripped))
+      return {};
+    body = Utf8(isolate, stripped);
+  }
+  if (format.format == ModuleFormat::kModule) return RunModule(url, body);
+  if (format.format == ModuleFormat::kJson) {
+    Throw("ERR_MODULE_TYPE", path + " is JSON, which is no program");
+    return {};
+  }
+  v8::Local<v8::Promise::Resolver> done;
+  v8::Local<v8::Module> module;
+  if (!Text(url, body).ToLocal(&text) || CallHook("runMain", {Str(isolate, url), text}).IsEmpty() ||
+      !v8::Promise::Resolver::New(engine_.context()).ToLocal(&done))
+    return {};
+  // What imports it later, and a handler's front, see it as they see any CommonJS module.
+  if (!Load(url, "", url).ToLocal(&module) || Evaluate(module).IsEmpty()) return {};
+  entry_.Reset(isolate, module);
+  done->Resolve(engine_.context(), v8::Undefined(isolate)).Check();
+  return done->GetPromise();
+}
+
+v8::MaybeLocal<v8::Value> Modules::Require(const std::string& url) {
+  v8::Isolate* isolate = engine_.isolate();
+  v8::Local<v8::Module> module;
+  if (!Load(url, "", url).ToLocal(&module) || !LoadRequests(module, url)) return {};
+  if (module->GetStatus() < v8::Module::kInstantiated &&
+      module->InstantiateModule(engine_.context(), Link).IsNothing())
+    return {};
+  if (module->IsGraphAsync()) {
+    Throw("ERR_REQUIRE_ASYNC_MODULE",
+          PathOfUrl(url) + " awaits at its top level, so that it cannot be required: import() it");
+    return {};
+  }
+  if (module->GetStatus() == v8::Module::kEvaluating) {
+    Throw("ERR_REQUIRE_CYCLE_MODULE",
+          PathOfUrl(url) + " is required while it is being evaluated: it imports who requires it");
+    return {};
+  }
+  v8::Local<v8::Promise> evaluated;
+  if (!Evaluate(module).ToLocal(&evaluated)) return {};
+  if (evaluated->State() == v8::Promise::kRejected) {
+    evaluated->MarkAsHandled();
+    isolate->ThrowException(evaluated->Result());
+    return {};
+  }
+  return module->GetModuleNamespace();
 }
 
 v8::Local<v8::Value> Modules::EntryNamespace() {
@@ -282,7 +517,7 @@ v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context,
   v8::Local<v8::Module> module;
   v8::Local<v8::Promise> evaluated;
   const bool ok =
-      self.ResolveUrl(Utf8(isolate, specifier), importer).To(&url) &&
+      self.Resolve(Utf8(isolate, specifier), importer, ModuleResolver::How::kImport).To(&url) &&
       self.Load(url, TypeAttribute(isolate, attributes, 2), importer).ToLocal(&module) &&
       self.LoadRequests(module, url) && self.Evaluate(module).ToLocal(&evaluated);
   if (!ok) {
@@ -313,6 +548,25 @@ void Modules::ImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> m
   if (!url.starts_with("file:")) return;
   set("filename", path);
   set("dirname", slash == 0 ? "/" : path.substr(0, slash));
+  meta->CreateDataProperty(context, Str(isolate, "main"),
+                           v8::Boolean::New(isolate, module == self.entry_))
+      .Check();
+  // resolve(specifier): the URL that an import of it here would mean
+  const auto resolve =
+      v8::Function::New(
+          context,
+          [](const Args& args) {
+            std::string url;
+            if (g_modules
+                    ->Resolve(Utf8(args.GetIsolate(), args[0]),
+                              Utf8(args.GetIsolate(), args.Data()), ModuleResolver::How::kImport)
+                    .To(&url))
+              args.GetReturnValue().Set(Str(args.GetIsolate(), url));
+          },
+          Str(isolate, url), 1)
+          .ToLocalChecked();
+  resolve->SetName(Str(isolate, "resolve"));
+  meta->CreateDataProperty(context, Str(isolate, "resolve"), resolve).Check();
 }
 
 }  // namespace postern::worker

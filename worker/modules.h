@@ -1,4 +1,6 @@
-// Modules: ES modules of a guest: resolving, loading over the files channel, compiling, linking.
+// Modules: the modules of a guest: found (module_resolver.h), loaded over the files channel,
+// compiled, linked. CommonJS is run by the runtime (runtime/commonjs.js), which asks here for what
+// it needs.
 #pragma once
 
 #include <v8.h>
@@ -9,6 +11,7 @@
 
 #include "worker/engine.h"
 #include "worker/file_client.h"
+#include "worker/module_resolver.h"
 
 namespace postern::worker {
 
@@ -16,12 +19,27 @@ class Modules {
  public:
   Modules(Engine& engine, FileClient& files);
 
-  // Compiles `source` as the module `url`, with everything it imports, links and evaluates it. The
-  // promise settles with the module. On failure an exception is pending.
+  // Runs `source` as the program `url`, with everything it imports. The promise settles with it. On
+  // failure an exception is pending.
   v8::MaybeLocal<v8::Promise> Run(const std::string& url, const std::string& source);
+  // The same as an ES module, whatever the URL says.
+  v8::MaybeLocal<v8::Promise> RunModule(const std::string& url, const std::string& source);
   // The namespace object of the module that Run was given, once it has been evaluated.
   v8::Local<v8::Value> EntryNamespace();
-  // A file's bytes as text, for the runtime's own loaders.
+
+  // For the natives. Where they give nothing, an exception is pending.
+  v8::Maybe<std::string> Resolve(const std::string& specifier, const std::string& importer,
+                                 ModuleResolver::How how);
+  v8::Maybe<FileFormat> Format(const std::string& path);
+  // The text of a file as JavaScript: what is TypeScript loses its types.
+  v8::Maybe<std::string> Source(const std::string& path, bool typescript);
+  // A function of exports, require, module, __filename and __dirname.
+  v8::MaybeLocal<v8::Function> CompileCommonJs(const std::string& url, const std::string& source);
+  // The namespace of the ES module `url`, for require: evaluated now, which one that awaits at its
+  // top cannot be.
+  v8::MaybeLocal<v8::Value> Require(const std::string& url);
+  // Where the source map of a script or module is, as its last line says; "" where it says nothing.
+  std::string SourceMapOf(const std::string& url) const;
   FileClient& files() { return files_; }
 
  private:
@@ -29,18 +47,28 @@ class Modules {
                                   const std::string& importer);
   v8::MaybeLocal<v8::Module> Compile(const std::string& url, const std::string& source);
   v8::MaybeLocal<v8::Module> MakeJson(const std::string& url, const std::string& source);
+  v8::MaybeLocal<v8::Module> MakeText(const std::string& url, const std::string& source);
   v8::MaybeLocal<v8::Module> MakeBuiltin(const std::string& url, const std::string& importer);
+  v8::MaybeLocal<v8::Module> MakeCommonJs(const std::string& url);
+  // `exports`: an object whose properties are the module's exports; or none, where the module is
+  // CommonJS, and runs when it is evaluated.
   v8::MaybeLocal<v8::Module> MakeSynthetic(const std::string& key, const std::string& url,
-                                           v8::Local<v8::Object> exports);
+                                           v8::Local<v8::Array> names,
+                                           v8::MaybeLocal<v8::Object> exports);
   bool LoadRequests(v8::Local<v8::Module> module, const std::string& url);
-  // The file: URL that `specifier` means; throws otherwise.
-  v8::Maybe<std::string> ResolveUrl(const std::string& specifier, const std::string& importer);
   v8::MaybeLocal<v8::Promise> Evaluate(v8::Local<v8::Module> module);
-  // "module" or the reason why the file is not one; looks for the nearest package.json.
-  std::string NotAModule(const std::string& path);
+  // Packages have ES modules in .js files whose package.json does not say so, for bundlers: told by
+  // what is in them.
+  bool IsModuleByItsText(const std::string& path);
   void Throw(const std::string& code, const std::string& message, bool syntax = false);
+  v8::MaybeLocal<v8::String> Text(const std::string& url, const std::string& source);
+  void NoteSourceMap(const std::string& url, v8::Local<v8::Value> source_map);
   const std::string& UrlOf(v8::Local<v8::Module> module);
+  v8::MaybeLocal<v8::Value> CallHook(const char* name,
+                                     std::initializer_list<v8::Local<v8::Value>> args);
 
+  static v8::MaybeLocal<v8::Value> EvaluateSynthetic(v8::Local<v8::Context> context,
+                                                     v8::Local<v8::Module> self);
   static v8::MaybeLocal<v8::Module> Link(v8::Local<v8::Context>, v8::Local<v8::String> specifier,
                                          v8::Local<v8::FixedArray> attributes,
                                          v8::Local<v8::Module> referrer);
@@ -53,11 +81,19 @@ class Modules {
 
   Engine& engine_;
   FileClient& files_;
-  std::map<std::string, v8::Global<v8::Module>> loaded_;  // by URL, JSON ones by "json " + URL
+  ModuleResolver resolver_;
+  std::map<std::string, v8::Global<v8::Module>> loaded_;  // by URL, with the type before it
   std::unordered_multimap<int, std::pair<v8::Global<v8::Module>, std::string>>
       urls_;  // by identity hash
   v8::Global<v8::Module> entry_;
-  std::map<int, v8::Global<v8::Object>> synthetic_;  // exports, by identity hash
+  struct Synthetic {
+    v8::Global<v8::Array> names;
+    v8::Global<v8::Object> exports;  // empty: CommonJS
+    std::string url;
+  };
+  std::map<int, Synthetic> synthetic_;  // by identity hash
+  std::map<std::string, std::string> source_maps_;
+  std::map<std::string, bool> is_module_;  // by path
 };
 
 }  // namespace postern::worker

@@ -10,7 +10,8 @@ namespace {
 
 std::vector<Native> All() {
   std::vector<Native> all;
-  for (const auto table : {TextNatives(), UrlNatives(), SystemNatives(), CloneNatives(), CodecNatives(), CryptoNatives(), NetNatives()}) {
+  for (const auto table : {TextNatives(), UrlNatives(), SystemNatives(), CloneNatives(),
+                           CodecNatives(), CryptoNatives(), ModuleNatives(), NetNatives()}) {
     all.insert(all.end(), table.begin(), table.end());
   }
   return all;

@@ -23,6 +23,7 @@ std::span<const Native> SystemNatives();  // time, random, output, parts, exit
 std::span<const Native> CloneNatives();   // structuredClone
 std::span<const Native> CodecNatives();   // compression
 std::span<const Native> CryptoNatives();  // hashes, ciphers, keys
+std::span<const Native> ModuleNatives();  // the module loader
 std::span<const Native> NetNatives();     // fetch's side of the channel
 
 // The object of all natives; the addresses, null-terminated, as V8 wants them for a snapshot.

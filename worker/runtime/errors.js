@@ -44,7 +44,8 @@ export function describeError(error) {
   const isError = safely(() => error instanceof Error) === 'true' || safely(() => typeof error?.stack) === 'string';
   let shown = safely(() => inspect(error)) || safely(() => String(error)) || 'an error that cannot be shown';
   // An error without frames, as a syntax error is: inspect puts it into brackets.
-  if (isError && shown[0] === '[' && shown[shown.length - 1] === ']') shown = StringSlice(shown, 1, -1);
+  const stack = safely(() => error.stack);
+  if (isError && StringStartsWith(shown, `[${stack}]`)) shown = stack + StringSlice(shown, stack.length + 2);
   if (!isError)
     return ['', safely(() => (typeof error === 'string' ? error : inspect(error))), '', '', '', `Uncaught ${shown}`];
   return [

@@ -2,7 +2,9 @@
 import { defineProperty, stringify } from './primordials.js';
 import { AbortController, AbortSignal } from './abort.js';
 import { Blob, File } from './blob.js';
+import { builtinModule } from './builtins.js';
 import { Cache, CacheStorage, caches } from './caches.js';
+import { evalScope, exportNames, importCommonJs, runMain } from './commonjs.js';
 import { CompressionStream, DecompressionStream } from './compression.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
@@ -36,7 +38,6 @@ import * as perf from './performance.js';
 import { process, startProcess } from './process.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
-import { Socket, connect } from './sockets.js';
 import * as streams from './streams.js';
 import { markKinds, refuseClone, structuredClone } from './structured_clone.js';
 import { CryptoKey, SubtleCrypto } from './subtle.js';
@@ -146,6 +147,9 @@ for (const [name, value] of Object.entries({
   expose(name, value);
 expose('self', globalThis);
 expose('global', globalThis);
+/** JavaScript in the same places. @param {string} source @param {string} path */
+const stripTypes = (source, path) => part('typescript').stripTypes(source, path);
+
 /** What the last __return was given. @type {{value: any} | null} */
 let returned = null;
 expose('__return', function __return(/** @type {any} */ value) {
@@ -207,8 +211,12 @@ export default {
     }
     native.setReturnValueIfNone(json);
   },
-  /** The exports of a built-in module; undefined where there is none of that URL. @param {string} url */
-  builtinModule: (url) => (url === 'postern:sockets' ? { connect, Socket } : undefined),
+  builtinModule,
+  evalScope,
+  exportNames,
+  importCommonJs,
+  runMain,
+  stripTypes,
   handlerStart,
   handlerRequest,
   handlerWaits,

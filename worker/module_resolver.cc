@@ -1,0 +1,505 @@
+#include "worker/module_resolver.h"
+
+#include <ada.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace postern::worker {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kMaxDepth = 64;  // of conditions inside of conditions
+
+constexpr std::string_view kNodeModules[] = {"assert",
+                                             "assert/strict",
+                                             "async_hooks",
+                                             "buffer",
+                                             "child_process",
+                                             "cluster",
+                                             "console",
+                                             "constants",
+                                             "crypto",
+                                             "dgram",
+                                             "diagnostics_channel",
+                                             "dns",
+                                             "dns/promises",
+                                             "domain",
+                                             "events",
+                                             "fs",
+                                             "fs/promises",
+                                             "http",
+                                             "http2",
+                                             "https",
+                                             "inspector",
+                                             "inspector/promises",
+                                             "module",
+                                             "net",
+                                             "os",
+                                             "path",
+                                             "path/posix",
+                                             "path/win32",
+                                             "perf_hooks",
+                                             "process",
+                                             "punycode",
+                                             "querystring",
+                                             "readline",
+                                             "readline/promises",
+                                             "repl",
+                                             "stream",
+                                             "stream/consumers",
+                                             "stream/promises",
+                                             "stream/web",
+                                             "string_decoder",
+                                             "sys",
+                                             "timers",
+                                             "timers/promises",
+                                             "tls",
+                                             "trace_events",
+                                             "tty",
+                                             "url",
+                                             "util",
+                                             "util/types",
+                                             "v8",
+                                             "vm",
+                                             "wasi",
+                                             "worker_threads",
+                                             "zlib"};
+
+bool IsPathLike(const std::string& specifier) {
+  return specifier.starts_with("./") || specifier.starts_with("../") ||
+         specifier.starts_with("/") || specifier == "." || specifier == "..";
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos || slash == 0 ? "" : path.substr(0, slash);
+}
+
+// Whether an exports target stays within its package: no "." , ".." or node_modules segment,
+// encoded or not.
+bool Escapes(std::string_view target) {
+  std::string lower(target);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  for (const auto& [code, text] :
+       {std::pair{"%2e", "."}, {"%2f", "/"}, {"%5c", "/"}, {"\\", "/"}}) {
+    for (size_t at; (at = lower.find(code)) != std::string::npos;)
+      lower.replace(at, std::string_view(code).size(), text);
+  }
+  for (size_t at = 0; at <= lower.size();) {
+    const size_t slash = std::min(lower.find('/', at), lower.size());
+    const std::string_view segment = std::string_view(lower).substr(at, slash - at);
+    if (segment == "." || segment == ".." || segment == "node_modules") return true;
+    at = slash + 1;
+  }
+  return false;
+}
+
+// PATTERN_KEY_COMPARE: the more particular pattern first.
+bool MoreParticular(const std::string& a, const std::string& b) {
+  const size_t base_a = a.find('*'), base_b = b.find('*');
+  if (base_a != base_b) return base_a > base_b;
+  return a.size() > b.size();
+}
+
+std::string Joined(const std::string& directory, std::string_view relative) {
+  if (relative.starts_with("./")) relative.remove_prefix(2);
+  return directory + "/" + std::string(relative);
+}
+
+// The name of a package at the start of a bare specifier, and "." with what follows it; empty where
+// it is none.
+std::pair<std::string, std::string> SplitBare(const std::string& specifier) {
+  size_t end = specifier.find('/');
+  if (specifier.starts_with('@')) {
+    if (end == std::string::npos) return {};
+    end = specifier.find('/', end + 1);
+  }
+  const std::string name = specifier.substr(0, end);
+  if (name.empty() || name.starts_with('.') || name.find_first_of("\\%") != std::string::npos)
+    return {};
+  return {name, end == std::string::npos ? "." : "." + specifier.substr(end)};
+}
+
+}  // namespace
+
+struct ModuleResolver::Package {
+  ordered_json json;
+  std::string Text(const char* key) const {
+    const auto found = json.find(key);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+  }
+  const ordered_json* Value(const char* key) const {
+    const auto found = json.find(key);
+    return found == json.end() || found->is_null() ? nullptr : &*found;
+  }
+};
+
+bool IsNodeBuiltin(std::string_view name) {
+  return std::find(std::begin(kNodeModules), std::end(kNodeModules), name) !=
+         std::end(kNodeModules);
+}
+
+std::string PathOfUrl(const std::string& url) {
+  const auto parsed = ada::parse<ada::url_aggregator>(url);
+  if (!parsed || parsed->get_protocol() != "file:" || !parsed->get_hostname().empty()) return {};
+  const std::string_view path = parsed->get_pathname();
+  for (size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 1)) {
+    const std::string_view code = path.substr(at + 1, 2);
+    if (code == "2f" || code == "2F" || code == "00") return {};
+  }
+  return ada::unicode::percent_decode(path, path.find('%'));
+}
+
+std::string UrlOfPath(const std::string& path) {
+  std::string escaped;
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#' || c == '\\' || c == '\n' || c == '\r' || c == '\t') {
+      constexpr char kHex[] = "0123456789ABCDEF";
+      escaped += {'%', kHex[static_cast<uint8_t>(c) >> 4], kHex[static_cast<uint8_t>(c) & 15]};
+    } else {
+      escaped += c;
+    }
+  }
+  auto url = ada::parse<ada::url_aggregator>("file:///");
+  url->set_pathname(escaped);
+  return std::string(url->get_href());
+}
+
+const ModuleResolver::Package* ModuleResolver::PackageIn(const std::string& directory) {
+  const auto known = packages_.find(directory);
+  if (known != packages_.end()) return known->second.get();
+  std::shared_ptr<Package>& package = packages_[directory];
+  if (const auto text = files_.ReadFile(directory + "/package.json")) {
+    auto json = ordered_json::parse(*text, nullptr, false);
+    // What is no JSON object says nothing.
+    if (!json.is_object()) json = ordered_json::object();
+    package = std::make_shared<Package>(Package{std::move(json)});
+  }
+  return package.get();
+}
+
+const ModuleResolver::Package* ModuleResolver::ScopeOf(const std::string& path,
+                                                       std::string* directory) {
+  for (std::string at = DirectoryOf(path);; at = DirectoryOf(at)) {
+    if (at.ends_with("/node_modules")) return nullptr;
+    if (const Package* package = PackageIn(at)) {
+      *directory = at;
+      return package;
+    }
+    if (at.empty()) return nullptr;
+  }
+}
+
+std::string ModuleResolver::PackageType(const std::string& path) {
+  std::string directory;
+  const Package* package = ScopeOf(path, &directory);
+  const std::string type = package == nullptr ? "" : package->Text("type");
+  return type == "module" || type == "commonjs" ? type : "";
+}
+
+std::variant<FileFormat, ModuleError> ModuleResolver::FormatOf(const std::string& path) {
+  const auto ends = [&](std::string_view suffix) { return path.ends_with(suffix); };
+  if (ends(".mjs")) return FileFormat{ModuleFormat::kModule};
+  if (ends(".cjs")) return FileFormat{ModuleFormat::kCommonJs};
+  if (ends(".json")) return FileFormat{ModuleFormat::kJson};
+  if (ends(".mts")) return FileFormat{ModuleFormat::kModule, true};
+  if (ends(".cts")) return FileFormat{ModuleFormat::kCommonJs, true};
+  if (ends(".node"))
+    return ModuleError{"ERR_NATIVE_ADDON", path +
+                                               " is a native addon, which a guest cannot load: use "
+                                               "a package that is JavaScript or WebAssembly alone"};
+  if (ends(".wasm"))
+    return ModuleError{
+        "ERR_MODULE_TYPE",
+        path + " is WebAssembly: read its bytes and give them to WebAssembly.instantiate"};
+  const bool typescript = ends(".ts");
+  const std::string name = path.substr(path.rfind('/') + 1);
+  if (name.rfind('.') != std::string::npos && name.rfind('.') != 0 && !typescript && !ends(".js") &&
+      !ends(".tsx") && !ends(".jsx"))
+    return ModuleError{"ERR_UNKNOWN_FILE_EXTENSION",
+                       path +
+                           " has no extension that says what it is: name ES modules .mjs, CommonJS "
+                           ".cjs, TypeScript .ts"};
+  if (ends(".tsx") || ends(".jsx"))
+    return ModuleError{"ERR_MODULE_TYPE",
+                       path + " has JSX, which is not JavaScript: compile it first"};
+  // TypeScript without a word about its type is a module: there is no older habit to keep.
+  const std::string type = PackageType(path);
+  if (type == "module" || (typescript && type.empty()))
+    return FileFormat{ModuleFormat::kModule, typescript};
+  return FileFormat{ModuleFormat::kCommonJs, typescript};
+}
+
+std::string ModuleResolver::Hint(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string name = path.substr(slash + 1);
+  if (files_.Stat(path) == FileTree::Kind::kDirectory) {
+    for (const char* index : {"/index.js", "/index.mjs", "/index.ts"}) {
+      if (files_.Stat(path + index) == FileTree::Kind::kFile)
+        return "it is a directory; did you mean " + name + index + "?";
+    }
+    return "it is a directory";
+  }
+  for (const char* extension : {".js", ".mjs", ".cjs", ".json", ".ts", ".mts"}) {
+    if (files_.Stat(path + extension) == FileTree::Kind::kFile)
+      return "did you mean " + name + extension + "? An import names the whole file";
+  }
+  if (path.ends_with(".js") &&
+      files_.Stat(path.substr(0, path.size() - 2) + "ts") == FileTree::Kind::kFile)
+    return "did you mean " + name.substr(0, name.size() - 2) +
+           "ts? An import names the file as it is";
+  return {};
+}
+
+ModuleResolver::Url ModuleResolver::Resolve(const std::string& specifier,
+                                            const std::string& importer, How how) {
+  if (IsPathLike(specifier) || specifier.starts_with("file:")) {
+    const auto base = ada::parse<ada::url_aggregator>(importer);
+    // For require, a path is a path: "%" and "?" mean themselves.
+    const std::string reference =
+        how == How::kRequire && !specifier.starts_with("file:")
+            ? UrlOfPath(specifier.starts_with('/')
+                            ? specifier
+                            : DirectoryOf(PathOfUrl(importer)) + "/" + specifier)
+            : specifier;
+    const auto url = ada::parse<ada::url_aggregator>(reference, base ? &*base : nullptr);
+    if (!url || PathOfUrl(std::string(url->get_href())).empty())
+      return ModuleError{"ERR_INVALID_MODULE_SPECIFIER",
+                         "\"" + specifier + "\" is no file that " + importer + " could import"};
+    return File(std::string(url->get_href()), specifier, importer, how);
+  }
+  if (specifier.starts_with(kBuiltin) || specifier.starts_with(kNodeBuiltin)) return specifier;
+  if (IsNodeBuiltin(specifier)) return std::string(kNodeBuiltin) + specifier;
+  if (specifier.starts_with('#')) return Internal(specifier, importer, how);
+  if (ada::can_parse(specifier)) {
+    return ModuleError{
+        "ERR_UNSUPPORTED_ESM_URL_SCHEME",
+        "only files can be imported, not " + specifier + " (imported from " + importer + ")"};
+  }
+  return Bare(specifier, importer, how);
+}
+
+ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::string& specifier,
+                                         const std::string& importer, How how) {
+  if (how == How::kImport) return url;
+  const std::string path = PathOfUrl(url);
+  std::optional<std::string> found;
+  if (!path.ends_with('/')) found = AsFile(path);
+  if (!found) found = AsDirectory(path.ends_with('/') ? path.substr(0, path.size() - 1) : path);
+  if (!found)
+    return ModuleError{"MODULE_NOT_FOUND", "cannot find the module '" + specifier +
+                                               "' (required from " + importer + ")"};
+  return UrlOfPath(*found);
+}
+
+std::optional<std::string> ModuleResolver::AsFile(const std::string& path) {
+  for (const char* extension : {"", ".js", ".json", ".cjs", ".ts", ".cts"}) {
+    if (files_.Stat(path + extension) == FileTree::Kind::kFile) return path + extension;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> ModuleResolver::AsDirectory(const std::string& path) {
+  if (files_.Stat(path) != FileTree::Kind::kDirectory) return std::nullopt;
+  if (const Package* package = PackageIn(path)) {
+    if (auto main = Main(*package, path, How::kRequire)) return main;
+  }
+  return AsFile(path + "/index");
+}
+
+std::optional<std::string> ModuleResolver::Main(const Package& package,
+                                                const std::string& directory, How how) {
+  const std::string main = package.Text("main");
+  if (!main.empty()) {
+    const std::string path = Joined(directory, main);
+    if (auto file = AsFile(path)) return file;
+    if (auto index =
+            AsFile((path.ends_with('/') ? path.substr(0, path.size() - 1) : path) + "/index"))
+      return index;
+  }
+  return how == How::kRequire ? std::nullopt : AsFile(directory + "/index");
+}
+
+ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std::string& importer,
+                                         How how) {
+  const auto [name, subpath] = SplitBare(specifier);
+  const std::string missing_code =
+      how == How::kImport ? "ERR_MODULE_NOT_FOUND" : "MODULE_NOT_FOUND";
+  if (name.empty())
+    return ModuleError{
+        "ERR_INVALID_MODULE_SPECIFIER",
+        "\"" + specifier + "\" is no name of a package (imported from " + importer + ")"};
+  const std::string path = PathOfUrl(importer);
+  const auto unfold = [&, subpath = subpath, name = name](const Package* package,
+                                                          const std::string& directory) -> Url {
+    Found found;
+    if (package != nullptr && package->Value("exports") != nullptr) {
+      found = Exports(*package, directory, subpath, how);
+      if (std::holds_alternative<std::monostate>(found))
+        return ModuleError{
+            "ERR_PACKAGE_PATH_NOT_EXPORTED",
+            "the package '" + name + "' does not export " +
+                (subpath == "." ? std::string("a main module") : "\"" + subpath + "\"") +
+                " (\"exports\" in " + directory + "/package.json; imported from " + importer + ")"};
+      if (auto* error = std::get_if<ModuleError>(&found)) return *error;
+      return UrlOfPath(std::get<std::string>(found));
+    }
+    if (subpath != ".") {
+      const std::string file = directory + subpath.substr(1);
+      if (how == How::kImport) return UrlOfPath(file);
+      if (auto as_file = AsFile(file)) return UrlOfPath(*as_file);
+      if (auto as_directory = AsDirectory(file)) return UrlOfPath(*as_directory);
+    } else if (how == How::kRequire) {
+      if (auto main = AsDirectory(directory)) return UrlOfPath(*main);
+    } else if (package != nullptr) {
+      if (auto main = Main(*package, directory, how)) return UrlOfPath(*main);
+    } else if (auto index = AsFile(directory + "/index")) {
+      return UrlOfPath(*index);
+    }
+    return ModuleError{missing_code,
+                       "the package '" + name + "' in " + directory + " has no " +
+                           (subpath == "." ? std::string("main module") : "\"" + subpath + "\"") +
+                           " (imported from " + importer + ")"};
+  };
+  // A package may import itself by its own name, through its exports.
+  std::string own;
+  if (const Package* scope = ScopeOf(path, &own);
+      scope != nullptr && scope->Text("name") == name && scope->Value("exports") != nullptr)
+    return unfold(scope, own);
+  bool denied = false;
+  for (std::string at = DirectoryOf(path);; at = DirectoryOf(at)) {
+    if (!at.ends_with("/node_modules")) {
+      const std::string directory = at + "/node_modules/" + name;
+      const FileTree::Kind kind = files_.Stat(directory);
+      if (kind == FileTree::Kind::kDirectory) return unfold(PackageIn(directory), directory);
+      if (kind == FileTree::Kind::kDenied) {
+        denied = true;
+        break;
+      }
+    }
+    if (at.empty()) break;
+  }
+  return ModuleError{
+      missing_code,
+      "cannot find the package '" + name + "' imported from " + importer + ": " +
+          (denied ? "it is in no node_modules of the mounted directories; install it there (npm "
+                    "install " +
+                        name +
+                        "), or add --mount=HOST:GUEST for the directory whose node_modules has it"
+                  : "install it beside the code (npm install " + name +
+                        "), or import a file by its relative path ('./" + specifier + "')")};
+}
+
+ModuleResolver::Url ModuleResolver::Internal(const std::string& specifier,
+                                             const std::string& importer, How how) {
+  std::string directory;
+  const Package* package = ScopeOf(PathOfUrl(importer), &directory);
+  const ordered_json* imports = package == nullptr ? nullptr : package->Value("imports");
+  Found found;
+  if (specifier != "#" && !specifier.starts_with("#/") && imports != nullptr &&
+      imports->is_object())
+    found = MatchKeys(*imports, directory, specifier, true, how);
+  if (auto* error = std::get_if<ModuleError>(&found)) return *error;
+  if (auto* url = std::get_if<std::string>(&found)) {
+    if (url->starts_with('/')) return UrlOfPath(*url);
+    // A target that is no path of this package is the name of another, or of a builtin.
+    if (url->starts_with(kNodeBuiltin)) return *url;
+    if (IsNodeBuiltin(*url)) return std::string(kNodeBuiltin) + *url;
+    return Bare(*url, UrlOfPath(directory + "/package.json"), how);
+  }
+  return ModuleError{
+      "ERR_PACKAGE_IMPORT_NOT_DEFINED",
+      "\"" + specifier + "\" is not among the \"imports\" of " +
+          (package == nullptr ? "a package: " + importer + " is in none"
+                              : directory + "/package.json (imported from " + importer + ")")};
+}
+
+ModuleResolver::Found ModuleResolver::Exports(const Package& package, const std::string& directory,
+                                              const std::string& subpath, How how) {
+  const ordered_json& exports = *package.Value("exports");
+  const bool keyed =
+      exports.is_object() && !exports.empty() && exports.begin().key().starts_with('.');
+  if (keyed) return MatchKeys(exports, directory, subpath, false, how);
+  if (subpath != ".") return std::monostate{};
+  return Target(exports, directory, "", false, how, 0);
+}
+
+ModuleResolver::Found ModuleResolver::MatchKeys(const ordered_json& keys,
+                                                const std::string& directory,
+                                                const std::string& wanted, bool imports, How how) {
+  if (const auto exact = keys.find(wanted);
+      exact != keys.end() && wanted.find('*') == std::string::npos && !wanted.ends_with('/'))
+    return Target(*exact, directory, "", imports, how, 0);
+  std::string best;
+  for (const auto& [key, target] : keys.items()) {
+    const size_t star = key.find('*');
+    if (star == std::string::npos || key.find('*', star + 1) != std::string::npos) continue;
+    const std::string_view tail = std::string_view(key).substr(star + 1);
+    if (wanted.size() < key.size() || !wanted.starts_with(key.substr(0, star)) ||
+        !wanted.ends_with(tail))
+      continue;
+    if (best.empty() || MoreParticular(key, best)) best = key;
+  }
+  if (best.empty()) return std::monostate{};
+  const size_t star = best.find('*');
+  const std::string match = wanted.substr(star, wanted.size() - (best.size() - 1));
+  return Target(keys[best], directory, match, imports, how, 0);
+}
+
+ModuleResolver::Found ModuleResolver::Target(const ordered_json& target,
+                                             const std::string& directory,
+                                             const std::string& pattern, bool imports, How how,
+                                             int depth) {
+  const auto invalid = [&](const std::string& text) {
+    return ModuleError{
+        "ERR_INVALID_PACKAGE_TARGET",
+        "\"" + text + "\" in " + directory + "/package.json leads to no file of that package"};
+  };
+  if (depth > kMaxDepth) return invalid("…");
+  if (target.is_string()) {
+    std::string text = target.get<std::string>();
+    const auto filled = [&](std::string where) {
+      for (size_t at = where.find('*'); at != std::string::npos && !pattern.empty();
+           at = where.find('*', at + pattern.size()))
+        where.replace(at, 1, pattern);
+      return where;
+    };
+    if (!text.starts_with("./")) {
+      if (!imports || text.starts_with("../") || text.starts_with('/') || ada::can_parse(text)) {
+        if (imports && text.starts_with(kNodeBuiltin)) return text;
+        return invalid(text);
+      }
+      return filled(text);
+    }
+    if (Escapes(std::string_view(text).substr(2)) || Escapes(pattern)) return invalid(filled(text));
+    return Joined(directory, filled(text));
+  }
+  if (target.is_object()) {
+    for (const auto& [condition, value] : target.items()) {
+      const bool holds = condition == "default" || condition == "postern" || condition == "node" ||
+                         condition == (how == How::kImport ? "import" : "require");
+      if (!holds) continue;
+      Found found = Target(value, directory, pattern, imports, how, depth + 1);
+      if (!std::holds_alternative<std::monostate>(found)) return found;
+      // null says that there is nothing; an object without a condition that holds lets the next one
+      // speak.
+      if (value.is_null()) return found;
+    }
+    return std::monostate{};
+  }
+  if (target.is_array()) {
+    Found last = std::monostate{};
+    for (const auto& value : target) {
+      last = Target(value, directory, pattern, imports, how, depth + 1);
+      if (std::holds_alternative<std::string>(last)) return last;
+    }
+    return last;
+  }
+  if (target.is_null()) return std::monostate{};
+  return invalid(target.dump());
+}
+
+}  // namespace postern::worker

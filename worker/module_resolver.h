@@ -1,0 +1,92 @@
+// ModuleResolver: what a specifier means (conditions: postern, node, import or require, default):
+// Node's algorithms for import and for require ("ECMAScript Modules", section Resolution Algorithm
+// Specification; "Modules: Packages"), over a tree of files.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace postern::worker {
+
+// Before the name of a module of the runtime's own, as in "postern:sockets", and of Node's.
+inline constexpr std::string_view kBuiltin = "postern:";
+inline constexpr std::string_view kNodeBuiltin = "node:";
+
+struct ModuleError {
+  std::string code, message;  // of the Error that the import throws
+};
+
+// The files that modules are looked for in.
+class FileTree {
+ public:
+  enum class Kind { kNone, kFile, kDirectory, kDenied };  // kDenied: outside of what is mounted
+  virtual ~FileTree() = default;
+  virtual Kind Stat(const std::string& path) = 0;
+  // The bytes of a file; nullopt where it cannot be read.
+  virtual std::optional<std::string> ReadFile(const std::string& path) = 0;
+};
+
+// How a file is to be read, told by its extension and the nearest package.json.
+enum class ModuleFormat { kModule, kCommonJs, kJson };
+struct FileFormat {
+  ModuleFormat format;
+  bool typescript = false;
+};
+
+class ModuleResolver {
+ public:
+  enum class How { kImport, kRequire };
+  using Url = std::variant<std::string, ModuleError>;
+
+  explicit ModuleResolver(FileTree& files) : files_(files) {}
+
+  // The URL that `specifier` means in the module `importer` (a URL): of a file, or of a builtin.
+  // That a file that a path names to import exists is not looked at.
+  Url Resolve(const std::string& specifier, const std::string& importer, How how);
+  std::variant<FileFormat, ModuleError> FormatOf(const std::string& path);
+  // Whether the file's package says "type": "module", or "commonjs"; empty where it says nothing.
+  std::string PackageType(const std::string& path);
+  // "; did you mean ./x.js?" for a file that is not there, or "".
+  std::string Hint(const std::string& path);
+
+ private:
+  struct Package;                                                        // a package.json
+  using Found = std::variant<std::monostate, std::string, ModuleError>;  // nothing, a path
+
+  const Package* PackageIn(const std::string& directory);
+  // The nearest package.json upwards from `path`'s directory; its directory goes to `*directory`.
+  const Package* ScopeOf(const std::string& path, std::string* directory);
+  Url File(const std::string& url, const std::string& specifier, const std::string& importer,
+           How how);
+  Url Bare(const std::string& specifier, const std::string& importer, How how);
+  Url Internal(const std::string& specifier, const std::string& importer, How how);
+  Found Exports(const Package& package, const std::string& directory, const std::string& subpath,
+                How how);
+  Found MatchKeys(const nlohmann::ordered_json& keys, const std::string& directory,
+                  const std::string& wanted, bool imports, How how);
+  Found Target(const nlohmann::ordered_json& target, const std::string& directory,
+               const std::string& pattern, bool imports, How how, int depth);
+  std::optional<std::string> AsFile(const std::string& path);
+  std::optional<std::string> AsDirectory(const std::string& path);
+  std::optional<std::string> Main(const Package& package, const std::string& directory, How how);
+
+  FileTree& files_;
+  std::map<std::string, std::shared_ptr<Package>>
+      packages_;  // by directory; null where there is none
+};
+
+// Whether `name` is one of Node's own modules, without "node:".
+bool IsNodeBuiltin(std::string_view name);
+
+// The absolute path of a file: URL; empty where it has none: another scheme, a host, or an encoded
+// slash or zero byte, which no path can hold.
+std::string PathOfUrl(const std::string& url);
+std::string UrlOfPath(const std::string& path);
+
+}  // namespace postern::worker

@@ -1,0 +1,225 @@
+#include "worker/module_resolver.h"
+
+#include <gtest/gtest.h>
+
+namespace postern::worker {
+namespace {
+
+using How = ModuleResolver::How;
+
+using Files = std::map<std::string, std::string>;
+
+const std::string kImporter = "file:///app/src/main.mjs";
+
+// Files by path; what is not beneath /app is not mounted.
+class Tree : public FileTree {
+ public:
+  explicit Tree(std::map<std::string, std::string> files) : files_(std::move(files)) {}
+  Kind Stat(const std::string& path) override {
+    if (path != "/app" && !path.starts_with("/app/")) return Kind::kDenied;
+    if (files_.contains(path)) return Kind::kFile;
+    const auto below = files_.lower_bound(path + "/");
+    return below != files_.end() && below->first.starts_with(path + "/") ? Kind::kDirectory
+                                                                         : Kind::kNone;
+  }
+  std::optional<std::string> ReadFile(const std::string& path) override {
+    const auto found = files_.find(path);
+    if (found == files_.end()) return std::nullopt;
+    return found->second;
+  }
+
+ private:
+  std::map<std::string, std::string> files_;
+};
+
+std::string In(Tree tree, const std::string& specifier, How how = How::kImport,
+               const std::string& importer = kImporter) {
+  ModuleResolver resolver(tree);
+  const auto result = resolver.Resolve(specifier, importer, how);
+  const auto* url = std::get_if<std::string>(&result);
+  return url != nullptr ? *url : std::get<ModuleError>(result).code;
+}
+std::string Resolved(const std::string& specifier) { return In(Tree(Files{}), specifier); }
+
+TEST(ModuleResolver, PathsAndFileUrls) {
+  EXPECT_EQ(Resolved("./a.mjs"), "file:///app/src/a.mjs");
+  EXPECT_EQ(Resolved("../a.mjs?v=1#x"), "file:///app/a.mjs?v=1#x");
+  EXPECT_EQ(Resolved("../../../../a.mjs"), "file:///a.mjs");
+  EXPECT_EQ(Resolved("/etc/passwd"), "file:///etc/passwd");
+  EXPECT_EQ(Resolved("."), "file:///app/src/");
+  EXPECT_EQ(Resolved("./a b.mjs"), "file:///app/src/a%20b.mjs");
+  EXPECT_EQ(Resolved("file:///x/../y.mjs"), "file:///y.mjs");
+  EXPECT_EQ(Resolved("postern:sockets"), "postern:sockets");
+}
+
+TEST(ModuleResolver, DotsGoWhereverTheyStand) {
+  EXPECT_EQ(Resolved("/.x/../y.mjs"), "file:///y.mjs");
+  EXPECT_EQ(Resolved("./.x/./.y/../../z.mjs"), "file:///app/src/z.mjs");
+  EXPECT_EQ(Resolved("/.x/.y/.."), "file:///.x/");
+}
+
+TEST(ModuleResolver, WhatIsNoFile) {
+  EXPECT_EQ(Resolved("//host/a.mjs"), "ERR_INVALID_MODULE_SPECIFIER");
+  EXPECT_EQ(Resolved("file://host/a.mjs"), "ERR_INVALID_MODULE_SPECIFIER");
+  EXPECT_EQ(Resolved("./a%2fb.mjs"), "ERR_INVALID_MODULE_SPECIFIER");
+  EXPECT_EQ(Resolved("./a%2Fb.mjs"), "ERR_INVALID_MODULE_SPECIFIER");
+  EXPECT_EQ(Resolved("./a.mjs%00.json"), "ERR_INVALID_MODULE_SPECIFIER");
+  EXPECT_EQ(Resolved("https://example.com/a.mjs"), "ERR_UNSUPPORTED_ESM_URL_SCHEME");
+  EXPECT_EQ(Resolved("data:text/javascript,1"), "ERR_UNSUPPORTED_ESM_URL_SCHEME");
+  EXPECT_EQ(Resolved("lodash"), "ERR_MODULE_NOT_FOUND");
+  EXPECT_EQ(Resolved(""), "ERR_INVALID_MODULE_SPECIFIER");
+  EXPECT_EQ(Resolved("@scope"), "ERR_INVALID_MODULE_SPECIFIER");
+  EXPECT_EQ(Resolved("a\\b"), "ERR_INVALID_MODULE_SPECIFIER");
+}
+
+TEST(ModuleResolver, Builtins) {
+  EXPECT_EQ(Resolved("node:fs"), "node:fs");
+  EXPECT_EQ(Resolved("fs"), "node:fs");
+  EXPECT_EQ(Resolved("path/posix"), "node:path/posix");
+  EXPECT_EQ(In(Tree(Files{}), "util", How::kRequire), "node:util");
+  EXPECT_EQ(Resolved("fs/nothing"), "ERR_MODULE_NOT_FOUND");
+}
+
+TEST(ModuleResolver, Paths) {
+  EXPECT_EQ(PathOfUrl("file:///a/%C3%A4%20b.mjs?q#h"), "/a/\u00e4 b.mjs");
+  EXPECT_EQ(PathOfUrl("file:///a%252f"), "/a%2f");
+  EXPECT_EQ(PathOfUrl("https://example.com/a"), "");
+  EXPECT_EQ(PathOfUrl("nonsense"), "");
+  for (const char* path : {"/a b/\u00e4.js", "/100%/x?y#z.js", "/a\\b.js", "/x"})
+    EXPECT_EQ(PathOfUrl(UrlOfPath(path)), path);
+}
+
+TEST(ModuleResolver, PackagesAreLookedForUpwards) {
+  const Tree tree(Files{{"/app/node_modules/a/package.json", R"({"main": "lib/a"})"},
+                   {"/app/node_modules/a/lib/a.js", ""},
+                   {"/app/node_modules/a/sub.js", ""},
+                   {"/app/node_modules/@s/b/index.js", ""},
+                   {"/app/src/node_modules/c/index.js", ""},
+                   {"/app/node_modules/c/index.js", ""}});
+  EXPECT_EQ(In(tree, "a"), "file:///app/node_modules/a/lib/a.js");
+  EXPECT_EQ(In(tree, "a", How::kRequire), "file:///app/node_modules/a/lib/a.js");
+  EXPECT_EQ(In(tree, "a/sub.js"), "file:///app/node_modules/a/sub.js");
+  EXPECT_EQ(In(tree, "a/sub"),
+            "file:///app/node_modules/a/sub");  // which is not there: import adds nothing
+  EXPECT_EQ(In(tree, "a/sub", How::kRequire), "file:///app/node_modules/a/sub.js");
+  EXPECT_EQ(In(tree, "@s/b"), "file:///app/node_modules/@s/b/index.js");
+  EXPECT_EQ(In(tree, "c"), "file:///app/src/node_modules/c/index.js");
+  EXPECT_EQ(In(tree, "c", How::kImport, "file:///app/x.mjs"),
+            "file:///app/node_modules/c/index.js");
+  EXPECT_EQ(In(tree, "a/nothing", How::kRequire), "MODULE_NOT_FOUND");
+  EXPECT_EQ(In(tree, "nothing", How::kRequire), "MODULE_NOT_FOUND");
+}
+
+const char kExports[] = R"({
+  "name": "p",
+  "exports": {
+    ".": {"require": "./r.cjs", "postern": "./p.mjs", "import": "./i.mjs", "default": "./d.js"},
+    "./only-required": {"require": "./r.cjs"},
+    "./nested": {"browser": "./b.js", "import": {"worker": "./w.js", "default": {"postern": "./n.mjs"}}, "default": "./d.js"},
+    "./empty-condition": {"import": {"browser": "./b.js"}, "default": "./d.js"},
+    "./*.js": "./src/*.js",
+    "./*": "./any/*/*.mjs",
+    "./private/*": null,
+    "./list": ["not-relative", "./d.js"],
+    "./out": "./../out.js",
+    "./into": "./node_modules/x/index.js",
+    "./absolute": "/etc/passwd",
+    "./number": 7
+  },
+  "imports": {"#own": "./own.mjs", "#dep": {"postern": "q", "default": "./x.js"}, "#dep/*": "./deps/*.mjs",
+              "#fs": "fs", "#url": "https://x/", "#loop": "#own", "#up": "../x.js"}
+})";
+
+TEST(ModuleResolver, ExportsAndConditions) {
+  const Tree tree(Files{{"/app/node_modules/p/package.json", kExports}});
+  const std::string at = "file:///app/node_modules/p/";
+  EXPECT_EQ(In(tree, "p"), at + "p.mjs");
+  EXPECT_EQ(In(tree, "p", How::kRequire), at + "r.cjs");
+  EXPECT_EQ(In(tree, "p/only-required"), "ERR_PACKAGE_PATH_NOT_EXPORTED");
+  EXPECT_EQ(In(tree, "p/nested"), at + "n.mjs");
+  EXPECT_EQ(In(tree, "p/nested", How::kRequire), at + "d.js");
+  EXPECT_EQ(In(tree, "p/empty-condition"), at + "d.js");
+  EXPECT_EQ(In(tree, "p/x.js"), at + "src/x.js");
+  EXPECT_EQ(In(tree, "p/a/b"), at + "any/a/b/a/b.mjs");
+  EXPECT_EQ(In(tree, "p/private/x"), "ERR_PACKAGE_PATH_NOT_EXPORTED");
+  EXPECT_EQ(In(tree, "p/list"), at + "d.js");
+  for (const char* name :
+       {"p/out", "p/into", "p/absolute", "p/number", "p/../x", "p/%2e%2e/x", "p/node_modules/x"})
+    EXPECT_EQ(In(tree, name), "ERR_INVALID_PACKAGE_TARGET") << name;
+}
+
+TEST(ModuleResolver, SelfReferencesAndImports) {
+  const Tree tree(Files{{"/app/package.json", kExports}, {"/app/node_modules/q/index.js", ""}});
+  EXPECT_EQ(In(tree, "p"), "file:///app/p.mjs");
+  EXPECT_EQ(In(tree, "#own"), "file:///app/own.mjs");
+  EXPECT_EQ(In(tree, "#dep"), "file:///app/node_modules/q/index.js");
+  EXPECT_EQ(In(tree, "#dep/a"), "file:///app/deps/a.mjs");
+  EXPECT_EQ(In(tree, "#fs"), "node:fs");
+  EXPECT_EQ(In(tree, "#url"), "ERR_INVALID_PACKAGE_TARGET");
+  EXPECT_EQ(In(tree, "#up"), "ERR_INVALID_PACKAGE_TARGET");
+  EXPECT_EQ(In(tree, "#loop"), "ERR_MODULE_NOT_FOUND");
+  EXPECT_EQ(In(tree, "#nothing"), "ERR_PACKAGE_IMPORT_NOT_DEFINED");
+  EXPECT_EQ(In(tree, "#"), "ERR_PACKAGE_IMPORT_NOT_DEFINED");
+}
+
+TEST(ModuleResolver, RequireLooksForFiles) {
+  const Tree tree(Files{{"/app/src/a.js", ""},
+                   {"/app/src/b/package.json", R"({"main": "./main.cjs"})"},
+                   {"/app/src/b/main.cjs", ""},
+                   {"/app/src/c/index.json", ""},
+                   {"/app/src/100%.js", ""}});
+  EXPECT_EQ(In(tree, "./a", How::kRequire), "file:///app/src/a.js");
+  EXPECT_EQ(In(tree, "./b", How::kRequire), "file:///app/src/b/main.cjs");
+  EXPECT_EQ(In(tree, "./c/", How::kRequire), "file:///app/src/c/index.json");
+  EXPECT_EQ(In(tree, "./100%", How::kRequire), "file:///app/src/100%25.js");
+  EXPECT_EQ(In(tree, "./d", How::kRequire), "MODULE_NOT_FOUND");
+}
+
+TEST(ModuleResolver, DamagedPackages) {
+  for (const char* json : {"", "[]", "{", R"({"main": 7, "exports": null, "type": []})",
+                           R"({"exports": {"a": "./x.js", "./b": 1}})"}) {
+    const Tree tree(Files
+        {{"/app/node_modules/p/package.json", json}, {"/app/node_modules/p/index.js", ""}});
+    const std::string url = In(tree, "p");
+    EXPECT_TRUE(url == "file:///app/node_modules/p/index.js" ||
+                url == "ERR_PACKAGE_PATH_NOT_EXPORTED")
+        << json << url;
+  }
+  std::string deep = "\"./x.js\"";
+  for (int i = 0; i < 100; ++i) deep = "{\"default\": " + deep + "}";
+  EXPECT_EQ(In(Tree(Files{{"/app/node_modules/p/package.json", "{\"exports\": " + deep + "}"}}), "p"),
+            "ERR_INVALID_PACKAGE_TARGET");
+}
+
+TEST(ModuleResolver, Formats) {
+  Tree tree(Files{{"/app/package.json", R"({"type": "module"})"},
+             {"/app/c/package.json", R"({"type": "commonjs"})"},
+             {"/app/n/package.json", "{}"}});
+  ModuleResolver resolver(tree);
+  const auto format = [&](const std::string& path) {
+    const auto result = resolver.FormatOf(path);
+    if (const auto* error = std::get_if<ModuleError>(&result)) return error->code;
+    const auto& found = std::get<FileFormat>(result);
+    return std::string(found.format == ModuleFormat::kModule     ? "module"
+                       : found.format == ModuleFormat::kCommonJs ? "commonjs"
+                                                                 : "json") +
+           (found.typescript ? " ts" : "");
+  };
+  EXPECT_EQ(format("/app/x.js"), "module");
+  EXPECT_EQ(format("/app/c/x.js"), "commonjs");
+  EXPECT_EQ(format("/app/n/x.js"), "commonjs");
+  EXPECT_EQ(format("/app/n/x"), "commonjs");
+  EXPECT_EQ(format("/app/c/x.mjs"), "module");
+  EXPECT_EQ(format("/app/x.cjs"), "commonjs");
+  EXPECT_EQ(format("/app/x.json"), "json");
+  EXPECT_EQ(format("/app/n/x.ts"), "module ts");
+  EXPECT_EQ(format("/app/c/x.ts"), "commonjs ts");
+  EXPECT_EQ(format("/app/c/x.mts"), "module ts");
+  EXPECT_EQ(format("/app/x.cts"), "commonjs ts");
+  EXPECT_EQ(format("/app/node_modules/p/x.js"), "commonjs");
+  for (const char* path : {"/app/x.node", "/app/x.wasm", "/app/x.tsx"})
+    EXPECT_TRUE(format(path).starts_with("ERR_")) << path;
+}
+
+}  // namespace
+}  // namespace postern::worker
