@@ -22,10 +22,7 @@ void EventLoop::Run(const std::function<bool()>& done) {
     v8::HandleScope scope(isolate);
     Settle();
     if (done()) return;
-    bool pending =
-        (std::isfinite(timer_due_) && timer_keeps_going_) || engine_.tasks().NextDelayMs() == 0;
-    for (const Source* s : sources_) pending = pending || s->Pending();
-    if (!pending) return;
+    if (!Pending()) return;
     Wait();
     if (MonotonicSeconds() >= timer_due_) {
       timer_due_ = std::numeric_limits<double>::infinity();  // the hook sets it anew
@@ -33,6 +30,13 @@ void EventLoop::Run(const std::function<bool()>& done) {
       (void)engine_.Hook("runTimers")->Call(engine_.context(), v8::Undefined(isolate), 0, nullptr);
     }
   }
+}
+
+bool EventLoop::Pending() const {
+  bool pending =
+      (std::isfinite(timer_due_) && timer_keeps_going_) || engine_.tasks().NextDelayMs() == 0;
+  for (const Source* s : sources_) pending = pending || s->Pending();
+  return pending;
 }
 
 void EventLoop::Wait() {

@@ -34,6 +34,9 @@ class EventLoop {
   // Runs microtasks, V8's tasks, and reports rejections that stayed unhandled.
   void Settle();
 
+  // Whether something keeps the run going.
+  bool Pending() const;
+
   // Set by the runtime: when its next timer is due (MonotonicSeconds; infinity for none), and
   // whether that keeps the run going.
   void SetTimer(double due, bool keeps_going) {

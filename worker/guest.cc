@@ -317,12 +317,26 @@ void Guest::Run() {
     Call("evalResult", {value, v8::Boolean::New(isolate, order_.print)});
     loop_.Settle();
   }
+  while (BeforeExit()) loop_.Run([] { return false; });
   v8::Local<v8::Value> code;
   if (engine_.Hook("exitCode")->Call(context, v8::Undefined(isolate), 0, nullptr).ToLocal(&code) &&
       code->IsNumber()) {
     Exit(code->Int32Value(context).FromMaybe(kExitThrew));
   }
   Finish(ResultTag::kSucceeded, 0);
+}
+
+// Whether a listener for the process's "beforeExit" was called, which may have begun something.
+bool Guest::BeforeExit() {
+  v8::Isolate* isolate = engine_.isolate();
+  v8::TryCatch caught(isolate);
+  v8::Local<v8::Value> called;
+  if (!engine_.Hook("beforeExit")
+           ->Call(engine_.context(), v8::Undefined(isolate), 0, nullptr)
+           .ToLocal(&called))
+    Die(caught.Exception(), caught.Message());
+  loop_.Settle();
+  return called->IsTrue() && loop_.Pending();
 }
 
 // ---- the network's events

@@ -91,11 +91,11 @@ TEST(ModuleResolver, Paths) {
 
 TEST(ModuleResolver, PackagesAreLookedForUpwards) {
   const Tree tree(Files{{"/app/node_modules/a/package.json", R"({"main": "lib/a"})"},
-                   {"/app/node_modules/a/lib/a.js", ""},
-                   {"/app/node_modules/a/sub.js", ""},
-                   {"/app/node_modules/@s/b/index.js", ""},
-                   {"/app/src/node_modules/c/index.js", ""},
-                   {"/app/node_modules/c/index.js", ""}});
+                        {"/app/node_modules/a/lib/a.js", ""},
+                        {"/app/node_modules/a/sub.js", ""},
+                        {"/app/node_modules/@s/b/index.js", ""},
+                        {"/app/src/node_modules/c/index.js", ""},
+                        {"/app/node_modules/c/index.js", ""}});
   EXPECT_EQ(In(tree, "a"), "file:///app/node_modules/a/lib/a.js");
   EXPECT_EQ(In(tree, "a", How::kRequire), "file:///app/node_modules/a/lib/a.js");
   EXPECT_EQ(In(tree, "a/sub.js"), "file:///app/node_modules/a/sub.js");
@@ -164,10 +164,10 @@ TEST(ModuleResolver, SelfReferencesAndImports) {
 
 TEST(ModuleResolver, RequireLooksForFiles) {
   const Tree tree(Files{{"/app/src/a.js", ""},
-                   {"/app/src/b/package.json", R"({"main": "./main.cjs"})"},
-                   {"/app/src/b/main.cjs", ""},
-                   {"/app/src/c/index.json", ""},
-                   {"/app/src/100%.js", ""}});
+                        {"/app/src/b/package.json", R"({"main": "./main.cjs"})"},
+                        {"/app/src/b/main.cjs", ""},
+                        {"/app/src/c/index.json", ""},
+                        {"/app/src/100%.js", ""}});
   EXPECT_EQ(In(tree, "./a", How::kRequire), "file:///app/src/a.js");
   EXPECT_EQ(In(tree, "./b", How::kRequire), "file:///app/src/b/main.cjs");
   EXPECT_EQ(In(tree, "./c/", How::kRequire), "file:///app/src/c/index.json");
@@ -178,8 +178,8 @@ TEST(ModuleResolver, RequireLooksForFiles) {
 TEST(ModuleResolver, DamagedPackages) {
   for (const char* json : {"", "[]", "{", R"({"main": 7, "exports": null, "type": []})",
                            R"({"exports": {"a": "./x.js", "./b": 1}})"}) {
-    const Tree tree(Files
-        {{"/app/node_modules/p/package.json", json}, {"/app/node_modules/p/index.js", ""}});
+    const Tree tree(
+        Files{{"/app/node_modules/p/package.json", json}, {"/app/node_modules/p/index.js", ""}});
     const std::string url = In(tree, "p");
     EXPECT_TRUE(url == "file:///app/node_modules/p/index.js" ||
                 url == "ERR_PACKAGE_PATH_NOT_EXPORTED")
@@ -187,14 +187,15 @@ TEST(ModuleResolver, DamagedPackages) {
   }
   std::string deep = "\"./x.js\"";
   for (int i = 0; i < 100; ++i) deep = "{\"default\": " + deep + "}";
-  EXPECT_EQ(In(Tree(Files{{"/app/node_modules/p/package.json", "{\"exports\": " + deep + "}"}}), "p"),
-            "ERR_INVALID_PACKAGE_TARGET");
+  EXPECT_EQ(
+      In(Tree(Files{{"/app/node_modules/p/package.json", "{\"exports\": " + deep + "}"}}), "p"),
+      "ERR_INVALID_PACKAGE_TARGET");
 }
 
 TEST(ModuleResolver, Formats) {
   Tree tree(Files{{"/app/package.json", R"({"type": "module"})"},
-             {"/app/c/package.json", R"({"type": "commonjs"})"},
-             {"/app/n/package.json", "{}"}});
+                  {"/app/c/package.json", R"({"type": "commonjs"})"},
+                  {"/app/n/package.json", "{}"}});
   ModuleResolver resolver(tree);
   const auto format = [&](const std::string& path) {
     const auto result = resolver.FormatOf(path);

@@ -186,7 +186,7 @@ v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
                                            parameters)
            .ToLocal(&function)) {
     // Where the text is a module and the file's name says that it is none, that is what helps.
-    if (!IsModuleError(Utf8(isolate, caught.Exception())) || PathOfUrl(url).ends_with(".cjs")) {
+    if (!IsModuleError(Utf8(isolate, caught.Exception()))) {
       caught.ReThrow();
       return {};
     }

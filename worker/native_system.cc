@@ -105,12 +105,15 @@ void ProxyDetails(const Args& args) {
   args.GetReturnValue().Set(v8::Array::New(args.GetIsolate(), both, 2));
 }
 
-// part(name): a function of `native` and `runtime` that returns the part's exports
+// part(name, …names): the part's text as a function of parameters with these names
 // (runtime/part.js)
 void Part(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
+  std::vector<Local<v8::String>> parameters;
+  for (int i = 1; i < args.Length(); ++i) parameters.push_back(args[i].As<v8::String>());
   Local<v8::Function> compiled;
-  if (CompilePart(isolate, isolate->GetCurrentContext(), Utf8(isolate, args[0])).ToLocal(&compiled))
+  if (CompilePart(isolate, isolate->GetCurrentContext(), Utf8(isolate, args[0]), parameters)
+          .ToLocal(&compiled))
     args.GetReturnValue().Set(compiled);
 }
 

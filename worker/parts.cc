@@ -39,7 +39,8 @@ std::string_view PartText(std::string_view name) {
 }
 
 v8::MaybeLocal<v8::Function> CompilePart(v8::Isolate* isolate, v8::Local<v8::Context> context,
-                                         std::string_view name) {
+                                         std::string_view name,
+                                         std::vector<v8::Local<v8::String>> parameters) {
   const std::string_view text = PartText(name);
   v8::Local<v8::String> source;
   if (text.empty() ||
@@ -50,8 +51,8 @@ v8::MaybeLocal<v8::Function> CompilePart(v8::Isolate* isolate, v8::Local<v8::Con
   }
   v8::ScriptCompiler::Source script(source,
                                     v8::ScriptOrigin(Str(isolate, "postern:" + std::string(name))));
-  v8::Local<v8::String> parameters[] = {Str(isolate, "native"), Str(isolate, "runtime")};
-  return v8::ScriptCompiler::CompileFunction(context, &script, 2, parameters);
+  return v8::ScriptCompiler::CompileFunction(context, &script, parameters.size(),
+                                             parameters.data());
 }
 
 }  // namespace postern::worker

@@ -5,15 +5,16 @@
 #include <v8.h>
 
 #include <string_view>
+#include <vector>
 
 namespace postern::worker {
 
 // The text of a part; empty where there is none of that name.
 std::string_view PartText(std::string_view name);
 
-// Compiles a part: a function of `native` and `runtime` that returns its exports. Throws where
-// there is none.
+// Compiles a part as the body of a function with these parameters. Throws where there is none.
 v8::MaybeLocal<v8::Function> CompilePart(v8::Isolate* isolate, v8::Local<v8::Context> context,
-                                         std::string_view name);
+                                         std::string_view name,
+                                         std::vector<v8::Local<v8::String>> parameters);
 
 }  // namespace postern::worker

@@ -5,9 +5,12 @@
 // parts.bin: what a guest loads when it first needs it (parts/*.js, and the packages that they use), as part.js reads it: each
 //   a line with its name and length in bytes, and its text, which is ASCII.
 import { build, transform } from 'esbuild';
+import fs from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import zlib from 'node:zlib';
 import { harden } from './harden.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -57,11 +60,58 @@ const streamsWithImports = {
   },
 };
 
+/** Node's own lib/, as text by id, from the executable that runs this: it is the one that the worker runs in. */
+const nodeLib = process.binding('natives');
+
+/** Ids of what of it parts/node.js may load: those below, and what they require that is not ours (node/*.js). */
+function nodeIds() {
+  const roots = [
+    'assert', 'buffer', 'diagnostics_channel', 'events', 'internal/per_context/primordials', 'internal/util/parse_args/parse_args',
+    'internal/mime', 'internal/util/diff', 'path', 'punycode', 'querystring', 'stream', 'stream/promises', 'string_decoder', 'url', 'util', 'util/types', 'zlib',
+  ]; // prettier-ignore
+  const ours = new Set(
+    `async_hooks timers fs fs/promises vm net os tty module inspector child_process worker_threads readline internal/options
+    internal/util/debuglog internal/v8/startup_snapshot internal/process/warning internal/url internal/abort_controller
+    internal/event_target internal/async_hooks internal/process/task_queues internal/blob internal/crypto/keys
+    internal/source_map/source_map_cache internal/source_map/source_map_cache_map internal/bootstrap/realm internal/modules/helpers
+    internal/tty internal/encoding internal/errors/error_source internal/webstreams/adapters internal/perf/utils internal/zip internal/fs/glob
+    internal/process/execution internal/timers internal/util/trace_sigint internal/deps/acorn/acorn/dist/acorn internal/deps/minimatch/index
+    internal/source_map/prepare_stack_trace internal/source_map/source_map`.split(/\s+/),
+  );
+  const ids = new Set();
+  const work = [...roots];
+  while (work.length > 0) {
+    const id = work.pop();
+    if (ids.has(id) || ours.has(id)) continue;
+    if (nodeLib[id] === undefined) throw new Error(`Node's lib/ has no ${id}`);
+    ids.add(id);
+    for (const [, next] of nodeLib[id].matchAll(/require\('([^']+)'\)/g)) work.push(next);
+  }
+  return [...ids].sort();
+}
+
+/** [name, source of a function body] */
+async function buildNodeModule(id) {
+  const { code } = await transform(`(function () {${nodeLib[id]}\n})`, {
+    minifyWhitespace: true,
+    charset: 'ascii',
+    target: 'esnext',
+  });
+  const body = /^\(?function\s*\(\)\s*\{([\s\S]*)\}\)?;?\s*$/.exec(code);
+  if (body === null) throw new Error(`Node's ${id} did not come out as a function`);
+  return [`node/${id}`, body[1]];
+}
+
 // A part shares the runtime's own modules instead of having its own: main.js gives it those that `shared` names.
 const sharedModules = {
   name: 'shared-modules',
   setup(b) {
     b.onResolve({ filter: /^\.\.\/[\w]+\.js$/ }, ({ path }) => ({ path: basename(path, '.js'), namespace: 'shared' }));
+    b.onResolve({ filter: /^node-constants$/ }, () => ({ path: 'constants', namespace: 'node' }));
+    b.onLoad({ filter: /.*/, namespace: 'node' }, () => ({
+      contents: JSON.stringify({ os: os.constants, fs: fs.constants, zlib: zlib.constants, crypto: {} }),
+      loader: 'json',
+    }));
     b.onLoad({ filter: /.*/, namespace: 'shared' }, ({ path }) => ({
       contents: `if (!runtime.${path}) throw new Error('main.js shares no ${path}'); module.exports = runtime.${path};`,
     }));
@@ -109,7 +159,10 @@ async function buildPart(name) {
 
 async function buildParts() {
   const names = (await readdir(join(here, 'parts'))).filter((name) => name.endsWith('.js')).sort();
-  const parts = await Promise.all(names.map((name) => buildPart(basename(name, '.js'))));
+  const parts = await Promise.all([
+    ...names.map((name) => buildPart(basename(name, '.js'))),
+    ...nodeIds().map((id) => buildNodeModule(id)),
+  ]);
   const pieces = parts.map(([name, text]) => {
     if (!/^[\0-\x7f]*$/.test(text)) throw new Error(`the part ${name} is not ASCII`);
     return `${name} ${text.length}\n${text}`;

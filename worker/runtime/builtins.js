@@ -1,13 +1,40 @@
-// Modules of the runtime's own: postern:NAME, and Node's.
+// Modules of the runtime's own: postern:NAME, and Node's, which are a part.
+import { StringSlice, StringStartsWith, hasOwn, keys } from './primordials.js';
+import { part } from './part.js';
 import { Socket, connect } from './sockets.js';
 
-/** Names of Node's modules that are there, without "node:". */
-export const builtinNames = [];
+/** Names of Node's modules that are there, without "node:". @type {() => string[]} */
+export const builtinNames = () => part('node').names;
 
-/** The exports of a builtin; throws where there is none. @param {string} url @param {string} importer */
+/** @type {Record<string, any>} */
+const namespaces = { __proto__: null };
+
+/** What an import of a builtin sees; throws where there is none. @param {string} url @param {string} importer */
 export function builtinModule(url, importer) {
   if (url === 'postern:sockets') return { connect, Socket };
-  const error = /** @type {any} */ (new Error(`there is no module ${url} in a guest (imported from ${importer})`));
-  error.code = 'ERR_UNKNOWN_BUILTIN_MODULE';
-  throw error;
+  const exports = StringStartsWith(url, 'node:') ? part('node').nodeModule(StringSlice(url, 5)) : undefined;
+  if (exports === undefined) {
+    const error = /** @type {any} */ (new Error(`there is no module ${url} in a guest (imported from ${importer})`));
+    error.code = 'ERR_UNKNOWN_BUILTIN_MODULE';
+    throw error;
+  }
+  return (namespaces[url] ??= namespaceOf(exports));
+}
+
+/** Each property as an export, and all of it as the default. @param {any} exports */
+function namespaceOf(exports) {
+  /** @type {any} */
+  const namespace = { __proto__: null };
+  for (const name of keys(exports)) if (name !== 'default') namespace[name] = exports[name];
+  // Classes of Node's have more than what is enumerable.
+  if (typeof exports === 'function')
+    for (const name of Reflect.ownKeys(exports))
+      if (
+        typeof name === 'string' &&
+        !hasOwn(namespace, name) &&
+        !['length', 'name', 'prototype', 'default', 'arguments', 'caller'].includes(name)
+      )
+        namespace[name] = exports[name];
+  namespace.default = exports;
+  return namespace;
 }

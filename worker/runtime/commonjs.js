@@ -58,10 +58,10 @@ export class Module {
   /** @param {string} name */
   static isBuiltin(name) {
     const bare = `${name}`.startsWith('node:') ? StringSlice(`${name}`, 5) : `${name}`;
-    return builtinNames.includes(bare);
+    return builtinNames().includes(bare);
   }
   static get builtinModules() {
-    return builtinNames.slice();
+    return builtinNames().slice();
   }
   /** @param {string} specifier @param {any} [parent] */
   static _resolveFilename(specifier, parent) {

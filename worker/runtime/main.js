@@ -31,11 +31,23 @@ import { Headers } from './headers.js';
 import { inspect } from './inspect.js';
 import { BroadcastChannel, MessageChannel, MessagePort } from './message_channel.js';
 import { queueMicrotask } from './microtask.js';
+import * as abort from './abort.js';
+import * as blob from './blob.js';
+import * as commonjs from './commonjs.js';
+import * as consoles from './console.js';
+import * as cryptos from './crypto.js';
+import * as dom_exception from './dom_exception.js';
+import * as events from './events.js';
+import * as microtask from './microtask.js';
+import * as objectUrls from './object_url.js';
 import * as net from './net.js';
+import * as processes from './process.js';
+import * as subtle from './subtle.js';
+import * as url from './url.js';
 import { Navigator, navigator } from './navigator.js';
 import { lazyGlobal, part, shareModules } from './part.js';
 import * as perf from './performance.js';
-import { process, startProcess } from './process.js';
+import { beforeExit, lastExitCode, process, startProcess } from './process.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import * as streams from './streams.js';
@@ -103,7 +115,24 @@ for (const [name, value] of Object.entries({
 for (const [name, value] of Object.entries(streams))
   if (name !== 'nextChunk' && name !== 'withClonedChunks') expose(name, value);
 lazyGlobal('URLPattern', () => part('url_pattern').URLPattern);
-shareModules({});
+lazyGlobal('Buffer', () => part('node').nodeModule('buffer').Buffer);
+shareModules({
+  abort,
+  blob,
+  commonjs,
+  console: consoles,
+  crypto: cryptos,
+  dom_exception,
+  events,
+  microtask,
+  object_url: objectUrls,
+  performance: perf,
+  process: processes,
+  streams,
+  subtle,
+  timers,
+  url,
+});
 
 function atob(/** @type {any} */ text) {
   const bytes = native.atob(`${text}`);
@@ -197,8 +226,8 @@ export default {
     }
     return rejectionError(reason);
   },
-  /** What process.exitCode was set to. */
-  exitCode: () => process.exitCode,
+  beforeExit,
+  exitCode: lastExitCode,
   /** What `postern eval` shows and returns. @param {any} value @param {boolean} print */
   evalResult(value, print) {
     if (returned !== null) value = returned.value;

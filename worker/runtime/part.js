@@ -12,7 +12,7 @@ export function shareModules(/** @type {any} */ modules) {
 
 /** The exports of parts/NAME.js. @param {string} name */
 export function part(name) {
-  return (loaded[name] ??= native.part(name)(native, runtime));
+  return (loaded[name] ??= native.part(name, 'native', 'runtime')(native, runtime));
 }
 
 /** A property of the global object that is made when it is first asked for. @param {string} name @param {() => any} make */

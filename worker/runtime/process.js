@@ -1,28 +1,71 @@
-// The small part of Node's `process` that a job uses: env, argv, cwd, exit, hrtime, nextTick.
+// Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
+import { applyTo, defineProperty } from './primordials.js';
 import { format } from './inspect.js';
 import { queueMicrotask } from './microtask.js';
+import { part } from './part.js';
 import { now } from './performance.js';
 
 let directory = '/';
+let exiting = false;
+
+/** Node's EventEmitter over `process`, made when somebody listens. @type {any} */
+let emitter;
+const events = () => (emitter ??= new (part('node').load('events').EventEmitter)());
+/** Whether anybody listens to an event of the process. @param {string} name */
+export const processListens = (name) => emitter !== undefined && emitter.listenerCount(name) > 0;
+/** @param {string} name @param {any[]} args */
+export const processEmit = (name, ...args) => emitter.emit(name, ...args);
+
+/** @param {number} fd */
+function output(fd) {
+  const { Writable } = part('node').load('stream');
+  const stream = new Writable({
+    decodeStrings: false,
+    write(chunk, encoding, callback) {
+      native.write(
+        fd,
+        typeof chunk === 'string' && encoding !== 'hex' && encoding !== 'base64'
+          ? chunk
+          : native.utf8Decode(chunk, false),
+      );
+      callback();
+    },
+  });
+  return Object.assign(stream, { fd, isTTY: false, _type: 'pipe' });
+}
+
 export const process = {
+  title: 'postern',
   /** @type {Record<string, string>} */ env: {},
   /** @type {string[]} */ argv: [],
+  argv0: 'postern',
+  execPath: '/postern',
+  execArgv: [],
   platform: 'linux',
   arch: 'x64',
-  version: '',
-  versions: { postern: '0.1.0' },
+  version: `v${native.nodeVersion()}`,
+  versions: { node: native.nodeVersion(), v8: native.v8Version(), postern: '0.1.0' },
+  release: { name: 'node' },
+  features: { inspector: false, typescript: 'strip', require_module: true },
+  config: { target_defaults: {}, variables: {} },
   pid: 1,
-  exitCode: undefined,
+  ppid: 0,
+  exitCode: /** @type {any} */ (undefined),
   cwd: () => directory,
   /** @param {any} [code] */
   exit(code = process.exitCode ?? 0) {
     const n = Number(code);
     if (!Number.isInteger(n)) throw new TypeError(format('process.exit needs a whole number, not %o', code));
-    native.exit(n);
+    emitExit(n);
+    native.exit(process.exitCode === undefined ? n : Number(process.exitCode));
+  },
+  abort() {
+    native.exit(134);
   },
   /** @param {Function} callback @param {any[]} args */
   nextTick(callback, ...args) {
-    queueMicrotask(() => callback(...args));
+    if (typeof callback !== 'function') throw new TypeError('process.nextTick needs a function');
+    queueMicrotask(() => applyTo(callback, undefined, args));
   },
   hrtime: Object.assign(
     (/** @type {[number, number] | undefined} */ since) => {
@@ -36,8 +79,123 @@ export const process = {
     { bigint: () => BigInt(Math.round(native.clock() * 1e6)) },
   ),
   uptime: () => now() / 1000,
+  umask: () => 0o22,
+  memoryUsage: Object.assign(
+    () => {
+      const [heapUsed, heapTotal, external] = native.heapUse();
+      return { rss: heapTotal + external, heapTotal, heapUsed, external, arrayBuffers: external };
+    },
+    { rss: () => native.heapUse()[1] },
+  ),
+  cpuUsage: () => ({ user: Math.round(now() * 1000), system: 0 }),
+  resourceUsage: () => ({ userCPUTime: Math.round(now() * 1000), systemCPUTime: 0, maxRSS: 0 }),
+  constrainedMemory: () => native.heapUse()[3],
+  availableMemory: () => native.heapUse()[3] - native.heapUse()[0],
+  /** @param {any} warning @param {any} [type] @param {any} [code] */
+  emitWarning(warning, type, code) {
+    const options = typeof type === 'object' && type !== null ? type : { type, code };
+    const error =
+      warning instanceof Error ? warning : Object.assign(new Error(`${warning}`), { name: options.type ?? 'Warning' });
+    if (options.code !== undefined) /** @type {any} */ (error).code = options.code;
+    if (processListens('warning')) return processEmit('warning', error);
+    const name =
+      /** @type {any} */ (error).code === undefined ? error.name : `[${/** @type {any} */ (error).code}] ${error.name}`;
+    native.write(2, `(postern) ${name}: ${error.message}\n`);
+  },
+  /** @param {string} name */
+  getBuiltinModule: (name) => part('node').nodeModule(`${name}`.replace(/^node:/, '')),
+  binding() {
+    throw notAvailable('process.binding', 'a guest has no bindings of Node');
+  },
+  dlopen() {
+    throw notAvailable('process.dlopen', 'a guest loads no native code');
+  },
+  kill() {
+    throw notAvailable('process.kill', 'a guest has no other process to send a signal to');
+  },
+  /** @param {string} to */
+  chdir(to) {
+    directory = part('node').load('path').resolve(directory, `${to}`);
+  },
 };
-Object.defineProperty(process, Symbol.toStringTag, { value: 'process', configurable: true });
+
+/** @param {string} name @param {string} reason */
+function notAvailable(name, reason) {
+  const error = /** @type {any} */ (new Error(`${name} is not available: ${reason}`));
+  error.code = 'ERR_NOT_AVAILABLE';
+  return error;
+}
+
+for (const name of [
+  'on',
+  'once',
+  'off',
+  'addListener',
+  'removeListener',
+  'removeAllListeners',
+  'prependListener',
+  'prependOnceListener',
+  'emit',
+  'listeners',
+  'rawListeners',
+  'listenerCount',
+  'eventNames',
+  'setMaxListeners',
+  'getMaxListeners',
+])
+  // prettier-ignore
+  defineProperty(process, name, {
+    writable: true,
+    configurable: true,
+    value: {
+      [name](/** @type {any[]} */ ...args) {
+        const result = events()[name](...args);
+        return result === emitter ? process : result;
+      },
+    }[name],
+  });
+/** A property that is made when it is first read. @param {string} name @param {() => any} make */
+function lazy(name, make) {
+  defineProperty(process, name, {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const value = make();
+      defineProperty(process, name, { value, writable: true, configurable: true, enumerable: true });
+      return value;
+    },
+    set(value) {
+      defineProperty(process, name, { value, writable: true, configurable: true, enumerable: true });
+    },
+  });
+}
+lazy('stdout', () => output(1));
+lazy('stderr', () => output(2));
+lazy('stdin', () => {
+  const { Readable } = part('node').load('stream');
+  return Object.assign(Readable.from([]), { fd: 0, isTTY: false });
+});
+defineProperty(process, Symbol.toStringTag, { value: 'process', configurable: true });
+
+/** @param {number} code */
+function emitExit(code) {
+  if (exiting) return;
+  exiting = true;
+  if (process.exitCode === undefined && code !== 0) process.exitCode = code;
+  if (processListens('exit')) processEmit('exit', code);
+}
+
+/** The loop has nothing left: whether a listener may have given it something to do. */
+export function beforeExit() {
+  if (exiting || !processListens('beforeExit')) return false;
+  processEmit('beforeExit', process.exitCode ?? 0);
+  return true;
+}
+/** The run is over: its exit code, where there is one. */
+export function lastExitCode() {
+  emitExit(process.exitCode ?? 0);
+  return process.exitCode;
+}
 
 /** @param {{argv: string[], env: Record<string, string>, cwd: string}} settings */
 export function startProcess(settings) {

@@ -2,10 +2,11 @@
 import { ArrayPush, MapDelete, MapGet, MapSet, applyTo, max, min } from './primordials.js';
 import { reportError } from './events.js';
 
-const { now, setTimer } = native;
+const { getContinuationData, now, setContinuationData, setTimer } = native;
 const kMaxDelay = 2 ** 31 - 1;
 
-/** @typedef {{id: number, due: number, seq: number, callback: any, args: any[], repeat: number, live: boolean, ref: boolean}} Timer */
+/** @typedef {{id: number, due: number, seq: number, callback: any, args: any[], delay: number, repeat: number, live: boolean, ref: boolean, context: any,
+ *   handle: any}} Timer */
 /** @type {Timer[]} */
 const heap = [];
 /** @type {Map<number, Timer>} */
@@ -72,12 +73,15 @@ export function runTimers() {
     } else {
       drop(timer);
     }
+    // What AsyncLocalStorage goes by (node/async_hooks.js).
+    setContinuationData(timer.context);
     try {
       applyTo(timer.callback, globalThis, timer.args);
     } catch (error) {
       reportError(error);
     }
     native.microtasks();
+    setContinuationData(undefined);
   }
   for (let i = 0; i < later.length; i++) if (later[i].live) push(later[i]);
   arm();
@@ -91,8 +95,21 @@ function drop(timer) {
   if (timer.ref) refs--;
 }
 
-/** @param {any} callback @param {any} delay @param {any[]} args @param {boolean} repeats */
-function add(callback, delay, args, repeats) {
+/** @type {(value: any) => Timer | undefined} */
+let timerOf;
+/** @type {(value: any) => Timer | undefined} */
+let immediateOf;
+
+/** @param {Timer} timer @param {boolean} ref */
+function setRef(timer, ref) {
+  if (timer.ref === ref) return;
+  timer.ref = ref;
+  if (timer.live) refs += ref ? 1 : -1;
+  arm();
+}
+
+/** @param {any} callback @param {any} delay @param {any[]} args @param {boolean} repeats @param {any} kind */
+function add(callback, delay, args, repeats, kind) {
   if (typeof callback !== 'function')
     throw new TypeError('The timer callback must be a function; strings are not evaluated');
   let ms = Number(delay);
@@ -104,32 +121,111 @@ function add(callback, delay, args, repeats) {
     seq: nextSeq++,
     callback,
     args,
+    delay: ms,
     repeat: repeats ? ms : -1,
     live: true,
     ref: true,
+    context: getContinuationData(),
+    handle: /** @type {any} */ (undefined),
   };
+  timer.handle = repeats || kind === Timeout ? new Timeout(timer) : new Immediate(timer);
   MapSet(byId, timer.id, timer);
   refs++;
   push(timer);
   arm();
-  return timer.id;
+  return timer.handle;
+}
+
+/** What setTimeout and setInterval give: Node's object, and the web's number where one is asked for. */
+export class Timeout {
+  #timer;
+  static {
+    timerOf = (value) => (typeof value === 'object' && value !== null && #timer in value ? value.#timer : undefined);
+  }
+  /** @param {Timer} timer */
+  constructor(timer) {
+    this.#timer = timer;
+  }
+  ref() {
+    setRef(this.#timer, true);
+    return this;
+  }
+  unref() {
+    setRef(this.#timer, false);
+    return this;
+  }
+  hasRef() {
+    return this.#timer.ref && this.#timer.live;
+  }
+  refresh() {
+    const timer = this.#timer;
+    if (!timer.live) return this;
+    // The heap keeps its old place until then; another takes over.
+    const again = { ...timer, due: now() + (timer.repeat >= 0 ? timer.repeat : timer.delay), seq: nextSeq++ };
+    timer.live = false;
+    this.#timer = again;
+    MapSet(byId, again.id, again);
+    push(again);
+    arm();
+    return this;
+  }
+  close() {
+    clearTimeout(this);
+    return this;
+  }
+  [Symbol.toPrimitive]() {
+    return this.#timer.id;
+  }
+  [Symbol.dispose ?? Symbol.for('dispose')]() {
+    clearTimeout(this);
+  }
+}
+
+export class Immediate {
+  #timer;
+  static {
+    immediateOf = (value) =>
+      typeof value === 'object' && value !== null && #timer in value ? value.#timer : undefined;
+  }
+  /** @param {Timer} timer */
+  constructor(timer) {
+    this.#timer = timer;
+  }
+  ref() {
+    setRef(this.#timer, true);
+    return this;
+  }
+  unref() {
+    setRef(this.#timer, false);
+    return this;
+  }
+  hasRef() {
+    return this.#timer.ref && this.#timer.live;
+  }
+  [Symbol.toPrimitive]() {
+    return this.#timer.id;
+  }
+  [Symbol.dispose ?? Symbol.for('dispose')]() {
+    clearTimeout(this);
+  }
 }
 
 /** @param {Function} callback @param {number} [delay] @param {any[]} args */
 export function setTimeout(callback, delay = 0, ...args) {
-  return add(callback, delay, args, false);
+  return add(callback, delay, args, false, Timeout);
 }
 /** @param {Function} callback @param {number} [delay] @param {any[]} args */
 export function setInterval(callback, delay = 0, ...args) {
-  return add(callback, delay, args, true);
+  return add(callback, delay, args, true, Timeout);
 }
 /** @param {Function} callback @param {any[]} args */
 export function setImmediate(callback, ...args) {
-  return add(callback, 0, args, false);
+  return add(callback, 0, args, false, Immediate);
 }
 /** @param {any} [id] */
 export function clearTimeout(id) {
-  const timer = MapGet(byId, Number(id));
+  if (id === undefined || id === null) return;
+  const timer = timerOf(id) ?? immediateOf(id) ?? MapGet(byId, Number(id));
   if (timer === undefined) return;
   drop(timer);
   arm();
@@ -140,11 +236,8 @@ export function clearInterval(/** @type {any} */ id) {
 export function clearImmediate(/** @type {any} */ id) {
   clearTimeout(id);
 }
-/** Lets the run end before this timer. @param {number} id */
-export function unrefTimer(id) {
-  const timer = MapGet(byId, id);
-  if (timer === undefined || !timer.ref) return;
-  timer.ref = false;
-  refs--;
-  arm();
+/** Lets the run end before this timer. @param {Timeout} timeout */
+export function unrefTimer(timeout) {
+  const timer = timerOf(timeout);
+  if (timer !== undefined) setRef(timer, false);
 }

@@ -1,0 +1,90 @@
+// Node's modules that make no sense in a guest: what is called throws at once, with a sentence that says why.
+
+/** By module: why, and what is there instead; then the names of what a program would call. */
+const reasons = {
+  child_process: ['a guest cannot start processes', 'exec execFile execFileSync execSync fork spawn spawnSync'],
+  cluster: ['a guest is one process', 'fork setupPrimary setupMaster disconnect'],
+  worker_threads: [
+    'a guest has one thread; give the work to another guest (postern serve)',
+    'Worker moveMessagePortToContext receiveMessageOnPort getEnvironmentData setEnvironmentData',
+  ],
+  vm: [
+    'a guest cannot make contexts; use new Function for code in this one',
+    'Script createContext runInContext runInNewContext runInThisContext compileFunction SourceTextModule isContext',
+  ],
+  inspector: ['a guest cannot be inspected', 'open close url waitForDebugger Session'],
+  'inspector/promises': ['a guest cannot be inspected', 'open close url waitForDebugger Session'],
+  dgram: ['a guest has no UDP', 'createSocket Socket'],
+  http2: [
+    'node:http2 is not available; fetch speaks HTTP/2 where the origin does',
+    'connect createServer createSecureServer',
+  ],
+  readline: ['a guest has no terminal', 'createInterface Interface clearLine cursorTo emitKeypressEvents moveCursor'],
+  'readline/promises': ['a guest has no terminal', 'createInterface Interface Readline'],
+  repl: ['a guest has no terminal', 'start REPLServer'],
+  trace_events: ['a guest cannot be traced', 'createTracing getEnabledCategories'],
+  v8: [
+    'V8 cannot be steered from a guest',
+    'setFlagsFromString writeHeapSnapshot getHeapSnapshot takeCoverage stopCoverage startupSnapshot',
+  ],
+  wasi: ['a guest has no WASI; WebAssembly itself is there', 'WASI'],
+  domain: ['domains are not available; use AsyncLocalStorage', 'create createDomain Domain'],
+};
+
+/** @param {string} module @param {string} name @param {string} reason */
+export function refusal(module, name, reason) {
+  const error = /** @type {any} */ (new Error(`${module}.${name} is not available: ${reason}`));
+  error.code = 'ERR_NOT_AVAILABLE';
+  return error;
+}
+
+/** A function, or class, that throws. @param {string} module @param {string} name @param {string} reason */
+export function absent(module, name, reason) {
+  return {
+    [name]: function () {
+      throw refusal(module, name, reason);
+    },
+  }[name];
+}
+
+export const absentModules = Object.fromEntries(
+  Object.entries(reasons).map(([module, [reason, names]]) => [
+    module,
+    () => {
+      const exports = {};
+      for (const name of names.split(' ')) exports[name] = absent(module, name, reason);
+      return Object.assign(exports, more[module]?.());
+    },
+  ]),
+);
+
+/** What of them can be told all the same. @type {Record<string, () => any>} */
+const more = {
+  cluster: () => ({ isMaster: true, isPrimary: true, isWorker: false, workers: {}, settings: {} }),
+  worker_threads: () => ({
+    isMainThread: true,
+    isInternalThread: false,
+    parentPort: null,
+    workerData: null,
+    threadId: 0,
+    resourceLimits: {},
+    SHARE_ENV: Symbol.for('nodejs.worker_threads.SHARE_ENV'),
+    MessageChannel,
+    MessagePort,
+    BroadcastChannel,
+  }),
+  v8: () => ({
+    getHeapStatistics() {
+      const [used, total, external, limit] = native.heapUse();
+      return {
+        total_heap_size: total,
+        used_heap_size: used,
+        heap_size_limit: limit,
+        external_memory: external,
+        malloced_memory: 0,
+        peak_malloced_memory: 0,
+        total_available_size: limit - used,
+      };
+    },
+  }),
+};

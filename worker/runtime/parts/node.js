@@ -1,0 +1,318 @@
+// Node's own modules: their exports by name, without "node:". What is neither Node's lib/ nor ours is absent (docs/runtime.md).
+import { AbortController, AbortSignal } from '../abort.js';
+import { isBlob, Blob, File } from '../blob.js';
+import { Module } from '../commonjs.js';
+import { console } from '../console.js';
+import { EventTarget, Event } from '../events.js';
+import { queueMicrotask } from '../microtask.js';
+import * as performance from '../performance.js';
+import { process } from '../process.js';
+import * as streams from '../streams.js';
+import { isCryptoKey } from '../subtle.js';
+import { absent, absentModules } from '../node/absent.js';
+import * as asyncHooks from '../node/async_hooks.js';
+import { setLazyLoader } from '../node/bindings.js';
+import { crypto } from '../node/crypto.js';
+import { load, replace } from '../node/loader.js';
+import { os } from '../node/os.js';
+import { blobOfUrl as resolveObjectURL } from '../object_url.js';
+import * as timers from '../node/timers.js';
+import { internalUrl } from '../node/url.js';
+
+setLazyLoader(load);
+
+const noDebug = () => Object.assign(() => {}, { enabled: false });
+
+// Inside Node's lib/, by id.
+replace({
+  'internal/options': () => ({
+    getOptionValue: (name) =>
+      name === '--pending-deprecation' ? false : name === '--stack-trace-limit' ? 10 : undefined,
+    getEmbedderOptions: () => ({}),
+    getAllowUnauthorized: () => false,
+    refreshOptions() {},
+  }),
+  'internal/util/debuglog': () => ({ debuglog: noDebug, debugWithTimer: noDebug, initializeDebugEnv() {} }),
+  'internal/v8/startup_snapshot': () => ({
+    isBuildingSnapshot: () => false,
+    addSerializeCallback() {},
+    addDeserializeCallback() {},
+    addAfterUserSerializeDeserializeSnapshot() {},
+    namespace: { isBuildingSnapshot: () => false, addDeserializeCallback() {}, addSerializeCallback() {} },
+  }),
+  'internal/process/warning': () => ({
+    emitWarning: (...args) => process.emitWarning(...args),
+    emitWarningSync: (...args) => process.emitWarning(...args),
+    createWarningObject: (message) => new Error(message),
+  }),
+  'internal/url': internalUrl,
+  'internal/abort_controller': () => ({ AbortController, AbortSignal, aborted: undefined }),
+  'internal/event_target': () => ({
+    EventTarget,
+    Event,
+    isEventTarget: (value) => value instanceof EventTarget,
+    kEvents: Symbol('kEvents'),
+    kWeakHandler: Symbol('kWeakHandler'),
+    kResistStopPropagation: Symbol('kResistStopPropagation'),
+    initEventTarget() {},
+    defineEventHandler() {},
+  }),
+  'internal/async_hooks': () => ({
+    enabledHooksExist: () => false,
+    owner_symbol: Symbol('owner_symbol'),
+    async_id_symbol: Symbol('async_id_symbol'),
+    symbols: new Proxy({}, { get: (target, name) => (target[name] ??= Symbol(String(name))) }),
+    defaultTriggerAsyncIdScope: (_id, block, ...args) => block(...args),
+    getDefaultTriggerAsyncId: () => 0,
+    newAsyncId: () => 1,
+    emitInit() {},
+    emitBefore() {},
+    emitAfter() {},
+    emitDestroy() {},
+  }),
+  'internal/process/task_queues': () => ({ queueMicrotask, nextTick: process.nextTick, setupTaskQueue() {} }),
+  'internal/blob': () => ({ isBlob, Blob, File, resolveObjectURL }),
+  'internal/file': () => ({ File }),
+  'internal/crypto/keys': () => ({ isKeyObject: (value) => value instanceof modules.crypto().KeyObject, isCryptoKey }),
+  'internal/source_map/source_map_cache': () => ({
+    findSourceMap: () => undefined,
+    getSourceMapsSupport: () => ({ enabled: false }),
+  }),
+  'internal/source_map/source_map_cache_map': () => ({}),
+  'internal/bootstrap/realm': () => ({
+    BuiltinModule: {
+      exists: (id) => id.startsWith('internal/') || names.includes(id),
+      canBeRequiredByUsers: (id) => names.includes(id),
+      canBeRequiredWithoutScheme: (id) => names.includes(id),
+      normalizeRequirableId: (id) => (names.includes(id.replace(/^node:/, '')) ? id.replace(/^node:/, '') : undefined),
+    },
+  }),
+  'internal/modules/helpers': () => ({ getBuiltinModule: (id) => nodeModule(id.replace(/^node:/, '')) }),
+  'internal/tty': () => ({ getColorDepth: () => 1, hasColors: () => false }),
+  'internal/encoding': () => ({ TextDecoder, TextEncoder }),
+  'internal/errors/error_source': () => ({ getErrorSourceExpression: callText }),
+  'internal/webstreams/adapters': () => adapters(),
+  'internal/perf/utils': () => ({ now: performance.now }),
+  'internal/zip': () => zipClasses(),
+  'internal/timers': () => ({ TIMEOUT_MAX: 2 ** 31 - 1 }),
+  'internal/util/trace_sigint': () => ({ setTraceSigInt() {} }),
+  'internal/fs/glob': () => ({}),
+  async_hooks: () => ({ ...asyncHooks }),
+  timers: () => timers.module,
+});
+
+/** The text of the call that an error was made in, for assert's message. @param {any} error */
+function callText(error) {
+  const [, url, line, column] = /(file:\/\/\S+?):(\d+):(\d+)/.exec(`${error.stack}`) ?? [];
+  const text = url === undefined ? undefined : native.readText(native.pathOfUrl(url))?.split('\n')[Number(line) - 1];
+  if (text === undefined) return 'assert(…)';
+  let from = Number(column) - 1;
+  while (from > 0 && /[\w$.]/.test(text[from - 1])) from--;
+  let depth = 0;
+  for (let at = from; at < text.length; at++) {
+    if (text[at] === '(') depth++;
+    if (text[at] === ')' && --depth === 0) return text.slice(from, at + 1);
+  }
+  return text.slice(from);
+}
+
+/** node:zlib's experimental ZIP archives, which need files. */
+function zipClasses() {
+  const reason = 'ZIP archives are experimental in Node';
+  return new Proxy({}, { get: (target, name) => (target[name] ??= absent('zlib', String(name), reason)) });
+}
+
+/** Between Node's streams and the web's (Readable.fromWeb and the like). */
+function adapters() {
+  const { Readable, Writable, Duplex } = load('stream');
+  const { finished } = load('stream');
+  const newReadableStreamFromStreamReadable = (readable, options = {}) => {
+    const objects = readable.readableObjectMode;
+    readable.pause();
+    return new streams.ReadableStream(
+      {
+        type: objects ? undefined : options.type,
+        start(controller) {
+          readable.on('data', (chunk) => {
+            controller.enqueue(Buffer.isBuffer(chunk) && !objects ? new Uint8Array(chunk) : chunk);
+            if (controller.desiredSize <= 0) readable.pause();
+          });
+          finished(readable, { writable: false }, (error) => {
+            if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') return controller.error(error);
+            if (error) return controller.error(error);
+            try {
+              controller.close();
+            } catch {
+              // canceled
+            }
+          });
+          readable.pause();
+        },
+        pull: () => readable.resume(),
+        cancel: (reason) => readable.destroy(reason instanceof Error ? reason : undefined),
+      },
+      options.strategy ?? {
+        highWaterMark: objects ? 16 : 65536,
+        size: objects ? undefined : (chunk) => chunk?.byteLength ?? 1,
+      },
+    );
+  };
+  const newStreamReadableFromReadableStream = (stream, options = {}) => {
+    const reader = stream.getReader();
+    let over = false;
+    const readable = new Readable({
+      ...options,
+      read() {
+        reader.read().then(
+          ({ done, value }) => {
+            over = done;
+            readable.push(done ? null : value);
+          },
+          (error) => readable.destroy(error),
+        );
+      },
+      destroy(error, callback) {
+        if (over) return callback(error);
+        reader.cancel(error ?? undefined).then(
+          () => callback(error),
+          () => callback(error),
+        );
+      },
+    });
+    return readable;
+  };
+  const newWritableStreamFromStreamWritable = (writable) =>
+    new streams.WritableStream({
+      start(controller) {
+        finished(writable, { readable: false }, (error) => error && controller.error(error));
+      },
+      write: (chunk) =>
+        new Promise((resolve, reject) =>
+          writable.write(chunk, (error) => (error ? reject(error) : resolve(undefined))),
+        ),
+      close: () =>
+        new Promise((resolve, reject) => writable.end((error) => (error ? reject(error) : resolve(undefined)))),
+      abort: (reason) => writable.destroy(reason),
+    });
+  const newStreamWritableFromWritableStream = (stream, options = {}) => {
+    const writer = stream.getWriter();
+    return new Writable({
+      ...options,
+      write: (chunk, encoding, callback) =>
+        writer.write(typeof chunk === 'string' && !options.objectMode ? Buffer.from(chunk, encoding) : chunk).then(
+          () => callback(),
+          (error) => callback(error),
+        ),
+      final: (callback) =>
+        writer.close().then(
+          () => callback(),
+          (error) => callback(error),
+        ),
+      destroy(error, callback) {
+        if (error === null) return callback(null);
+        writer.abort(error).then(
+          () => callback(error),
+          () => callback(error),
+        );
+      },
+    });
+  };
+  return {
+    newReadableStreamFromStreamReadable,
+    newStreamReadableFromReadableStream,
+    newWritableStreamFromStreamWritable,
+    newStreamWritableFromWritableStream,
+    newReadableWritablePairFromDuplex: (duplex) => ({
+      readable: newReadableStreamFromStreamReadable(duplex),
+      writable: newWritableStreamFromStreamWritable(duplex),
+    }),
+    newStreamDuplexFromReadableWritablePair: ({ readable, writable }, options = {}) =>
+      Duplex.from({
+        readable: newStreamReadableFromReadableStream(readable, options),
+        writable: newStreamWritableFromWritableStream(writable, options),
+      }),
+  };
+}
+
+const fromLib = (id) => () => load(id);
+
+/** By name; made when it is first asked for. @type {Record<string, () => any>} */
+const modules = {
+  __proto__: null,
+  ...absentModules,
+  assert: fromLib('assert'),
+  'assert/strict': () => load('assert').strict,
+  async_hooks: () => load('async_hooks'),
+  buffer: fromLib('buffer'),
+  console: () => Object.assign(console, { Console: undefined }),
+  constants: () => {
+    const { os, fs, crypto } = bindingConstants();
+    return { ...os.errno, ...os.signals, ...fs, ...crypto };
+  },
+  crypto,
+  diagnostics_channel: fromLib('diagnostics_channel'),
+  events: fromLib('events'),
+  module: () => Module,
+  os,
+  path: fromLib('path'),
+  'path/posix': () => load('path').posix,
+  'path/win32': () => load('path').win32,
+  perf_hooks: () => ({
+    ...Object.fromEntries(Object.entries(performance).filter(([name]) => /^Performance/.test(name))),
+    performance: performance.performance,
+    constants: {},
+  }),
+  process: () => process,
+  punycode: fromLib('punycode'),
+  querystring: fromLib('querystring'),
+  stream: fromLib('stream'),
+  'stream/promises': fromLib('stream/promises'),
+  'stream/consumers': () => consumers,
+  'stream/web': () => webStreams(),
+  string_decoder: fromLib('string_decoder'),
+  sys: fromLib('util'),
+  timers: () => timers.module,
+  'timers/promises': () => timers.promises,
+  tty: () => ({ isatty: () => false }),
+  url: fromLib('url'),
+  util: fromLib('util'),
+  'util/types': () => load('internal/util/types'),
+  zlib: fromLib('zlib'),
+};
+const bindingConstants = () => nodeConstants;
+import nodeConstants from 'node-constants';
+
+const webStreams = () => {
+  const { nextChunk, withClonedChunks, ...classes } = streams;
+  return { ...classes, TextEncoderStream, TextDecoderStream, CompressionStream, DecompressionStream };
+};
+
+/** What a stream, of Node's or the web's, gives in all. */
+const gathered = async (stream) => {
+  const { Buffer } = load('buffer');
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+  return Buffer.concat(chunks);
+};
+const consumers = {
+  buffer: gathered,
+  arrayBuffer: async (stream) => {
+    const bytes = await gathered(stream);
+    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+  },
+  bytes: async (stream) => new Uint8Array(await gathered(stream)),
+  blob: async (stream) => new Blob([await gathered(stream)]),
+  text: async (stream) => new TextDecoder().decode(await gathered(stream)),
+  json: async (stream) => JSON.parse(new TextDecoder().decode(await gathered(stream))),
+};
+
+export const names = Object.keys(modules).sort();
+
+/** @type {Record<string, any>} */
+const made = { __proto__: null };
+/** The exports of node:NAME; undefined where there is none. @param {string} name */
+export function nodeModule(name) {
+  if (modules[name] === undefined) return undefined;
+  return (made[name] ??= modules[name]());
+}
+export { load };
