@@ -1,8 +1,13 @@
 #include "broker/files_guest.h"
 
+#include <dirent.h>
 #include <linux/openat2.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
 #include "channel/failure.h"
@@ -10,125 +15,498 @@
 namespace postern::broker {
 namespace {
 
-constexpr uint32_t kMaxReads = 16;  // files open at once, a guest
+constexpr uint32_t kMaxRequests = 16;  // at once, a guest
+constexpr size_t kMaxNames = 100'000;  // that a directory's listing has
+constexpr int kMaxDepth = 100;         // of what is removed with all beneath
 
 std::string ErrorName(int errnum) {
   switch (errnum) {
-    case ENOENT:
-    case ENOTDIR:
-      return "ENOENT";
-    case EISDIR:
-      return "EISDIR";
-    case EFBIG:
-      return "EFBIG";
-    case ENAMETOOLONG:
-      return "ENAMETOOLONG";
-    case EMFILE:
-    case ENFILE:
-      return "EMFILE";
     case EXDEV:
-    case EACCES:
     case EPERM:
     case ELOOP:
+    case EROFS:
+    case EACCES:
       return "EACCES";
+    case ENFILE:
+      return "EMFILE";
+    case EDQUOT:
+      return "ENOSPC";
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST:
+    case ENOTEMPTY:
+    case EFBIG:
+    case ENOSPC:
+    case ENAMETOOLONG:
+    case EMFILE:
+    case EINVAL:
+    case EBUSY:
+      return strerrorname_np(errnum);
     default:
       return "EIO";
   }
 }
 
+int64_t NumberOf(const channel::Fields& fields, const char* name, int64_t otherwise) {
+  const std::string* text = FindField(fields, name);
+  int64_t number = otherwise;
+  if (text != nullptr) std::from_chars(text->data(), text->data() + text->size(), number);
+  return number < 0 ? otherwise : number;
+}
+
+std::string TextOf(const channel::Fields& fields, const char* name) {
+  const std::string* text = FindField(fields, name);
+  return text == nullptr ? "" : channel::UnescapeText(*text);
+}
+
+Error Told(const std::string& what, const std::string& path) {
+  const int errnum = errno;
+  return Error{"cannot " + what + " " + path + ": " + std::strerror(errnum), errnum};
+}
+
+// glibc's renameat2 is another system call where there are no flags.
+long Rename(int from, const char* name, int to, const char* new_name) {
+  return ::syscall(SYS_renameat2, from, name, to, new_name, 0);
+}
+
+struct CloseDirectory {
+  void operator()(DIR* d) const { ::closedir(d); }
+};
+using OwnDirectory = std::unique_ptr<DIR, CloseDirectory>;
+
+// The entries of an open directory, without "." and ".."; takes the descriptor.
+Result<std::vector<std::pair<std::string, unsigned char>>> Entries(UniqueFd fd,
+                                                                   const std::string& path) {
+  OwnDirectory directory(::fdopendir(fd.get()));
+  if (!directory) return Told("list", path);
+  (void)fd.release();
+  std::vector<std::pair<std::string, unsigned char>> entries;
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (entries.size() >= kMaxNames)
+      return Error{path + " has more than " + std::to_string(kMaxNames) + " entries", EFBIG};
+    entries.emplace_back(name, entry->d_type);
+  }
+  if (errno != 0) return Told("list", path);
+  return entries;
+}
+
+// Removes `name` in `parent` with all beneath. Descriptors of directories are opened without
+// following links.
+Status RemoveAll(int parent, const std::string& name, const std::string& path, int depth) {
+  if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return Ok{};
+  if (errno != EISDIR && errno != EPERM) return Told("remove", path);
+  if (depth > kMaxDepth) return Error{path + " is too deep to be removed", ENAMETOOLONG};
+  open_how how{};
+  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, parent, name.c_str(), &how, sizeof how)));
+  if (!fd.valid()) return Told("remove", path);
+  UniqueFd again(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  auto entries = Entries(std::move(again), path);
+  if (!entries) return entries.error();
+  for (const auto& [entry, type] : *entries) {
+    if (Status s = RemoveAll(fd.get(), entry, path + "/" + entry, depth + 1); !s) return s;
+  }
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0) return Told("remove", path);
+  return Ok{};
+}
+
 }  // namespace
+
+struct FilesGuest::Writing {
+  UniqueFd file;
+  int64_t offset = 0;  // -1: at the end
+  int64_t size = 0;    // of what was written
+  std::string path;
+  std::optional<Error> failed;
+  // Of one that is whole or not there: its other name, and the directory of both.
+  UniqueFd directory;
+  std::string temporary, name;
+
+  ~Writing() {
+    if (!temporary.empty()) ::unlinkat(directory.get(), temporary.c_str(), 0);
+  }
+};
+
+FilesGuest::Open::Open() = default;
+FilesGuest::Open::Open(Open&&) noexcept = default;
+FilesGuest::Open::~Open() = default;
 
 FilesGuest::FilesGuest(boost::asio::io_context& io, const std::vector<Mount>& mounts, UniqueFd in,
                        UniqueFd out, std::function<void()> ended)
     : mounts_(mounts),
-      channel_(io, channel::Http2Session::Role::kServer, kMaxReads, *this, std::move(in),
+      channel_(io, channel::Http2Session::Role::kServer, kMaxRequests, *this, std::move(in),
                std::move(out), std::move(ended)) {}
 
-Result<UniqueFd> FilesGuest::Open(const std::string& path) const {
+Result<FilesGuest::Place> FilesGuest::Find(const std::string& path) const {
   if (path.find('\0') != std::string::npos)
     return Error{"a path cannot contain a zero byte", ENOENT};
   const Mount* best = nullptr;
   for (const Mount& m : mounts_) {
-    const bool beneath = path.starts_with(m.guest + "/");
+    const bool beneath = path == m.guest || path.starts_with(m.guest + "/");
     if (beneath && (best == nullptr || m.guest.size() > best->guest.size())) best = &m;
   }
   if (best == nullptr) {
     return Error{path + " is outside what is mounted; add --mount=HOST:GUEST for its directory",
                  EACCES};
   }
-  const std::string relative = path.substr(best->guest.size() + 1);
+  std::string relative =
+      path.size() > best->guest.size() ? path.substr(best->guest.size() + 1) : "";
+  while (relative.ends_with('/')) relative.pop_back();
+  return Place{best, relative.empty() ? "." : relative};
+}
+
+Result<FilesGuest::Place> FilesGuest::FindToWrite(const std::string& path) const {
+  auto place = Find(path);
+  if (place && !place->mount->writable) {
+    const std::string guest = place->mount->guest.empty() ? "/" : place->mount->guest;
+    return Error{path + " may be read only; mount " + guest + " with --mount=HOST:" + guest +
+                     ":rw to write there",
+                 EACCES};
+  }
+  return place;
+}
+
+Result<UniqueFd> FilesGuest::OpenBeneath(const Place& place, int flags, const std::string& path,
+                                         uint64_t mode) {
   open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC |
+              ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY);
+  how.mode = mode;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  UniqueFd fd(
-      static_cast<int>(::syscall(SYS_openat2, best->directory.get(),
-                                 relative.empty() ? "." : relative.c_str(), &how, sizeof how)));
+  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, place.mount->directory.get(),
+                                         place.relative.c_str(), &how, sizeof how)));
   if (!fd.valid()) {
     if (errno == EXDEV || errno == ELOOP) return Error{path + " leads out of its mount", errno};
-    return SystemError("cannot read " + path);
+    return Told("open", path);
   }
   return fd;
 }
 
-Result<UniqueFd> FilesGuest::OpenToRead(const std::string& path) const {
-  auto fd = Open(path);
-  if (!fd) return fd;
+Result<std::pair<UniqueFd, std::string>> FilesGuest::OpenParent(const Place& place,
+                                                                const std::string& path) {
+  const size_t slash = place.relative.rfind('/');
+  const std::string name = place.relative.substr(slash == std::string::npos ? 0 : slash + 1);
+  if (name.empty() || name == "." || name == "..")
+    return Error{path + " is a mount itself, which stays as it is", EBUSY};
+  const Place parent{place.mount,
+                     slash == std::string::npos ? "." : place.relative.substr(0, slash)};
+  auto fd = OpenBeneath(parent, O_PATH | O_DIRECTORY, path);
+  if (!fd) return fd.error();
+  return std::pair{*std::move(fd), name};
+}
+
+Result<channel::Fields> FilesGuest::Head(const std::string& path) const {
+  auto place = Find(path);
+  if (!place) return place.error();
+  auto fd = OpenBeneath(*place, O_PATH, path);
+  if (!fd) return fd.error();
   struct stat st {};
-  if (::fstat(fd->get(), &st) != 0) return SystemError("cannot read " + path);
+  if (::fstat(fd->get(), &st) != 0) return Told("look at", path);
+  const bool directory = S_ISDIR(st.st_mode);
+  return channel::Fields{
+      {":status", "200"},
+      {"postern-kind", directory             ? "directory"
+                       : S_ISREG(st.st_mode) ? "file"
+                                             : "other"},
+      {"postern-size", std::to_string(directory ? 0 : st.st_size)},
+      {"postern-modified", std::to_string(static_cast<double>(st.st_mtim.tv_sec) * 1000 +
+                                          static_cast<double>(st.st_mtim.tv_nsec) / 1e6)},
+      {"postern-writable", place->mount->writable ? "1" : "0"}};
+}
+
+Status FilesGuest::Get(int32_t stream, const std::string& path, const channel::Fields& fields) {
+  auto place = Find(path);
+  if (!place) return place.error();
+  auto fd = OpenBeneath(*place, O_RDONLY, path);
+  if (!fd) return fd.error();
+  struct stat st {};
+  if (::fstat(fd->get(), &st) != 0) return Told("read", path);
   if (S_ISDIR(st.st_mode)) return Error{path + " is a directory", EISDIR};
   if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file", EACCES};
-  if (st.st_size > kMaxFileBytes) {
+  const int64_t offset = NumberOf(fields, "postern-offset", 0);
+  const int64_t length = NumberOf(fields, "postern-length", INT64_MAX);
+  if (std::min<int64_t>(length, st.st_size - offset) > kMaxFileBytes) {
     return Error{path + " has " + std::to_string(st.st_size) + " bytes, more than the limit of " +
                      std::to_string(kMaxFileBytes),
                  EFBIG};
   }
-  return fd;
+  if (offset > 0 && ::lseek(fd->get(), offset, SEEK_SET) < 0) return Told("read", path);
+  Open& open = open_[stream];
+  open.file = *std::move(fd);
+  open.left = std::min(length, kMaxFileBytes);
+  if (!channel_.session().Respond(stream, {{":status", "200"}}, true))
+    channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
+  return Ok{};
 }
 
-void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_stream*/) {
-  const std::string* method = FindField(fields, ":method");
-  const std::string* path = FindField(fields, "postern-path");
-  auto& session = channel_.session();
-  Result<UniqueFd> fd = Error{"only GET and HEAD are answered here", EACCES};
-  if (method != nullptr && *method == "HEAD" && path != nullptr) {
-    fd = Open(channel::UnescapeText(*path));
-    struct stat st {};
-    if (fd && ::fstat(fd->get(), &st) == 0) {
-      if (!session.Respond(
-              stream,
-              {{":status", "200"}, {"postern-kind", S_ISDIR(st.st_mode) ? "directory" : "file"}},
-              false))
-        session.Reset(stream, NGHTTP2_INTERNAL_ERROR);
-      return;
+Status FilesGuest::List(int32_t stream, const std::string& path) {
+  auto place = Find(path);
+  if (!place) return place.error();
+  auto fd = OpenBeneath(*place, O_RDONLY | O_DIRECTORY, path);
+  if (!fd) return fd.error();
+  auto entries = Entries(*std::move(fd), path);
+  if (!entries) return entries.error();
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& [name, type] : *entries) {
+    list.push_back({name, type == DT_DIR   ? "directory"
+                          : type == DT_REG ? "file"
+                          : type == DT_LNK ? "link"
+                                           : "other"});
+  }
+  Open& open = open_[stream];
+  open.text = list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  open.left = static_cast<int64_t>(open.text.size());
+  if (!channel_.session().Respond(stream, {{":status", "200"}}, true))
+    channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
+  return Ok{};
+}
+
+Status FilesGuest::CountMade(const std::string& path) {
+  if (++made_ > kMaxFilesMade)
+    return Error{path + " would be one file more than the " + std::to_string(kMaxFilesMade) +
+                     " that a guest may make",
+                 ENOSPC};
+  return Ok{};
+}
+
+Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
+                            const channel::Fields& fields) {
+  auto place = FindToWrite(path);
+  if (!place) return place.error();
+  const std::string how = TextOf(fields, "postern-how");
+  auto writing = std::make_unique<Writing>();
+  writing->path = path;
+  if (how == "whole") {
+    auto parent = OpenParent(*place, path);
+    if (!parent) return parent.error();
+    if (Status s = CountMade(path); !s) return s;
+    uint64_t salt = 0;
+    if (::getrandom(&salt, sizeof salt, 0) != sizeof salt) return Told("write", path);
+    std::string temporary = ".postern-" + std::to_string(salt);
+    open_how beneath{};
+    beneath.flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+    beneath.mode = 0666;
+    beneath.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+    writing->file.reset(static_cast<int>(
+        ::syscall(SYS_openat2, parent->first.get(), temporary.c_str(), &beneath, sizeof beneath)));
+    if (!writing->file.valid()) return Told("write", path);
+    writing->directory = std::move(parent->first);
+    writing->name = parent->second;
+    writing->temporary = std::move(temporary);
+  } else {
+    int flags = O_WRONLY;
+    if (how == "write") flags |= O_CREAT | O_TRUNC;
+    if (how == "new") flags |= O_CREAT | O_EXCL;
+    if (how == "append") flags |= O_CREAT | O_APPEND;
+    if (how != "update") {
+      if (auto known = OpenBeneath(*place, O_PATH, path); !known) {
+        if (Status s = CountMade(path); !s) return s;
+      }
     }
-  } else if (method != nullptr && *method == "GET" && path != nullptr) {
-    fd = OpenToRead(channel::UnescapeText(*path));
+    auto fd = OpenBeneath(*place, flags, path, (flags & O_CREAT) != 0 ? 0666 : 0);
+    if (!fd) return fd.error();
+    struct stat st {};
+    if (::fstat(fd->get(), &st) != 0) return Told("write", path);
+    if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file", EACCES};
+    writing->file = *std::move(fd);
+    writing->offset = how == "append" ? -1 : NumberOf(fields, "postern-offset", 0);
+    if (how == "append") writing->size = st.st_size;
+    if (const std::string* length = FindField(fields, "postern-truncate"); length != nullptr) {
+      const int64_t size = NumberOf(fields, "postern-truncate", 0);
+      if (size > kMaxFileBytes)
+        return Error{
+            path + " would have more bytes than the limit of " + std::to_string(kMaxFileBytes),
+            EFBIG};
+      if (::ftruncate(writing->file.get(), size) != 0) return Told("write", path);
+    }
   }
-  if (!fd) {
-    const channel::Failure failure{"http_request_error", ErrorName(fd.error().errnum),
-                                   fd.error().message};
-    if (!session.Respond(stream, channel::FailureResponse(failure), false))
-      session.Reset(stream, NGHTTP2_INTERNAL_ERROR);
-    return;
+  open_[stream].writing = std::move(writing);
+  return Ok{};
+}
+
+Status FilesGuest::FinishPut(Writing& writing) {
+  if (writing.failed) return *writing.failed;
+  if (writing.temporary.empty()) return Ok{};
+  // On the disk before it has its name: after a crash there is the old file or the new one.
+  if (::fsync(writing.file.get()) != 0) return Told("write", writing.path);
+  if (Rename(writing.directory.get(), writing.temporary.c_str(), writing.directory.get(),
+             writing.name.c_str()) != 0)
+    return Told("write", writing.path);
+  writing.temporary.clear();
+  return Ok{};
+}
+
+Status FilesGuest::MakeDirectory(const std::string& path, bool all) {
+  auto place = FindToWrite(path);
+  if (!place) return place.error();
+  if (all) {
+    // What is there already stays.
+    for (size_t at = 0; at != std::string::npos;) {
+      at = place->relative.find('/', at + 1);
+      const Place above{place->mount, place->relative.substr(0, at)};
+      if (OpenBeneath(above, O_PATH | O_DIRECTORY, path)) continue;
+      auto parent = OpenParent(above, path);
+      if (!parent) return parent.error();
+      if (Status s = CountMade(path); !s) return s;
+      if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) != 0)
+        return Told("make", path);
+    }
+    return Ok{};
   }
-  open_[stream] = *std::move(fd);
-  if (!session.Respond(stream, {{":status", "200"}}, true))
-    session.Reset(stream, NGHTTP2_INTERNAL_ERROR);
+  if (place->relative == ".") return Error{"cannot make " + path + ": it is there already", EEXIST};
+  auto parent = OpenParent(*place, path);
+  if (!parent) return parent.error();
+  if (Status s = CountMade(path); !s) return s;
+  if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) != 0) return Told("make", path);
+  return Ok{};
+}
+
+Status FilesGuest::Remove(const std::string& path, const std::string& kind, bool all) {
+  auto place = FindToWrite(path);
+  if (!place) return place.error();
+  auto parent = OpenParent(*place, path);
+  if (!parent) return parent.error();
+  const auto& [directory, name] = *parent;
+  if (all) return RemoveAll(directory.get(), name, path, 0);
+  const int flags = kind == "directory" ? AT_REMOVEDIR : 0;
+  if (::unlinkat(directory.get(), name.c_str(), flags) != 0) {
+    // Linux says EISDIR or EPERM for a directory that is to be removed as a file.
+    if (errno == EPERM && flags == 0) errno = EISDIR;
+    return Told("remove", path);
+  }
+  return Ok{};
+}
+
+Status FilesGuest::Move(const std::string& from, const std::string& to) {
+  auto source = FindToWrite(from);
+  if (!source) return source.error();
+  auto target = FindToWrite(to);
+  if (!target) return target.error();
+  auto old_parent = OpenParent(*source, from);
+  if (!old_parent) return old_parent.error();
+  auto new_parent = OpenParent(*target, to);
+  if (!new_parent) return new_parent.error();
+  if (Rename(old_parent->first.get(), old_parent->second.c_str(), new_parent->first.get(),
+             new_parent->second.c_str()) != 0)
+    return Told("rename " + from + " to", to);
+  return Ok{};
+}
+
+void FilesGuest::Fail(int32_t stream, const Error& error) {
+  const channel::Failure failure{"http_request_error", ErrorName(error.errnum), error.message};
+  if (!channel_.session().Respond(stream, channel::FailureResponse(failure), false))
+    channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+void FilesGuest::Answer(int32_t stream, const Status& status) {
+  if (!status) return Fail(stream, status.error());
+  if (!channel_.session().Respond(stream, {{":status", "204"}}, false))
+    channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
+  const std::string* method_field = FindField(fields, ":method");
+  const std::string method = method_field == nullptr ? "" : *method_field;
+  const std::string path = TextOf(fields, "postern-path");
+  const bool all = TextOf(fields, "postern-all") == "1";
+  if (path.empty() || path[0] != '/') return Fail(stream, {"a path begins with a slash", EINVAL});
+  if (method == "HEAD") {
+    auto found = Head(path);
+    if (!found) return Fail(stream, found.error());
+    if (!channel_.session().Respond(stream, *found, false))
+      channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
+  } else if (method == "GET") {
+    if (Status s = Get(stream, path, fields); !s) Fail(stream, s.error());
+  } else if (method == "PROPFIND") {
+    if (Status s = List(stream, path); !s) Fail(stream, s.error());
+  } else if (method == "PUT") {
+    if (Status s = BeginPut(stream, path, fields); !s) return Fail(stream, s.error());
+    if (end_stream) OnEndOfBody(stream);
+  } else if (method == "MKCOL") {
+    Answer(stream, MakeDirectory(path, all));
+  } else if (method == "DELETE") {
+    Answer(stream, Remove(path, TextOf(fields, "postern-kind"), all));
+  } else if (method == "MOVE") {
+    Answer(stream, Move(path, TextOf(fields, "postern-to")));
+  } else {
+    Fail(stream, {"there is no such request of files", EINVAL});
+  }
 }
 
 void FilesGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
+  const auto open = open_.find(stream);
+  Writing* writing = open == open_.end() ? nullptr : open->second.writing.get();
   channel_.session().Consume(stream, data.size());
+  if (writing == nullptr || writing->failed) return;
+  const auto bytes = static_cast<int64_t>(data.size());
+  written_ += bytes;
+  if (written_ > kMaxWrittenBytes) {
+    writing->failed =
+        Error{"more than the " + std::to_string(kMaxWrittenBytes) + " bytes that a guest may write",
+              ENOSPC};
+    return;
+  }
+  writing->size = std::max(writing->size, std::max<int64_t>(writing->offset, 0)) +
+                  (writing->offset < 0 ? bytes : 0);
+  if ((writing->offset < 0 ? writing->size : writing->offset + bytes) > kMaxFileBytes) {
+    writing->failed = Error{
+        writing->path + " would have more bytes than the limit of " + std::to_string(kMaxFileBytes),
+        EFBIG};
+    return;
+  }
+  while (!data.empty()) {
+    const ssize_t n = Uninterrupted([&] {
+      return writing->offset < 0
+                 ? ::write(writing->file.get(), data.data(), data.size())
+                 : ::pwrite(writing->file.get(), data.data(), data.size(), writing->offset);
+    });
+    if (n < 0) {
+      writing->failed = Told("write", writing->path);
+      return;
+    }
+    if (writing->offset >= 0) writing->offset += n;
+    data = data.subspan(static_cast<size_t>(n));
+  }
+}
+
+void FilesGuest::OnEndOfBody(int32_t stream) {
+  const auto open = open_.find(stream);
+  if (open == open_.end() || open->second.writing == nullptr) return;
+  const Status finished = FinishPut(*open->second.writing);
+  open_.erase(open);
+  Answer(stream, finished);
 }
 
 void FilesGuest::OnClosed(int32_t stream, uint32_t /*error*/) { open_.erase(stream); }
 
 size_t FilesGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
                             channel::Fields* trailers) {
-  const auto file = open_.find(stream);
-  const ssize_t n = file == open_.end() ? 0 : Uninterrupted([&] {
-    return ::read(file->second.get(), out.data(), out.size());
-  });
-  if (n > 0) return static_cast<size_t>(n);
+  const auto found = open_.find(stream);
+  if (found == open_.end()) {
+    *end = true;
+    return 0;
+  }
+  Open& open = found->second;
+  const auto most =
+      static_cast<size_t>(std::min<int64_t>(open.left, static_cast<int64_t>(out.size())));
+  if (!open.file.valid()) {
+    open.text.copy(reinterpret_cast<char*>(out.data()), most,
+                   open.text.size() - static_cast<size_t>(open.left));
+    open.left -= static_cast<int64_t>(most);
+    *end = open.left == 0;
+    return most;
+  }
+  const ssize_t n =
+      most == 0 ? 0 : Uninterrupted([&] { return ::read(open.file.get(), out.data(), most); });
+  if (n > 0) {
+    open.left -= n;
+    return static_cast<size_t>(n);
+  }
   *end = true;
   if (n < 0)
     trailers->push_back(

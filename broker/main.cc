@@ -89,7 +89,9 @@ Result<Arguments> Parse(int argc, char** argv) {
       a.ca_file = arg.substr(10);
     } else if (const size_t colon = arg.find(':');
                a.role == Role::kFiles && colon != std::string::npos) {
-      a.mounts.push_back({arg.substr(colon + 1), UniqueFd(std::atoi(arg.c_str()))});
+      // "FD:GUEST", "FDw:GUEST" where it may be written
+      a.mounts.push_back({arg.substr(colon + 1), UniqueFd(std::atoi(arg.c_str())),
+                          colon > 0 && arg[colon - 1] == 'w'});
     } else {
       return Error{"unknown argument " + arg};
     }
@@ -269,12 +271,12 @@ Status RunFiles(Arguments& a) {
   sandbox::Layers layers;
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
   boost::asio::io_context io(1);
-  std::vector<int> directories;
-  for (const Mount& m : a.mounts) directories.push_back(m.directory.get());
+  sandbox::LandlockRules rules;
+  for (const Mount& m : a.mounts)
+    (m.writable ? rules.writable : rules.readable).push_back(m.directory.get());
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
-  if (Status s = LockDown(a.role, *open, {.readable = directories}, a.seccomp, layers); !s)
-    return s;
+  if (Status s = LockDown(a.role, *open, rules, a.seccomp, layers); !s) return s;
   Serve<FilesGuest>(
       io, layers,
       [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<FilesGuest>> {

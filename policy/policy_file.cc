@@ -161,12 +161,11 @@ Result<int64_t> ParseRunLimit(const RunLimitName& limit, std::string_view text) 
 }
 
 Result<MountSetting> ParseMount(const std::string& host, std::string guest, std::string_view mode) {
-  if (mode == "rw") return Error{"writable mounts are not available; leave out rw"};
   while (guest.size() > 1 && guest.ends_with('/')) guest.pop_back();
   if (host.empty() || !guest.starts_with('/')) {
     return Error{"a mount needs a directory here and an absolute path for the guest"};
   }
-  return MountSetting{host, guest == "/" ? "" : guest};
+  return MountSetting{host, guest == "/" ? "" : guest, mode == "rw"};
 }
 
 Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name,

@@ -45,6 +45,7 @@ Result<int64_t> ParseRunLimit(const RunLimitName& limit, std::string_view text);
 
 struct MountSetting {
   std::string host, guest;  // `guest`: absolute, without a trailing slash; "" for the root
+  bool writable = false;
 };
 // A sentence where `guest` is no absolute path or `mode` is none that there is.
 Result<MountSetting> ParseMount(const std::string& host, std::string guest, std::string_view mode);

@@ -26,6 +26,10 @@ constexpr uint64_t kScopeAll = 3;  // ABI 6: abstract Unix sockets, signals
 constexpr uint64_t kFsReadFile = 1ULL << 2;
 constexpr uint64_t kFsReadDir = 1ULL << 3;
 
+constexpr uint64_t kFsWriteFile = 1ULL << 1;
+constexpr uint64_t kFsRemoveDir = 1ULL << 4, kFsRemoveFile = 1ULL << 5;
+constexpr uint64_t kFsMakeDir = 1ULL << 7, kFsMakeReg = 1ULL << 8;
+
 constexpr int kRuleNetPort = 2;  // LANDLOCK_RULE_NET_PORT, ABI 4
 
 struct NetPortAttr {
@@ -62,16 +66,24 @@ Result<int> EnterLandlock(const LandlockRules& rules) {
   UniqueFd ruleset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attr, AttrSize(abi), 0)));
   if (!ruleset.valid()) return SystemError("cannot make a Landlock ruleset");
-  for (const int target : rules.readable) {
+  const auto allow = [&](int target, uint64_t more) -> Status {
     struct stat st {};
     if (::fstat(target, &st) != 0) return SystemError("cannot look at what is to stay readable");
     landlock_path_beneath_attr beneath{};
-    beneath.allowed_access = S_ISDIR(st.st_mode) ? (kFsReadFile | kFsReadDir) : kFsReadFile;
+    beneath.allowed_access = S_ISDIR(st.st_mode) ? (kFsReadFile | kFsReadDir | more) : kFsReadFile;
     beneath.parent_fd = target;
     if (::syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) !=
-        0) {
+        0)
       return SystemError("cannot add a Landlock rule");
-    }
+    return Ok{};
+  };
+  for (const int target : rules.readable) {
+    if (Status s = allow(target, 0); !s) return s.error();
+  }
+  const uint64_t writes = kFsWriteFile | kFsRemoveDir | kFsRemoveFile | kFsMakeDir | kFsMakeReg |
+                          (abi >= 2 ? kFsRefer : 0) | (abi >= 3 ? kFsTruncate : 0);
+  for (const int target : rules.writable) {
+    if (Status s = allow(target, writes); !s) return s.error();
   }
   for (const uint16_t port : rules.connect_ports.value_or(std::vector<uint16_t>{})) {
     const NetPortAttr attr_port{kNetConnectTcp, port};

@@ -12,6 +12,8 @@ namespace postern::sandbox {
 
 struct LandlockRules {
   std::vector<int> readable;  // open directories or files that stay readable, with what is beneath
+  std::vector<int>
+      writable;  // open directories in which files are also made, written, moved and removed
   // TCP ports that connect(2) may go to; nullopt leaves connect alone (forbidding needs ABI 4).
   std::optional<std::vector<uint16_t>> connect_ports = std::vector<uint16_t>{};
 };

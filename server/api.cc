@@ -196,7 +196,7 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
     struct stat st {};
     if (::fstat(fds[i].get(), &st) != 0 || !S_ISDIR(st.st_mode))
       return AnswerProblem(c, {400, "bad_request", "a descriptor that came is no directory's"});
-    mounts.push_back({run.mounts[i], std::move(fds[i])});
+    mounts.push_back({run.mounts[i].guest, std::move(fds[i]), run.mounts[i].writable});
   }
   if (const auto trace = request.Field("traceparent"); policy::IsTraceParent(trace))
     run.policy.network.trace = trace;

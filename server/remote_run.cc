@@ -133,7 +133,8 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
     body["entry"] = path;
   }
   if (with_directories) {
-    for (const auto& m : entry.mounts) body["mounts"].push_back(m.guest);
+    for (const auto& m : entry.mounts)
+      body["mounts"].push_back(m.guest + (m.writable ? ":rw" : ""));
   }
   return body;
 }

@@ -93,6 +93,16 @@ void ReadTexts(const json& value, const std::string& name, std::vector<std::stri
   for (const json& item : value) to.push_back(Text(item, "what stands in " + name));
 }
 
+void ReadMounts(const json& value, std::vector<policy::MountSetting>& to) {
+  std::vector<std::string> texts;
+  ReadTexts(value, "mounts", texts);
+  for (std::string& guest : texts) {
+    const bool writable = guest.ends_with(":rw");
+    if (writable) guest.resize(guest.size() - 3);
+    to.push_back({"", guest, writable});
+  }
+}
+
 void ReadEnv(const json& value, std::map<std::string, std::string>& env) {
   if (!value.is_object()) Refuse("env must be an object: name to value");
   for (const auto& [name, content] : value.items()) {
@@ -173,7 +183,7 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
               {"policy", [&](const json& v) { asked.policy = v; }},
               {"limits", [&](const json& v) { asked.limits = v; }},
               {"print", [&](const json& v) { order.print = Boolean(v, "print"); }},
-              {"mounts", [&](const json& v) { ReadTexts(v, "mounts", run.mounts); }},
+              {"mounts", [&](const json& v) { ReadMounts(v, run.mounts); }},
               {"wait", [&](const json& v) { run.wait = Boolean(v, "wait"); }}});
   if (asked.has_code == !asked.entry.empty())
     Refuse(asked.has_code ? "a run has one of code and entry"
@@ -194,7 +204,8 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
   order.argv.insert(order.argv.end(), asked.arguments.begin(), asked.arguments.end());
   order.cwd = asked.cwd.empty() ? kHome : asked.cwd;
   run.policy = EffectivePolicy(asked, ceiling);
-  order.mounted = !run.policy.mounts.empty() || !run.mounts.empty();
+  for (const policy::MountSetting& m : run.policy.mounts) order.mounts.push_back(m.guest);
+  for (const policy::MountSetting& m : run.mounts) order.mounts.push_back(m.guest);
   for (auto& [name, value] : asked.env) run.policy.env[name] = std::move(value);
   return run;
 }

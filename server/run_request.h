@@ -13,10 +13,11 @@
 namespace postern::server {
 
 struct RunRequest {
-  worker::Order order;              // but for what the policy says
-  policy::PolicyFile policy;        // the server's, narrowed
-  bool wait = true;                 // answer when it has ended
-  std::vector<std::string> mounts;  // where directories stand whose descriptors came with the body
+  worker::Order order;        // but for what the policy says
+  policy::PolicyFile policy;  // the server's, narrowed
+  bool wait = true;           // answer when it has ended
+  // Where directories stand whose descriptors came with the body: GUEST, or GUEST:rw.
+  std::vector<policy::MountSetting> mounts;
 };
 
 // Why a request is refused: an HTTP status, a code for programs, a sentence for people.

@@ -39,7 +39,7 @@ TEST(RunRequest, CodeAlone) {
   EXPECT_EQ(run.order.url, "file:///[code].mjs");
   EXPECT_EQ(run.order.cwd, "/app");
   EXPECT_TRUE(run.wait);
-  EXPECT_FALSE(run.order.mounted);
+  EXPECT_TRUE(run.order.mounts.empty());
   EXPECT_EQ(run.policy.limits.wall, 10'000);
   EXPECT_EQ(run.policy.network.rules.size(), 1U);
   EXPECT_FALSE(run.policy.network.narrowed_by);

@@ -136,7 +136,7 @@ void RunService::Start(const RecordPtr& record) {
     });
   };
   for (const policy::MountSetting& m : record->request.policy.mounts) {
-    auto mount = supervisor::OpenDirectory(m.host, m.guest);
+    auto mount = supervisor::OpenDirectory(m.host, m.guest, m.writable);
     if (!mount) return fail(mount.error().message);
     record->mounts.push_back(*std::move(mount));
   }

@@ -62,10 +62,10 @@ Result<UniqueFd> OpenRecording(const policy::Adapter& adapter) {
   return fd;
 }
 
-Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest) {
+Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest, bool writable) {
   UniqueFd fd(::open(host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return SystemError("cannot mount " + host);
-  return OpenMount{guest, std::move(fd)};
+  return OpenMount{guest, std::move(fd), writable};
 }
 
 Result<Entry> ReadEntry(const Settings& s) {
@@ -92,7 +92,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     if (error)
       return Error{"cannot read the module " + s.target + ": " + error.message(), error.value()};
     directory = path.parent_path();
-    auto mount = OpenDirectory(directory, directory == "/" ? "" : directory);
+    auto mount = OpenDirectory(directory, directory == "/" ? "" : directory, false);
     if (!mount) return mount.error();
     entry.mounts.push_back(*std::move(mount));
     order.source = *std::move(source);
@@ -100,11 +100,11 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.argv = {"postern", path};
   }
   for (const policy::MountSetting& m : s.policy.mounts) {
-    auto mount = OpenDirectory(m.host, m.guest);
+    auto mount = OpenDirectory(m.host, m.guest, m.writable);
     if (!mount) return mount.error();
     entry.mounts.push_back(*std::move(mount));
   }
-  order.mounted = !entry.mounts.empty();
+  for (const OpenMount& m : entry.mounts) order.mounts.push_back(m.guest);
   order.argv.insert(order.argv.end(), s.arguments.begin(), s.arguments.end());
   order.cwd = s.cwd.value_or(directory);
   return entry;

@@ -14,6 +14,7 @@ namespace postern::supervisor {
 struct OpenMount {
   std::string guest;
   UniqueFd directory;  // O_PATH
+  bool writable = false;
 };
 
 struct Entry {
@@ -31,7 +32,7 @@ Result<std::string> ReadFile(const std::string& path, int64_t max_bytes);
 Result<UniqueFd> OpenRecording(const policy::Adapter& adapter);
 
 // A directory that a guest may read, at its path for the guest ("" for the root).
-Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest);
+Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest, bool writable);
 
 // The machine's time zone by its IANA name, for a guest that has no /etc/localtime; UTC when
 // unknown.

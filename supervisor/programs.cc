@@ -65,7 +65,8 @@ Child::Program FilesBrokerProgram(const Settings& s, const std::vector<OpenMount
   Child::Program p{.executable = LocateParts().broker, .arguments = {"files"}};
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   for (const OpenMount& m : mounts) {
-    p.arguments.push_back(std::to_string(4 + p.inherited.size()) + ":" + m.guest);
+    p.arguments.push_back(std::to_string(4 + p.inherited.size()) + (m.writable ? "w:" : ":") +
+                          m.guest);
     p.inherited.push_back(m.directory.get());
   }
   return p;

@@ -2,6 +2,11 @@
 
 #include <poll.h>
 
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
 #include "worker/spare_fds.h"
 
 namespace postern::worker {
@@ -9,28 +14,143 @@ namespace {
 
 constexpr int kBrokerSilenceMs = 10'000;  // disks may be slow; a broker is not
 
+double NowMs() {
+  using namespace std::chrono;
+  return duration<double, std::milli>(system_clock::now().time_since_epoch()).count();
+}
+
+FileClient::Answer Failed(int errnum, const std::string& message) {
+  FileClient::Answer answer;
+  answer.code = strerrorname_np(errnum);
+  answer.message = message;
+  return answer;
+}
+FileClient::Answer From(const Status& status) {
+  if (!status) return Failed(status.error().errnum, status.error().message);
+  FileClient::Answer answer;
+  answer.ok = true;
+  return answer;
+}
+
+std::string Piece(const std::string& bytes, int64_t offset, int64_t length) {
+  if (offset >= static_cast<int64_t>(bytes.size())) return {};
+  return bytes.substr(static_cast<size_t>(offset),
+                      length < 0 ? std::string::npos : static_cast<size_t>(length));
+}
+
+const char* NameOf(WriteHow how) {
+  switch (how) {
+    case WriteHow::kWrite:
+      return "write";
+    case WriteHow::kNew:
+      return "new";
+    case WriteHow::kAppend:
+      return "append";
+    case WriteHow::kUpdate:
+      return "update";
+    case WriteHow::kWhole:
+      return "whole";
+  }
+  return "";
+}
+
+template <class Number>
+void ReadNumber(const channel::Fields& fields, const char* name, Number* number) {
+  if (const std::string* text = FindField(fields, name))
+    std::from_chars(text->data(), text->data() + text->size(), *number);
+}
+
 }  // namespace
 
+FileClient::FileClient(std::map<std::string, std::string> files, std::vector<std::string> mounts)
+    : files_(std::move(files)), mounts_(std::move(mounts)), memory_("/tmp", NowMs) {}
+
+FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
+  if (files_.contains(path)) return Owner::kOrder;
+  for (const std::string& mount : mounts_) {
+    if (path == mount || path.starts_with(mount + "/")) return Owner::kBroker;
+  }
+  if (memory_.Has(path)) return Owner::kMemory;
+  // The broker says best why there is nothing.
+  return mounts_.empty() ? Owner::kOrder : Owner::kBroker;
+}
+
 void FileClient::Lost(const std::string& why) {
-  answer_ = {.code = "ERR_BROKER_LOST", .message = "the files broker was lost: " + why};
+  answer_ = {};
+  answer_.code = "ERR_BROKER_LOST";
+  answer_.message = "the files broker was lost: " + why;
   done_ = true;
   endpoint_.reset();
 }
 
-FileClient::Answer FileClient::Read(const std::string& path) {
-  if (const auto own = files_.find(path); own != files_.end())
-    return {.ok = true, .bytes = own->second};
-  if (!mounted_) return {.code = "ENOENT", .message = "there is no file " + path};
-  return Ask("GET", path);
+FileClient::Answer FileClient::Read(const std::string& path, int64_t offset, int64_t length) {
+  switch (OwnerOf(path)) {
+    case Owner::kOrder: {
+      const auto own = files_.find(path);
+      if (own == files_.end()) return Failed(ENOENT, "there is no file " + path);
+      Answer answer = From(Ok{});
+      answer.bytes = Piece(own->second, offset, length);
+      return answer;
+    }
+    case Owner::kMemory: {
+      const auto node = memory_.Find(path);
+      if (!node) return Failed(node.error().errnum, node.error().message);
+      if ((*node)->directory) return Failed(EISDIR, path + " is a directory");
+      Answer answer = From(Ok{});
+      answer.bytes = Piece((*node)->bytes, offset, length);
+      return answer;
+    }
+    case Owner::kBroker: {
+      channel::Fields more;
+      if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
+      if (length >= 0) more.push_back({"postern-length", std::to_string(length)});
+      return Ask("GET", path, std::move(more));
+    }
+  }
+  return {};
+}
+
+FileClient::Answer FileClient::LookAt(const std::string& path) {
+  switch (OwnerOf(path)) {
+    case Owner::kOrder: {
+      Answer answer = From(Ok{});
+      if (const auto own = files_.find(path); own != files_.end()) {
+        answer.kind = "file";
+        answer.size = static_cast<int64_t>(own->second.size());
+        return answer;
+      }
+      const auto below = files_.lower_bound(path == "/" ? path : path + "/");
+      if (below == files_.end() || !below->first.starts_with(path == "/" ? path : path + "/"))
+        return Failed(ENOENT, "there is no file " + path);
+      answer.kind = "directory";
+      return answer;
+    }
+    case Owner::kMemory: {
+      const auto node = memory_.Find(path);
+      if (!node) return Failed(node.error().errnum, node.error().message);
+      Answer answer = From(Ok{});
+      answer.kind = (*node)->directory ? "directory" : "file";
+      answer.size = static_cast<int64_t>((*node)->bytes.size());
+      answer.modified = (*node)->modified;
+      answer.writable = true;
+      return answer;
+    }
+    case Owner::kBroker: {
+      const auto below = files_.lower_bound(path + "/");
+      if (below != files_.end() && below->first.starts_with(path + "/")) {
+        Answer answer = From(Ok{});
+        answer.kind = "directory";
+        return answer;
+      }
+      return Ask("HEAD", path);
+    }
+  }
+  return {};
 }
 
 FileTree::Kind FileClient::Stat(const std::string& path) {
-  if (files_.contains(path)) return Kind::kFile;
-  const auto below = files_.lower_bound(path + "/");
-  if (below != files_.end() && below->first.starts_with(path + "/")) return Kind::kDirectory;
-  if (!mounted_) return Kind::kNone;
-  const Answer answer = Ask("HEAD", path);
-  if (answer.ok) return answer.directory ? Kind::kDirectory : Kind::kFile;
+  const Answer answer = LookAt(path);
+  if (answer.ok) return answer.kind == "directory" ? Kind::kDirectory : Kind::kFile;
   return answer.code == "EACCES" ? Kind::kDenied : Kind::kNone;
 }
 
@@ -40,9 +160,105 @@ std::optional<std::string> FileClient::ReadFile(const std::string& path) {
   return std::move(answer.bytes);
 }
 
-FileClient::Answer FileClient::Ask(const char* method, const std::string& path) {
+FileClient::Answer FileClient::List(const std::string& path) {
+  nlohmann::json list = nlohmann::json::array();
+  switch (OwnerOf(path)) {
+    case Owner::kBroker:
+      return Ask("PROPFIND", path);
+    case Owner::kMemory: {
+      const auto names = memory_.List(path);
+      if (!names) return Failed(names.error().errnum, names.error().message);
+      for (const auto& [name, directory] : *names)
+        list.push_back({name, directory ? "directory" : "file"});
+      break;
+    }
+    case Owner::kOrder: {
+      const Answer there = LookAt(path);
+      if (!there.ok) return there;
+      if (there.kind != "directory") return Failed(ENOTDIR, path + " is no directory");
+      const std::string prefix = path == "/" ? path : path + "/";
+      std::string last;
+      for (auto i = files_.lower_bound(prefix); i != files_.end() && i->first.starts_with(prefix);
+           ++i) {
+        const size_t slash = i->first.find('/', prefix.size());
+        const std::string name = i->first.substr(
+            prefix.size(), slash == std::string::npos ? slash : slash - prefix.size());
+        if (name != last) list.push_back({name, slash == std::string::npos ? "file" : "directory"});
+        last = name;
+      }
+    }
+  }
+  Answer answer = From(Ok{});
+  answer.bytes = list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return answer;
+}
+
+namespace {
+FileClient::Answer ReadOnly(const std::string& path) {
+  return Failed(EACCES, path +
+                            " cannot be written: mount a directory for it with "
+                            "--mount=HOST:GUEST:rw, or write beneath /tmp");
+}
+}  // namespace
+
+FileClient::Answer FileClient::Write(const std::string& path, std::string bytes, WriteHow how,
+                                     int64_t offset, int64_t truncate) {
+  switch (OwnerOf(path)) {
+    case Owner::kOrder:
+      return ReadOnly(path);
+    case Owner::kMemory:
+      return From(memory_.Write(path, bytes, how, static_cast<size_t>(offset), truncate));
+    case Owner::kBroker: {
+      channel::Fields more = {{"postern-how", NameOf(how)}};
+      if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
+      if (truncate >= 0) more.push_back({"postern-truncate", std::to_string(truncate)});
+      return Ask("PUT", path, std::move(more), &bytes);
+    }
+  }
+  return {};
+}
+
+FileClient::Answer FileClient::MakeDirectory(const std::string& path, bool all) {
+  switch (OwnerOf(path)) {
+    case Owner::kOrder:
+      return ReadOnly(path);
+    case Owner::kMemory:
+      return From(memory_.MakeDirectory(path, all));
+    case Owner::kBroker:
+      return Ask("MKCOL", path, {{"postern-all", all ? "1" : "0"}});
+  }
+  return {};
+}
+
+FileClient::Answer FileClient::Remove(const std::string& path, bool directory, bool all) {
+  switch (OwnerOf(path)) {
+    case Owner::kOrder:
+      return files_.contains(path) ? ReadOnly(path) : Failed(ENOENT, "there is no file " + path);
+    case Owner::kMemory:
+      return From(memory_.Remove(path, directory, all));
+    case Owner::kBroker:
+      return Ask(
+          "DELETE", path,
+          {{"postern-kind", directory ? "directory" : "file"}, {"postern-all", all ? "1" : "0"}});
+  }
+  return {};
+}
+
+FileClient::Answer FileClient::Move(const std::string& from, const std::string& to) {
+  const Owner owner = OwnerOf(from);
+  if (owner == Owner::kOrder) return ReadOnly(from);
+  if (owner != OwnerOf(to))
+    return Failed(
+        EXDEV, "cannot rename " + from + " to " + to + ": they are in different places; copy it");
+  if (owner == Owner::kMemory) return From(memory_.Move(from, to));
+  return Ask("MOVE", from, {{"postern-to", channel::EscapeText(to)}});
+}
+
+FileClient::Answer FileClient::Ask(const char* method, const std::string& path,
+                                   channel::Fields more, const std::string* body) {
   answer_ = {};
   done_ = false;
+  body_ = body == nullptr ? std::string_view() : std::string_view(*body);
   if (!std::exchange(opened_, true)) {
     endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, 1, *this,
                                                     UniqueFd(kFilesIn), UniqueFd(kFilesOut));
@@ -51,12 +267,13 @@ FileClient::Answer FileClient::Ask(const char* method, const std::string& path) 
     Lost("it ended");
     return answer_;
   }
-  const channel::Fields fields = {{":method", method},
-                                  {":scheme", "file"},
-                                  {":authority", "files"},
-                                  {":path", "/"},
-                                  {"postern-path", channel::EscapeText(path)}};
-  if (const auto stream = endpoint_->session().Request(fields, false); !stream)
+  channel::Fields fields = {{":method", method},
+                            {":scheme", "file"},
+                            {":authority", "files"},
+                            {":path", "/"},
+                            {"postern-path", channel::EscapeText(path)}};
+  fields.insert(fields.end(), more.begin(), more.end());
+  if (const auto stream = endpoint_->session().Request(fields, body != nullptr); !stream)
     Lost(stream.error().message);
   while (!done_) {
     const auto flushed = endpoint_->Flush();
@@ -79,15 +296,28 @@ FileClient::Answer FileClient::Ask(const char* method, const std::string& path) 
   return std::move(answer_);
 }
 
+size_t FileClient::ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel::Fields*) {
+  const size_t n = std::min(out.size(), body_.size());
+  if (n > 0) std::memcpy(out.data(), body_.data(), n);
+  body_.remove_prefix(n);
+  *end = body_.empty();
+  return n;
+}
+
 void FileClient::OnHeaders(int32_t /*stream*/, channel::Fields fields, bool /*end_stream*/) {
   if (const std::string* status = FindField(fields, "proxy-status")) {
     const auto failure = channel::ParseProxyStatus(*status);
-    answer_ = {.code = failure ? failure->code : "EIO",
-               .message = failure ? failure->details : "malformed answer"};
+    answer_ = {};
+    answer_.code = failure ? failure->code : "EIO";
+    answer_.message = failure ? failure->details : "malformed answer";
   } else if (answer_.code.empty()) {
     answer_.ok = true;
-    const std::string* kind = FindField(fields, "postern-kind");
-    answer_.directory = kind != nullptr && *kind == "directory";
+    if (const std::string* kind = FindField(fields, "postern-kind")) answer_.kind = *kind;
+    ReadNumber(fields, "postern-size", &answer_.size);
+    ReadNumber(fields, "postern-modified", &answer_.modified);
+    int writable = 0;
+    ReadNumber(fields, "postern-writable", &writable);
+    answer_.writable = writable == 1;
   }
 }
 
@@ -99,10 +329,12 @@ void FileClient::OnData(int32_t stream, std::span<const uint8_t> data) {
 void FileClient::OnEndOfBody(int32_t /*stream*/) { done_ = true; }
 
 void FileClient::OnClosed(int32_t /*stream*/, uint32_t error) {
-  if (!done_)
-    answer_ = {.code = "EIO",
-               .message = std::string("the files broker reset the request: ") +
-                          nghttp2_http2_strerror(error)};
+  if (!done_) {
+    answer_ = {};
+    answer_.code = "EIO";
+    answer_.message =
+        std::string("the files broker reset the request: ") + nghttp2_http2_strerror(error);
+  }
   done_ = true;
 }
 

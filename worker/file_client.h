@@ -1,6 +1,6 @@
-// FileClient: the files of a guest: those that came with its order, and those at the other end of
-// its channel to the files broker. Reads are synchronous: modules are loaded before they run, and
-// the broker answers from a local file system.
+// FileClient: a guest's files: those that came with its order, those in its memory (/tmp), and
+// those at the other end of its channel to the files broker. Everything is synchronous: modules are
+// loaded before they run, and the broker answers from a local file system.
 #pragma once
 
 #include <map>
@@ -9,45 +9,60 @@
 
 #include "channel/endpoint.h"
 #include "channel/failure.h"
+#include "worker/memory_files.h"
 #include "worker/module_resolver.h"
 
 namespace postern::worker {
 
 class FileClient : public FileTree, public channel::Http2Session::Handler {
  public:
-  // The file's bytes, or an Error whose message is a sentence; `code` (ENOENT, EACCES, …) tells
-  // why.
+  // What came of a request; where not `ok`, `code` (ENOENT, EACCES, …) tells why and `message` is a
+  // sentence.
   struct Answer {
     bool ok = false;
-    bool directory = false;
-    std::string bytes;
+    std::string bytes;  // of a file; of a directory, a JSON array of [name, kind]
+    std::string kind;   // "file", "directory", "link" or "other"
+    int64_t size = 0;
+    double modified = 0;  // milliseconds since 1970
+    bool writable = false;
     std::string code;
     std::string message;
   };
-  // `files`: absolute path -> bytes; `mounted`: whether there are more, at the broker.
-  FileClient(std::map<std::string, std::string> files, bool mounted)
-      : files_(std::move(files)), mounted_(mounted) {}
-  Answer Read(const std::string& path);
+  // `files`: absolute path -> bytes; `mounts`: the paths at which the broker has more.
+  FileClient(std::map<std::string, std::string> files, std::vector<std::string> mounts);
+
+  Answer Read(const std::string& path, int64_t offset = 0, int64_t length = -1);
+  Answer LookAt(const std::string& path);
+  Answer List(const std::string& path);
+  Answer Write(const std::string& path, std::string bytes, WriteHow how, int64_t offset,
+               int64_t truncate);
+  Answer MakeDirectory(const std::string& path, bool all);
+  Answer Remove(const std::string& path, bool directory, bool all);
+  Answer Move(const std::string& from, const std::string& to);
+
   Kind Stat(const std::string& path) override;
   std::optional<std::string> ReadFile(const std::string& path) override;
 
  private:
-  Answer Ask(const char* method, const std::string& path);
+  // Who has a path: this guest's memory, the order (or nobody), or the broker.
+  enum class Owner { kMemory, kOrder, kBroker };
+  Owner OwnerOf(const std::string& path) const;
+  Answer Ask(const char* method, const std::string& path, channel::Fields more = {},
+             const std::string* body = nullptr);
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t stream) override;
   void OnClosed(int32_t stream, uint32_t error) override;
-  size_t ReadBody(int32_t, std::span<uint8_t>, bool* end, channel::Fields*) override {
-    *end = true;
-    return 0;
-  }
+  size_t ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel::Fields*) override;
   void Lost(const std::string& why);
 
   const std::map<std::string, std::string> files_;
-  const bool mounted_;
+  const std::vector<std::string> mounts_;
+  MemoryFiles memory_;
   std::unique_ptr<channel::Endpoint> endpoint_;
   bool opened_ = false;
   Answer answer_;
+  std::string_view body_;  // of the request, what has not left yet
   bool done_ = false;
 };
 

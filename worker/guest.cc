@@ -91,7 +91,7 @@ Guest::Guest(Engine& engine, Order order)
     : engine_(engine),
       order_(std::move(order)),
       loop_(engine),
-      files_(std::move(order_.files), order_.mounted),
+      files_(std::move(order_.files), order_.mounts),
       modules_(engine, files_),
       net_(LimitsOf(order_), *this),
       handler_(*this) {

@@ -24,6 +24,7 @@ std::span<const Native> CloneNatives();   // structuredClone
 std::span<const Native> CodecNatives();   // compression
 std::span<const Native> CryptoNatives();  // hashes, ciphers, keys
 std::span<const Native> ModuleNatives();  // the module loader
+std::span<const Native> FileNatives();    // node:fs
 std::span<const Native> BufferNatives();  // node:buffer
 std::span<const Native> TypeNatives();    // node:util
 std::span<const Native> NetNatives();     // fetch's side of the channel

@@ -27,7 +27,7 @@ struct Order {
   std::map<std::string, std::string> env;
   std::string cwd;
   std::map<std::string, std::string> files;  // absolute path -> bytes: before any on a disk
-  bool mounted = true;                       // there are others, at the files broker
+  std::vector<std::string> mounts;           // where there are others, at the files broker
   int64_t memory = 128LL << 20;              // bytes
   int64_t cpu_ms = 60'000;                   // 0: the supervisor alone watches
   int64_t timer_us = 100;                    // resolution of the guest's clocks
@@ -37,7 +37,7 @@ struct Order {
   // Requests at a time, how many more may wait for their turn, and for how long.
   int64_t concurrent = 64, queue = 10'000, queue_ms = 300'000;
 
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, handler, print, argv, env, cwd, mounted, memory,
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, handler, print, argv, env, cwd, mounts, memory,
                                  cpu_ms, timer_us, headers_ms, total_ms, response_bytes, redirects,
                                  concurrent, queue, queue_ms)
 

@@ -13,6 +13,7 @@ import { absent, absentModules } from '../node/absent.js';
 import * as asyncHooks from '../node/async_hooks.js';
 import { setLazyLoader } from '../node/bindings.js';
 import { crypto } from '../node/crypto.js';
+import { fs } from '../node/fs.js';
 import { load, replace } from '../node/loader.js';
 import { os } from '../node/os.js';
 import { blobOfUrl as resolveObjectURL } from '../object_url.js';
@@ -252,6 +253,8 @@ const modules = {
   crypto,
   diagnostics_channel: fromLib('diagnostics_channel'),
   events: fromLib('events'),
+  fs: () => fs,
+  'fs/promises': () => fs.promises,
   module: () => Module,
   os,
   path: fromLib('path'),

@@ -1,0 +1,55 @@
+// MemoryFiles: a guest's /tmp: files that are nowhere but in its memory, and go with it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace postern::worker {
+
+// How bytes are written: over the whole file; to a file that must be new; after its end; or into
+// one that is there.
+enum class WriteHow { kWrite, kNew, kAppend, kUpdate, kWhole };
+
+class MemoryFiles {
+ public:
+  struct Node {
+    bool directory = false;
+    std::string bytes;
+    double modified = 0;  // milliseconds since 1970
+  };
+  static constexpr size_t kMaxBytes = 64 << 20;  // of all files together
+  static constexpr size_t kMaxFiles = 10'000;    // directories too
+  static constexpr size_t kMaxPath = 4096;
+
+  // `root`: its path, as "/tmp"; `now`: milliseconds since 1970.
+  MemoryFiles(std::string root, std::function<double()> now);
+
+  bool Has(const std::string& path) const { return path == root_ || path.starts_with(root_ + "/"); }
+  // Errors have an errnum: ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, ENOSPC, EBUSY, ENAMETOOLONG.
+  Result<const Node*> Find(const std::string& path) const;
+  Result<std::vector<std::pair<std::string, bool>>> List(
+      const std::string& path) const;  // name, is a directory
+  // `truncate`: the size that the file has before anything is written; -1 leaves it.
+  Status Write(const std::string& path, const std::string& bytes, WriteHow how, size_t offset,
+               int64_t truncate);
+  Status MakeDirectory(const std::string& path, bool all);
+  Status Remove(const std::string& path, bool directory, bool all);
+  Status Move(const std::string& from, const std::string& to);
+
+ private:
+  Status CheckParent(const std::string& path) const;
+  bool Empty(const std::string& path) const;
+  std::string Normal(std::string path) const;
+
+  const std::string root_;
+  const std::function<double()> now_;
+  std::map<std::string, Node> nodes_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace postern::worker

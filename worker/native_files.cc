@@ -1,0 +1,85 @@
+// Natives for node:fs. Paths are absolute. What fails throws an Error with `code`.
+#include "worker/guest.h"
+#include "worker/natives.h"
+
+namespace postern::worker {
+namespace {
+
+FileClient& Files() { return Guest::Current().modules().files(); }
+
+std::string Path(const Args& args, int i) { return Utf8(args.GetIsolate(), args[i]); }
+int64_t Number(const Args& args, int i, int64_t otherwise) {
+  return args[i]->IsNumber() ? static_cast<int64_t>(args[i].As<v8::Number>()->Value()) : otherwise;
+}
+
+// Whether it went well; else throws.
+bool Check(const Args& args, const FileClient::Answer& answer) {
+  if (answer.ok) return true;
+  v8::Isolate* isolate = args.GetIsolate();
+  const auto error = v8::Exception::Error(Str(isolate, answer.message)).As<v8::Object>();
+  error->Set(isolate->GetCurrentContext(), Str(isolate, "code"), Str(isolate, answer.code)).Check();
+  isolate->ThrowException(error);
+  return false;
+}
+
+// fileLook(path): [kind, size, modified in milliseconds, writable]
+void FileLook(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  const auto answer = Files().LookAt(Path(args, 0));
+  if (!Check(args, answer)) return;
+  v8::Local<v8::Value> all[] = {
+      Str(isolate, answer.kind), v8::Number::New(isolate, static_cast<double>(answer.size)),
+      v8::Number::New(isolate, answer.modified), v8::Boolean::New(isolate, answer.writable)};
+  args.GetReturnValue().Set(v8::Array::New(isolate, all, std::size(all)));
+}
+
+// fileRead(path, offset, length or -1): a Uint8Array
+void FileRead(const Args& args) {
+  auto answer = Files().Read(Path(args, 0), Number(args, 1, 0), Number(args, 2, -1));
+  if (!Check(args, answer)) return;
+  v8::Local<v8::Uint8Array> bytes;
+  if (AdoptBytes(args.GetIsolate(), std::move(answer.bytes)).ToLocal(&bytes))
+    args.GetReturnValue().Set(bytes);
+}
+
+// fileList(path): the JSON text of [[name, kind], …]
+void FileList(const Args& args) {
+  const auto answer = Files().List(Path(args, 0));
+  if (Check(args, answer)) args.GetReturnValue().Set(Str(args.GetIsolate(), answer.bytes));
+}
+
+// fileWrite(path, bytes, how (0 write, 1 new, 2 append, 3 update, 4 whole), offset, size to cut to
+// or -1)
+void FileWrite(const Args& args) {
+  const auto bytes = Bytes(args[1]);
+  Check(args, Files().Write(Path(args, 0),
+                            std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+                            static_cast<WriteHow>(Number(args, 2, 0)), Number(args, 3, 0),
+                            Number(args, 4, -1)));
+}
+
+// fileMakeDirectory(path, with what is missing above)
+void FileMakeDirectory(const Args& args) {
+  Check(args, Files().MakeDirectory(Path(args, 0), args[1]->IsTrue()));
+}
+// fileRemove(path, a directory, with all beneath)
+void FileRemove(const Args& args) {
+  Check(args, Files().Remove(Path(args, 0), args[1]->IsTrue(), args[2]->IsTrue()));
+}
+// fileMove(from, to)
+void FileMove(const Args& args) { Check(args, Files().Move(Path(args, 0), Path(args, 1))); }
+
+}  // namespace
+
+std::span<const Native> FileNatives() {
+  static constexpr Native kNatives[] = {{"fileLook", FileLook},
+                                        {"fileRead", FileRead},
+                                        {"fileList", FileList},
+                                        {"fileWrite", FileWrite},
+                                        {"fileMakeDirectory", FileMakeDirectory},
+                                        {"fileRemove", FileRemove},
+                                        {"fileMove", FileMove}};
+  return kNatives;
+}
+
+}  // namespace postern::worker

@@ -1,0 +1,643 @@
+// node:fs and node:fs/promises, over mounts and the in-memory /tmp. Everything is done at once: what is "asynchronous" is told in
+// a later turn.
+import constants from 'node-constants';
+import { process } from '../process.js';
+import { setImmediate } from '../timers.js';
+import { absent } from './absent.js';
+import { load } from './loader.js';
+import { fileURLToPath } from './url.js';
+
+const { errno: errnos } = constants.os;
+const WRITE = 0,
+  NEW = 1,
+  APPEND = 2,
+  UPDATE = 3,
+  WHOLE = 4;
+const kPiece = 65536;
+
+/** @param {string} message @param {string} code @param {any} [Kind] */
+function coded(message, code, Kind = TypeError) {
+  const error = new Kind(message);
+  error.code = code;
+  return error;
+}
+
+/** An absolute path without "." and "..". @param {any} given @param {string} [what] */
+function pathOf(given, what = 'path') {
+  let path = given;
+  if (given instanceof URL) path = fileURLToPath(given);
+  else if (given instanceof Uint8Array) path = new TextDecoder().decode(given);
+  if (typeof path !== 'string')
+    throw coded(
+      `The "${what}" argument must be of type string or an instance of Buffer or URL. Received ${typeof given}`,
+      'ERR_INVALID_ARG_TYPE',
+    );
+  if (path.includes('\0'))
+    throw coded(`The argument '${what}' must be a string without null bytes`, 'ERR_INVALID_ARG_VALUE');
+  return load('path').resolve(process.cwd(), path);
+}
+
+/** Runs what may fail; its errors become Node's: "CODE: words, syscall 'path'". @param {string} syscall @param {string} path @param {() => any} f @param {string} [dest] */
+function attempt(syscall, path, f, dest) {
+  try {
+    return f();
+  } catch (error) {
+    if (errnos[error.code] === undefined) throw error;
+    const failed = new Error(
+      `${error.code}: ${error.message}, ${syscall} '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`,
+    );
+    Object.assign(
+      failed,
+      { errno: -errnos[error.code], code: error.code, syscall, path },
+      dest === undefined ? {} : { dest },
+    );
+    throw failed;
+  }
+}
+/** @param {string} code @param {string} message @param {string} syscall @param {string} [path] */
+function fail(code, message, syscall, path) {
+  const error = new Error(`${code}: ${message}, ${syscall}${path === undefined ? '' : ` '${path}'`}`);
+  return Object.assign(error, { errno: -errnos[code], code, syscall }, path === undefined ? {} : { path });
+}
+
+/** @param {any} data @param {any} encoding */
+function bytesOf(data, encoding) {
+  if (typeof data === 'string') return Buffer.from(data, typeof encoding === 'string' ? encoding : 'utf8');
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  throw coded(
+    `The "data" argument must be of type string or an instance of Buffer, TypedArray, or DataView. Received ${typeof data}`,
+    'ERR_INVALID_ARG_TYPE',
+  );
+}
+/** @param {any} options */
+const encodingOf = (options) => (typeof options === 'string' ? options : options?.encoding);
+/** @param {Uint8Array} bytes @param {any} options */
+function output(bytes, options) {
+  const encoding = encodingOf(options);
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return encoding === undefined || encoding === null || encoding === 'buffer' ? buffer : buffer.toString(encoding);
+}
+
+class Stats {
+  constructor(kind, size, modified, writable) {
+    const directory = kind === 'directory';
+    this.dev = 0;
+    this.mode = (directory ? 0o040000 : 0o100000) | (writable ? 0o644 : 0o444) | (directory ? 0o111 : 0);
+    this.nlink = 1;
+    this.uid = this.gid = this.rdev = this.ino = 0;
+    this.blksize = 4096;
+    this.size = size;
+    this.blocks = Math.ceil(size / 512);
+    this.atimeMs = this.mtimeMs = this.ctimeMs = this.birthtimeMs = modified;
+    this.atime = this.mtime = this.ctime = this.birthtime = new Date(modified);
+    Object.defineProperty(this, 'kind', { value: kind, enumerable: false });
+  }
+  isFile() {
+    return this.kind === 'file';
+  }
+  isDirectory() {
+    return this.kind === 'directory';
+  }
+  isSymbolicLink() {
+    return this.kind === 'link';
+  }
+  isBlockDevice() {
+    return false;
+  }
+  isCharacterDevice() {
+    return false;
+  }
+  isFIFO() {
+    return false;
+  }
+  isSocket() {
+    return false;
+  }
+}
+
+class Dirent {
+  constructor(name, kind, parentPath) {
+    this.name = name;
+    this.parentPath = this.path = parentPath;
+    Object.defineProperty(this, 'kind', { value: kind, enumerable: false });
+  }
+}
+for (const name of [
+  'isFile',
+  'isDirectory',
+  'isSymbolicLink',
+  'isBlockDevice',
+  'isCharacterDevice',
+  'isFIFO',
+  'isSocket',
+])
+  Dirent.prototype[name] = Stats.prototype[name];
+
+/** Open files, by descriptor. @type {Map<number, {path: string, at: number, reads: boolean, writes: boolean, append: boolean}>} */
+const open = new Map();
+let lastFd = 2;
+/** @param {any} fd @param {string} syscall */
+function opened(fd, syscall) {
+  const file = open.get(fd);
+  if (file === undefined) throw fail('EBADF', 'bad file descriptor', syscall);
+  return file;
+}
+
+/** @param {any} flags @returns {{reads: boolean, writes: boolean, append: boolean, how: number | undefined}} `how`: what opening does */
+function flagsOf(flags = 'r') {
+  if (typeof flags === 'number') {
+    const { O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND } = constants.fs;
+    const writes = (flags & (O_WRONLY | O_RDWR)) !== 0;
+    const how =
+      flags & O_EXCL && flags & O_CREAT ? NEW : flags & O_TRUNC ? WRITE : flags & O_CREAT ? APPEND : undefined;
+    return { reads: (flags & O_WRONLY) === 0, writes, append: (flags & O_APPEND) !== 0, how: writes ? how : undefined };
+  }
+  const known = {
+    __proto__: null,
+    r: [true, false, false, undefined],
+    rs: [true, false, false, undefined],
+    'r+': [true, true, false, undefined],
+    'rs+': [true, true, false, undefined],
+    w: [false, true, false, WRITE],
+    wx: [false, true, false, NEW],
+    'w+': [true, true, false, WRITE],
+    'wx+': [true, true, false, NEW],
+    a: [false, true, true, APPEND],
+    ax: [false, true, true, NEW],
+    'a+': [true, true, true, APPEND],
+    'ax+': [true, true, true, NEW],
+    as: [false, true, true, APPEND],
+  }[flags];
+  if (known === undefined) throw coded(`The argument 'flags' is invalid. Received '${flags}'`, 'ERR_INVALID_ARG_VALUE');
+  const [reads, writes, append, how] = known;
+  return { reads, writes, append, how };
+}
+
+const nothing = new Uint8Array(0);
+const sync = {
+  existsSync(path) {
+    try {
+      native.fileLook(pathOf(path));
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  accessSync(given, mode = 0) {
+    const path = pathOf(given);
+    const [, , , writable] = attempt('access', path, () => native.fileLook(path));
+    if (mode & constants.fs.W_OK && !writable)
+      throw fail('EACCES', `${path} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'access', path);
+  },
+  statSync(given, options) {
+    const path = pathOf(given);
+    try {
+      return attempt('stat', path, () => new Stats(...native.fileLook(path)));
+    } catch (error) {
+      if (options?.throwIfNoEntry === false && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+  },
+  lstatSync: (path, options) => sync.statSync(path, options),
+  fstatSync: (fd) => sync.statSync(opened(fd, 'fstat').path),
+  readFileSync(given, options) {
+    if (typeof given === 'number') {
+      const file = opened(given, 'read');
+      const bytes = native.fileRead(file.path, file.at, -1);
+      file.at += bytes.length;
+      return output(bytes, options);
+    }
+    const path = pathOf(given);
+    if (options?.flag !== undefined && flagsOf(options.flag).how !== undefined)
+      sync.closeSync(sync.openSync(path, options.flag));
+    return output(
+      attempt('open', path, () => native.fileRead(path, 0, -1)),
+      options,
+    );
+  },
+  /** `atomic: true` (ours): all of it or nothing, also after a crash. */
+  writeFileSync(given, data, options) {
+    const bytes = bytesOf(data, encodingOf(options));
+    if (typeof given === 'number') return void sync.writeSync(given, bytes);
+    const path = pathOf(given);
+    const { how, append } = flagsOf((typeof options === 'object' && options?.flag) || 'w');
+    const way = options?.atomic ? WHOLE : append && how !== NEW ? APPEND : (how ?? UPDATE);
+    attempt('open', path, () => native.fileWrite(path, bytes, way, 0, -1));
+  },
+  appendFileSync(given, data, options) {
+    if (typeof given === 'number') return void sync.writeSync(given, bytesOf(data, encodingOf(options)));
+    const path = pathOf(given);
+    attempt('open', path, () => native.fileWrite(path, bytesOf(data, encodingOf(options)), APPEND, 0, -1));
+  },
+  readdirSync(given, options) {
+    const path = pathOf(given);
+    const join = load('path').join;
+    const list = (directory, prefix) =>
+      JSON.parse(attempt('scandir', directory, () => native.fileList(directory)))
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .flatMap(([name, kind]) => {
+        const entry = options?.withFileTypes ? new Dirent(name, kind, directory) : join(prefix, name);
+        const below = options?.recursive && kind === 'directory' ? list(join(directory, name), join(prefix, name)) : [];
+        return [entry, ...below];
+      });
+    const entries = list(path, '');
+    return encodingOf(options) === 'buffer' ? entries.map((name) => Buffer.from(name)) : entries;
+  },
+  mkdirSync(given, options) {
+    const path = pathOf(given);
+    const recursive = Boolean(options?.recursive);
+    let first;
+    if (recursive) for (let at = path; at !== '/' && !sync.existsSync(at); at = load('path').dirname(at)) first = at;
+    attempt('mkdir', path, () => native.fileMakeDirectory(path, recursive));
+    return first;
+  },
+  mkdtempSync(prefix, options) {
+    for (;;) {
+      const path = pathOf(`${prefix}${crypto.randomUUID().replaceAll('-', '').slice(0, 6)}`, 'prefix');
+      if (sync.existsSync(path)) continue;
+      sync.mkdirSync(path);
+      return encodingOf(options) === 'buffer' ? Buffer.from(path) : path;
+    }
+  },
+  rmdirSync(given, options) {
+    const path = pathOf(given);
+    attempt('rmdir', path, () => native.fileRemove(path, true, Boolean(options?.recursive)));
+  },
+  unlinkSync(given) {
+    const path = pathOf(given);
+    attempt('unlink', path, () => native.fileRemove(path, false, false));
+  },
+  rmSync(given, options) {
+    const path = pathOf(given);
+    const recursive = Boolean(options?.recursive);
+    if (!options?.force || !recursive) {
+      const kind = sync.statSync(path, { throwIfNoEntry: !options?.force });
+      if (kind === undefined) return;
+      if (kind.isDirectory() && !recursive)
+        throw Object.assign(
+          coded(`Path is a directory: rm returned EISDIR (is a directory) ${path}`, 'ERR_FS_EISDIR', Error),
+          { path, syscall: 'rm' },
+        );
+    }
+    attempt('rm', path, () => native.fileRemove(path, false, recursive));
+  },
+  renameSync(from, to) {
+    const path = pathOf(from, 'oldPath'),
+      dest = pathOf(to, 'newPath');
+    attempt('rename', path, () => native.fileMove(path, dest), dest);
+  },
+  copyFileSync(from, to, mode = 0) {
+    const path = pathOf(from, 'src'),
+      dest = pathOf(to, 'dest');
+    attempt(
+      'copyfile',
+      path,
+      () =>
+        native.fileWrite(dest, native.fileRead(path, 0, -1), mode & constants.fs.COPYFILE_EXCL ? NEW : WRITE, 0, -1),
+      dest,
+    );
+  },
+  cpSync(from, to, options) {
+    const path = pathOf(from, 'src'),
+      dest = pathOf(to, 'dest');
+    if (options?.filter !== undefined && !options.filter(path, dest)) return;
+    if (!sync.statSync(path).isDirectory()) {
+      if (options?.force === false && sync.existsSync(dest)) {
+        if (options.errorOnExist) throw coded(`Target already exists: ${dest}`, 'ERR_FS_CP_EEXIST', Error);
+        return;
+      }
+      sync.mkdirSync(load('path').dirname(dest), { recursive: true });
+      return sync.copyFileSync(path, dest);
+    }
+    if (!options?.recursive)
+      throw coded(`Recursive option not enabled, cannot copy a directory: ${path}`, 'ERR_FS_EISDIR', Error);
+    sync.mkdirSync(dest, { recursive: true });
+    for (const name of sync.readdirSync(path)) sync.cpSync(`${path}/${name}`, `${dest}/${name}`, options);
+  },
+  truncateSync(given, size = 0) {
+    const path = pathOf(given);
+    attempt('open', path, () => native.fileWrite(path, nothing, UPDATE, 0, size));
+  },
+  ftruncateSync(fd, size = 0) {
+    const file = opened(fd, 'ftruncate');
+    attempt('ftruncate', file.path, () => native.fileWrite(file.path, nothing, UPDATE, 0, size));
+  },
+  realpathSync: Object.assign(
+    (given, options) => {
+      const path = pathOf(given);
+      attempt('realpath', path, () => native.fileLook(path));
+      return encodingOf(options) === 'buffer' ? Buffer.from(path) : path;
+    },
+    { native: (path, options) => sync.realpathSync(path, options) },
+  ),
+  openSync(given, flags = 'r') {
+    const path = pathOf(given);
+    const { reads, writes, append, how } = flagsOf(flags);
+    if (how !== undefined) attempt('open', path, () => native.fileWrite(path, nothing, how, 0, -1));
+    else {
+      const [kind, , , writable] = attempt('open', path, () => native.fileLook(path));
+      if (writes && kind === 'directory') throw fail('EISDIR', 'illegal operation on a directory', 'open', path);
+      if (writes && !writable)
+        throw fail('EACCES', `${path} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'open', path);
+    }
+    open.set(++lastFd, { path, at: 0, reads, writes, append });
+    return lastFd;
+  },
+  closeSync(fd) {
+    opened(fd, 'close');
+    open.delete(fd);
+  },
+  readSync(fd, buffer, offsetOrOptions, length, position) {
+    const file = opened(fd, 'read');
+    if (!file.reads) throw fail('EBADF', 'bad file descriptor', 'read');
+    let offset = offsetOrOptions;
+    if (typeof offsetOrOptions === 'object' && offsetOrOptions !== null)
+      ({ offset, length, position } = offsetOrOptions);
+    offset ??= 0;
+    length ??= buffer.byteLength - offset;
+    const from = position === null || position === undefined || Number(position) < 0 ? file.at : Number(position);
+    const bytes = attempt('read', file.path, () => native.fileRead(file.path, from, length));
+    new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).set(bytes, offset);
+    if (position === null || position === undefined || Number(position) < 0) file.at += bytes.length;
+    return bytes.length;
+  },
+  writeSync(fd, data, offsetOrPosition, lengthOrEncoding, position) {
+    if (fd === 1 || fd === 2) {
+      native.write(fd, typeof data === 'string' ? data : native.utf8Decode(data, false));
+      return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
+    }
+    const file = opened(fd, 'write');
+    if (!file.writes) throw fail('EBADF', 'bad file descriptor', 'write');
+    let bytes;
+    if (typeof data === 'string') {
+      bytes = Buffer.from(data, lengthOrEncoding);
+      position = offsetOrPosition;
+    } else {
+      const all = bytesOf(data);
+      const offset = typeof offsetOrPosition === 'number' ? offsetOrPosition : (offsetOrPosition?.offset ?? 0);
+      const length =
+        typeof lengthOrEncoding === 'number' ? lengthOrEncoding : (offsetOrPosition?.length ?? all.length - offset);
+      position ??= offsetOrPosition?.position;
+      bytes = all.subarray(offset, offset + length);
+    }
+    const here = typeof position !== 'number';
+    attempt('write', file.path, () =>
+      native.fileWrite(file.path, bytes, file.append ? APPEND : UPDATE, here ? file.at : position, -1),
+    );
+    if (here) file.at += bytes.length;
+    return bytes.length;
+  },
+  fsyncSync: (fd) => void opened(fd, 'fsync'),
+  fdatasyncSync: (fd) => void opened(fd, 'fdatasync'),
+  opendirSync: (path) => new Dir(pathOf(path), sync.readdirSync(path, { withFileTypes: true })),
+};
+
+class Dir {
+  #entries;
+  constructor(path, entries) {
+    this.path = path;
+    this.#entries = entries;
+  }
+  readSync() {
+    return this.#entries.shift() ?? null;
+  }
+  async read() {
+    return this.readSync();
+  }
+  closeSync() {}
+  async close() {}
+  async *[Symbol.asyncIterator]() {
+    for (let entry; (entry = this.readSync()) !== null;) yield entry;
+  }
+}
+
+/** The sync function with its last argument a callback. */
+const withCallback = (name, f, wrap = (result, callback) => callback(null, result)) =>
+  ({
+    [name](...args) {
+      const callback = args.pop();
+      if (typeof callback !== 'function')
+        throw coded(`The "cb" argument must be of type function. Received ${typeof callback}`, 'ERR_INVALID_ARG_TYPE');
+      let result;
+      try {
+        result = f(...args);
+      } catch (error) {
+        if (error instanceof TypeError) throw error; // of the call itself, as Node has it
+        return void setImmediate(() => callback(error));
+      }
+      setImmediate(() => wrap(result, callback));
+    },
+  })[name];
+
+/** An open file as fs/promises has it. */
+class FileHandle {
+  #fd;
+  constructor(fd) {
+    this.#fd = fd;
+  }
+  get fd() {
+    return this.#fd;
+  }
+  async close() {
+    if (open.has(this.#fd)) sync.closeSync(this.#fd);
+  }
+  async [Symbol.asyncDispose]() {
+    await this.close();
+  }
+  async read(buffer, offset, length, position) {
+    if (buffer === undefined || (typeof buffer === 'object' && !ArrayBuffer.isView(buffer)))
+      ({ buffer = Buffer.alloc(16384), offset, length, position } = buffer ?? {});
+    return { bytesRead: sync.readSync(this.#fd, buffer, offset, length, position), buffer };
+  }
+  async write(data, ...rest) {
+    return { bytesWritten: sync.writeSync(this.#fd, data, ...rest), buffer: data };
+  }
+  async readFile(options) {
+    return sync.readFileSync(this.#fd, options);
+  }
+  async writeFile(data, options) {
+    sync.writeFileSync(this.#fd, data, options);
+  }
+  async appendFile(data, options) {
+    sync.writeFileSync(this.#fd, data, options);
+  }
+  async stat() {
+    return sync.fstatSync(this.#fd);
+  }
+  async truncate(size) {
+    sync.ftruncateSync(this.#fd, size);
+  }
+  async sync() {}
+  async datasync() {}
+  createReadStream(options) {
+    return createReadStream('', { ...options, fd: this.#fd });
+  }
+  createWriteStream(options) {
+    return createWriteStream('', { ...options, fd: this.#fd });
+  }
+  async *readLines(options) {
+    let rest = '';
+    for await (const chunk of this.createReadStream({ encoding: 'utf8', ...options })) {
+      const lines = (rest + chunk).split(/\r?\n/);
+      rest = lines.pop();
+      yield* lines;
+    }
+    if (rest !== '') yield rest;
+  }
+}
+
+function createReadStream(path, options = {}) {
+  const { Readable } = load('stream');
+  if (typeof options === 'string') options = { encoding: options };
+  const { start = 0, end = Infinity } = options;
+  let at = start;
+  let fd = typeof options.fd === 'object' ? options.fd?.fd : options.fd;
+  const stream = new Readable({
+    highWaterMark: options.highWaterMark ?? kPiece,
+    encoding: options.encoding ?? undefined,
+    signal: options.signal,
+    construct(callback) {
+      try {
+        fd ??= sync.openSync(path, options.flags ?? 'r');
+        stream.fd = fd;
+        callback();
+        stream.emit('open', fd);
+        stream.emit('ready');
+      } catch (error) {
+        callback(error);
+      }
+    },
+    read(size) {
+      try {
+        const buffer = Buffer.alloc(Math.min(size, Math.max(end + 1 - at, 0)));
+        const n = buffer.length === 0 ? 0 : sync.readSync(fd, buffer, 0, buffer.length, at);
+        at += n;
+        stream.bytesRead += n;
+        this.push(n === 0 ? null : buffer.subarray(0, n));
+      } catch (error) {
+        this.destroy(error);
+      }
+    },
+    destroy(error, callback) {
+      if (options.autoClose !== false && open.has(fd)) sync.closeSync(fd);
+      callback(error);
+    },
+  });
+  return Object.assign(stream, { path, bytesRead: 0, flags: options.flags ?? 'r' });
+}
+
+function createWriteStream(path, options = {}) {
+  const { Writable } = load('stream');
+  if (typeof options === 'string') options = { encoding: options };
+  let fd = typeof options.fd === 'object' ? options.fd?.fd : options.fd;
+  let at = options.start;
+  const stream = new Writable({
+    highWaterMark: options.highWaterMark,
+    defaultEncoding: options.encoding ?? 'utf8',
+    signal: options.signal,
+    construct(callback) {
+      try {
+        fd ??= sync.openSync(path, options.flags ?? (at === undefined ? 'w' : 'r+'));
+        stream.fd = fd;
+        callback();
+        stream.emit('open', fd);
+        stream.emit('ready');
+      } catch (error) {
+        callback(error);
+      }
+    },
+    write(chunk, _encoding, callback) {
+      try {
+        const n = sync.writeSync(fd, chunk, 0, chunk.length, at);
+        if (at !== undefined) at += n;
+        stream.bytesWritten += n;
+        callback();
+      } catch (error) {
+        callback(error);
+      }
+    },
+    destroy(error, callback) {
+      if (options.autoClose !== false && open.has(fd)) sync.closeSync(fd);
+      callback(error);
+    },
+  });
+  return Object.assign(stream, { path, bytesWritten: 0 });
+}
+
+const names = Object.keys(sync).map((name) => name.slice(0, -'Sync'.length));
+const reason = 'files in a guest have no such thing';
+/** @type {any} */
+export const fs = {
+  ...sync,
+  constants: constants.fs,
+  ...Object.fromEntries(Object.entries(constants.fs).filter(([name]) => /^[FRWX]_OK$/.test(name))),
+  Stats,
+  Dirent,
+  Dir,
+  createReadStream,
+  createWriteStream,
+};
+for (const name of names) fs[name] = withCallback(name, sync[`${name}Sync`]);
+fs.exists = (path, callback) => setImmediate(() => callback(sync.existsSync(path)));
+fs.read = withCallback(
+  'read',
+  (fd, buffer, ...rest) => ({ n: sync.readSync(fd, buffer, ...rest), buffer }),
+  ({ n, buffer }, callback) => callback(null, n, buffer),
+);
+fs.write = withCallback(
+  'write',
+  (fd, data, ...rest) => ({ n: sync.writeSync(fd, data, ...rest), data }),
+  ({ n, data }, callback) => callback(null, n, data),
+);
+fs.promises = { constants: constants.fs, FileHandle };
+for (const name of names.filter(
+  (name) => !['exists', 'close', 'read', 'write', 'fstat', 'ftruncate', 'fsync', 'fdatasync'].includes(name),
+)) {
+  const f = sync[`${name}Sync`];
+  fs.promises[name] = { [name]: async (...args) => f(...args) }[name];
+}
+fs.promises.open = async (path, flags) => new FileHandle(sync.openSync(path, flags));
+fs.promises.readFile = async (path, options) => sync.readFileSync(path instanceof FileHandle ? path.fd : path, options);
+fs.promises.writeFile = async (path, data, options) => {
+  options?.signal?.throwIfAborted();
+  if (
+    typeof data !== 'string' &&
+    !ArrayBuffer.isView(data) &&
+    (data?.[Symbol.asyncIterator] ?? data?.[Symbol.iterator])
+  ) {
+    const chunks = [];
+    for await (const chunk of data) chunks.push(Buffer.from(bytesOf(chunk, encodingOf(options))));
+    data = Buffer.concat(chunks);
+  }
+  return sync.writeFileSync(path instanceof FileHandle ? path.fd : path, data, options);
+};
+for (const name of [
+  'watch',
+  'watchFile',
+  'unwatchFile',
+  'symlink',
+  'symlinkSync',
+  'link',
+  'linkSync',
+  'readlink',
+  'readlinkSync',
+  'chmod',
+  'chmodSync',
+  'fchmod',
+  'chown',
+  'chownSync',
+  'lchown',
+  'utimes',
+  'utimesSync',
+  'futimes',
+  'lutimes',
+  'statfs',
+  'statfsSync',
+  'glob',
+  'globSync',
+  'openAsBlob',
+])
+  // prettier-ignore
+  fs[name] = absent('fs', name, name.startsWith('watch') ? 'a guest is told of no changes' : reason);
+for (const name of ['watch', 'symlink', 'link', 'readlink', 'chmod', 'chown', 'utimes', 'statfs', 'glob'])
+  fs.promises[name] = async () => fs[name]();
