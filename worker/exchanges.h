@@ -60,6 +60,7 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
     // Of a client's.
     bool sent = false;     // its header block has left
     bool endless = false;  // it has no total
+    bool raw = false;      // its response is not decoded
     bool responded = false;
     // The body that comes.
     bool ended = false, waiting = false, collecting = false;

@@ -40,7 +40,7 @@ std::string BodyOf(const Args& args) {
 }
 
 // netFetch(id, fields [name, value, …], body: undefined | bytes | true for a stream that is written
-// later, endless: boolean)
+// later, endless: boolean, raw: the response's body is given as it came, coded)
 void NetFetch(const Args& args) {
   NetClient::Outgoing out;
   out.fields = FieldsOf(args);
@@ -48,6 +48,7 @@ void NetFetch(const Args& args) {
   out.streaming = args[2]->IsTrue();
   out.body = BodyOf(args);
   out.endless = args[3]->IsTrue();
+  out.raw = args[4]->IsTrue();
   Guest::Current().net().Fetch(Id(args), std::move(out));
 }
 

@@ -57,6 +57,7 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   e.upload = std::move(outgoing.body);
   e.upload_ended = !outgoing.streaming;
   e.endless = outgoing.endless;
+  e.raw = outgoing.raw;
   const auto stream = endpoint_->session().Request(outgoing.fields, outgoing.has_body);
   if (!stream)
     return FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST", stream.error().message});
@@ -100,7 +101,7 @@ void NetClient::OnHeaders(int32_t stream, channel::Fields fields, bool end_strea
       shown.push_back(std::move(f));
   }
   e->responded = true;
-  if (!end_stream) SetDecoders(*e, shown);
+  if (!end_stream && !e->raw) SetDecoders(*e, shown);
   events_.OnResponse(id, code, text, shown);
 }
 

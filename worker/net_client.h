@@ -35,6 +35,7 @@ class NetClient : public Exchanges {
     bool has_body = false;
     bool streaming = false;  // Write and EndWrite follow
     bool endless = false;    // a TCP stream or WebSocket: no total, once it is open
+    bool raw = false;        // its response's body is not decoded
   };
   void Fetch(uint32_t id, Outgoing outgoing);
 

@@ -7,6 +7,8 @@
 import { build, transform } from 'esbuild';
 import fs from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import http2 from 'node:http2';
 import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -109,7 +111,14 @@ const sharedModules = {
     b.onResolve({ filter: /^\.\.\/[\w]+\.js$/ }, ({ path }) => ({ path: basename(path, '.js'), namespace: 'shared' }));
     b.onResolve({ filter: /^node-constants$/ }, () => ({ path: 'constants', namespace: 'node' }));
     b.onLoad({ filter: /.*/, namespace: 'node' }, () => ({
-      contents: JSON.stringify({ os: os.constants, fs: fs.constants, zlib: zlib.constants, crypto: {} }),
+      contents: JSON.stringify({
+        os: os.constants,
+        fs: fs.constants,
+        zlib: zlib.constants,
+        crypto: {},
+        http: { METHODS: http.METHODS, STATUS_CODES: http.STATUS_CODES },
+        http2: http2.constants,
+      }),
       loader: 'json',
     }));
     b.onLoad({ filter: /.*/, namespace: 'shared' }, ({ path }) => ({

@@ -40,7 +40,9 @@ import * as dom_exception from './dom_exception.js';
 import * as events from './events.js';
 import * as microtask from './microtask.js';
 import * as objectUrls from './object_url.js';
+import * as headerModule from './headers.js';
 import * as net from './net.js';
+import * as sockets from './sockets.js';
 import * as processes from './process.js';
 import * as subtle from './subtle.js';
 import * as url from './url.js';
@@ -125,6 +127,9 @@ shareModules({
   dom_exception,
   events,
   microtask,
+  net,
+  headers: headerModule,
+  sockets,
   object_url: objectUrls,
   performance: perf,
   process: processes,

@@ -24,12 +24,13 @@ export function netError(failure, what = 'fetch') {
 /**
  * Begins an exchange: `flat` has names and values in turn; `body` is null, bytes, or true where netWrite follows.
  * @param {string[]} flat @param {Uint8Array | null | true} body @param {string} [what] is begun, in errors; one that is no fetch has no end of its own
+ * @param {boolean} [raw] a request whose response is not decoded
  * @returns {{e: Exchange, promise: Promise<any>}} the promise gives {status, statusText, fields} or {failure}
  */
-export function openExchange(flat, body, what = 'fetch') {
+export function openExchange(flat, body, what = 'fetch', raw = false) {
   const { promise, resolve } = withResolvers();
   const e = newExchange(nextId++, resolve, what, false);
-  netFetch(e.id, flat, body === null ? undefined : body, what !== 'fetch');
+  netFetch(e.id, flat, body === null ? undefined : body, what !== 'fetch' && !raw, raw);
   return { e, promise };
 }
 

@@ -1,5 +1,7 @@
 // Node's modules that make no sense in a guest: what is called throws at once, with a sentence that says why.
 
+import constants from 'node-constants';
+
 /** By module: why, and what is there instead; then the names of what a program would call. */
 const reasons = {
   child_process: ['a guest cannot start processes', 'exec execFile execFileSync execSync fork spawn spawnSync'],
@@ -60,6 +62,7 @@ export const absentModules = Object.fromEntries(
 
 /** What of them can be told all the same. @type {Record<string, () => any>} */
 const more = {
+  http2: () => ({ constants: constants.http2, sensitiveHeaders: Symbol('sensitiveHeaders') }),
   cluster: () => ({ isMaster: true, isPrimary: true, isWorker: false, workers: {}, settings: {} }),
   worker_threads: () => ({
     isMainThread: true,

@@ -236,10 +236,11 @@ const sync = {
       JSON.parse(attempt('scandir', directory, () => native.fileList(directory)))
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .flatMap(([name, kind]) => {
-        const entry = options?.withFileTypes ? new Dirent(name, kind, directory) : join(prefix, name);
-        const below = options?.recursive && kind === 'directory' ? list(join(directory, name), join(prefix, name)) : [];
-        return [entry, ...below];
-      });
+          const entry = options?.withFileTypes ? new Dirent(name, kind, directory) : join(prefix, name);
+          const below =
+            options?.recursive && kind === 'directory' ? list(join(directory, name), join(prefix, name)) : [];
+          return [entry, ...below];
+        });
     const entries = list(path, '');
     return encodingOf(options) === 'buffer' ? entries.map((name) => Buffer.from(name)) : entries;
   },

@@ -14,7 +14,9 @@ import * as asyncHooks from '../node/async_hooks.js';
 import { setLazyLoader } from '../node/bindings.js';
 import { crypto } from '../node/crypto.js';
 import { fs } from '../node/fs.js';
+import { http } from '../node/http.js';
 import { load, replace } from '../node/loader.js';
+import { net, tls } from '../node/net.js';
 import { os } from '../node/os.js';
 import { blobOfUrl as resolveObjectURL } from '../object_url.js';
 import * as timers from '../node/timers.js';
@@ -255,7 +257,11 @@ const modules = {
   events: fromLib('events'),
   fs: () => fs,
   'fs/promises': () => fs.promises,
+  http: () => http('http'),
+  https: () => http('https'),
   module: () => Module,
+  net: () => net,
+  tls: () => tls,
   os,
   path: fromLib('path'),
   'path/posix': () => load('path').posix,

@@ -1,0 +1,388 @@
+// The clients of node:http and node:https, over the channel to the net broker: one exchange for a request. There are no connections
+// to see: agents and sockets are there for what programs say to them.
+import constants from 'node-constants';
+import { connectionHeaders } from '../headers.js';
+import { abortExchange, dropExchange, errorOf, openExchange, readPiece, writePiece } from '../net.js';
+import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
+import { absent, refusal } from './absent.js';
+import { load } from './loader.js';
+import { nodeError } from './net.js';
+
+const { METHODS, STATUS_CODES } = constants.http;
+const noListening = 'a guest cannot listen; a handler (postern serve --handler) answers requests';
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** @param {string} message @param {string} code */
+const coded = (message, code) => Object.assign(new TypeError(message), { code });
+
+function validateHeaderName(name) {
+  if (typeof name !== 'string' || !token.test(name))
+    throw coded(`Header name must be a valid HTTP token ["${name}"]`, 'ERR_INVALID_HTTP_TOKEN');
+}
+function validateHeaderValue(name, value) {
+  if (value === undefined)
+    throw coded(`Invalid value "undefined" for header "${name}"`, 'ERR_HTTP_INVALID_HEADER_VALUE');
+  for (const one of Array.isArray(value) ? value : [value])
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(`${one}`))
+      throw coded(`Invalid character in header content ["${name}"]`, 'ERR_INVALID_CHAR');
+}
+
+/** What a program takes for its connection. */
+const makeSocket = (EventEmitter, encrypted, abort) =>
+  Object.assign(new EventEmitter(), {
+    encrypted,
+    connecting: false,
+    destroyed: false,
+    readable: true,
+    writable: true,
+    authorized: encrypted,
+    setTimeout() {
+      return this;
+    },
+    setNoDelay() {
+      return this;
+    },
+    setKeepAlive() {
+      return this;
+    },
+    ref() {
+      return this;
+    },
+    unref() {
+      return this;
+    },
+    destroy(error) {
+      this.destroyed = true;
+      abort(error);
+      return this;
+    },
+    address: () => ({}),
+  });
+
+/** @type {any} */
+let shared;
+function classes() {
+  if (shared !== undefined) return shared;
+  const { Readable, Writable } = load('stream');
+  const EventEmitter = load('events');
+
+  class IncomingMessage extends Readable {
+    constructor(exchange, outcome, socket) {
+      super();
+      this.httpVersion = '1.1';
+      this.httpVersionMajor = this.httpVersionMinor = 1;
+      this.statusCode = outcome.status;
+      this.statusMessage = outcome.statusText || STATUS_CODES[outcome.status] || '';
+      this.headers = {};
+      this.headersDistinct = { __proto__: null };
+      this.rawHeaders = outcome.fields;
+      this.trailers = {};
+      this.rawTrailers = [];
+      this.url = '';
+      this.method = null;
+      this.complete = false;
+      this.aborted = false;
+      this.socket = this.connection = socket;
+      for (let i = 0; i < outcome.fields.length; i += 2)
+        this.#add(outcome.fields[i].toLowerCase(), outcome.fields[i + 1]);
+      Object.defineProperty(this, 'exchange', { value: exchange, enumerable: false });
+    }
+    /** As Node joins fields of one name. */
+    #add(name, value) {
+      (this.headersDistinct[name] ??= []).push(value);
+      if (name === 'set-cookie') (this.headers[name] ??= []).push(value);
+      else if (!(name in this.headers)) this.headers[name] = value;
+      else if (!single.has(name)) this.headers[name] += `${name === 'cookie' ? '; ' : ', '}${value}`;
+    }
+    async _read() {
+      if (this.reading) return;
+      Object.defineProperty(this, 'reading', { value: true, writable: true, configurable: true, enumerable: false });
+      try {
+        const piece = await readPiece(this.exchange);
+        this.reading = false;
+        if (piece === undefined) this.complete = true;
+        this.push(piece === undefined ? null : Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+      } catch (error) {
+        this.aborted = true;
+        this.destroy(nodeError(error));
+      }
+    }
+    _destroy(error, callback) {
+      if (!this.complete) abortExchange(this.exchange, error ?? new Error('aborted'));
+      callback(error);
+    }
+    setTimeout(ms, callback) {
+      if (callback) this.on('timeout', callback);
+      return this;
+    }
+  }
+
+  class ClientRequest extends Writable {
+    #headers = new Map();
+    #exchange = null;
+    #started = false;
+    #timer = undefined;
+    #response = null;
+    constructor(scheme, options, callback) {
+      super({ autoDestroy: false });
+      this.protocol = options.protocol ?? `${scheme}:`;
+      if (this.protocol !== 'http:' && this.protocol !== 'https:')
+        throw coded(`Protocol "${this.protocol}" not supported. Expected "http:" or "https:"`, 'ERR_INVALID_PROTOCOL');
+      if (options.socketPath) throw refusal('http', 'request', 'a guest has no Unix sockets (socketPath)');
+      this.host = options.hostname ?? options.host ?? 'localhost';
+      this.method = `${options.method ?? 'GET'}`.toUpperCase();
+      if (!token.test(this.method))
+        throw coded(`Method must be a valid HTTP token ["${this.method}"]`, 'ERR_INVALID_HTTP_TOKEN');
+      if (this.method === 'CONNECT') throw refusal('http', 'request', 'CONNECT is for node:net in a guest');
+      this.path = options.path ?? '/';
+      if (/[^\x21-\xff]/.test(this.path))
+        throw coded('Request path contains unescaped characters', 'ERR_UNESCAPED_CHARACTERS');
+      const port = Number(options.port || options.defaultPort || 0);
+      const usual = this.protocol === 'https:' ? 443 : 80;
+      const name = this.host.includes(':') && this.host[0] !== '[' ? `[${this.host}]` : this.host;
+      this.authority = port === 0 || port === usual ? name : `${name}:${port}`;
+      this.agent = options.agent;
+      this.finished = this.aborted = this.headersSent = this.reusedSocket = false;
+      this.maxHeadersCount = null;
+      this.shouldKeepAlive = true;
+      const given = options.headers ?? {};
+      if (Array.isArray(given)) {
+        // [name, value, …] or [[name, value], …]
+        const flat = given.some(Array.isArray) ? given.flat() : given;
+        for (let i = 0; i < flat.length; i += 2) this.appendHeader(flat[i], flat[i + 1]);
+      } else for (const key of Object.keys(given)) if (given[key] !== undefined) this.setHeader(key, given[key]);
+      if (options.auth && !this.hasHeader('authorization'))
+        this.setHeader('Authorization', `Basic ${Buffer.from(options.auth).toString('base64')}`);
+      if (callback) this.once('response', callback);
+      if (options.timeout !== undefined) this.setTimeout(options.timeout);
+      const { signal } = options;
+      if (signal?.aborted) setImmediate(() => this.destroy(abortError(signal)));
+      else signal?.addEventListener('abort', () => this.destroy(abortError(signal)), { once: true });
+      this.socket = this.connection = makeSocket(EventEmitter, this.protocol === 'https:', (error) =>
+        this.destroy(error),
+      );
+      setImmediate(() => {
+        if (!this.destroyed) this.emit('socket', this.socket);
+      });
+    }
+    // ---- headers
+    setHeader(name, value) {
+      if (this.headersSent)
+        throw Object.assign(new Error('Cannot set headers after they are sent to the client'), {
+          code: 'ERR_HTTP_HEADERS_SENT',
+        });
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+      this.#headers.set(name.toLowerCase(), [name, value]);
+      return this;
+    }
+    setHeaders(headers) {
+      for (const [name, value] of headers) this.setHeader(name, value);
+      return this;
+    }
+    appendHeader(name, value) {
+      const known = this.getHeader(name);
+      return this.setHeader(name, known === undefined ? value : [].concat(known, value));
+    }
+    getHeader(name) {
+      return this.#headers.get(`${name}`.toLowerCase())?.[1];
+    }
+    hasHeader(name) {
+      return this.#headers.has(`${name}`.toLowerCase());
+    }
+    removeHeader(name) {
+      this.#headers.delete(`${name}`.toLowerCase());
+    }
+    getHeaders() {
+      const all = { __proto__: null };
+      for (const [key, [, value]] of this.#headers) all[key] = value;
+      return all;
+    }
+    getHeaderNames() {
+      return [...this.#headers.keys()];
+    }
+    getRawHeaderNames() {
+      return [...this.#headers.values()].map(([name]) => name);
+    }
+    // ---- the exchange
+    /** @param {Uint8Array | null | true} body */
+    #start(body) {
+      if (this.#started) return;
+      this.#started = true;
+      this.headersSent = true;
+      const flat = [
+        ':method',
+        this.method,
+        ':scheme',
+        this.protocol.slice(0, -1),
+        ':authority',
+        this.authority,
+        ':path',
+        this.path,
+      ];
+      for (const [key, [, value]] of this.#headers) {
+        if (connectionHeaders.has(key) || key === 'host' || key === 'expect' || key === 'content-length') continue;
+        for (const one of Array.isArray(value) ? value : [value]) flat.push(key, `${one}`);
+      }
+      const length = body instanceof Uint8Array ? body.length : this.getHeader('content-length');
+      if (body !== null && length !== undefined) flat.push('content-length', `${length}`);
+      const { e, promise } = openExchange(flat, body, 'request', true);
+      this.#exchange = e;
+      promise.then((outcome) => {
+        if (outcome.failure) return void this.destroy(nodeError(errorOf(e)));
+        const response = (this.#response = new IncomingMessage(e, outcome, this.socket));
+        response.req = this;
+        this.res = response;
+        if (this.method === 'HEAD' || outcome.status === 204 || outcome.status === 304) {
+          dropExchange(e);
+          response.complete = true;
+          response.push(null);
+        }
+        response.once('close', () => this.#settle());
+        // Nobody is there to read it.
+        if (!this.emit('response', response)) response.resume();
+      });
+    }
+    #settle() {
+      clearTimeout(this.#timer);
+      setImmediate(() => this.emit('close'));
+    }
+    _write(chunk, _encoding, callback) {
+      this.#start(true);
+      writePiece(this.#exchange, Uint8Array.from(chunk)).then(
+        () => callback(),
+        (error) => callback(nodeError(error)),
+      );
+    }
+    _final(callback) {
+      if (this.#started) native.netEndWrite(this.#exchange.id);
+      else
+        this.#start(
+          this.method === 'GET' || this.method === 'HEAD' || this.method === 'DELETE' || this.method === 'OPTIONS'
+            ? null
+            : new Uint8Array(0),
+        );
+      this.finished = true;
+      callback();
+    }
+    end(chunk, encoding, callback) {
+      if (typeof chunk === 'function') [chunk, encoding, callback] = [undefined, undefined, chunk];
+      if (typeof encoding === 'function') [encoding, callback] = [undefined, encoding];
+      // All of the body is known: it goes with its length.
+      if (chunk !== undefined && chunk !== null && !this.#started && this.writableLength === 0) {
+        const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+        this.#start(Uint8Array.from(bytes));
+        native.netEndWrite(this.#exchange.id);
+        chunk = undefined;
+      }
+      return super.end(chunk, encoding, callback);
+    }
+    flushHeaders() {
+      this.#start(true);
+    }
+    abort() {
+      if (this.aborted) return;
+      this.aborted = true;
+      this.emit('abort');
+      this.destroy();
+    }
+    _destroy(error, callback) {
+      clearTimeout(this.#timer);
+      if (this.#exchange !== null && this.#response === null)
+        abortExchange(this.#exchange, error ?? new Error('aborted'));
+      this.#response?.destroy(error ?? undefined);
+      this.socket.destroyed = true;
+      // As Node: a request that is given up before its response says so.
+      const told =
+        error ?? (this.#response === null ? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }) : null);
+      callback(told);
+      setImmediate(() => this.emit('close'));
+    }
+    setTimeout(ms, callback) {
+      if (callback) this.once('timeout', callback);
+      clearTimeout(this.#timer);
+      if (ms > 0) this.#timer = setTimeout(() => this.emit('timeout'), ms).unref();
+      this.timeout = ms;
+      return this;
+    }
+    clearTimeout(callback) {
+      return this.setTimeout(0, callback);
+    }
+    setNoDelay() {}
+    setSocketKeepAlive() {}
+  }
+
+  class Agent extends EventEmitter {
+    constructor(options = {}) {
+      super();
+      this.options = { ...options };
+      this.keepAlive = Boolean(options.keepAlive);
+      this.maxSockets = options.maxSockets ?? Infinity;
+      this.maxFreeSockets = options.maxFreeSockets ?? 256;
+      this.maxTotalSockets = options.maxTotalSockets ?? Infinity;
+      this.sockets = this.freeSockets = this.requests = {};
+    }
+    getName(options = {}) {
+      return `${options.host ?? 'localhost'}:${options.port ?? ''}:${options.localAddress ?? ''}`;
+    }
+    destroy() {}
+  }
+  shared = { IncomingMessage, ClientRequest, Agent };
+  return shared;
+}
+
+const single = new Set(
+  'age authorization content-length content-type etag expires from host if-modified-since if-unmodified-since last-modified location max-forwards proxy-authorization referer retry-after server user-agent'.split(
+    ' ',
+  ),
+);
+const abortError = (signal) =>
+  Object.assign(new Error('The operation was aborted', { cause: signal.reason }), {
+    name: 'AbortError',
+    code: 'ABORT_ERR',
+  });
+
+/** @param {'http' | 'https'} scheme */
+export function http(scheme) {
+  const { IncomingMessage, ClientRequest, Agent } = classes();
+  /** (url, options, callback), where any but the first may be missing. */
+  const optionsOf = (input, options, callback) => {
+    if (typeof options === 'function') [options, callback] = [{}, options];
+    let from = input;
+    if (typeof input === 'string') from = load('internal/url').urlToHttpOptions(new URL(input));
+    else if (input instanceof URL) from = load('internal/url').urlToHttpOptions(input);
+    else if (typeof input === 'function') [from, callback] = [{}, input];
+    return [{ ...from, ...options }, callback];
+  };
+  const request = (input, options, callback) => {
+    const [all, done] = optionsOf(input, options, callback);
+    if (all.host !== undefined && all.hostname === undefined) all.hostname = all.host.replace(/:\d+$/, '');
+    return new ClientRequest(scheme, all, done);
+  };
+  const server = (name) => absent(scheme, name, noListening);
+  return {
+    METHODS,
+    STATUS_CODES,
+    Agent,
+    ClientRequest,
+    IncomingMessage,
+    OutgoingMessage: ClientRequest,
+    globalAgent: new Agent({ keepAlive: true }),
+    maxHeaderSize: 16384,
+    request,
+    get(input, options, callback) {
+      const made = request(input, options, callback);
+      made.end();
+      return made;
+    },
+    createServer: server('createServer'),
+    Server: server('Server'),
+    ServerResponse: server('ServerResponse'),
+    validateHeaderName,
+    validateHeaderValue,
+    setMaxIdleHTTPParsers() {},
+    WebSocket: globalThis.WebSocket,
+    CloseEvent: globalThis.CloseEvent,
+    MessageEvent: globalThis.MessageEvent,
+  };
+}

@@ -1,0 +1,287 @@
+// The clients of node:net and node:tls, over the broker's TCP (sockets.js).
+import { connect } from '../sockets.js';
+import { clearTimeout, setTimeout } from '../timers.js';
+import { absent, refusal } from './absent.js';
+import { load } from './loader.js';
+
+/** What Node calls what went wrong. @type {Record<string, string>} */
+const names = {
+  __proto__: null,
+  ERR_CONNECTION_REFUSED: 'ECONNREFUSED',
+  ERR_CONNECTION_RESET: 'ECONNRESET',
+  ERR_RESPONSE_INCOMPLETE: 'ECONNRESET',
+  ERR_DNS: 'ENOTFOUND',
+  ERR_DNS_TIMEOUT: 'EAI_AGAIN',
+  ERR_ADDRESS_UNREACHABLE: 'EHOSTUNREACH',
+  ERR_CONNECTION_TIMEOUT: 'ETIMEDOUT',
+  ERR_RESPONSE_TIMEOUT: 'ETIMEDOUT',
+  ERR_TOTAL_TIMEOUT: 'ETIMEDOUT',
+  ERR_NETWORK_DENIED: 'EACCES',
+  ERR_ADDRESS_BLOCKED: 'EACCES',
+  ERR_NO_NETWORK_ADAPTER: 'ENETUNREACH',
+};
+/** The error of an exchange as Node's modules give it: with a code of Node's where there is one, and ours in `cause`. @param {any} error */
+export function nodeError(error) {
+  const code = error?.cause?.code;
+  if (code === undefined) return error;
+  return Object.assign(new Error(error.cause.message, { cause: error.cause }), { code: names[code] ?? code });
+}
+
+const octets = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+const isIPv4 = (text) => octets.test(`${text}`);
+const isIPv6 = (text) => {
+  const [address, zone] = `${text}`.split('%');
+  return (
+    address.includes(':') && (zone === undefined || zone !== '') && native.urlParse(`http://[${address}]`) !== undefined
+  );
+};
+const isIP = (text) => (isIPv4(text) ? 4 : isIPv6(text) ? 6 : 0);
+
+const noListening = 'a guest cannot listen; a handler (postern serve --handler) answers requests';
+
+/** (options, callback), (port, host, callback) or (path, callback). @param {any[]} args */
+function optionsOf(args) {
+  const callback = typeof args.at(-1) === 'function' ? args.at(-1) : undefined;
+  const [first, second, third] = args;
+  if (typeof first === 'object' && first !== null) return [first, callback];
+  if (typeof first === 'string' && !/^\d+$/.test(first)) return [{ path: first }, callback];
+  const more = [second, third].find((value) => typeof value === 'object' && value !== null) ?? {};
+  return [{ ...more, port: Number(first), host: typeof second === 'string' ? second : more.host }, callback];
+}
+
+/** @type {any} */
+let shared;
+function classes() {
+  if (shared !== undefined) return shared;
+  const { Duplex } = load('stream');
+
+  class Socket extends Duplex {
+    #socket = null;
+    #reader = null;
+    #writer = null;
+    #reading = false;
+    #timer = undefined;
+    #timeout = 0;
+    constructor(options = {}) {
+      super({ allowHalfOpen: Boolean(options.allowHalfOpen), autoDestroy: true, emitClose: true });
+      this.connecting = false;
+      this.bytesRead = this.bytesWritten = 0;
+      this.pending = true;
+    }
+    get inner() {
+      return this.#socket;
+    }
+    connect(...args) {
+      const [options, callback] = optionsOf(args);
+      if (options.path !== undefined) throw refusal('net', 'connect', 'a guest has no Unix sockets');
+      const host = options.host ?? 'localhost';
+      if (callback) this.once(this.connectEvent, callback);
+      this.connecting = true;
+      this.remoteAddress = host;
+      this.remotePort = Number(options.port);
+      this.remoteFamily = isIPv6(host) ? 'IPv6' : 'IPv4';
+      let socket;
+      try {
+        socket = connect({ hostname: host, port: options.port }, { secureTransport: this.transport });
+      } catch (error) {
+        // After the caller had time to listen.
+        queueMicrotask(() => this.destroy(error));
+        return this;
+      }
+      this.adopt(socket);
+      return this;
+    }
+    /** @param {any} socket of sockets.js, opened or not */
+    adopt(socket) {
+      this.#socket = socket;
+      this.#reader = socket.readable.getReader();
+      this.#writer = socket.writable.getWriter();
+      this.#writer.closed.catch(() => {});
+      this.#reader.closed.catch(() => {});
+      socket.opened.then(
+        () => {
+          if (this.destroyed) return;
+          this.connecting = this.pending = false;
+          this.emit('connect');
+          if (this.connectEvent !== 'connect') this.emit(this.connectEvent);
+          this.emit('ready');
+          this.#touch();
+          this.read(0);
+        },
+        (error) => this.destroy(nodeError(error)),
+      );
+    }
+    /** Lets go of it, for startTls. */
+    release() {
+      this.#reader.releaseLock();
+      this.#writer.releaseLock();
+      return this.#socket;
+    }
+    #touch() {
+      clearTimeout(this.#timer);
+      if (this.#timeout > 0) this.#timer = setTimeout(() => this.emit('timeout'), this.#timeout).unref();
+    }
+    _read() {
+      if (this.#reading || this.#reader === null) return;
+      this.#reading = true;
+      this.#reader.read().then(
+        ({ done, value }) => {
+          this.#reading = false;
+          this.#touch();
+          if (done) return void this.push(null);
+          this.bytesRead += value.length;
+          this.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+        },
+        (error) => this.destroy(nodeError(error)),
+      );
+    }
+    _write(chunk, _encoding, callback) {
+      if (this.#writer === null) {
+        this.once('connect', () => this._write(chunk, _encoding, callback));
+        return;
+      }
+      this.#writer.write(Uint8Array.from(chunk)).then(
+        () => {
+          this.bytesWritten += chunk.length;
+          this.#touch();
+          callback();
+        },
+        (error) => callback(nodeError(error)),
+      );
+    }
+    _final(callback) {
+      if (this.#writer === null) return callback();
+      this.#writer.close().then(
+        () => callback(),
+        () => callback(),
+      );
+    }
+    _destroy(error, callback) {
+      clearTimeout(this.#timer);
+      this.connecting = false;
+      this.#socket?.close().catch(() => {});
+      callback(error);
+    }
+    setTimeout(ms, callback) {
+      this.#timeout = ms;
+      if (callback) this.once('timeout', callback);
+      this.#touch();
+      return this;
+    }
+    destroySoon() {
+      if (this.writable) this.end();
+      if (this.writableFinished) this.destroy();
+      else this.once('finish', () => this.destroy());
+    }
+    resetAndDestroy() {
+      return this.destroy();
+    }
+    setNoDelay() {
+      return this;
+    }
+    setKeepAlive() {
+      return this;
+    }
+    ref() {
+      return this;
+    }
+    unref() {
+      return this;
+    }
+    address() {
+      return {};
+    }
+    get readyState() {
+      return this.connecting
+        ? 'opening'
+        : this.readable && this.writable
+          ? 'open'
+          : this.readable
+            ? 'readOnly'
+            : this.writable
+              ? 'writeOnly'
+              : 'closed';
+    }
+  }
+  Socket.prototype.connectEvent = 'connect';
+  Socket.prototype.transport = 'starttls';
+
+  class TLSSocket extends Socket {
+    constructor(options) {
+      super(options);
+      this.encrypted = true;
+      this.authorized = true;
+      this.authorizationError = null;
+      this.alpnProtocol = false;
+    }
+    getPeerCertificate() {
+      return {};
+    }
+    getProtocol() {
+      return 'TLSv1.3';
+    }
+    getCipher() {
+      return {};
+    }
+    getSession() {
+      return undefined;
+    }
+    isSessionReused() {
+      return false;
+    }
+  }
+  TLSSocket.prototype.connectEvent = 'secureConnect';
+  TLSSocket.prototype.transport = 'on';
+  shared = { Socket, TLSSocket };
+  return shared;
+}
+
+const server = (module, name) => absent(module, name, noListening);
+const make = (...args) => new (classes().Socket)(typeof args[0] === 'object' ? args[0] : {}).connect(...args);
+
+export const net = {
+  get Socket() {
+    return classes().Socket;
+  },
+  get Stream() {
+    return classes().Socket;
+  },
+  connect: make,
+  createConnection: make,
+  isIP,
+  isIPv4,
+  isIPv6,
+  createServer: server('net', 'createServer'),
+  Server: server('net', 'Server'),
+  BlockList: absent('net', 'BlockList', "who may be reached is the policy's business"),
+  SocketAddress: absent('net', 'SocketAddress', 'a guest has no addresses'),
+  getDefaultAutoSelectFamily: () => true,
+  setDefaultAutoSelectFamily() {},
+  getDefaultAutoSelectFamilyAttemptTimeout: () => 250,
+  setDefaultAutoSelectFamilyAttemptTimeout() {},
+};
+
+export const tls = {
+  get TLSSocket() {
+    return classes().TLSSocket;
+  },
+  connect(...args) {
+    const [options, callback] = optionsOf(args);
+    if (options.rejectUnauthorized === false)
+      throw refusal('tls', 'connect', 'certificates are always checked; the policy says whom to trust (tls.ca_file)');
+    const socket = new (classes().TLSSocket)(options);
+    if (options.socket === undefined) return socket.connect(options, callback);
+    if (callback) socket.once('secureConnect', callback);
+    // TLS on a connection that is there already.
+    socket.adopt(options.socket.release().startTls({ expectedServerHostname: options.servername ?? options.host }));
+    return socket;
+  },
+  createServer: server('tls', 'createServer'),
+  Server: server('tls', 'Server'),
+  createSecureContext: () => ({}),
+  checkServerIdentity: () => undefined,
+  getCiphers: () => [],
+  rootCertificates: Object.freeze([]),
+  DEFAULT_MIN_VERSION: 'TLSv1.2',
+  DEFAULT_MAX_VERSION: 'TLSv1.3',
+};
