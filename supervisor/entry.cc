@@ -68,6 +68,16 @@ Result<OpenMount> OpenDirectory(const std::string& host, const std::string& gues
   return OpenMount{guest, std::move(fd), writable};
 }
 
+// As no-color.org and Node's FORCE_COLOR have it.
+bool ShowsColours(int fd) {
+  const auto set = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0';
+  };
+  if (set("FORCE_COLOR")) return std::strcmp(std::getenv("FORCE_COLOR"), "0") != 0;
+  return !set("NO_COLOR") && ::isatty(fd) != 0;
+}
+
 Result<Entry> ReadEntry(const Settings& s) {
   Entry entry;
   worker::Order& order = entry.order;
@@ -107,6 +117,8 @@ Result<Entry> ReadEntry(const Settings& s) {
   for (const OpenMount& m : entry.mounts) order.mounts.push_back(m.guest);
   order.argv.insert(order.argv.end(), s.arguments.begin(), s.arguments.end());
   order.cwd = s.cwd.value_or(directory);
+  order.colours =
+      s.json ? 0 : (ShowsColours(STDOUT_FILENO) ? 1 : 0) | (ShowsColours(STDERR_FILENO) ? 2 : 0);
   return entry;
 }
 

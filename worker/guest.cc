@@ -128,7 +128,7 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
   const v8::HandleScope scope(isolate);
-  std::string parts[6];
+  std::string parts[7];
   {
     // Getters and proxies of the guest may run here, throw, or never return; the wall clock ends
     // those.
@@ -139,7 +139,7 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
             ->Call(context, v8::Undefined(isolate), 1, &argument)
             .ToLocal(&described) &&
         described->IsArray()) {
-      for (uint32_t i = 0; i < 6; ++i) {
+      for (uint32_t i = 0; i < 7; ++i) {
         v8::Local<v8::Value> part;
         if (described.As<v8::Object>()->Get(context, i).ToLocal(&part) && part->IsString())
           parts[i] = Utf8(isolate, part);
@@ -149,7 +149,8 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
       parts[1] = parts[5] = "an error that cannot be shown";
     }
   }
-  WriteAll(kStderr, SourceExcerpt(isolate, context, message) + parts[5] + "\n");
+  WriteAll(kStderr, (parts[6].empty() ? SourceExcerpt(isolate, context, message) : parts[6]) +
+                        parts[5] + "\n");
   const ResultTag tags[] = {ResultTag::kErrorName, ResultTag::kErrorMessage, ResultTag::kErrorStack,
                             ResultTag::kCauseCode, ResultTag::kCauseMessage};
   for (size_t i = 0; i < std::size(tags); ++i) {
@@ -196,7 +197,8 @@ void Guest::Start() {
   const auto settings = nlohmann::json{{"argv", order_.argv},
                                        {"env", order_.env},
                                        {"cwd", order_.cwd},
-                                       {"redirects", order_.redirects}};
+                                       {"redirects", order_.redirects},
+                                       {"colours", order_.colours}};
   v8::Local<v8::Value> parsed =
       v8::JSON::Parse(
           context,

@@ -34,12 +34,13 @@ struct Order {
   int64_t headers_ms = 60'000, total_ms = 310'000;
   int64_t response_bytes = 1LL << 30;
   int64_t redirects = 20;
+  int64_t colours = 0;  // 1: stdout is shown on a terminal; 2: stderr is
   // Requests at a time, how many more may wait for their turn, and for how long.
   int64_t concurrent = 64, queue = 10'000, queue_ms = 300'000;
 
   NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, handler, print, argv, env, cwd, mounts, memory,
                                  cpu_ms, timer_us, headers_ms, total_ms, response_bytes, redirects,
-                                 concurrent, queue, queue_ms)
+                                 colours, concurrent, queue, queue_ms)
 
   std::string Encode() const {
     nlohmann::json fields = *this;

@@ -1,6 +1,6 @@
 // console (WHATWG Console), formatted as Node does. log, info and debug go to stdout; the others to stderr.
 import { StringSlice } from './primordials.js';
-import { format, inspect } from './inspect.js';
+import { colours, format, formatFor, inspect } from './inspect.js';
 
 const { write, now } = native;
 const counts = new Map();
@@ -11,8 +11,8 @@ let indent = '';
 function print(fd, text) {
   write(fd, `${indent === '' ? text : indent + text.replaceAll('\n', `\n${indent}`)}\n`);
 }
-const out = (/** @type {any[]} */ ...args) => print(1, format(...args));
-const err = (/** @type {any[]} */ ...args) => print(2, format(...args));
+const out = (/** @type {any[]} */ ...args) => print(1, formatFor(colours.out, args));
+const err = (/** @type {any[]} */ ...args) => print(2, formatFor(colours.err, args));
 
 /** @param {number} ms */
 function duration(ms) {
@@ -79,7 +79,7 @@ export const console = {
     else err('Assertion failed', ...args);
   },
   dir(/** @type {any} */ value, /** @type {any} */ options) {
-    print(1, inspect(value, { customInspect: false, ...options }));
+    print(1, inspect(value, { customInspect: false, colors: colours.out, ...options }));
   },
   dirxml: out,
   table,

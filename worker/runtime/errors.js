@@ -1,6 +1,7 @@
 // How an error that nobody caught is told to the C++ side.
-import { ArrayPush, StringSlice, StringStartsWith, applyTo } from './primordials.js';
-import { inspect } from './inspect.js';
+import { ArrayPush, MapGet, MapSet, StringIndexOf, StringSlice, StringStartsWith, applyTo } from './primordials.js';
+import { colours, inspect } from './inspect.js';
+import { part } from './part.js';
 
 const defaultPrepare = Error.prepareStackTrace;
 const errorToString = Error.prototype.toString;
@@ -25,8 +26,41 @@ export function prepareStackTrace(error, sites) {
   } catch {
     text = 'Error';
   }
-  for (let i = 0; i < shown.length; i++) text += `\n    at ${shown[i].toString()}`;
+  for (let i = 0; i < shown.length; i++) text += `\n    at ${frameText(shown[i], i === 0 ? error : undefined)}`;
   return text;
+}
+
+/** By URL of a script: (line, column) to where that was written, or null. @type {Map<string, any>} */
+const maps = new Map();
+/** Where an error was made, in what was written. @type {WeakMap<any, any>} */
+const origins = new WeakMap();
+
+/** A frame, at its place in what was written where there is a source map. @param {any} site @param {any} error whose first frame it is */
+function frameText(site, error) {
+  const text = site.toString();
+  const url = site.getScriptNameOrSourceURL();
+  if (typeof url !== 'string') return text;
+  if (MapGet(maps, url) === undefined) {
+    const where = native.sourceMapOf(url);
+    MapSet(maps, url, where ? part('source_map').openSourceMap(url, where) : null);
+  }
+  const original = MapGet(maps, url)?.(site.getLineNumber(), site.getColumnNumber());
+  if (original === undefined) return text;
+  if (error !== undefined && typeof error === 'object' && error !== null) origins.set(error, original);
+  const place = `${url}:${site.getLineNumber()}:${site.getColumnNumber()}`;
+  const at = StringIndexOf(text, place);
+  if (at < 0) return text;
+  return `${StringSlice(text, 0, at)}${original.source}:${original.line}:${original.column}${StringSlice(text, at + place.length)}`;
+}
+
+/** As the C++ side shows where an error comes from; empty where it does that itself. @param {any} error */
+function excerpt(error) {
+  const origin = typeof error === 'object' && error !== null ? origins.get(error) : undefined;
+  if (origin === undefined || typeof origin.text !== 'string' || origin.text.length > 200) return '';
+  const { source, line, column, text } = origin;
+  let indent = '';
+  for (let i = 0; i < column - 1; i++) indent += text[i] === '\t' ? '\t' : ' ';
+  return `${source}:${line}:${column}\n${text}\n${indent}^\n\n`;
 }
 
 /** @param {() => any} get */
@@ -39,15 +73,26 @@ function safely(get) {
   }
 }
 
-/** [name, message, stack, cause.code, cause.message, as it is printed]. @param {any} error */
+/** [name, message, stack, cause.code, cause.message, as it is printed, where it comes from]. @param {any} error */
 export function describeError(error) {
   const isError = safely(() => error instanceof Error) === 'true' || safely(() => typeof error?.stack) === 'string';
-  let shown = safely(() => inspect(error)) || safely(() => String(error)) || 'an error that cannot be shown';
+  let shown =
+    safely(() => inspect(error, { colors: colours.err })) ||
+    safely(() => String(error)) ||
+    'an error that cannot be shown';
   // An error without frames, as a syntax error is: inspect puts it into brackets.
   const stack = safely(() => error.stack);
   if (isError && StringStartsWith(shown, `[${stack}]`)) shown = stack + StringSlice(shown, stack.length + 2);
   if (!isError)
-    return ['', safely(() => (typeof error === 'string' ? error : inspect(error))), '', '', '', `Uncaught ${shown}`];
+    return [
+      '',
+      safely(() => (typeof error === 'string' ? error : inspect(error))),
+      '',
+      '',
+      '',
+      `Uncaught ${shown}`,
+      '',
+    ];
   return [
     safely(() => error.name),
     safely(() => error.message),
@@ -55,6 +100,7 @@ export function describeError(error) {
     safely(() => error.cause?.code ?? error.code),
     safely(() => error.cause?.message),
     shown,
+    safely(() => excerpt(error)),
   ];
 }
 

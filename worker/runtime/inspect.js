@@ -13,3 +13,10 @@ export function format(...args) {
   if (args.length === 1 && typeof args[0] === 'string') return args[0];
   return util().format(...args);
 }
+/** The same for stdout or stderr. @param {boolean} colors @param {any[]} args @returns {string} */
+export function formatFor(colors, args) {
+  if (args.length === 1 && typeof args[0] === 'string') return args[0];
+  return util().formatWithOptions({ colors }, ...args);
+}
+/** Whether what goes there is shown in colours: a terminal is at the other end. */
+export const colours = { out: false, err: false };

@@ -28,7 +28,7 @@ import { FileReader, ProgressEvent } from './file_reader.js';
 import { FormData } from './form_data.js';
 import { handlerRequest, handlerStart, handlerWaits } from './handler.js';
 import { Headers } from './headers.js';
-import { inspect } from './inspect.js';
+import { colours, inspect } from './inspect.js';
 import { BroadcastChannel, MessageChannel, MessagePort } from './message_channel.js';
 import { queueMicrotask } from './microtask.js';
 import * as abort from './abort.js';
@@ -52,6 +52,7 @@ import * as perf from './performance.js';
 import { beforeExit, lastExitCode, process, startProcess } from './process.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
+import { toJson } from './return_value.js';
 import * as streams from './streams.js';
 import { markKinds, refuseClone, structuredClone } from './structured_clone.js';
 import { CryptoKey, SubtleCrypto } from './subtle.js';
@@ -191,12 +192,6 @@ expose('__return', function __return(/** @type {any} */ value) {
   returned = { value };
 });
 
-/** The JSON text of a value; where it has none, that of how it is shown. @param {any} value */
-function toJson(value) {
-  const text = stringify(value);
-  return text === undefined ? 'null' : text;
-}
-
 export default {
   /** In the zygote, once: what V8 adds to the context after the snapshot. */
   loaded() {
@@ -236,7 +231,8 @@ export default {
   /** What `postern eval` shows and returns. @param {any} value @param {boolean} print */
   evalResult(value, print) {
     if (returned !== null) value = returned.value;
-    if (print && value !== undefined) write(1, `${typeof value === 'string' ? value : inspect(value)}\n`);
+    if (print && value !== undefined)
+      write(1, `${typeof value === 'string' ? value : inspect(value, { colors: colours.out })}\n`);
     let json;
     try {
       json = toJson(value);

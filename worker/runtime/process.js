@@ -1,6 +1,6 @@
 // Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
 import { applyTo, defineProperty } from './primordials.js';
-import { format } from './inspect.js';
+import { colours, format } from './inspect.js';
 import { queueMicrotask } from './microtask.js';
 import { part } from './part.js';
 import { now } from './performance.js';
@@ -31,7 +31,7 @@ function output(fd) {
       callback();
     },
   });
-  return Object.assign(stream, { fd, isTTY: false, _type: 'pipe' });
+  return Object.assign(stream, { fd, isTTY: fd === 1 ? colours.out : colours.err, columns: 80, _type: 'pipe' });
 }
 
 export const process = {
@@ -197,9 +197,11 @@ export function lastExitCode() {
   return process.exitCode;
 }
 
-/** @param {{argv: string[], env: Record<string, string>, cwd: string}} settings */
+/** @param {{argv: string[], env: Record<string, string>, cwd: string, colours: number}} settings `colours`: 1 for stdout, 2 for stderr */
 export function startProcess(settings) {
   process.argv = settings.argv;
   process.env = { ...settings.env };
   directory = settings.cwd;
+  colours.out = (settings.colours & 1) !== 0;
+  colours.err = (settings.colours & 2) !== 0;
 }

@@ -13,6 +13,7 @@ import { absent, absentModules } from '../node/absent.js';
 import * as asyncHooks from '../node/async_hooks.js';
 import { setLazyLoader } from '../node/bindings.js';
 import { crypto } from '../node/crypto.js';
+import { dns } from '../node/dns.js';
 import { fs } from '../node/fs.js';
 import { http } from '../node/http.js';
 import { load, replace } from '../node/loader.js';
@@ -253,6 +254,8 @@ const modules = {
     return { ...os.errno, ...os.signals, ...fs, ...crypto };
   },
   crypto,
+  dns: () => dns,
+  'dns/promises': () => dns.promises,
   diagnostics_channel: fromLib('diagnostics_channel'),
   events: fromLib('events'),
   fs: () => fs,
