@@ -77,8 +77,8 @@ def row(name, ours, theirs, unit, target=""):
 
 
 runs = json.loads(run(str(ROOT / "build" / "release" / "bench" / "zygote_runs"), "10000"))
-print("10 000 runs through one zygote: spare made in %.0f us, order to result in %.0f us (p50); descriptors %s, children %s, resident KiB %s"
-      % (runs["spareUs"]["p50"], runs["orderToResultUs"]["p50"], runs["descriptors"], runs["children"], runs["residentKiB"]))
+print("10 000 runs through one zygote: spare made in %.0f us, order to result in %.0f us (p50), idle and warm %.0f KiB of its own; descriptors %s, children %s, resident KiB %s"
+      % (runs["spareUs"]["p50"], runs["orderToResultUs"]["p50"], runs["idlePrivateKiB"], runs["descriptors"], runs["children"], runs["residentKiB"]))
 with tempfile.TemporaryDirectory() as directory:
     files = {}
     for name, code in (("hello", "console.log('hello');"), ("fetch", FETCH), ("denied", DENIED), ("large", LARGE), ("hold", HOLD)):

@@ -51,6 +51,17 @@ State Look(pid_t pid) {
   return s;
 }
 
+// Memory that is the process's alone.
+double PrivateKib(pid_t pid) {
+  std::ifstream rollup("/proc/" + std::to_string(pid) + "/smaps_rollup");
+  double total = 0;
+  for (std::string line; std::getline(rollup, line);) {
+    if (line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:"))
+      total += std::atof(line.c_str() + 14);
+  }
+  return total;
+}
+
 class Runs {
  public:
   Runs(int count, const char* code) : count_(count), code_(code) {}
@@ -76,6 +87,7 @@ class Runs {
         {"runs", count_},
         {"spareUs", {{"p50", at(making_, .5)}, {"p99", at(making_, .99)}}},
         {"orderToResultUs", {{"p50", at(answering_, .5)}, {"p99", at(answering_, .99)}}},
+        {"idlePrivateKiB", at(private_kib_, .5)},
         {"descriptors", {before_.descriptors, after_.descriptors}},
         {"children", {before_.children, after_.children}},
         {"residentKiB", {before_.resident_kib, after_.resident_kib}}};
@@ -121,6 +133,7 @@ class Runs {
   // Waits until the spare is warm (it then sleeps on its order), then times order to result.
   void RunOne(std::vector<UniqueFd>& fds) {
     AwaitSleep(supervisor::PidOf(fds.back().get()));
+    private_kib_.push_back(PrivateKib(supervisor::PidOf(fds.back().get())));
     const auto begun = Clock::now();
     UniqueFd& order = fds[worker::kOrderFd];
     if (::write(order.get(), order_.data(), order_.size()) != static_cast<ssize_t>(order_.size()))
@@ -159,7 +172,7 @@ class Runs {
   std::string order_, failed_;
   pid_t zygote_ = 0;
   Clock::time_point asked_;
-  std::vector<double> making_, answering_;
+  std::vector<double> making_, answering_, private_kib_;
   State before_, after_;
 };
 

@@ -210,8 +210,42 @@ def test_process_and_return(postern):
     assert result.value == {"argv": ["--x", "y"], "env": {"A": "1"}, "cwd": "/work"}
     result = postern("__return(1); process.exit(7);")
     assert (result.status, result.json["exitCode"], result.value) == (7, 7, 1)
-    assert postern("__return(2n)").status == 1
     assert postern("").json.get("value") is None
+
+
+@pytest.mark.parametrize("value,expected", [
+    ("2n ** 70n", "1180591620717411303424"),
+    ("new Date(0)", "1970-01-01T00:00:00.000Z"),
+    ("new Date(NaN)", None),
+    ("undefined", None),
+    ("{ a: undefined, b: [undefined, NaN, -0, Infinity] }", {"b": [None, None, 0, None]}),
+    ("new Map([['a', 1], [{ k: 1 }, new Set([1, 2n])]])", [["a", 1], [{"k": 1}, [1, "2"]]]),
+    ("new Uint8Array([1, 2])", [1, 2]),
+    ("new BigInt64Array([-1n])", ["-1"]),
+    ("new Float32Array([0.5])", [0.5]),
+    ("new DataView(new Uint8Array([7, 8, 9]).buffer, 1)", [8, 9]),
+    ("new Uint8Array([3]).buffer", [3]),
+    ("/a+/gi", "/a+/gi"),
+    ("[new Number(1), new String('s'), new Boolean(false), Object(3n)]", [1, "s", False, "3"]),
+    ("(() => { const o = { a: [{}] }; o.a[0]['x y'] = o; o.a.push(o.a); return o; })()",
+     {"a": [{"x y": {"$ref": "$"}}, {"$ref": "$.a"}]}),
+    ("(() => { const shared = { n: 1 }; return [shared, shared]; })()", [{"n": 1}, {"n": 1}]),
+    ("(() => { const m = new Map(); m.set('self', m); return { m }; })()", {"m": [["self", {"$ref": "$.m"}]]}),
+    ("JSON.parse('{\"__proto__\": 1, \"toJSON\": 2}')", {"__proto__": 1, "toJSON": 2}),
+])
+def test_what_return_gives(postern, value, expected):
+    result = postern(f"__return({value});")
+    assert result.json["outcome"] == "succeeded", result.json
+    assert result.value == expected
+
+
+def test_returned_errors_and_what_cannot_be_returned(postern):
+    value = postern("__return(new RangeError('r', { cause: new Error('why') }));").value
+    assert (value["name"], value["message"], value["cause"]["message"]) == ("RangeError", "r", "why")
+    assert value["stack"].startswith("RangeError: r\n    at ")
+    for code in ("Symbol()", "() => 1", "{ f() {} }", "new WeakMap()", "Promise.resolve(1)"):
+        result = postern(f"__return({code});")
+        assert (result.status, result.json["error"]["name"]) == (1, "DataCloneError"), result.json
 
 
 def test_uncaught_errors_are_reported_as_node_does(postern):

@@ -31,6 +31,8 @@ class FileClient : public FileTree, public channel::Http2Session::Handler {
   // `files`: absolute path -> bytes; `mounts`: the paths at which the broker has more.
   FileClient(std::map<std::string, std::string> files, std::vector<std::string> mounts);
 
+  // Whether a path is one of this guest's memory, where the host's files are not.
+  bool InMemory(const std::string& path) const { return OwnerOf(path) == Owner::kMemory; }
   Answer Read(const std::string& path, int64_t offset = 0, int64_t length = -1);
   Answer LookAt(const std::string& path);
   Answer List(const std::string& path);

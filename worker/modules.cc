@@ -118,7 +118,9 @@ v8::Maybe<std::string> Modules::Source(const std::string& path, bool typescript)
   FileClient::Answer answer = files_.Read(path);
   if (!answer.ok) {
     const bool missing = answer.code == "ENOENT" || answer.code == "EISDIR";
-    const std::string hint = missing ? resolver_.Hint(path) : "";
+    std::string hint = missing ? resolver_.Hint(path) : "";
+    if (hint.empty() && files_.InMemory(path))
+      hint = "/tmp is the guest's own; --mount=HOST:GUEST shows it a directory of the host's";
     Throw(missing ? "ERR_MODULE_NOT_FOUND" : answer.code,
           missing ? "cannot find the module " + path + (hint.empty() ? "" : ": " + hint)
                   : answer.message);

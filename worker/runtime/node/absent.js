@@ -42,11 +42,13 @@ export function refusal(module, name, reason) {
 
 /** A function, or class, that throws. @param {string} module @param {string} name @param {string} reason */
 export function absent(module, name, reason) {
-  return {
+  const refuse = {
     [name]: function () {
       throw refusal(module, name, reason);
     },
   }[name];
+  // For tests/runtime_surface.mjs, which lists what is there.
+  return Object.defineProperty(refuse, Symbol.for('postern.absent'), { value: reason });
 }
 
 export const absentModules = Object.fromEntries(

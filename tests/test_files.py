@@ -1,0 +1,121 @@
+"""Files of guests: mounts to read and to write, the in-memory /tmp, and node:fs over both."""
+
+import os
+
+import pytest
+
+BOTH = ["/tmp/home", "/data/home"]
+
+@pytest.fixture
+def files(tmp_path, postern):
+    """files(code, …): runs it with a directory that may be written at /data, one that may be read at /ro; gives the result."""
+    (tmp_path / "rw").mkdir()
+    (tmp_path / "ro").mkdir()
+    (tmp_path / "ro" / "given.txt").write_text("given")
+
+    def run(code, *options, **more):
+        head = "import fs from 'node:fs'; import fsp from 'node:fs/promises'; const failed = (f) => { try { f(); return 'none'; } catch (e) { return e.code; } };\n"
+        return postern(head + code, f"--mount={tmp_path}/rw:/data:rw", f"--mount={tmp_path}/ro:/ro", *options, name="prog/job.mjs", **more)
+
+    return run
+
+@pytest.mark.parametrize("home", BOTH)
+def test_everything_that_files_do(files, home):
+    value = files("""
+      const d = process.argv[2], out = [];
+      fs.mkdirSync(`${d}/a/b`, { recursive: true });
+      fs.writeFileSync(`${d}/a/f`, 'hello'); fs.appendFileSync(`${d}/a/f`, ' world');
+      out.push(fs.readFileSync(`${d}/a/f`, 'utf8'), fs.statSync(`${d}/a/f`).size, fs.statSync(d).isDirectory(), fs.readdirSync(d, { recursive: true }));
+      await fsp.rename(`${d}/a/f`, `${d}/g`);
+      out.push(await fsp.readdir(d), fs.existsSync(`${d}/a/f`), fs.readdirSync(d, { withFileTypes: true }).map((e) => e.isDirectory()));
+      const h = await fsp.open(`${d}/g`, 'r+'); await h.write('HE', 0); out.push(String((await h.read(Buffer.alloc(5), 0, 5, 0)).buffer)); await h.close();
+      await new Promise((done, no) => { const w = fs.createWriteStream(`${d}/s`); w.on('error', no).on('finish', done); w.write('a'); w.end('b'.repeat(300_000)); });
+      let n = 0; for await (const chunk of fs.createReadStream(`${d}/s`, { start: 1, end: 200_000 })) n += chunk.length; out.push(n);
+      fs.copyFileSync(`${d}/s`, `${d}/t`); fs.truncateSync(`${d}/t`, 3); out.push(fs.readFileSync(`${d}/t`, 'latin1'));
+      fs.writeFileSync(`${d}/whole`, 'all', { atomic: true }); fs.writeFileSync(`${d}/whole`, 'other', { atomic: true }); out.push(fs.readFileSync(`${d}/whole`, 'utf8'), fs.readdirSync(d).length);
+      const m = Date.now() - fs.statSync(`${d}/whole`).mtimeMs; out.push(m >= -1000 && m < 60_000);
+      const fd = fs.openSync(`${d}/x`, 'wx'); fs.writeSync(fd, 'ab'); fs.writeSync(fd, 'cd'); fs.closeSync(fd); out.push(fs.readFileSync(`${d}/x`, 'utf8'));
+      out.push(await new Promise((done) => fs.readFile(`${d}/none`, (e) => done([e.code, e.syscall, e.path.endsWith('/none')]))));
+      fs.cpSync(d, `${d}2`, { recursive: true }); out.push(fs.readdirSync(`${d}2`).length); fs.rmSync(`${d}2`, { recursive: true });
+      out.push([() => fs.readFileSync(`${d}/none`), () => fs.mkdirSync(`${d}/a`), () => fs.rmdirSync(d), () => fs.unlinkSync(`${d}/a`), () => fs.writeFileSync(`${d}/g`, '', { flag: 'wx' }), () => fs.readFileSync(d),
+        () => fs.rmSync(d), () => fs.mkdirSync(`${d}/no/no`), () => fs.writeFileSync(`${d}/g/x`, ''), () => fs.renameSync(`${d}/none`, `${d}/y`), () => fs.closeSync(99)].map(failed));
+      fs.rmSync(d, { recursive: true }); out.push(fs.existsSync(d)); __return(out);""", args=(home,)).value
+    assert value == ["hello world", 11, True, ["a", "a/b", "a/f"], ["a", "g"], False, [True, False], "HEllo", 200_000, "abb", "other", 5, True, "abcd", ["ENOENT", "open", True], 6,
+                     ["ENOENT", "EEXIST", "ENOTEMPTY", "EISDIR", "EEXIST", "EISDIR", "ERR_FS_EISDIR", "ENOENT", "ENOTDIR" if home[1] == "t" else value[16][8], "ENOENT", "EBADF"], False]
+    assert value[16][8] in ("ENOTDIR", "ENOENT")
+
+def test_what_is_written_is_on_the_disk_and_tmp_is_not(files, tmp_path):
+    files("fs.writeFileSync('/data/kept', 'x'.repeat(100_000)); fs.writeFileSync('/tmp/gone', 'y'); fs.mkdirSync('/data/dir');")
+    assert (tmp_path / "rw" / "kept").read_text() == "x" * 100_000 and (tmp_path / "rw" / "dir").is_dir()
+    assert not os.path.exists("/tmp/gone")
+    assert files("__return(failed(() => fs.readFileSync('/tmp/gone')));").value == "ENOENT"
+
+@pytest.mark.parametrize("code,error,words", [
+    ("fs.writeFileSync('/ro/x', '')", "EACCES", "mount /ro with --mount=HOST:/ro:rw"),
+    ("fs.unlinkSync('/ro/given.txt')", "EACCES", "mount /ro with --mount=HOST:/ro:rw"),
+    ("fs.writeFileSync('/etc/x', '')", "EACCES", "/etc/x is outside what is mounted; add --mount=HOST:GUEST"),
+    ("fs.readFileSync('/proc/self/environ')", "EACCES", "outside what is mounted"),
+    ("fs.readFileSync('/data/link/passwd')", "EACCES", "leads out of its mount"),
+    ("fs.writeFileSync('/data/link/x', '')", "EACCES", "leads out of its mount"),
+    ("fs.writeFileSync('/data/file-link', 'x')", "EACCES", "leads out of its mount"),
+    ("fs.writeFileSync('/data/../etc/x', '')", "EACCES", "outside what is mounted"),
+    ("fs.renameSync('/data/a', '/ro/b')", "EACCES", "may be read only"),
+    ("fs.renameSync('/tmp/a', '/data/b')", "EXDEV", "different places"),
+    ("fs.rmSync('/data', { recursive: true })", "EBUSY", "a mount itself"),
+    ("fs.writeFileSync('/data/pipe', 'x')", "EACCES", "no regular file"),
+    ("fs.writeFileSync('/data/' + 'x'.repeat(300), '')", "ENAMETOOLONG", "too long"),
+    ("fs.writeFileSync('/data/x\\0y', '')", "ERR_INVALID_ARG_VALUE", "null bytes"),
+    ("fs.writeFileSync('/data/big', new Uint8Array(70 << 20))", "EFBIG", "more bytes than the limit"),
+    ("fs.watch('/data')", "ERR_NOT_AVAILABLE", "told of no changes"),
+    ("fs.symlinkSync('/etc', '/data/s')", "ERR_NOT_AVAILABLE", "no such thing"),
+])
+def test_what_a_guest_may_not_do(files, tmp_path, code, error, words):
+    (tmp_path / "rw" / "link").symlink_to("/etc")
+    (tmp_path / "outside").write_text("untouched")
+    (tmp_path / "rw" / "file-link").symlink_to(tmp_path / "outside")
+    (tmp_path / "rw" / "a").write_text("a")
+    os.mkfifo(tmp_path / "rw" / "pipe")
+    got = files("fs.writeFileSync('/tmp/a', ''); try { %s; __return(['none', '']); } catch (e) { __return([e.code, e.message]); }" % code, "--memory=512MiB").value
+    assert got[0] == error and words in got[1], got
+    assert (tmp_path / "outside").read_text() == "untouched" and not os.path.exists("/etc/x")
+
+def test_removing_all_does_not_follow_links(files, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "p").write_text("p")
+    (tmp_path / "rw" / "d").mkdir()
+    (tmp_path / "rw" / "d" / "link").symlink_to(tmp_path / "precious")
+    assert files("fs.rmSync('/data/d', { recursive: true }); __return(fs.existsSync('/data/d'));").value is False
+    assert (tmp_path / "precious" / "p").read_text() == "p"
+
+def test_links_within_a_mount_are_followed(files, tmp_path):
+    (tmp_path / "rw" / "real").mkdir()
+    (tmp_path / "rw" / "real" / "f").write_text("there")
+    (tmp_path / "rw" / "to").symlink_to("real")
+    assert files("fs.writeFileSync('/data/to/g', 'new'); __return(fs.readFileSync('/data/to/f', 'utf8'));").value == "there"
+    assert (tmp_path / "rw" / "real" / "g").read_text() == "new"
+
+def test_limits_of_what_is_made(files):
+    """10 000 files by one guest, on a disk and in memory; 64 MiB in memory."""
+    value = files("""
+      const fill = (d) => { let n = 0; try { for (; n < 10_001; n++) fs.writeFileSync(`${d}/${n}`, ''); } catch (e) { return [n, e.code]; } };
+      __return([fill('/data'), fill('/tmp'), failed(() => { for (let i = 0; ; i++) fs.writeFileSync('/tmp/1', Buffer.alloc(i * (8 << 20))); })]);""", "--timeout=60s", "--memory=512MiB").value
+    assert value == [[10_000, "ENOSPC"], [9_999, "ENOSPC"], "ENOSPC"]
+
+def test_a_whole_file_or_none(files, tmp_path):
+    """A write that is all or nothing leaves nothing beside it when it fails."""
+    (tmp_path / "rw" / "f").write_text("old")
+    assert files("__return(failed(() => fs.writeFileSync('/data/f', new Uint8Array(65 << 20), { atomic: true })));", "--memory=512MiB").value == "EFBIG"
+    assert (tmp_path / "rw" / "f").read_text() == "old" and os.listdir(tmp_path / "rw") == ["f"]
+
+def test_modules_from_tmp_and_cwd(files):
+    value = files("""
+      fs.writeFileSync('/tmp/m.mjs', 'export default 7'); process.chdir('/tmp');
+      __return([(await import('/tmp/m.mjs')).default, fs.readFileSync('m.mjs', 'utf8'), process.cwd()]);""", "--cwd=/data").value
+    assert value == [7, "export default 7", "/tmp"]
+
+def test_a_policy_file_mounts_to_write(postern, tmp_path):
+    (tmp_path / "w").mkdir()
+    policy = {"version": 1, "mounts": [{"host": str(tmp_path / "w"), "guest": "/w", "mode": "rw"}]}
+    postern("import fs from 'node:fs'; fs.writeFileSync('/w/f', 'x');", policy=policy)
+    assert (tmp_path / "w" / "f").read_text() == "x"
+

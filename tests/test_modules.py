@@ -1,0 +1,180 @@
+"""Modules: CommonJS and ES modules together, packages as they are laid out on a disk, attributes, TypeScript, source maps, and the
+errors of all of them. What a specifier means is tested beside the code (worker/module_resolver_test.cc)."""
+
+import base64
+import json
+import re
+
+import pytest
+
+
+@pytest.fixture
+def tree(tmp_path, postern):
+    """tree(files, code, name=…): writes the files beside the program and runs it."""
+
+    def run(files, code, *options, name="job.mjs", **more):
+        for path, text in files.items():
+            file = tmp_path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return postern(code, *options, name=name, **more)
+
+    return run
+
+
+def test_commonjs_as_a_program(tree):
+    value = tree({"dep.js": "exports.n = 1; exports.self = module; this.more = 2;", "data.json": '{"a": [1]}', "dir/index.js": "module.exports = __dirname;"}, """
+      const dep = require('./dep');
+      if (require('./dep.js') !== dep || require.cache[require.resolve('./dep')].exports !== dep) throw new Error('cached');
+      __return([dep.n, dep.more, require('./data').a, require('./dir').endsWith('/dir'), require.main === module, typeof exports, module.children.length,
+        __filename.endsWith('job.cjs'), dep.self.loaded, module.loaded, typeof require('node:path').join, require('path') === require('node:path')]);
+    """, name="job.cjs").value
+    assert value == [1, 2, [1], True, True, "object", 3, True, True, False, "function", True]
+
+
+def test_named_exports_of_commonjs(tree):
+    files = {
+        "one.cjs": "exports.a = 1; Object.defineProperty(exports, 'b', { get: () => 2, enumerable: true }); exports['not-a-name'] = 3; exports.default = 'd';",
+        "two.cjs": "module.exports = { c: 3, d };  function d() { return 4; }",
+        "again.cjs": "module.exports = require('./one.cjs');",
+        "esm.cjs": "Object.defineProperty(exports, '__esModule', { value: true }); exports.default = 5; exports.e = 6;",
+        "function.cjs": "module.exports = function f() { return 7; }; module.exports.g = 8;",
+        "throws.cjs": "exports.ok = 1; Object.defineProperty(exports, 'bad', { enumerable: true, get() { throw new Error('no'); } });",
+    }
+    value = tree(files, """
+      import one, { a, b, 'not-a-name' as c } from './one.cjs';
+      import { c as three, d } from './two.cjs';
+      import * as again from './again.cjs';
+      import esm, { e } from './esm.cjs';
+      import f, { g } from './function.cjs';
+      import { ok, bad } from './throws.cjs';
+      __return([a, b, c, one.default, three, d(), again.a, again.default.b, esm.default, e, f(), g, ok, bad === undefined, one === again['module.exports']]);""").value
+    assert value == [1, 2, 3, "d", 3, 4, 1, 2, 5, 6, 7, 8, 1, True, True]
+
+
+def test_cycles_of_commonjs_and_between_both(tree):
+    files = {
+        "a.cjs": "exports.early = 1; const b = require('./b.cjs'); exports.late = b.saw;",
+        "b.cjs": "const a = require('./a.cjs'); exports.saw = [a.early, a.late === undefined];",
+        "m.mjs": "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url); export const got = require('./c.cjs').x;",
+        "c.cjs": "exports.x = 5;",
+    }
+    assert tree(files, "import a from './a.cjs'; import { got } from './m.mjs'; __return([a.late, got]);").value == [[1, True], 5]
+
+
+def test_require_of_es_modules(tree):
+    files = {"m.mjs": "export default 1; export const n = 2;", "waits.mjs": "await 1; export default 1;", "as.mjs": "const f = () => 3; export { f as 'module.exports' };",
+             "throws.mjs": "throw new RangeError('inside');"}
+    value = tree(files, """
+      const failed = (f) => { try { return f(); } catch (e) { return [e.name, e.code ?? e.message]; } };
+      __return([require('./m.mjs').n, require('./m.mjs').default, failed(() => require('./waits.mjs')), require('./as.mjs')(), failed(() => require('./throws.mjs'))]);""", name="job.cjs").value
+    assert value == [2, 1, ["Error", "ERR_REQUIRE_ASYNC_MODULE"], 3, ["RangeError", "inside"]]
+
+
+def test_attributes_meta_and_dynamic_import(tree):
+    files = {"d.json": '\ufeff{"x": 1}', "t.txt": "plain ü", "m.mjs": "export default import.meta.url.slice(-5); export const main = import.meta.main;", "sub/n.mjs": "export default import.meta.resolve('../m.mjs');"}
+    value = tree(files, """
+      import d from './d.json' with { type: 'json' };
+      import t from './t.txt' with { type: 'text' };
+      import m, { main } from './m.mjs?x';
+      import n from './sub/n.mjs';
+      const again = await import('./d.json', { with: { type: 'json' } });
+      const failed = async (f) => { try { await f(); return 'none'; } catch (e) { return e.code ?? e.name; } };
+      __return([d.x, t, m, main, import.meta.main, n.endsWith('/m.mjs'), again.default === d, import.meta.dirname + '/job.mjs' === import.meta.filename, import.meta.resolve('node:fs'),
+        await failed(() => import('./d.json')), await failed(() => import('./t.txt')), await failed(() => import('./m.mjs', { with: { type: 'css' } })), await failed(() => import('./none.mjs'))]);""").value
+    assert value == [1, "plain ü", "mjs?x", False, True, True, True, True, "node:fs", "ERR_IMPORT_ATTRIBUTE_MISSING", "ERR_UNKNOWN_FILE_EXTENSION",
+                     "ERR_IMPORT_ATTRIBUTE_UNSUPPORTED", "ERR_MODULE_NOT_FOUND"]
+
+
+def test_packages(tree):
+    files = {
+        "package.json": json.dumps({"name": "app", "type": "module", "exports": {"./own": "./own.js"}, "imports": {"#util": {"postern": "./own.js", "default": "./none.js"}}}),
+        "own.js": "export default 'own';",
+        "node_modules/both/package.json": json.dumps({"exports": {".": {"import": "./i.mjs", "require": "./r.cjs"}, "./deep/*": "./lib/*.mjs"}}),
+        "node_modules/both/i.mjs": "export default 'import';",
+        "node_modules/both/r.cjs": "module.exports = 'require';",
+        "node_modules/both/lib/x.mjs": "export default 'deep';",
+        "node_modules/old/package.json": '{"main": "main"}',
+        "node_modules/old/main.js": "exports.name = require('both');",
+        "node_modules/bundled/package.json": '{"module": "es.js", "main": "es.js"}',
+        "node_modules/bundled/es.js": "export const told = 'by its text';",
+        "node_modules/@scope/p/package.json": '{"exports": "./p.js", "type": "module"}',
+        "node_modules/@scope/p/p.js": "import both from 'both'; export default 'scoped ' + both;",
+    }
+    value = tree(files, """
+      import own from 'app/own'; import util from '#util'; import both from 'both'; import deep from 'both/deep/x'; import old from 'old'; import { told } from 'bundled'; import scoped from '@scope/p';
+      __return([own, util, both, deep, old.name, told, scoped]);""", name="job.js").value
+    assert value == ["own", "own", "import", "deep", "require", "by its text", "scoped import"]
+
+
+@pytest.mark.parametrize("name,code,message", [
+    ("job.js", "import 'x';", "job.js:1:1 is written as an ES module, and would be CommonJS: rename it to .mjs"),
+    ("job.mjs", "require('x');", "require is not defined"),
+    ("job.mjs", "import fs from 'missing-package';", "install it beside the code (npm install missing-package)"),
+    ("job.mjs", "import cp from 'node:child_process'; cp.exec('ls');", "child_process.exec is not available: a guest cannot start processes"),
+    ("job.mjs", "import { Worker } from 'node:worker_threads'; new Worker('x');", "worker_threads.Worker is not available: a guest has one thread"),
+    ("job.mjs", "import http from 'node:http'; http.createServer();", "http.createServer is not available: a guest cannot listen"),
+    ("job.mjs", "import vm from 'node:vm'; vm.runInNewContext('1');", "vm.runInNewContext is not available"),
+    ("job.cjs", "require('./no-such-file');", "cannot find the module './no-such-file' (required from file://"),
+    ("job.mjs", "const a = ;", "job.mjs:1:11"),
+    ("job.cjs", "const a = ;", "job.cjs:1:11"),
+    ("job.ts", "let a: = 1", "job.ts:1:8"),
+    ("job.ts", "enum A { B }", "job.ts:1:1: an enum cannot be run by taking types out"),
+])
+def test_each_error_says_in_one_line_what_to_do(postern, name, code, message):
+    result = postern(code, name=name, json_result=False)
+    assert result.status == 1
+    assert len([line for line in result.err.splitlines() if message in line]) == 1, result.err
+
+
+# ---- TypeScript
+
+
+def test_typescript(tree):
+    files = {"lib.ts": "export type T = number; export interface I { a: T } export class Box<V> { constructor(public_: V, readonly_?: V) { this.v = public_; } v: V; }",
+             "old.cts": "const n: number = 4; module.exports = { n };", "new.mts": "export const m = 5 as const;"}
+    value = tree(files, """
+      import { Box, type I } from './lib.ts';
+      import type { T } from './nowhere.ts';
+      import old from './old.cts';
+      import { m } from './new.mts';
+      abstract class Base { abstract f(): void; declare x: number; protected y? = 1; static readonly z: string = 'z'; }
+      class Sub extends Base implements I { a = 3; f(this: Sub): void {} get g(): number { return this.a!; } }
+      function over(a: string): string;
+      function over<A extends unknown>(a: A, ...rest: Array<number>): A { return a; }
+      const arrow = async <A,>(a: A): Promise<A> => a;
+      const later = (a: number):
+        number => a + 1;
+      let name
+      interface After { b: string }
+      ;[1].map((n: number): number => n);
+      const box = new Box<number>(2), cast = <any>box, sat = { k: 1 } satisfies Record<string, number>;
+      __return([box.v, old.n, m, new Sub().g, Base.z, over('o'), await arrow(6), later(7), cast.v, sat.k, name === undefined]);""", name="job.ts").value
+    assert value == [2, 4, 5, 3, "z", "o", 6, 8, 2, 1, True]
+
+
+def test_typescript_keeps_its_positions(postern):
+    source = "interface A {\n  a: number;\n}\nconst f = <T,>(x: T): T => { throw new Error('here'); };\n  f<A>({ a: 1 } as A);\n"
+    result = postern(source, name="job.ts", json_result=False)
+    assert "job.ts:4:36\n" in result.err and re.search(r"at f \(file://\S+job\.ts:4:36\)\n    at file://\S+job\.ts:5:3", result.err), result.err
+
+
+# ---- source maps
+
+# From esbuild, of the source below with its types: "throw new Error("mapped " + x);" minified into one line.
+MAP = {"version": 3, "sources": ["in.ts"], "names": [], "mappings": "AACA,SAASA,EAAQC,EAAW,CAC1B,MAAM,IAAI,MAAM,UAAYA,CAAC,CAC/B"}
+ORIGINAL = "\nfunction thrower(x: number) {\n  throw new Error('mapped ' + x);\n}\n"
+
+
+@pytest.mark.parametrize("where", ["inline", "file", "damaged", "missing"])
+def test_source_maps(tree, where):
+    text = json.dumps({**MAP, "sourcesContent": [ORIGINAL]})
+    reference = {"inline": "data:application/json;base64," + base64.b64encode(text.encode()).decode(), "file": "out.mjs.map", "damaged": "broken.map", "missing": "none.map"}[where]
+    code = "function e(r){throw new Error(\"mapped \"+r)}e(1);\n//# sourceMappingURL=" + reference
+    result = tree({"out.mjs.map": text, "broken.map": '{"version": 3, "mappings": "!!!", "sources": []}'}, code, json_result=False)
+    assert result.status == 1
+    if where in ("inline", "file"):
+        assert "in.ts:3:9\n  throw new Error('mapped ' + x);\n        ^\n" in result.err, result.err
+        assert re.search(r"at e \(file://\S+in\.ts:3:9\)", result.err)
+    else:
+        assert "job.mjs:1:21" in result.err

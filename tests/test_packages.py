@@ -1,0 +1,200 @@
+"""Packages from npm that guests run as they are: installed here with npm, imported and used; what speaks to a service speaks to a local
+fake of it."""
+
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+import uuid
+
+import pytest
+from conftest import POSTERN, ROOT, our_processes
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """A directory with node_modules."""
+    home = tmp_path_factory.mktemp("packages")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tests" / "packages" / name, home)
+    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], cwd=home, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+@pytest.fixture
+def run(installed):
+    def run(code, *options, name="job.mjs"):
+        (installed / name).write_text(code)
+        done = subprocess.run([POSTERN, "run", "--json", "--timeout=30s", *options, installed / name], capture_output=True, text=True, timeout=60)
+        outcome = json.loads(done.stdout)
+        assert outcome["outcome"] == "succeeded", outcome
+        assert our_processes() == []
+        return outcome["value"]
+
+    return run
+
+
+# By package: what is run, and what it returns.
+OFFLINE = {
+    "zod": ("""import { z } from 'zod';
+      const User = z.object({ name: z.string().min(1), age: z.number().int().optional(), at: z.coerce.date() });
+      const bad = User.safeParse({ name: '', age: 1.5, at: 'never' });
+      __return([User.parse({ name: 'a', at: '2020-01-01' }).at, bad.success, bad.error.issues.map((i) => i.path[0])]);""",
+            ["2020-01-01T00:00:00.000Z", False, ["name", "age", "at"]]),
+    "lodash": ("""import _ from 'lodash'; import debounce from 'lodash/debounce.js';
+      let n = 0; const f = debounce(() => n++, 5); f(); f(); await new Promise((r) => setTimeout(r, 50));
+      __return([_.chunk([1, 2, 3], 2), _.camelCase('to be'), _.merge({ a: { b: 1 } }, { a: { c: 2 } }), _.template('<%= x %>!')({ x: 1 }), n]);""",
+               [[[1, 2], [3]], "toBe", {"a": {"b": 1, "c": 2}}, "1!", 1]),
+    "date-fns": ("""import { addMonths, differenceInDays, format, formatDistance } from 'date-fns'; import { de } from 'date-fns/locale';
+      const d = new Date(2024, 0, 31);
+      __return([format(addMonths(d, 1), 'yyyy-MM-dd'), differenceInDays(new Date(2024, 2, 1), d), format(d, 'EEEE', { locale: de }), formatDistance(0, 60_000)]);""",
+                 ["2024-02-29", 30, "Mittwoch", "1 minute"]),
+    "hono": ("""import { Hono } from 'hono'; import { cors } from 'hono/cors'; import { html } from 'hono/html'; import { sign, verify } from 'hono/jwt';
+      const app = new Hono(); app.use(cors()); app.get('/u/:id', (c) => c.json({ id: c.req.param('id') })); app.get('/h', (c) => c.html(html`<b>${'<'}</b>`));
+      const r = await app.request('/u/7'); const t = await sign({ a: 1 }, 's', 'HS256');
+      __return([await r.json(), r.headers.get('access-control-allow-origin'), await (await app.request('/h')).text(), (await verify(t, 's', 'HS256')).a]);""",
+             [{"id": "7"}, "*", "<b>&lt;</b>", 1]),
+    "jose": ("""import * as jose from 'jose';
+      const out = [];
+      for (const alg of ['HS256', 'RS256', 'PS384', 'ES256', 'ES512', 'EdDSA']) {
+        const secret = new Uint8Array(32).fill(1);
+        const keys = alg === 'HS256' ? { privateKey: secret, publicKey: secret } : await jose.generateKeyPair(alg, { extractable: true });
+        const token = await new jose.SignJWT({ a: 1 }).setProtectedHeader({ alg }).setExpirationTime('1h').sign(keys.privateKey);
+        out.push((await jose.jwtVerify(token, keys.publicKey)).payload.a);
+      }
+      for (const [alg, enc] of [['RSA-OAEP-256', 'A256GCM'], ['ECDH-ES+A128KW', 'A128CBC-HS256'], ['dir', 'A256GCM'], ['PBES2-HS256+A128KW', 'A128GCM']]) {
+        const secret = new Uint8Array(32).fill(2);
+        const keys = alg === 'dir' || alg.startsWith('PB') ? { publicKey: secret, privateKey: secret } : await jose.generateKeyPair(alg);
+        const sealed = await new jose.EncryptJWT({ b: 2 }).setProtectedHeader({ alg, enc }).encrypt(keys.publicKey);
+        out.push((await jose.jwtDecrypt(sealed, keys.privateKey, { keyManagementAlgorithms: [alg] })).payload.b);
+      }
+      const { publicKey } = await jose.generateKeyPair('ES256', { extractable: true });
+      out.push((await jose.exportJWK(publicKey)).crv, (await jose.exportSPKI(publicKey)).startsWith('-----BEGIN PUBLIC KEY'));
+      __return(out);""", [1] * 6 + [2] * 4 + ["P-256", True]),
+    "cheerio": ("""import * as cheerio from 'cheerio';
+      const $ = cheerio.load('<ul><li class=a>x</li><li>y</li></ul>'); $('li').last().addClass('z').text('<');
+      __return([$('.a').text(), $('ul').html(), $('li').map((_, e) => $(e).attr('class')).get()]);""",
+                ["x", '<li class="a">x</li><li class="z">&lt;</li>', ["a", "z"]]),
+    "marked": ("import { marked } from 'marked'; __return(await marked('# hi\\n\\n- [x] a `b`\\n'));", '<h1>hi</h1>\n<ul>\n<li><input checked="" disabled="" type="checkbox"> a <code>b</code></li>\n</ul>\n'),
+    "js-yaml": ("""import { load, dump } from 'js-yaml'; const v = load('a: [1, 2]\\nb: {c: !!str 3}\\n');
+      let name; try { load('a: [1'); } catch (e) { name = e.name; } __return([v, load(dump({ x: [1, { z: null }] })), name]);""",
+                [{"a": [1, 2], "b": {"c": "3"}}, {"x": [1, {"z": None}]}, "YAMLException"]),
+    "uuid": ("""import { v1, v3, v4, v5, v7, validate, version } from 'uuid';
+      __return([v5('a', v5.URL), v3('a', v3.DNS), [v1(), v4(), v7()].map((u) => validate(u) && version(u))]);""",
+             ["e1407479-3136-56c0-9908-bb02fb0339e2", str(uuid.uuid3(uuid.NAMESPACE_DNS, "a")), [1, 4, 7]]),
+    "nanoid": ("import { nanoid, customAlphabet } from 'nanoid'; __return([nanoid().length, customAlphabet('ab', 5)().length, nanoid() === nanoid()]);", [21, 5, False]),
+    "rxjs": ("""import { firstValueFrom, from, interval, map, mergeMap, of, take, toArray } from 'rxjs'; import { delay } from 'rxjs/operators';
+      __return(await Promise.all([firstValueFrom(from([1, 2, 3]).pipe(mergeMap((x) => of(x * 2).pipe(delay(1))), toArray())),
+        firstValueFrom(interval(1).pipe(take(3), map((x) => x + 1), toArray()))]));""", [[2, 4, 6], [1, 2, 3]]),
+    "immer": ("""import { enableMapSet, produce } from 'immer'; enableMapSet();
+      const a = { l: [1], m: new Map([['k', { n: 1 }]]) }; const b = produce(a, (d) => { d.l.push(2); d.m.get('k').n = 5; });
+      __return([a.l, b.l, a.m, b.m, Object.isFrozen(b)]);""", [[1], [1, 2], [["k", {"n": 1}]], [["k", {"n": 5}]], True]),
+    "ajv": ("""import Ajv from 'ajv'; const v = new Ajv({ allErrors: true }).compile({ type: 'object', required: ['a'], properties: { b: { type: 'integer', minimum: 3 } } });
+      __return([v({ a: 1, b: 3 }), v({ b: 2.5 }), v.errors.map((e) => e.keyword).sort()]);""", [True, False, ["minimum", "required", "type"]]),
+}
+
+
+@pytest.mark.parametrize("package", OFFLINE)
+def test_a_package_that_needs_nothing(run, package):
+    code, expected = OFFLINE[package]
+    value = run(code)
+    assert value == expected
+
+
+def test_commonjs_packages_by_require(run):
+    value = run("""
+      const names = ['zod', 'lodash', 'date-fns', 'axios', 'cheerio', 'rxjs', 'immer', 'ajv', 'uuid', 'js-yaml', 'openai', 'stripe'];
+      __return(names.map((name) => typeof require(name)));""", name="job.cjs")
+    assert set(value) <= {"function", "object"} and len(value) == 12
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    """Says what it was asked; streams what a model would."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+        asked = {"method": self.command, "path": self.path, "body": body, "headers": {k.lower(): v for k, v in self.headers.items()}}
+        if '"stream":true' in body:
+            events = self.server.events[self.path]
+            data = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" if "type" in e else f"data: {json.dumps(e)}\n\n" for e in events)
+            if self.path.endswith("completions"):
+                data += "data: [DONE]\n\n"
+            self.reply("text/event-stream", data)
+        elif self.path.startswith("/fail"):
+            self.reply("application/json", json.dumps({"error": {"message": "no such thing", "type": "not_found"}}), 404)
+        else:
+            self.reply("application/json", json.dumps(asked))
+
+    def reply(self, kind, text, status=200):
+        data = text.encode()
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def service():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    server.events = {
+        "/v1/chat/completions": [{"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": t}}]} for t in ("Hel", "lo")],
+        "/v1/messages": [
+            {"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "content": [], "model": "x", "usage": {"input_tokens": 1, "output_tokens": 1}}},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "lo"}},
+            {"type": "content_block_stop", "index": 0}, {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+            {"type": "message_stop"}],
+    }  # fmt: skip
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield "127.0.0.1:%d" % server.server_address[1]
+    server.shutdown()
+
+
+# By package: with {at} for the service's host and port.
+ONLINE = {
+    "ky": ("""import ky from 'ky'; const api = ky.create({ prefixUrl: 'http://{at}', retry: 0 });
+      const got = await api.post('x', { json: { a: 1 }, searchParams: { q: 'ü' } }).json(); let status; try { await api.get('fail'); } catch (e) { status = e.response.status; }
+      __return([got.path, got.body, status]);""", ["/x?q=%C3%BC", '{"a":1}', 404]),
+    "axios with fetch": ("""import axios from 'axios'; const api = axios.create({ baseURL: 'http://{at}', adapter: 'fetch' });
+      const { data } = await api.put('/y', { b: 2 }, { params: { z: 1 }, auth: { username: 'u', password: 'p' } });
+      const e = await api.get('/fail').catch((e) => e); __return([data.method, data.path, data.body, data.headers.authorization, e.response.status, e.code]);""",
+                         ["PUT", "/y?z=1", '{"b":2}', "Basic dTpw", 404, "ERR_BAD_REQUEST"]),
+    "axios with node:http": ("""import axios from 'axios';
+      const { data } = await axios.post('http://{at}/z', new URLSearchParams({ a: 'b c' }), { adapter: 'http' }); const e = await axios.get('http://127.0.0.1:1/').catch((e) => e);
+      __return([data.body, data.headers['content-type'], e.code]);""", ["a=b+c", "application/x-www-form-urlencoded;charset=utf-8", "EACCES"]),
+    "openai": ("""import OpenAI from 'openai'; const client = new OpenAI({ apiKey: 'key', baseURL: 'http://{at}/v1', maxRetries: 0 });
+      const asked = await client.chat.completions.create({ model: 'm', messages: [{ role: 'user', content: 'hi' }] }); let text = '';
+      for await (const chunk of await client.chat.completions.create({ model: 'm', messages: [], stream: true })) text += chunk.choices[0].delta.content;
+      const e = await new OpenAI({ apiKey: 'k', baseURL: 'http://{at}/fail', maxRetries: 0 }).models.list().catch((e) => e);
+      __return([asked.path, JSON.parse(asked.body).model, asked.headers.authorization, text, e.constructor.name, e.status]);""",
+               ["/v1/chat/completions", "m", "Bearer key", "Hello", "NotFoundError", 404]),
+    "@anthropic-ai/sdk": ("""import Anthropic from '@anthropic-ai/sdk'; const client = new Anthropic({ apiKey: 'key', baseURL: 'http://{at}', maxRetries: 0 });
+      const asked = await client.messages.create({ model: 'm', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] });
+      const final = await client.messages.stream({ model: 'm', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] }).finalMessage();
+      __return([asked.path, asked.headers['x-api-key'], final.content[0].text, final.usage.output_tokens]);""", ["/v1/messages", "key", "Hello", 2]),
+    "stripe": ("""import Stripe from 'stripe'; const [host, port] = '{at}'.split(':'); const out = [];
+      for (const httpClient of [Stripe.createNodeHttpClient(), Stripe.createFetchHttpClient()]) {
+        const stripe = new Stripe('sk_test_1', { host, port, protocol: 'http', maxNetworkRetries: 0, httpClient });
+        const asked = await stripe.customers.create({ email: 'a@b.example', metadata: { k: 'v' } }); out.push(asked.path, asked.body, asked.headers.authorization);
+      }
+      const header = Stripe.webhooks.generateTestHeaderString({ payload: '{"id":1}', secret: 'w' }); out.push(Stripe.webhooks.constructEvent('{"id":1}', header, 'w').id);
+      try { Stripe.webhooks.constructEvent('{"id":2}', header, 'w'); } catch (e) { out.push(e.type); } __return(out);""",
+               ["/v1/customers", "email=a%40b.example&metadata[k]=v", "Bearer sk_test_1"] * 2 + [1, "StripeSignatureVerificationError"]),
+}
+
+
+@pytest.mark.parametrize("package", ONLINE)
+def test_a_package_that_speaks_to_a_service(run, service, package):
+    code, expected = ONLINE[package]
+    assert run(code.replace("{at}", service), f"--allow-net={service}") == expected
