@@ -303,14 +303,17 @@ Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
     if (how == "write") flags |= O_CREAT | O_TRUNC;
     if (how == "new") flags |= O_CREAT | O_EXCL;
     if (how == "append") flags |= O_CREAT | O_APPEND;
-    if (how != "update") {
-      if (auto known = OpenBeneath(*place, O_PATH, path); !known) {
-        if (Status s = CountMade(path); !s) return s;
-      }
+    // Looked at first: opening a pipe or a device may do something.
+    struct stat st {};
+    if (auto known = OpenBeneath(*place, O_PATH, path)) {
+      if (::fstat(known->get(), &st) != 0) return Told("write", path);
+      if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return Error{path + " is no regular file", EACCES};
+    } else if (how != "update") {
+      if (Status s = CountMade(path); !s) return s;
     }
     auto fd = OpenBeneath(*place, flags, path, (flags & O_CREAT) != 0 ? 0666 : 0);
     if (!fd) return fd.error();
-    struct stat st {};
     if (::fstat(fd->get(), &st) != 0) return Told("write", path);
     if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file", EACCES};
     writing->file = *std::move(fd);

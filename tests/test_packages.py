@@ -182,7 +182,7 @@ ONLINE = {
     "@anthropic-ai/sdk": ("""import Anthropic from '@anthropic-ai/sdk'; const client = new Anthropic({ apiKey: 'key', baseURL: 'http://{at}', maxRetries: 0 });
       const asked = await client.messages.create({ model: 'm', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] });
       const final = await client.messages.stream({ model: 'm', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] }).finalMessage();
-      __return([asked.path, asked.headers['x-api-key'], final.content[0].text, final.usage.output_tokens]);""", ["/v1/messages", "key", "Hello", 2]),
+      __return([asked.path, asked.headers.authorization, final.content[0].text, final.usage.output_tokens]);""", ["/v1/messages", "Bearer key", "Hello", 2]),
     "stripe": ("""import Stripe from 'stripe'; const [host, port] = '{at}'.split(':'); const out = [];
       for (const httpClient of [Stripe.createNodeHttpClient(), Stripe.createFetchHttpClient()]) {
         const stripe = new Stripe('sk_test_1', { host, port, protocol: 'http', maxNetworkRetries: 0, httpClient });

@@ -3,17 +3,29 @@
 #include <poll.h>
 
 #include <cmath>
+#include <utility>
 
 #include "worker/natives.h"
 
 namespace postern::worker {
 
 void EventLoop::Settle() {
-  v8::Isolate* isolate = engine_.isolate();
   do {
-    isolate->PerformMicrotaskCheckpoint();
+    RunMicrotasks();
     if (after_microtasks) after_microtasks();
   } while (engine_.tasks().RunDue());
+}
+
+void EventLoop::RunMicrotasks() {
+  v8::Isolate* isolate = engine_.isolate();
+  do {
+    if (std::exchange(ticks_, false)) {
+      const v8::HandleScope scope(isolate);
+      const v8::TryCatch ignored(isolate);  // the hook reports its callbacks' errors itself
+      (void)engine_.Hook("runTicks")->Call(engine_.context(), v8::Undefined(isolate), 0, nullptr);
+    }
+    isolate->PerformMicrotaskCheckpoint();
+  } while (ticks_ && !isolate->IsExecutionTerminating());
 }
 
 void EventLoop::Run(const std::function<bool()>& done) {

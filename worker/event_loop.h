@@ -33,6 +33,9 @@ class EventLoop {
   void Run(const std::function<bool()>& done);
   // Runs microtasks, V8's tasks, and reports rejections that stayed unhandled.
   void Settle();
+  // Runs what process.nextTick was given, then microtasks, until there are neither.
+  void RunMicrotasks();
+  void WantTicks() { ticks_ = true; }
 
   // Whether something keeps the run going.
   bool Pending() const;
@@ -51,6 +54,7 @@ class EventLoop {
 
   Engine& engine_;
   std::vector<Source*> sources_;
+  bool ticks_ = false;
   bool timer_keeps_going_ = false;
   double timer_due_ = std::numeric_limits<double>::infinity();
 };

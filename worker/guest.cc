@@ -177,6 +177,7 @@ void Guest::ReportRejections() {
   const v8::HandleScope scope(isolate);
   auto rejected = std::exchange(rejected_, {});
   for (const Rejected& r : rejected) {
+    if (r.promise.Get(isolate)->HasHandler()) continue;  // one that require() has thrown
     v8::Local<v8::Value> handled;
     v8::Local<v8::Value> args[] = {r.promise.Get(isolate), r.reason.Get(isolate)};
     const v8::TryCatch caught(isolate);

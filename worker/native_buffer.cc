@@ -228,15 +228,15 @@ int Compared(std::span<const uint8_t> a, std::span<const uint8_t> b) {
 void Compare(const Args& args) {
   args.GetReturnValue().Set(Compared(Bytes(args[0]), Bytes(args[1])));
 }
-// compareOffset(source, target, target's start, source's start, target's length, source's length)
+// compareOffset(source, target, target's start, source's start, target's end, source's end)
 void CompareOffset(const Args& args) {
   const auto source = Bytes(args[0]), target = Bytes(args[1]);
   const size_t target_from = Index(args, 2, 0, target.size()),
                source_from = Index(args, 3, 0, source.size());
-  const size_t target_size = Index(args, 4, 0, target.size() - target_from);
-  const size_t source_size = Index(args, 5, 0, source.size() - source_from);
-  args.GetReturnValue().Set(
-      Compared(source.subspan(source_from, source_size), target.subspan(target_from, target_size)));
+  const size_t target_to = std::max(target_from, Index(args, 4, 0, target.size()));
+  const size_t source_to = std::max(source_from, Index(args, 5, 0, source.size()));
+  args.GetReturnValue().Set(Compared(source.subspan(source_from, source_to - source_from),
+                                     target.subspan(target_from, target_to - target_from)));
 }
 // copy(source, target, target's start, source's start, bytes)
 void Copy(const Args& args) {

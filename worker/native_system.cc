@@ -32,9 +32,14 @@ void SetTimer(const Args& args) {
 }
 
 // microtasks(): runs them, between two timers
-void Microtasks(const Args& args) {
-  args.GetIsolate()->PerformMicrotaskCheckpoint();
+void Microtasks(const Args&) {
+  Guest::Current().loop().RunMicrotasks();
   Guest::Current().loop().after_microtasks();
+}
+
+// wantTicks(): runTicks is called before the next microtask that is not yet queued
+void WantTicks(const Args&) {
+  if (Guest::Running()) Guest::Current().loop().WantTicks();
 }
 
 // random(bytes): fills them from the kernel's CSPRNG
@@ -124,6 +129,7 @@ std::span<const Native> SystemNatives() {
                                         {"now", Now},
                                         {"setTimer", SetTimer},
                                         {"microtasks", Microtasks},
+                                        {"wantTicks", WantTicks},
                                         {"random", Random},
                                         {"write", Write},
                                         {"exit", Exit},

@@ -157,10 +157,10 @@ async function buildPart(name) {
     globalName: 'part',
     minify: true,
     keepNames: true,
-    // The packages take what they need from the language: these would be our own classes, which are made of them.
     platform: 'neutral',
     mainFields: ['module', 'main'],
-    define: { TextDecoder: 'undefined', 'globalThis.TextDecoder': 'undefined' },
+    // Its package would take our own class, which is made of it.
+    define: name === 'encodings' ? { TextDecoder: 'undefined', 'globalThis.TextDecoder': 'undefined' } : {},
     plugins: [sharedModules],
   });
   return [name, `"use strict";${bundle.outputFiles[0].text}return part;`];

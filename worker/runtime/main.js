@@ -30,7 +30,7 @@ import { handlerRequest, handlerStart, handlerWaits } from './handler.js';
 import { Headers } from './headers.js';
 import { colours, inspect } from './inspect.js';
 import { BroadcastChannel, MessageChannel, MessagePort } from './message_channel.js';
-import { queueMicrotask } from './microtask.js';
+import { queueMicrotask, runTicks } from './microtask.js';
 import * as abort from './abort.js';
 import * as blob from './blob.js';
 import * as commonjs from './commonjs.js';
@@ -212,6 +212,7 @@ export default {
     new Request('http://localhost/');
     Math.random();
   },
+  runTicks,
   runTimers: timers.runTimers,
   describeError,
   prepareStackTrace,

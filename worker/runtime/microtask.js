@@ -1,6 +1,8 @@
-// queueMicrotask (HTML 8.6).
+// queueMicrotask (HTML 8.6), and Node's process.nextTick: what runs before the microtasks that are queued when the engine comes to them.
 import { reportError } from './events.js';
+import { applyTo, ArrayPush } from './primordials.js';
 
+const { getContinuationData, setContinuationData, wantTicks } = native;
 const done = Promise.resolve();
 
 export function queueMicrotask(/** @type {any} */ callback) {
@@ -12,4 +14,29 @@ export function queueMicrotask(/** @type {any} */ callback) {
       reportError(error);
     }
   });
+}
+
+/** @type {{callback: Function, args: any[], context: any}[]} */
+let ticks = [];
+
+/** @param {any} callback @param {any[]} args */
+export function nextTick(callback, ...args) {
+  if (typeof callback !== 'function') throw new TypeError('process.nextTick needs a function');
+  ArrayPush(ticks, { callback, args, context: getContinuationData() });
+  wantTicks();
+}
+
+/** Called by the event loop: runs the ticks, and those that they add. */
+export function runTicks() {
+  for (let i = 0; i < ticks.length; i++) {
+    const { callback, args, context } = ticks[i];
+    setContinuationData(context);
+    try {
+      applyTo(callback, undefined, args);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+  setContinuationData(undefined);
+  ticks = [];
 }

@@ -1,7 +1,7 @@
 // Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
 import { applyTo, defineProperty } from './primordials.js';
 import { colours, format } from './inspect.js';
-import { queueMicrotask } from './microtask.js';
+import { nextTick } from './microtask.js';
 import { part } from './part.js';
 import { now } from './performance.js';
 
@@ -62,11 +62,7 @@ export const process = {
   abort() {
     native.exit(134);
   },
-  /** @param {Function} callback @param {any[]} args */
-  nextTick(callback, ...args) {
-    if (typeof callback !== 'function') throw new TypeError('process.nextTick needs a function');
-    queueMicrotask(() => applyTo(callback, undefined, args));
-  },
+  nextTick,
   hrtime: Object.assign(
     (/** @type {[number, number] | undefined} */ since) => {
       const ms = native.clock();

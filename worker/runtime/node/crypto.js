@@ -308,7 +308,10 @@ export function crypto() {
     timingSafeEqual(a, b) {
       const one = bytesOf(a, undefined, 'buf1'),
         two = bytesOf(b, undefined, 'buf2');
-      if (one.length !== two.length) throw new codes.ERR_CRYPTO_TIMING_SAFE_EQUAL_LENGTH();
+      if (one.length !== two.length)
+        throw Object.assign(new RangeError('Input buffers must have the same byte length'), {
+          code: 'ERR_CRYPTO_TIMING_SAFE_EQUAL_LENGTH',
+        });
       return native.equal(one, two);
     },
     pbkdf2Sync,
