@@ -70,7 +70,7 @@ void Request::Perform() {
   if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
     if (kind_ != Kind::kHttp) {
       return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS",
-                   "a recording holds no TCP stream and no WebSocket"});
+                   "a recording holds no TCP stream, no WebSocket and no look-up"});
     }
     Enter(Phase::kSend);
     if (upload_ended_) ReplayNow();
@@ -88,7 +88,11 @@ std::optional<std::string> Request::Blocked(const policy::IpAddress& address) co
 void Request::Resolve() {
   if (const auto ip = policy::IpAddress::Parse(url_.host)) return Check({*ip});
   const policy::Adapter& adapter = guest_.policy().adapter;
-  if (adapter.kind == policy::AdapterKind::kProxy && adapter.resolve_remote) return ResolveProxy();
+  if (adapter.kind == policy::AdapterKind::kProxy && adapter.resolve_remote) {
+    if (kind_ != Kind::kLookup) return ResolveProxy();
+    return Fail({"proxy_configuration_error", "ERR_DNS",
+                 "names are looked up by the proxy (resolve: remote), and by nothing here"});
+  }
   const auto done = [this](const Resolver::Addresses& addresses, std::optional<Failure> failure) {
     resolving_ = 0;
     if (failure) return Fail(std::move(*failure));
@@ -114,8 +118,20 @@ void Request::Check(const std::vector<policy::IpAddress>& addresses) {
          "the address " + first + " of " + url_.HostPort() + " is blocked (" + why +
              "); a rule for the address itself, or addresses: on its rule, would allow it"});
   }
+  if (kind_ == Kind::kLookup) return TellAddresses();
   if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return ResolveProxy();
   Connect();
+}
+
+// A look-up's answer: one address a line, those that the guest could be connected to.
+void Request::TellAddresses() {
+  resolved_ = Clock::now();
+  status_ = 200;
+  response_fields_ = {{"content-type", "text/plain"}};
+  if (!EndOfHeaders()) return;
+  for (const policy::IpAddress& address : addresses_) body_ += address.ToString() + "\n";
+  body_total_ = static_cast<int64_t>(body_.size());
+  Done();
 }
 
 // The proxy is the policy's own choice: its address is not the guard's business.

@@ -48,7 +48,7 @@ class Request {
   Clock::time_point CheckDeadline(Clock::time_point now);
 
  private:
-  enum class Kind { kHttp, kWebSocket, kTcp };
+  enum class Kind { kHttp, kWebSocket, kTcp, kLookup };
   enum class Phase {
     kDecide,
     kRecord,
@@ -72,6 +72,7 @@ class Request {
   void Resolve();
   void ResolveProxy();
   void Check(const std::vector<policy::IpAddress>& addresses);
+  void TellAddresses();
   void Connect();
   void ReplayNow();
   void Finished(CURLcode code);

@@ -24,6 +24,15 @@ std::optional<Failure> Request::ReadTarget(const Fields& fields) {
   const std::string* path = FindField(fields, ":path");
   if (method != nullptr) method_ = *method;
   if (method_ == "CONNECT") return ReadConnectTarget(fields);
+  if (scheme != nullptr && *scheme == "dns" && authority != nullptr) {
+    kind_ = Kind::kLookup;
+    method_ = "LOOKUP";
+    auto url = policy::ParseUrl("dns://" + *authority);
+    if (!url) return Denied(url.error().message);
+    if (url->has_credentials) return Denied("a URL with user info is refused");
+    url_ = *std::move(url);
+    return std::nullopt;
+  }
   if (method_.empty() || method_ == "TRACE" || method_ == "TRACK") {
     return Denied("the method is not allowed");
   }
@@ -80,7 +89,7 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
   if (!decision.allow && !reported) return Denied(decision.Sentence());
   if (decision.allow) rule_ = decision.rule;
   spellings_ = guest_.SpellingsFor(url_.host);
-  if (spellings_ != nullptr && kind_ != Kind::kHttp) {
+  if (spellings_ != nullptr && (kind_ == Kind::kTcp || kind_ == Kind::kWebSocket)) {
     return Failure{"http_request_denied", "ERR_SECRET_STREAM",
                    "secrets go to " + url_.host +
                        ", and a stream or WebSocket from there cannot be filtered; use fetch() "

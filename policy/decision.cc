@@ -21,11 +21,16 @@ class Reader {
  public:
   explicit Reader(const RequestLine& request) : request_(request) {}
 
+  // Who may ask for anything of a host may know its addresses; who may not ask for some of it, too.
   bool Denies(const Rule& rule) {
+    if (IsLookup())
+      return rule.target.scheme.empty() && rule.target.port == 0 && rule.methods.empty() &&
+             rule.paths.empty();
     return rule.target.MatchesSchemeAndPort(request_.url) && DenyMethod(rule) && DenyPath(rule);
   }
   bool Allows(const Rule& rule) {
-    return rule.target.MatchesSchemeAndPort(request_.url) && AllowMethod(rule) && AllowPath(rule);
+    return IsLookup() ||
+           (rule.target.MatchesSchemeAndPort(request_.url) && AllowMethod(rule) && AllowPath(rule));
   }
   bool AllowMethod(const Rule& rule) const {
     const auto named = [&](std::string_view method) {
@@ -44,6 +49,7 @@ class Reader {
   }
 
  private:
+  bool IsLookup() const { return request_.url.scheme == "dns"; }
   // Servers differ in whether letter case matters: for a deny it does not.
   bool DenyMethod(const Rule& rule) const {
     return rule.methods.empty() ||
@@ -89,8 +95,8 @@ std::string Quoted(const Rule& rule) {
 
 SmallestRule::SmallestRule(const RequestLine& request) {
   const Url& url = request.url;
-  origin = url.Origin();
-  if (url.scheme == "tcp") return;
+  origin = url.scheme == "dns" ? url.HostPort() : url.Origin();
+  if (url.scheme == "tcp" || url.scheme == "dns") return;
   if (url.scheme == "http" || url.scheme == "https") method = request.method;
   std::string literal;
   for (const char c : url.path) {

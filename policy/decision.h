@@ -17,7 +17,7 @@ namespace postern::policy {
 
 struct RequestLine {
   const Url& url;
-  std::string_view method;  // "CONNECT" for tcp, "GET" for a WebSocket
+  std::string_view method;  // "CONNECT" for tcp, "GET" for a WebSocket, "LOOKUP" for dns
   // What X-HTTP-Method-Override and its like ask the origin to take for the method, or empty. A
   // request is what either method says: a deny matches either, an allow must match both.
   std::string_view other_method;

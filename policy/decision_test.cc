@@ -111,6 +111,32 @@ TEST(Decision, RangesWithPortsAndSchemes) {
   EXPECT_TRUE(ParseUrl("tcp://db.test:443"));
 }
 
+TEST(Decision, ANameMayBeLookedUpByWhoMayAskItsHostForSomething) {
+  const Policy p = FromYaml(R"(
+    - {allow: "https://api.test", methods: [GET], paths: [/v1/**]}
+    - allow: tcp://db.test:5432
+    - allow: "*.open.test"
+    - deny: shut.open.test
+    - deny: part.open.test:80
+    - {deny: some.open.test, paths: [/private/**]}
+)");
+  EXPECT_EQ(Decide(p, "dns://api.test").rule, &p.rules[0]);
+  EXPECT_EQ(Decide(p, "dns://DB.test.").rule, &p.rules[1]);
+  EXPECT_TRUE(Decide(p, "dns://a.open.test").allow);
+  EXPECT_TRUE(Decide(p, "dns://part.open.test").allow);
+  EXPECT_TRUE(Decide(p, "dns://some.open.test").allow);
+  EXPECT_EQ(
+      Decide(p, "dns://shut.open.test").Sentence(),
+      "network access to shut.open.test is denied by the rule \"shut.open.test\" (p.yaml:9:7)");
+  EXPECT_EQ(
+      Decide(p, "dns://other.test").Sentence(),
+      "network access to other.test is denied: no rule allows it; add --allow-net=other.test");
+  for (const char* bad :
+       {"dns://", "dns://a.test:53", "dns://a.test/x", "dns://a@b.test", "dns://a..b"})
+    EXPECT_FALSE(ParseUrl(bad)) << bad;
+  EXPECT_EQ(ParseUrl("dns://[::1]")->ToString(), "dns://[::1]");
+}
+
 // ---- properties, over random policies and requests of a small world in which much collides
 
 class World {

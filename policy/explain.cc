@@ -59,7 +59,11 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
   if (url->has_credentials) {
     return Error{"a URL with user info is refused; send an Authorization header"};
   }
-  const RequestLine request{*url, url->scheme == "tcp" ? "CONNECT" : method, {}};
+  const RequestLine request{*url,
+                            url->scheme == "tcp"   ? "CONNECT"
+                            : url->scheme == "dns" ? "LOOKUP"
+                                                   : method,
+                            {}};
   const Decision decision = Decider(policy).Decide(request);
   Explanation out;
   out.allow = decision.allow;

@@ -35,27 +35,29 @@ uint16_t DefaultPort(std::string_view scheme) {
 
 std::string Url::HostPort() const {
   const bool v6 = host.find(':') != std::string::npos;
-  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return (v6 ? "[" + host + "]" : host) + (scheme == "dns" ? "" : ":" + std::to_string(port));
 }
 
 std::string Url::Origin() const {
   const std::string host_port = HostPort();
-  const bool usual = port == DefaultPort(scheme);
+  const bool usual = port == DefaultPort(scheme) && scheme != "dns";
   return scheme + "://" + (usual ? host_port.substr(0, host_port.rfind(':')) : host_port);
 }
 
-std::string Url::ToString() const { return Origin() + (scheme == "tcp" ? "" : path + query); }
+std::string Url::ToString() const {
+  return Origin() + (DefaultPort(scheme) == 0 ? "" : path + query);
+}
 
 Result<Url> ParseUrl(std::string_view text) {
-  // tcp: is not special in WHATWG terms; its host and port are read by https' rules.
-  const bool tcp = text.starts_with("tcp://");
-  auto parsed = ada::parse<ada::url_aggregator>(tcp ? "https" + std::string(text.substr(3))
-                                                    : std::string(text));
+  // tcp: and dns: are not special in WHATWG terms; their host and port are read by https' rules.
+  const bool tcp = text.starts_with("tcp://"), dns = text.starts_with("dns://");
+  auto parsed = ada::parse<ada::url_aggregator>(tcp || dns ? "https" + std::string(text.substr(3))
+                                                           : std::string(text));
   if (!parsed) return Error{"not a valid URL: " + std::string(text.substr(0, 200))};
   Url url;
-  url.scheme = tcp ? "tcp" : std::string(parsed->get_protocol());
-  if (!tcp) url.scheme.pop_back();
-  if (!tcp && DefaultPort(url.scheme) == 0) {
+  url.scheme = tcp ? "tcp:" : dns ? "dns:" : std::string(parsed->get_protocol());
+  url.scheme.pop_back();
+  if (!tcp && !dns && DefaultPort(url.scheme) == 0) {
     return Error{"scheme " + url.scheme +
                  ": is not for the network; use http, https, ws, wss or tcp"};
   }
@@ -65,6 +67,9 @@ Result<Url> ParseUrl(std::string_view text) {
   if (url.host.empty()) return Error{"a URL without a host: " + std::string(text.substr(0, 200))};
   url.host_is_ip = IsIp(url.host);
   std::string port(parsed->get_port());
+  if (dns && (!port.empty() || text.substr(6).find_first_of("/?#@:") != std::string_view::npos) &&
+      !(port.empty() && url.host_is_ip))
+    return Error{"a dns: URL has a host alone: " + std::string(text.substr(0, 200))};
   if (tcp && port.empty()) {  // none, or 443, which is no port of its own for https
     if (const auto again = ada::parse<ada::url_aggregator>("http" + std::string(text.substr(3)))) {
       port = again->get_port();
@@ -73,7 +78,7 @@ Result<Url> ParseUrl(std::string_view text) {
   url.port = port.empty() ? DefaultPort(url.scheme) : static_cast<uint16_t>(std::stoul(port));
   if (tcp && port.empty())
     return Error{"a tcp: URL needs a port: " + std::string(text.substr(0, 200))};
-  if (url.port == 0)
+  if (url.port == 0 && !dns)
     return Error{"port 0 cannot be connected to: " + std::string(text.substr(0, 200))};
   url.path = parsed->get_pathname();
   url.query = parsed->get_search();

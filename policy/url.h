@@ -10,20 +10,20 @@
 
 namespace postern::policy {
 
-// A parsed, canonical URL of scheme http, https, ws, wss or tcp.
+// A parsed, canonical URL of scheme http, https, ws, wss, tcp or dns ("dns://host": its addresses).
 struct Url {
   std::string scheme;  // without the colon
   std::string host;    // lower case, punycode, no brackets, no trailing dot; IPs in canonical form
   bool host_is_ip = false;
-  uint16_t port = 0;  // the effective one
+  uint16_t port = 0;  // the effective one; 0 for dns
   std::string path;   // percent-encoded, dot segments resolved; begins with '/'
   std::string query;  // with the '?', or empty
   bool has_credentials = false;
 
-  std::string HostPort() const;  // "host:port", IPv6 in brackets
+  std::string HostPort() const;  // "host:port", IPv6 in brackets; for dns the host alone
   // "scheme://host[:port]", without a usual port.
   std::string Origin() const;
-  std::string ToString() const;  // with path and query, which tcp has none of
+  std::string ToString() const;  // with path and query, which tcp and dns have none of
 };
 
 // Fails with a sentence for what is no URL, has another scheme, or has port 0.

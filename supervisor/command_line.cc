@@ -152,7 +152,8 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_flag("--verbose", s.verbose, "A line on stderr for each request");
   app.add_option("--env", raw.env, "Give the guest a variable, with this or its present value")
       ->type_name("NAME[=VALUE]");
-  app.add_option("--mount", raw.mounts, "Let the guest read a directory")->type_name("HOST:GUEST");
+  app.add_option("--mount", raw.mounts, "Let the guest read a directory, or write it too")
+      ->type_name("HOST:GUEST[:rw]");
   app.add_option("--cwd", raw.cwd, "What process.cwd() says in the guest")->type_name("DIR");
   app.add_option("--timeout", raw.timeout, "Wall-clock limit of the run")->type_name("5s");
   app.add_option("--cpu", raw.cpu, "CPU time limit of the run")->type_name("5s");
@@ -267,7 +268,7 @@ Status AddMount(const std::string& entry, std::vector<policy::MountSetting>& mou
   if (writable) guest.resize(guest.size() - 3);
   auto mount = policy::ParseMount(entry.substr(0, colon), guest, writable ? "rw" : "ro");
   if (!mount) {
-    return Error{"--mount: " + entry + ": " + mount.error().message + "; write HOST:GUEST"};
+    return Error{"--mount: " + entry + ": " + mount.error().message + "; write HOST:GUEST or HOST:GUEST:rw"};
   }
   mounts.push_back(*std::move(mount));
   return Ok{};

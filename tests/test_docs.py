@@ -7,7 +7,8 @@ import shlex
 import subprocess
 
 import pytest
-from conftest import POSTERN, ROOT
+import runtime_doc
+from conftest import BUILD, POSTERN, ROOT
 
 
 def examples():
@@ -30,6 +31,10 @@ def test_example(command, expected):
 def test_the_tables_of_system_calls_are_those_of_the_policies():
     made = subprocess.run(["python3", ROOT / "seccomp-policies" / "make_docs.py"], capture_output=True, text=True, check=True).stdout
     assert made == (ROOT / "docs" / "seccomp.md").read_text(), "docs/seccomp.md is not current: ./dev docs writes it"
+
+
+def test_what_a_guest_has_is_what_docs_runtime_lists():
+    assert runtime_doc.document(BUILD) == (ROOT / "docs" / "runtime.md").read_text(), "docs/runtime.md is not current: ./dev docs writes it"
 
 
 def test_every_code_is_documented():

@@ -440,3 +440,51 @@ def test_supervisor_ended_by_a_signal(tmp_path, origin, signal_number):
     assert our_processes() == []
 
 
+
+
+LOOKUP = """
+import dns from 'node:dns';
+const out = [], failed = (e) => [e.code, e.syscall, e.message];
+for (const name of process.argv.slice(2)) {
+  out.push(await dns.promises.lookup(name, { all: true }).catch(failed));
+  out.push(await new Promise((done) => dns.resolve4(name, (e, found) => done(e ? failed(e) : found))));
+}
+out.push(await dns.promises.resolve('127.0.0.1', 'MX').catch((e) => e.code), await dns.promises.resolve6('127.0.0.1').catch((e) => e.code), await dns.promises.lookup('').then((f) => f.address));
+__return(out);
+"""
+
+
+def look_up(postern, policy, *names):
+    return postern(LOOKUP, args=names, policy=policy).value
+
+
+def test_names_are_looked_up_for_node_dns(postern, origin, tmp_path):
+    """Those of hosts that the guest may ask for something; blocked addresses are left out; each look-up is in the audit log."""
+    policy = dns(origin, {"allow": "https://mixed.test:9", "addresses": ["127.0.0.0/8"], "methods": ["PUT"]}, "nx.test", "fail.test", "private.test")
+    policy["audit"] = {"file": str(tmp_path / "audit.jsonl")}
+    value = look_up(postern, policy, "mixed.test", "nx.test", "fail.test", "private.test", "other.test", "a/b", "1.2.3.4")
+    assert value[0] == [{"address": "127.0.0.1", "family": 4}] and value[1] == ["127.0.0.1"]
+    assert value[2][:2] == ["ENOTFOUND", "getaddrinfo"] and "nx.test does not exist" in value[2][2]
+    assert value[3][:2] == ["ENOTFOUND", "queryA"]
+    assert value[4][0] == "ENOTFOUND" and "SERVFAIL" in value[4][2]
+    assert value[6][0] == "EACCES" and "of private.test is blocked (private" in value[6][2]
+    assert value[8][0] == "EACCES" and "network access to other.test is denied: no rule allows it; add --allow-net=other.test" in value[8][2]
+    assert value[10][0] == "ENOTFOUND" and value[12] == [{"address": "1.2.3.4", "family": 4}] and value[13] == ["1.2.3.4"]
+    assert value[14:] == ["ERR_NOT_AVAILABLE", "ENODATA", None]
+    assert "other.test" not in origin.dns_queries
+    events = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    decisions = [(e["method"], e["url"], e["decision"]) for e in events if e["event"] == "decision"]
+    assert decisions[:2] == [("LOOKUP", "dns://mixed.test", "allow")] * 2 and ("LOOKUP", "dns://other.test", "deny") in decisions
+    assert len([e for e in events if e["event"] == "end" and e.get("status") == 200]) == 2
+
+
+def test_look_ups_without_permission_adapter_or_resolver(postern, origin):
+    denied = {"version": 1, "network": {"permission": "deny"}}
+    assert look_up(postern, denied, "a.test")[0][0] == "EACCES"
+    none = dns(origin, "a.test")
+    none["network"]["adapter"] = "none"
+    assert look_up(postern, none, "a.test")[0][0] == "ENETUNREACH"
+    silent = dns(origin, "a.test", server=origin.silent_dns, resolve_timeout="300ms")
+    assert look_up(postern, silent, "a.test")[0][0] == "EAI_AGAIN"
+    limited = dns(origin, {"allow": "mixed.test", "addresses": ["127.0.0.0/8"]}, requests=1)
+    assert [v[0] for v in look_up(postern, limited, "mixed.test")[:2]] == [{"address": "127.0.0.1", "family": 4}, "ERR_LIMIT"]

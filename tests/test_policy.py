@@ -124,6 +124,8 @@ network:
 @pytest.mark.parametrize("method,url,status,parts", [
     ("GET", "https://API.example.com:443/v1/users", 0, {"decision": "allow", "rule": "https://api.example.com (p.yaml:5:7)", "adapter": "direct"}),
     ("GET", "http://db.internal:8080/", 0, {"addresses": "public ones, and those in 10.1.2.0/24, as looked up when the request is made"}),
+    ("LOOKUP", "dns://db.internal", 0, {"request": "LOOKUP dns://db.internal", "rule": "db.internal:8080 (p.yaml:9:7)"}),
+    ("LOOKUP", "dns://other.example", 1, {"change": 'add the rule {allow: "other.example"}, or --allow-net=other.example'}),
     ("POST", "https://api.example.com/v1/users", 1, {"change": 'add POST to the methods of the rule "https://api.example.com" (p.yaml:5:7)'}),
     ("GET", "https://api.example.com/v2", 1, {"change": 'add "/v2" to the paths of the rule "https://api.example.com" (p.yaml:5:7)'}),
     ("GET", "https://api.example.com/v1/x/..%2fadmin/k", 1, {"rule": "https://api.example.com/v1/admin/** (p.yaml:8:7)"}),
