@@ -320,6 +320,11 @@ def test_eval(postern):
     assert postern("({ a: 1 })", command="eval").value == {"a": 1}
     assert postern("Promise.resolve('later')", command="eval", json_result=False).out == "later\n"
     assert postern("__return(await Promise.resolve(3))", command="eval").value == 3
+    assert postern("await Promise.resolve(4) + 1 // five", command="eval").value == 5
+    assert postern("const x = await 1; x", command="eval").json.get("value") is None
+    failed = postern("await Promise.reject(new RangeError('no'))", command="eval").json["error"]
+    assert (failed["name"], "[eval].mjs:1:22" in failed["stack"]) == ("RangeError", True), failed
+    assert postern("await (", command="eval").json["error"]["name"] == "SyntaxError"
     bad = postern("1 +", command="eval", json_result=False)
     assert bad.status == 1 and "SyntaxError" in bad.err
 

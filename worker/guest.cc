@@ -224,25 +224,35 @@ void Guest::Call(const char* hook, std::initializer_list<v8::Local<v8::Value>> a
 v8::MaybeLocal<v8::Value> Guest::RunEval() {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
+  const auto mentions = [&](const char* word) {
+    return order_.source.find(word) != std::string::npos;
+  };
   v8::Local<v8::Value> script_error;
   {
     v8::TryCatch caught(isolate);
-    v8::ScriptOrigin origin(Str(isolate, order_.url));
     v8::Local<v8::Script> script;
-    if (v8::Script::Compile(context, Str(isolate, order_.source), &origin).ToLocal(&script)) {
+    v8::ScriptOrigin origin(Str(isolate, order_.url));
+    bool compiled =
+        v8::Script::Compile(context, Str(isolate, order_.source), &origin).ToLocal(&script);
+    if (!compiled) script_error = caught.Exception();
+    if (!compiled && mentions("await")) {
+      // One expression that awaits has a value: it stands on lines of its own, so that positions
+      // stay.
+      v8::ScriptOrigin shifted(Str(isolate, order_.url), -1);
+      const std::string awaited = "(async () => (\n" + order_.source + "\n))()";
+      compiled = v8::Script::Compile(context, Str(isolate, awaited), &shifted).ToLocal(&script);
+      caught.Reset();
+    }
+    if (compiled) {
       Call("evalScope", {Str(isolate, order_.url)});
       v8::Local<v8::Value> value;
       if (script->Run(context).ToLocal(&value)) return value;
       caught.ReThrow();
       return {};
     }
-    script_error = caught.Exception();
   }
-  // import, export or top-level await make it a module, which has no last value. Where it is none
-  // either, the first error is the one that a person can use.
-  const auto mentions = [&](const char* word) {
-    return order_.source.find(word) != std::string::npos;
-  };
+  // import, export or statements that await make it a module, which has no last value. Where it is
+  // none either, the first error is the one that a person can use.
   if (mentions("await") || mentions("import") || mentions("export")) {
     v8::Local<v8::Promise> promise;
     if (modules_.RunModule(order_.url, order_.source).ToLocal(&promise)) return promise;
