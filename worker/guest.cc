@@ -306,7 +306,10 @@ void Guest::Run() {
       v8::Local<v8::Promise> promise;
       if (modules_.Run(order_.url, order_.source).ToLocal(&promise)) ran = promise;
     }
-    if (!ran.ToLocal(&value)) Die(caught.Exception(), caught.Message());
+    if (!ran.ToLocal(&value)) {
+      if (!Taken(caught.Exception())) Die(caught.Exception(), caught.Message());
+      value = v8::Undefined(isolate);
+    }
   }
   if (value->IsPromise()) value.As<v8::Promise>()->MarkAsHandled();
   // A handler is ready as soon as its module is; its timers go on beside its requests.
@@ -316,8 +319,11 @@ void Guest::Run() {
   });
   if (value->IsPromise()) {
     const auto promise = value.As<v8::Promise>();
-    if (promise->State() == v8::Promise::kRejected)
-      Die(promise->Result(), v8::Exception::CreateMessage(isolate, promise->Result()));
+    if (promise->State() == v8::Promise::kRejected) {
+      const auto error = promise->Result();
+      if (!Taken(error)) Die(error, v8::Exception::CreateMessage(isolate, error));
+      loop_.Run([] { return false; });
+    }
     if (promise->State() == v8::Promise::kPending) {
       const auto text = Str(isolate, "the top-level await of " + order_.url +
                                          " never settles: nothing is left that could settle it");
@@ -337,6 +343,17 @@ void Guest::Run() {
     Exit(code->Int32Value(context).FromMaybe(kExitThrew));
   }
   Finish(ResultTag::kSucceeded, 0);
+}
+
+// Whether a listener for the process's "uncaughtException" took care of what the entry threw.
+bool Guest::Taken(v8::Local<v8::Value> error) {
+  v8::Isolate* isolate = engine_.isolate();
+  const v8::TryCatch ignored(isolate);
+  v8::Local<v8::Value> taken;
+  return engine_.Hook("uncaughtException")
+             ->Call(engine_.context(), v8::Undefined(isolate), 1, &error)
+             .ToLocal(&taken) &&
+         taken->IsTrue();
 }
 
 // Whether a listener for the process's "beforeExit" was called, which may have begun something.

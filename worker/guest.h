@@ -58,6 +58,7 @@ class Guest : ExchangeEvents {
   v8::MaybeLocal<v8::Value> RunEval();
   void AnswerRequests();
   bool BeforeExit();
+  bool Taken(v8::Local<v8::Value> error);
   static void RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags, void* self);
   [[noreturn]] void Finish(channel::ResultTag outcome, int code);
   void Put(channel::ResultTag tag, std::string_view bytes);

@@ -310,11 +310,17 @@ export const globalEvents = {
   dispatchEvent: globalTarget.dispatchEvent.bind(globalTarget),
 };
 
-/** HTML's report an exception: an "error" event, and where nobody prevents it the run's end. @param {any} error */
+/** Node's listeners of what nothing caught (process.js): whether there are any. @type {(error: any, origin: string) => boolean} */
+let taken = () => false;
+export function takeUncaughtWith(/** @type {typeof taken} */ take) {
+  taken = take;
+}
+
+/** HTML's report an exception: an "error" event, and where nobody prevents or takes it the run's end. @param {any} error */
 export function reportError(error) {
   if (listens(globalTarget, 'error')) {
     const event = new ErrorEvent('error', { cancelable: true, error, message: error?.message });
     if (!globalTarget.dispatchEvent(event)) return;
   }
-  native.die(error);
+  if (!taken(error, 'uncaughtException')) native.die(error);
 }

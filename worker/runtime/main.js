@@ -49,7 +49,7 @@ import * as url from './url.js';
 import { Navigator, navigator } from './navigator.js';
 import { lazyGlobal, part, shareModules } from './part.js';
 import * as perf from './performance.js';
-import { beforeExit, lastExitCode, process, startProcess } from './process.js';
+import { beforeExit, lastExitCode, process, startProcess, takeRejection, takeUncaught } from './process.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { toJson } from './return_value.js';
@@ -225,8 +225,11 @@ export default {
       const event = new PromiseRejectionEvent('unhandledrejection', { promise, reason, cancelable: true });
       if (!globalEvents.dispatchEvent(event)) return true;
     }
-    return rejectionError(reason);
+    const error = rejectionError(reason);
+    return takeRejection(reason, promise) || takeUncaught(error ?? reason, 'unhandledRejection') || error;
   },
+  /** What the entry module threw: whether somebody listens for it. @param {any} error */
+  uncaughtException: (error) => takeUncaught(error, 'uncaughtException'),
   beforeExit,
   exitCode: lastExitCode,
   /** What `postern eval` shows and returns. @param {any} value @param {boolean} print */

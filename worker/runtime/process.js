@@ -1,5 +1,6 @@
 // Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
 import { applyTo, defineProperty } from './primordials.js';
+import { takeUncaughtWith } from './events.js';
 import { colours, format } from './inspect.js';
 import { nextTick } from './microtask.js';
 import { part } from './part.js';
@@ -15,6 +16,25 @@ const events = () => (emitter ??= new (part('node').load('events').EventEmitter)
 export const processListens = (name) => emitter !== undefined && emitter.listenerCount(name) > 0;
 /** @param {string} name @param {any[]} args */
 export const processEmit = (name, ...args) => emitter.emit(name, ...args);
+
+/**
+ * Gives an error to those that listen for it: false where nobody does. One that they throw themselves ends the run.
+ * @param {string} name @param {any[]} args
+ */
+function taken(name, ...args) {
+  if (!processListens(name)) return false;
+  try {
+    processEmit(name, ...args);
+  } catch (error) {
+    native.die(error);
+  }
+  return true;
+}
+/** @param {any} error @param {string} origin */
+export const takeUncaught = (error, origin) => taken('uncaughtException', error, origin);
+/** @param {any} reason @param {Promise<any>} promise */
+export const takeRejection = (reason, promise) => taken('unhandledRejection', reason, promise);
+takeUncaughtWith(takeUncaught);
 
 /** @param {number} fd */
 function output(fd) {
