@@ -210,7 +210,9 @@ class WebSocketTunnel : public Tunnel {
       if (sending_.payload.size() >= 2) {
         reason.code = static_cast<uint16_t>(static_cast<uint8_t>(sending_.payload[0]) << 8 |
                                             static_cast<uint8_t>(sending_.payload[1]));
-        reason.reason.assign(sending_.payload.data() + 2, sending_.payload.size() - 2);
+        // Not by assign(): Boost 1.74's takes a pointer and a length for nothing.
+        reason.reason =
+            beast::string_view(sending_.payload.data() + 2, sending_.payload.size() - 2);
       }
       socket_.async_close(reason, [this, self = shared_from_this()](const error_code& error) {
         if (closed()) return;
