@@ -51,13 +51,13 @@ State Look(pid_t pid) {
   return s;
 }
 
-// Memory that is the process's alone.
+// Memory that is the process's alone: what it has written. (A page of a file that only it has
+// touched so far is the page cache's.)
 double PrivateKib(pid_t pid) {
   std::ifstream rollup("/proc/" + std::to_string(pid) + "/smaps_rollup");
   double total = 0;
   for (std::string line; std::getline(rollup, line);) {
-    if (line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:"))
-      total += std::atof(line.c_str() + 14);
+    if (line.starts_with("Private_Dirty:")) total += std::atof(line.c_str() + 14);
   }
   return total;
 }

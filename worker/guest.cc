@@ -244,7 +244,8 @@ v8::MaybeLocal<v8::Value> Guest::RunEval() {
       caught.Reset();
     }
     if (compiled) {
-      Call("evalScope", {Str(isolate, order_.url)});
+      if (mentions("require") || mentions("module") || mentions("exports"))
+        Call("evalScope", {Str(isolate, order_.url)});
       v8::Local<v8::Value> value;
       if (script->Run(context).ToLocal(&value)) return value;
       caught.ReThrow();

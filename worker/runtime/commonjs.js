@@ -12,7 +12,7 @@ import {
   parse,
 } from './primordials.js';
 import { builtinModule, builtinNames } from './builtins.js';
-import { part } from './part.js';
+import { lazyGlobal, part } from './part.js';
 
 const { moduleResolve, moduleFormat, moduleSource, compileCommonJs, requireModule, urlOfPath, pathOfUrl } = native;
 
@@ -192,11 +192,18 @@ export const importCommonJs = (url) => loadFile(pathOfUrl(url), url, undefined);
 
 /** require, module and exports for the script of `postern eval`, as globals. @param {string} url */
 export function evalScope(url) {
-  const module = new Module(pathOfUrl(url));
-  module.filename = pathOfUrl(url);
-  const scope = { require: requireOf(module), module, exports: module.exports };
-  for (const name of keys(scope))
-    defineProperty(globalThis, name, { value: /** @type {any} */ (scope)[name], writable: true, configurable: true });
+  /** @type {any} */
+  let made;
+  const module = () => {
+    if (made === undefined) {
+      made = new Module(pathOfUrl(url));
+      made.filename = pathOfUrl(url);
+    }
+    return made;
+  };
+  lazyGlobal('require', () => requireOf(module()));
+  lazyGlobal('module', module);
+  lazyGlobal('exports', () => module().exports);
 }
 
 const kMostNames = 10_000; // of one module's exports, over all that it exports again

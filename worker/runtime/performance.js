@@ -10,8 +10,8 @@ const kMaxEntries = 10_000; // kept marks and measures; more push the oldest out
 
 /** When the guest started, by native.clock(), in milliseconds. */
 let origin = 0;
-export function startClock() {
-  origin = native.clock();
+export function startClock(/** @type {number} */ time) {
+  origin = time;
 }
 /** Milliseconds since the guest started. */
 export const now = () => native.clock() - origin;

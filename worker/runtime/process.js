@@ -215,6 +215,7 @@ export function lastExitCode() {
 
 /** @param {{argv: string[], env: Record<string, string>, cwd: string, colours: number}} settings `colours`: 1 for stdout, 2 for stderr */
 export function startProcess(settings) {
+  exiting = false;
   process.argv = settings.argv;
   process.env = { ...settings.env };
   directory = settings.cwd;
