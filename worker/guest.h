@@ -40,7 +40,6 @@ class Guest : ExchangeEvents {
   [[noreturn]] void Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message);
   [[noreturn]] void Exit(int code);
   void SetReturnValue(std::string json) { value_ = std::move(json); }
-  bool HasReturnValue() const { return !value_.empty(); }
 
  private:
   void OnResponse(uint32_t id, int status, const std::string& text,

@@ -76,9 +76,6 @@ void Die(const Args& args) {
 void SetReturnValue(const Args& args) {
   Guest::Current().SetReturnValue(Utf8(args.GetIsolate(), args[0]));
 }
-void SetReturnValueIfNone(const Args& args) {
-  if (!Guest::Current().HasReturnValue()) SetReturnValue(args);
-}
 
 // promiseState(promise): [0 pending, 1 fulfilled or 2 rejected, result]
 void PromiseState(const Args& args) {
@@ -135,7 +132,6 @@ std::span<const Native> SystemNatives() {
                                         {"exit", Exit},
                                         {"die", Die},
                                         {"setReturnValue", SetReturnValue},
-                                        {"setReturnValueIfNone", SetReturnValueIfNone},
                                         {"part", Part},
                                         {"promiseState", PromiseState},
                                         {"previewEntries", PreviewEntries},

@@ -235,13 +235,14 @@ const hooks = {
     if (returned !== null) value = returned.value;
     if (print && value !== undefined)
       write(1, `${typeof value === 'string' ? value : inspect(value, { colors: colours.out })}\n`);
+    if (returned !== null) return;
     let json;
     try {
       json = toJson(value);
     } catch {
       json = stringify(inspect(value));
     }
-    native.setReturnValueIfNone(json);
+    setReturnValue(json);
   },
   builtinModule,
   evalScope,
