@@ -66,6 +66,7 @@ class Request {
   std::optional<channel::Failure> Decide(const channel::Fields& fields);
   std::optional<channel::Failure> ReadTarget(const channel::Fields& fields);
   std::optional<channel::Failure> ReadConnectTarget(const channel::Fields& fields);
+  std::optional<channel::Failure> TakeUrl(const std::string& text);
   std::optional<channel::Failure> CheckLimits();
   void Record();
   void Perform();

@@ -27,11 +27,7 @@ std::optional<Failure> Request::ReadTarget(const Fields& fields) {
   if (scheme != nullptr && *scheme == "dns" && authority != nullptr) {
     kind_ = Kind::kLookup;
     method_ = "LOOKUP";
-    auto url = policy::ParseUrl("dns://" + *authority);
-    if (!url) return Denied(url.error().message);
-    if (url->has_credentials) return Denied("a URL with user info is refused");
-    url_ = *std::move(url);
-    return std::nullopt;
+    return TakeUrl("dns://" + *authority);
   }
   if (method_.empty() || method_ == "TRACE" || method_ == "TRACK") {
     return Denied("the method is not allowed");
@@ -40,12 +36,18 @@ std::optional<Failure> Request::ReadTarget(const Fields& fields) {
       (*scheme != "http" && *scheme != "https")) {
     return Denied("a request needs an http or https URL");
   }
-  auto url = policy::ParseUrl(*scheme + "://" + *authority + *path);
+  tls_ = *scheme == "https";
+  return TakeUrl(*scheme + "://" + *authority + *path);
+}
+
+std::optional<Failure> Request::TakeUrl(const std::string& text) {
+  auto url = policy::ParseUrl(text);
   if (!url) return Denied(url.error().message);
-  if (url->has_credentials)
-    return Denied("a URL with user info is refused; send an Authorization header");
+  if (url->has_credentials) {
+    return Denied(std::string("a URL with user info is refused") +
+                  (kind_ == Kind::kHttp ? "; send an Authorization header" : ""));
+  }
   url_ = *std::move(url);
-  tls_ = url_.scheme == "https";
   return std::nullopt;
 }
 
@@ -69,11 +71,7 @@ std::optional<Failure> Request::ReadConnectTarget(const Fields& fields) {
     const std::string* tls = FindField(fields, "postern-tls");
     tls_ = tls != nullptr && *tls == "on";
   }
-  auto url = policy::ParseUrl(text);
-  if (!url) return Denied(url.error().message);
-  if (url->has_credentials) return Denied("a URL with user info is refused");
-  url_ = *std::move(url);
-  return std::nullopt;
+  return TakeUrl(text);
 }
 
 std::optional<Failure> Request::Decide(const Fields& fields) {

@@ -110,6 +110,11 @@ FileClient::Answer FileClient::Read(const std::string& path, int64_t offset, int
   return {};
 }
 
+bool FileClient::HasBelow(const std::string& prefix) const {
+  const auto below = files_.lower_bound(prefix);
+  return below != files_.end() && below->first.starts_with(prefix);
+}
+
 FileClient::Answer FileClient::LookAt(const std::string& path) {
   switch (OwnerOf(path)) {
     case Owner::kOrder: {
@@ -119,8 +124,7 @@ FileClient::Answer FileClient::LookAt(const std::string& path) {
         answer.size = static_cast<int64_t>(own->second.size());
         return answer;
       }
-      const auto below = files_.lower_bound(path == "/" ? path : path + "/");
-      if (below == files_.end() || !below->first.starts_with(path == "/" ? path : path + "/"))
+      if (!HasBelow(path == "/" ? path : path + "/"))
         return Failed(ENOENT, "there is no file " + path);
       answer.kind = "directory";
       return answer;
@@ -136,8 +140,7 @@ FileClient::Answer FileClient::LookAt(const std::string& path) {
       return answer;
     }
     case Owner::kBroker: {
-      const auto below = files_.lower_bound(path + "/");
-      if (below != files_.end() && below->first.starts_with(path + "/")) {
+      if (HasBelow(path + "/")) {
         Answer answer = From(Ok{});
         answer.kind = "directory";
         return answer;

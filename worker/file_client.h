@@ -49,6 +49,8 @@ class FileClient : public FileTree, public channel::Http2Session::Handler {
   // Who has a path: this guest's memory, the order (or nobody), or the broker.
   enum class Owner { kMemory, kOrder, kBroker };
   Owner OwnerOf(const std::string& path) const;
+  // Whether a file that came with the order begins so.
+  bool HasBelow(const std::string& prefix) const;
   Answer Ask(const char* method, const std::string& path, channel::Fields more = {},
              const std::string* body = nullptr);
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;

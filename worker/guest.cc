@@ -162,13 +162,10 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
 void Guest::OnRejection(v8::PromiseRejectMessage message) {
   Guest& self = *g_guest;
   v8::Isolate* isolate = self.engine_.isolate();
-  const auto promise = message.GetPromise();
-  if (message.GetEvent() == v8::kPromiseHandlerAddedAfterReject) {
-    std::erase_if(self.rejected_, [&](const Rejected& r) { return r.promise == promise; });
-  } else if (message.GetEvent() == v8::kPromiseRejectWithNoHandler) {
-    const auto where = v8::Exception::CreateMessage(isolate, message.GetValue());
-    self.rejected_.push_back({{isolate, promise}, {isolate, message.GetValue()}, {isolate, where}});
-  }
+  if (message.GetEvent() != v8::kPromiseRejectWithNoHandler) return;
+  const auto where = v8::Exception::CreateMessage(isolate, message.GetValue());
+  self.rejected_.push_back(
+      {{isolate, message.GetPromise()}, {isolate, message.GetValue()}, {isolate, where}});
 }
 
 void Guest::ReportRejections() {
@@ -177,7 +174,7 @@ void Guest::ReportRejections() {
   const v8::HandleScope scope(isolate);
   auto rejected = std::exchange(rejected_, {});
   for (const Rejected& r : rejected) {
-    if (r.promise.Get(isolate)->HasHandler()) continue;  // one that require() has thrown
+    if (r.promise.Get(isolate)->HasHandler()) continue;  // by now
     v8::Local<v8::Value> handled;
     v8::Local<v8::Value> args[] = {r.promise.Get(isolate), r.reason.Get(isolate)};
     const v8::TryCatch caught(isolate);

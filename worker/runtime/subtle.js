@@ -273,6 +273,16 @@ const keyWrap = (wrap) => (/** @type {any} */ _params, /** @type {KeyState} */ k
 
 // ---- RSA
 
+/**
+ * Whether what is imported is the private half of a pair; checks the usages of that half.
+ * @param {string} name @param {string} format @param {any} data @param {string[]} usages @param {string[]} publicUsages @param {string[]} privateUsages
+ */
+function checkHalf(name, format, data, usages, publicUsages, privateUsages) {
+  const isPrivate = format === 'pkcs8' || (format === 'jwk' && data.d !== undefined);
+  checkUsages(usages, isPrivate ? privateUsages : publicUsages, `A ${isPrivate ? 'private' : 'public'} ${name} key`);
+  return isPrivate;
+}
+
 /** @param {string} name @param {string[]} publicUsages @param {string[]} privateUsages @param {(hash: string) => string} alg of a JWK */
 function rsaKey(name, publicUsages, privateUsages, alg) {
   const use = publicUsages.includes('verify') ? 'sig' : 'enc';
@@ -300,12 +310,7 @@ function rsaKey(name, publicUsages, privateUsages, alg) {
     /** @param {string} format @param {any} data @param {any} params @param {boolean} extractable @param {string[]} usages */
     importKey(format, data, params, extractable, usages) {
       const hash = hashOf(needed(params, 'hash'));
-      const isPrivate = format === 'pkcs8' || (format === 'jwk' && data.d !== undefined);
-      checkUsages(
-        usages,
-        isPrivate ? privateUsages : publicUsages,
-        `A ${isPrivate ? 'private' : 'public'} ${name} key`,
-      );
+      const isPrivate = checkHalf(name, format, data, usages, publicUsages, privateUsages);
       let key;
       if (format === 'spki' || format === 'pkcs8') key = native.keyImport(format, data);
       else if (format === 'jwk') {
@@ -381,12 +386,7 @@ function ecKey(name, publicUsages, privateUsages) {
     importKey(format, data, params, extractable, usages) {
       const namedCurve = curveOf(params);
       const { group, size } = curves[namedCurve];
-      const isPrivate = format === 'pkcs8' || (format === 'jwk' && data.d !== undefined);
-      checkUsages(
-        usages,
-        isPrivate ? privateUsages : publicUsages,
-        `A ${isPrivate ? 'private' : 'public'} ${name} key`,
-      );
+      const isPrivate = checkHalf(name, format, data, usages, publicUsages, privateUsages);
       let key;
       if (format === 'spki' || format === 'pkcs8') key = native.keyImport(format, data);
       else if (format === 'raw' || format === 'raw-public') key = native.keyEc(group, data, undefined);
@@ -447,12 +447,7 @@ function okpKey(name, publicUsages, privateUsages) {
     },
     /** @param {string} format @param {any} data @param {any} _params @param {boolean} extractable @param {string[]} usages */
     importKey(format, data, _params, extractable, usages) {
-      const isPrivate = format === 'pkcs8' || (format === 'jwk' && data.d !== undefined);
-      checkUsages(
-        usages,
-        isPrivate ? privateUsages : publicUsages,
-        `A ${isPrivate ? 'private' : 'public'} ${name} key`,
-      );
+      const isPrivate = checkHalf(name, format, data, usages, publicUsages, privateUsages);
       let key;
       if (format === 'spki' || format === 'pkcs8') key = native.keyImport(format, data);
       else if (format === 'raw' || format === 'raw-public') key = native.keyRaw(kind, false, data);

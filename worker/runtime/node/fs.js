@@ -487,41 +487,44 @@ class FileHandle {
   }
 }
 
+/** How a stream over a file begins and ends: it opens `path`, unless the options have a descriptor. */
+const overFile = (path, flags, options) => ({
+  construct(callback) {
+    try {
+      this.fd = (typeof options.fd === 'object' ? options.fd?.fd : options.fd) ?? sync.openSync(path, flags);
+      callback();
+      this.emit('open', this.fd);
+      this.emit('ready');
+    } catch (error) {
+      callback(error);
+    }
+  },
+  destroy(error, callback) {
+    if (options.autoClose !== false && open.has(this.fd)) sync.closeSync(this.fd);
+    callback(error);
+  },
+});
+
 function createReadStream(path, options = {}) {
   const { Readable } = load('stream');
   if (typeof options === 'string') options = { encoding: options };
   const { start = 0, end = Infinity } = options;
   let at = start;
-  let fd = typeof options.fd === 'object' ? options.fd?.fd : options.fd;
   const stream = new Readable({
     highWaterMark: options.highWaterMark ?? kPiece,
     encoding: options.encoding ?? undefined,
     signal: options.signal,
-    construct(callback) {
-      try {
-        fd ??= sync.openSync(path, options.flags ?? 'r');
-        stream.fd = fd;
-        callback();
-        stream.emit('open', fd);
-        stream.emit('ready');
-      } catch (error) {
-        callback(error);
-      }
-    },
+    ...overFile(path, options.flags ?? 'r', options),
     read(size) {
       try {
         const buffer = Buffer.alloc(Math.min(size, Math.max(end + 1 - at, 0)));
-        const n = buffer.length === 0 ? 0 : sync.readSync(fd, buffer, 0, buffer.length, at);
+        const n = buffer.length === 0 ? 0 : sync.readSync(this.fd, buffer, 0, buffer.length, at);
         at += n;
-        stream.bytesRead += n;
+        this.bytesRead += n;
         this.push(n === 0 ? null : buffer.subarray(0, n));
       } catch (error) {
         this.destroy(error);
       }
-    },
-    destroy(error, callback) {
-      if (options.autoClose !== false && open.has(fd)) sync.closeSync(fd);
-      callback(error);
     },
   });
   return Object.assign(stream, { path, bytesRead: 0, flags: options.flags ?? 'r' });
@@ -530,36 +533,21 @@ function createReadStream(path, options = {}) {
 function createWriteStream(path, options = {}) {
   const { Writable } = load('stream');
   if (typeof options === 'string') options = { encoding: options };
-  let fd = typeof options.fd === 'object' ? options.fd?.fd : options.fd;
   let at = options.start;
   const stream = new Writable({
     highWaterMark: options.highWaterMark,
     defaultEncoding: options.encoding ?? 'utf8',
     signal: options.signal,
-    construct(callback) {
-      try {
-        fd ??= sync.openSync(path, options.flags ?? (at === undefined ? 'w' : 'r+'));
-        stream.fd = fd;
-        callback();
-        stream.emit('open', fd);
-        stream.emit('ready');
-      } catch (error) {
-        callback(error);
-      }
-    },
+    ...overFile(path, options.flags ?? (at === undefined ? 'w' : 'r+'), options),
     write(chunk, _encoding, callback) {
       try {
-        const n = sync.writeSync(fd, chunk, 0, chunk.length, at);
+        const n = sync.writeSync(this.fd, chunk, 0, chunk.length, at);
         if (at !== undefined) at += n;
-        stream.bytesWritten += n;
+        this.bytesWritten += n;
         callback();
       } catch (error) {
         callback(error);
       }
-    },
-    destroy(error, callback) {
-      if (options.autoClose !== false && open.has(fd)) sync.closeSync(fd);
-      callback(error);
     },
   });
   return Object.assign(stream, { path, bytesWritten: 0 });
