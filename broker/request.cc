@@ -91,7 +91,8 @@ void Request::Resolve() {
   if (adapter.kind == policy::AdapterKind::kProxy && adapter.resolve_remote) {
     if (kind_ != Kind::kLookup) return ResolveProxy();
     return Fail({"proxy_configuration_error", "ERR_DNS",
-                 "names are looked up by the proxy (resolve: remote), and by nothing here"});
+                 "names are looked up by the proxy (resolve: remote), and by nothing here; connect "
+                 "by name"});
   }
   const auto done = [this](const Resolver::Addresses& addresses, std::optional<Failure> failure) {
     resolving_ = 0;

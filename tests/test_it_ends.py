@@ -484,6 +484,10 @@ def test_look_ups_without_permission_adapter_or_resolver(postern, origin):
     none = dns(origin, "a.test")
     none["network"]["adapter"] = "none"
     assert look_up(postern, none, "a.test")[0][0] == "ENETUNREACH"
+    remote = dns(origin, "a.test")
+    remote["network"]["adapter"] = {"proxy": "socks5h://127.0.0.1:1", "resolve": "remote"}
+    code, _, message = look_up(postern, remote, "a.test")[0]
+    assert code == "ENOTFOUND" and "by the proxy (resolve: remote), and by nothing here; connect by name" in message
     silent = dns(origin, "a.test", server=origin.silent_dns, resolve_timeout="300ms")
     assert look_up(postern, silent, "a.test")[0][0] == "EAI_AGAIN"
     limited = dns(origin, {"allow": "mixed.test", "addresses": ["127.0.0.0/8"]}, requests=1)
