@@ -54,6 +54,24 @@ def test_a_run_has_the_outcome_that_postern_run_gives(server):
     assert outcome["value"] == {"a": [1, None]}
 
 
+# A warm spare has played a run before it gets its order.
+def test_a_warm_guest_has_seen_no_other_run(server):
+    look = """
+      import { createRequire } from 'node:module';
+      const values = (object) => Object.fromEntries(Reflect.ownKeys(object).map((key) => [String(key), typeof object[key]]));
+      const seen = { globals: values(globalThis), process: values(process), env: process.env, argv: process.argv, cwd: process.cwd(),
+        exitCode: process.exitCode, entries: performance.getEntries(), modules: Object.keys(createRequire(import.meta.url).cache),
+        listeners: process.listenerCount('exit'), young: performance.now() < 10_000 };
+    """
+    looked = look + "__return(seen)"
+    warm = server.outcome({"code": looked})["value"]
+    cold = json.loads(subprocess.run([POSTERN, "run", "--json", "-"], input=looked, capture_output=True, text=True).stdout)["value"]
+    for place in (warm, cold):
+        place.pop("argv"), place.pop("env"), place.pop("cwd")
+    assert warm == cold and warm["young"] and warm["modules"] == []
+    assert server.outcome({"code": look}).get("value") is None
+
+
 def test_a_module_tree_with_arguments_and_environment(server):
     outcome = server.outcome({
         "files": {"main.js": "import { b } from './lib/b.mjs'; import data from '/data/d.json' with { type: 'json' };"

@@ -112,13 +112,11 @@ void Guest::Put(ResultTag tag, std::string_view bytes) {
 }
 
 void Guest::Finish(ResultTag outcome, int code) {
-  if (outcome == ResultTag::kSucceeded && !value_.empty()) Put(ResultTag::kValue, value_);
-  if (outcome == ResultTag::kExitCode) {
-    if (!value_.empty()) Put(ResultTag::kValue, value_);
-    Put(outcome, std::to_string(code));
-  } else {
-    Put(outcome, {});
-  }
+  std::string frames;  // written at once: the reader is woken once
+  const bool exits = outcome == ResultTag::kExitCode;
+  if (!value_.empty() && (exits || outcome == ResultTag::kSucceeded))
+    frames = channel::ResultFrame(ResultTag::kValue, value_);
+  WriteAll(kResultFd, frames += channel::ResultFrame(outcome, exits ? std::to_string(code) : ""));
   ::_exit(code);
 }
 
@@ -286,8 +284,28 @@ void Guest::RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags
 }
 
 void Guest::Run() {
+  const v8::HandleScope scope(engine_.isolate());
+  if (const auto code = Play()) Exit(*code);
+  Finish(ResultTag::kSucceeded, 0);
+}
+
+void Guest::Rehearse(Engine& engine) {
+  const v8::HandleScope scope(engine.isolate());
+  Order order;
+  order.url = "file:///rehearsal.mjs";
+  static int times = 0;
+  order.source = "__return(" + std::to_string(++times) + ")";
+  for (const bool eval : {true, false}) {
+    order.eval = eval;
+    Guest guest(engine, *Order::Decode(order.Encode()));
+    (void)guest.Play();
+    g_guest = nullptr;
+    engine.isolate()->SetPromiseRejectCallback(nullptr);
+  }
+}
+
+std::optional<int> Guest::Play() {
   v8::Isolate* isolate = engine_.isolate();
-  const v8::HandleScope scope(isolate);
   const auto context = engine_.context();
   const v8::Context::Scope entered(context);
   std::set_new_handler(OutOfMemory);
@@ -338,9 +356,9 @@ void Guest::Run() {
   v8::Local<v8::Value> code;
   if (engine_.Hook("exitCode")->Call(context, v8::Undefined(isolate), 0, nullptr).ToLocal(&code) &&
       code->IsNumber()) {
-    Exit(code->Int32Value(context).FromMaybe(kExitThrew));
+    return code->Int32Value(context).FromMaybe(kExitThrew);
   }
-  Finish(ResultTag::kSucceeded, 0);
+  return std::nullopt;
 }
 
 // Whether a listener for the process's "uncaughtException" took care of what the entry threw.

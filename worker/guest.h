@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "channel/result_frame.h"
@@ -22,6 +23,10 @@ class Guest : ExchangeEvents {
 
   // Runs to the end and leaves the process; the result is on the result pipe.
   [[noreturn]] void Run();
+
+  // Plays runs of no consequence and forgets them, so that what every run calls is compiled and
+  // what it writes is in place.
+  static void Rehearse(Engine& engine);
 
   // For the natives.
   static Guest& Current();
@@ -53,6 +58,8 @@ class Guest : ExchangeEvents {
 
   static void OnRejection(v8::PromiseRejectMessage message);
   void ReportRejections();
+  // All of a run but its end. The exit code that the guest set, if it did.
+  std::optional<int> Play();
   void Start();
   v8::MaybeLocal<v8::Value> RunEval();
   void AnswerRequests();

@@ -48,7 +48,7 @@ void LockDown(const ZygoteOptions& options) {
 
 std::string ReadOrder() {
   std::string bytes;
-  char buffer[64 * 1024];
+  char buffer[4096];  // most orders are small, and each page of it is one more for the guest
   for (;;) {
     const ssize_t n = Uninterrupted([&] { return ::read(kOrderFd, buffer, sizeof buffer); });
     if (n < 0) GiveUp("the order cannot be read");

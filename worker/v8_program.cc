@@ -17,18 +17,9 @@ void V8Program::Warm() {
   const auto context = engine_->context();
   const v8::Context::Scope entered(context);
   const v8::TryCatch ignored(isolate);
-  v8::ScriptOrigin origin(Str(isolate, "postern:warm"));
-  v8::Local<v8::Script> script;
-  if (v8::Script::Compile(context,
-                          Str(isolate,
-                              "(() => { const a = []; for (let i = 0; i < 50; i++) a.push({ i, s: "
-                              "'x' + i }); return a.length; })()"),
-                          &origin)
-          .ToLocal(&script)) {
-    (void)script->Run(context);
-  }
   (void)engine_->Hook("warm")->Call(context, v8::Undefined(isolate), 0, nullptr);
   isolate->PerformMicrotaskCheckpoint();
+  Guest::Rehearse(*engine_);
 }
 
 void V8Program::Run(Order order) {

@@ -50,6 +50,8 @@ class Zygote {
       if (!*message) return Ok{};
       if ((*message)->type == ControlType::kFork) {
         once_ = (*message)->a == 1;
+        // What spares would compile alike, they share.
+        if (!once_ && !std::exchange(warmed_, true)) program_.Warm();
         if (Status s = Fork((*message)->id, !once_); !s) return s;
       }
     }
@@ -114,6 +116,7 @@ class Zygote {
   GuestProgram& program_;
   const ZygoteOptions& options_;
   bool once_ = false;  // the one guest that was asked for is all: its end is ours
+  bool warmed_ = false;
   std::vector<Child> children_;
 };
 

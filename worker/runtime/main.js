@@ -197,10 +197,10 @@ const hooks = {
   loaded() {
     extendWebAssembly();
     markKinds();
-    rehearse();
   },
   /** @param {any} settings */
   start(settings) {
+    returned = null;
     perf.startClock(native.clock());
     startProcess(settings);
     setMaxRedirects(settings.redirects);
