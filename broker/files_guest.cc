@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include <charconv>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr uint32_t kMaxRequests = 16;  // at once, a guest
 constexpr size_t kMaxNames = 100'000;  // that a directory's listing has
 constexpr int kMaxDepth = 100;         // of what is removed with all beneath
+constexpr int kMaxLinks = 40;          // on the way to one file, as the kernel has it
 
 std::string ErrorName(int errnum) {
   switch (errnum) {
@@ -77,7 +79,8 @@ using OwnDirectory = std::unique_ptr<DIR, CloseDirectory>;
 
 // The entries of an open directory, without "." and ".."; takes the descriptor.
 Result<std::vector<std::pair<std::string, unsigned char>>> Entries(UniqueFd fd,
-                                                                   const std::string& path) {
+                                                                   const std::string& path,
+                                                                   size_t most = kMaxNames) {
   OwnDirectory directory(::fdopendir(fd.get()));
   if (!directory) return Told("list", path);
   (void)fd.release();
@@ -86,8 +89,8 @@ Result<std::vector<std::pair<std::string, unsigned char>>> Entries(UniqueFd fd,
   while (const dirent* entry = ::readdir(directory.get())) {
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
-    if (entries.size() >= kMaxNames)
-      return Error{path + " has more than " + std::to_string(kMaxNames) + " entries", EFBIG};
+    if (entries.size() >= most)
+      return Error{path + " has more than " + std::to_string(most) + " entries", EFBIG};
     entries.emplace_back(name, entry->d_type);
   }
   if (errno != 0) return Told("list", path);
@@ -172,12 +175,12 @@ Result<FilesGuest::Place> FilesGuest::FindToWrite(const std::string& path) const
 }
 
 Result<UniqueFd> FilesGuest::OpenBeneath(const Place& place, int flags, const std::string& path,
-                                         uint64_t mode) {
+                                         uint64_t mode, uint64_t resolve) {
   open_how how{};
   how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC |
               ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY);
   how.mode = mode;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve;
   UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, place.mount->directory.get(),
                                          place.relative.c_str(), &how, sizeof how)));
   if (!fd.valid()) {
@@ -185,6 +188,55 @@ Result<UniqueFd> FilesGuest::OpenBeneath(const Place& place, int flags, const st
     return Told("open", path);
   }
   return fd;
+}
+
+Result<UniqueFd> FilesGuest::Follow(const Place& place, int flags, const std::string& path,
+                                    channel::Fields& fields) {
+  auto fd = OpenBeneath(place, flags, path, 0, RESOLVE_NO_SYMLINKS);
+  if (fd || fd.error().errnum != ELOOP) return fd;
+  fd = OpenBeneath(place, flags, path);
+  if (!fd) return fd;
+  auto real = WithoutLinks(place, path);
+  if (!real) return real.error();
+  fields.push_back({"postern-real", channel::EscapeText(*real)});
+  return fd;
+}
+
+Result<std::string> FilesGuest::WithoutLinks(const Place& place, const std::string& path) {
+  const Error out{path + " leads out of its mount", EXDEV};
+  std::vector<std::string> ahead;  // the next name is the last
+  const auto put = [&](const std::filesystem::path& names) {
+    const std::vector<std::string> list(names.begin(), names.end());
+    ahead.insert(ahead.end(), list.rbegin(), list.rend());
+  };
+  put(place.relative);
+  std::string real = ".";  // of links, beneath the mount
+  for (int links = 0; !ahead.empty();) {
+    const std::string name = std::move(ahead.back());
+    ahead.pop_back();
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      if (real == ".") return out;
+      real.resize(real.rfind('/'));
+      continue;
+    }
+    const std::string next = real + "/" + name;
+    auto fd = OpenBeneath({place.mount, next}, O_PATH | O_NOFOLLOW, path);
+    if (!fd) return fd.error();
+    struct stat st {};
+    if (::fstat(fd->get(), &st) != 0) return Told("look at", path);
+    if (!S_ISLNK(st.st_mode)) {
+      real = next;
+      continue;
+    }
+    char target[PATH_MAX];
+    const ssize_t n = ::readlinkat(fd->get(), "", target, sizeof target);
+    if (n < 0) return Told("look at", path);
+    if (++links > kMaxLinks || n == 0 || target[0] == '/') return out;
+    put(std::string(target, static_cast<size_t>(n)));
+  }
+  real = place.mount->guest + real.substr(1);
+  return real.empty() ? "/" : real;
 }
 
 Result<std::pair<UniqueFd, std::string>> FilesGuest::OpenParent(const Place& place,
@@ -203,26 +255,28 @@ Result<std::pair<UniqueFd, std::string>> FilesGuest::OpenParent(const Place& pla
 Result<channel::Fields> FilesGuest::Head(const std::string& path) const {
   auto place = Find(path);
   if (!place) return place.error();
-  auto fd = OpenBeneath(*place, O_PATH, path);
+  channel::Fields fields = {{":status", "200"}};
+  auto fd = Follow(*place, O_PATH, path, fields);
   if (!fd) return fd.error();
   struct stat st {};
   if (::fstat(fd->get(), &st) != 0) return Told("look at", path);
   const bool directory = S_ISDIR(st.st_mode);
-  return channel::Fields{
-      {":status", "200"},
-      {"postern-kind", directory             ? "directory"
-                       : S_ISREG(st.st_mode) ? "file"
-                                             : "other"},
-      {"postern-size", std::to_string(directory ? 0 : st.st_size)},
-      {"postern-modified", std::to_string(static_cast<double>(st.st_mtim.tv_sec) * 1000 +
-                                          static_cast<double>(st.st_mtim.tv_nsec) / 1e6)},
-      {"postern-writable", place->mount->writable ? "1" : "0"}};
+  fields.insert(fields.end(), {{"postern-kind", directory             ? "directory"
+                                                : S_ISREG(st.st_mode) ? "file"
+                                                                      : "other"},
+                               {"postern-size", std::to_string(directory ? 0 : st.st_size)},
+                               {"postern-modified",
+                                std::to_string(static_cast<double>(st.st_mtim.tv_sec) * 1000 +
+                                               static_cast<double>(st.st_mtim.tv_nsec) / 1e6)},
+                               {"postern-writable", place->mount->writable ? "1" : "0"}});
+  return fields;
 }
 
 Status FilesGuest::Get(int32_t stream, const std::string& path, const channel::Fields& fields) {
   auto place = Find(path);
   if (!place) return place.error();
-  auto fd = OpenBeneath(*place, O_RDONLY, path);
+  channel::Fields found = {{":status", "200"}};
+  auto fd = Follow(*place, O_RDONLY, path, found);
   if (!fd) return fd.error();
   struct stat st {};
   if (::fstat(fd->get(), &st) != 0) return Told("read", path);
@@ -239,17 +293,18 @@ Status FilesGuest::Get(int32_t stream, const std::string& path, const channel::F
   Open& open = open_[stream];
   open.file = *std::move(fd);
   open.left = std::min(length, kMaxFileBytes);
-  if (!channel_.session().Respond(stream, {{":status", "200"}}, true))
+  if (!channel_.session().Respond(stream, found, true))
     channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
   return Ok{};
 }
 
-Status FilesGuest::List(int32_t stream, const std::string& path) {
+Status FilesGuest::List(int32_t stream, const std::string& path, const channel::Fields& fields) {
   auto place = Find(path);
   if (!place) return place.error();
   auto fd = OpenBeneath(*place, O_RDONLY | O_DIRECTORY, path);
   if (!fd) return fd.error();
-  auto entries = Entries(*std::move(fd), path);
+  const auto most = static_cast<size_t>(NumberOf(fields, "postern-most", kMaxNames));
+  auto entries = Entries(*std::move(fd), path, std::min(most, kMaxNames));
   if (!entries) return entries.error();
   nlohmann::json list = nlohmann::json::array();
   for (const auto& [name, type] : *entries) {
@@ -426,7 +481,7 @@ void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stre
   } else if (method == "GET") {
     if (Status s = Get(stream, path, fields); !s) Fail(stream, s.error());
   } else if (method == "PROPFIND") {
-    if (Status s = List(stream, path); !s) Fail(stream, s.error());
+    if (Status s = List(stream, path, fields); !s) Fail(stream, s.error());
   } else if (method == "PUT") {
     if (Status s = BeginPut(stream, path, fields); !s) return Fail(stream, s.error());
     if (end_stream) OnEndOfBody(stream);

@@ -1,8 +1,10 @@
 // FilesGuest: answers what one guest asks of mounted files on its channel, in WebDAV's words (RFC
 // 4918), the path in a field:
-//   HEAD      what is there: kind, size, time of the last change, whether it can be written
-//   GET       its bytes, from postern-offset on, postern-length of them
-//   PROPFIND  the names in a directory: a JSON array of [name, kind]
+//   HEAD      what is there: kind, size, time of the last change, whether it can be written; where
+//   links lead there, postern-real is its path without them
+//   GET       its bytes, from postern-offset on, postern-length of them; postern-real as above
+//   PROPFIND  the names in a directory: a JSON array of [name, kind]; EFBIG for more than
+//   postern-most
 //   PUT       bytes of the body go there (postern-how: write, new, append, update at
 //   postern-offset, or whole: all or nothing) MKCOL, DELETE, MOVE to postern-to; postern-all: with
 //   what is missing above, or with all beneath
@@ -66,13 +68,17 @@ class FilesGuest : public channel::Http2Session::Handler {
   Result<Place> Find(const std::string& path) const;
   Result<Place> FindToWrite(const std::string& path) const;
   static Result<UniqueFd> OpenBeneath(const Place& place, int flags, const std::string& path,
-                                      uint64_t mode = 0);
+                                      uint64_t mode = 0, uint64_t resolve = 0);
+  // Opens what a path leads to; where links lead there, says in `fields` what its path is without.
+  static Result<UniqueFd> Follow(const Place& place, int flags, const std::string& path,
+                                 channel::Fields& fields);
+  static Result<std::string> WithoutLinks(const Place& place, const std::string& path);
   // The directory that a name stands in, and the name; EACCES for the mount itself.
   static Result<std::pair<UniqueFd, std::string>> OpenParent(const Place& place,
                                                              const std::string& path);
   Result<channel::Fields> Head(const std::string& path) const;
   Status Get(int32_t stream, const std::string& path, const channel::Fields& fields);
-  Status List(int32_t stream, const std::string& path);
+  Status List(int32_t stream, const std::string& path, const channel::Fields& fields);
   Status BeginPut(int32_t stream, const std::string& path, const channel::Fields& fields);
   Status FinishPut(Writing& writing);
   Status MakeDirectory(const std::string& path, bool all);

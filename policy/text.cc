@@ -114,4 +114,12 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::string FileUrl(const std::string& path) {
+  return "file://" + PercentEncode(path, "-._~!$&'()*+,;=:@/");
+}
+
+std::string CodeUrl(const std::string& directory, const std::string& name) {
+  return FileUrl(directory.ends_with('/') ? directory : directory + "/") + name;
+}
+
 }  // namespace postern::policy

@@ -33,4 +33,10 @@ bool IsFieldValue(std::string_view text);
 // How many letters must change to make `b` of `a` (Levenshtein's distance).
 size_t EditDistance(std::string_view a, std::string_view b);
 
+// The file: URL of an absolute path.
+std::string FileUrl(const std::string& path);
+// The URL of code that is in no file, as if it stood in `directory`: what it imports is looked for
+// from there. Its name, such as "[eval].mjs", is no file's: its brackets are not encoded.
+std::string CodeUrl(const std::string& directory, const std::string& name);
+
 }  // namespace postern::policy

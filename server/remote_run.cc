@@ -128,7 +128,8 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
     body["eval"] = true;
     body["print"] = order.print;
   } else {
-    const std::string path = s.target == "-" ? "/[stdin].mjs" : order.argv.at(1);
+    const std::string path =
+        s.target == "-" ? (order.cwd == "/" ? "" : order.cwd) + "/[stdin].mjs" : order.argv.at(1);
     body["files"][path] = {{"base64", EncodeBase64(order.source)}};
     body["entry"] = path;
   }

@@ -1,6 +1,7 @@
 #include "server/run_request.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -53,6 +54,11 @@ const std::string& Text(const json& value, const std::string& what) {
 bool Boolean(const json& value, const std::string& what) {
   if (!value.is_boolean()) Refuse(what + " must be true or false");
   return value.get<bool>();
+}
+
+std::string Directory(const std::string& path) {
+  if (!path.starts_with('/')) Refuse("cwd must be an absolute path, not " + path);
+  return std::filesystem::path(path).lexically_normal();
 }
 
 // An absolute path without "." and "..".
@@ -179,7 +185,7 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
               {"eval", [&](const json& v) { order.eval = Boolean(v, "eval"); }},
               {"arguments", [&](const json& v) { ReadTexts(v, "arguments", asked.arguments); }},
               {"env", [&](const json& v) { ReadEnv(v, asked.env); }},
-              {"cwd", [&](const json& v) { asked.cwd = Text(v, "cwd"); }},
+              {"cwd", [&](const json& v) { asked.cwd = Directory(Text(v, "cwd")); }},
               {"policy", [&](const json& v) { asked.policy = v; }},
               {"limits", [&](const json& v) { asked.limits = v; }},
               {"print", [&](const json& v) { order.print = Boolean(v, "print"); }},
@@ -189,20 +195,19 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
     Refuse(asked.has_code ? "a run has one of code and entry"
                           : "a run needs code, or files and the entry among them");
   if (order.eval && !asked.has_code) Refuse("eval is for code");
-  std::string entry = order.eval ? "/[eval].mjs" : "/[code].mjs";
-  order.source = std::move(asked.code);
-  if (!asked.has_code) {
-    entry = asked.entry;
-    const auto file = order.files.find(entry);
-    if (file == order.files.end()) Refuse("the entry " + entry + " is none of the files");
-    order.source = file->second;
-  }
-  // The names of code that has no file are no paths, as in `postern eval`.
-  order.url =
-      "file://" + (asked.has_code ? entry : policy::PercentEncode(entry, "-._~!$&'()*+,;=:@/"));
-  order.argv = {"postern", order.eval ? "[eval]" : entry};
-  order.argv.insert(order.argv.end(), asked.arguments.begin(), asked.arguments.end());
   order.cwd = asked.cwd.empty() ? kHome : asked.cwd;
+  order.source = std::move(asked.code);
+  std::string name = order.eval ? "[eval]" : "[code]";
+  order.url = policy::CodeUrl(order.cwd, name + ".mjs");
+  if (!asked.has_code) {
+    name = asked.entry;
+    const auto file = order.files.find(name);
+    if (file == order.files.end()) Refuse("the entry " + name + " is none of the files");
+    order.source = file->second;
+    order.url = policy::FileUrl(name);
+  }
+  order.argv = {"postern", name};
+  order.argv.insert(order.argv.end(), asked.arguments.begin(), asked.arguments.end());
   run.policy = EffectivePolicy(asked, ceiling);
   for (const policy::MountSetting& m : run.policy.mounts) order.mounts.push_back(m.guest);
   for (const policy::MountSetting& m : run.mounts) order.mounts.push_back(m.guest);

@@ -36,7 +36,7 @@ Problem Refused(const std::string& body) {
 TEST(RunRequest, CodeAlone) {
   const RunRequest run = Taken(R"({"code": "1"})");
   EXPECT_EQ(run.order.source, "1");
-  EXPECT_EQ(run.order.url, "file:///[code].mjs");
+  EXPECT_EQ(run.order.url, "file:///app/[code].mjs");
   EXPECT_EQ(run.order.cwd, "/app");
   EXPECT_TRUE(run.wait);
   EXPECT_TRUE(run.order.mounts.empty());

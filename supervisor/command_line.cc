@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <thread>
 
@@ -154,7 +155,9 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
       ->type_name("NAME[=VALUE]");
   app.add_option("--mount", raw.mounts, "Let the guest read a directory, or write it too")
       ->type_name("HOST:GUEST[:rw]");
-  app.add_option("--cwd", raw.cwd, "What process.cwd() says in the guest")->type_name("DIR");
+  app.add_option("--cwd", raw.cwd,
+                 "What process.cwd() says in the guest; eval and - import from there")
+      ->type_name("DIR");
   app.add_option("--timeout", raw.timeout, "Wall-clock limit of the run")->type_name("5s");
   app.add_option("--cpu", raw.cpu, "CPU time limit of the run")->type_name("5s");
   app.add_option("--memory", raw.memory, "Memory limit of the guest")->type_name("128MiB");
@@ -268,7 +271,8 @@ Status AddMount(const std::string& entry, std::vector<policy::MountSetting>& mou
   if (writable) guest.resize(guest.size() - 3);
   auto mount = policy::ParseMount(entry.substr(0, colon), guest, writable ? "rw" : "ro");
   if (!mount) {
-    return Error{"--mount: " + entry + ": " + mount.error().message + "; write HOST:GUEST or HOST:GUEST:rw"};
+    return Error{"--mount: " + entry + ": " + mount.error().message +
+                 "; write HOST:GUEST or HOST:GUEST:rw"};
   }
   mounts.push_back(*std::move(mount));
   return Ok{};
@@ -306,7 +310,11 @@ Status Merge(const Raw& raw, Settings& s) {
   for (const std::string& layer : raw.require) {
     if (Status r = AddLayer(layer, s.required_layers); !r) return r;
   }
-  if (!raw.cwd.empty()) s.cwd = raw.cwd;
+  if (!raw.cwd.empty()) {
+    if (!raw.cwd.starts_with('/'))
+      return Error{"--cwd is a path of the guest, which begins with a slash; not " + raw.cwd};
+    s.cwd = std::filesystem::path(raw.cwd).lexically_normal();
+  }
   if (!raw.audit_log.empty()) p.audit_file = raw.audit_log;
   if (!raw.record.empty()) s.record_file = raw.record;
   return Ok{};

@@ -40,10 +40,6 @@ Result<std::string> ReadModule(const std::string& path) {
 }
 
 // A file: URL of an absolute path: what a URL's path cannot hold is percent-encoded.
-std::string FileUrl(const std::string& path) {
-  return "file://" + policy::PercentEncode(path, "-._~!$&'()*+,;=:@/");
-}
-
 }  // namespace
 
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
@@ -86,13 +82,13 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.eval = true;
     order.print = !s.json;
     order.source = s.target;
-    order.url = "file:///[eval].mjs";
+    order.url = policy::CodeUrl(s.cwd.value_or(directory), "[eval].mjs");
     order.argv = {"postern", "[eval]"};
   } else if (s.target == "-") {
     auto source = ReadAll(0, "standard input", kMaxModuleBytes);
     if (!source) return source.error();
     order.source = *std::move(source);
-    order.url = "file:///[stdin].mjs";
+    order.url = policy::CodeUrl(s.cwd.value_or(directory), "[stdin].mjs");
     order.argv = {"postern", "-"};
   } else {
     auto source = ReadModule(s.target);
@@ -106,7 +102,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     if (!mount) return mount.error();
     entry.mounts.push_back(*std::move(mount));
     order.source = *std::move(source);
-    order.url = FileUrl(path);
+    order.url = policy::FileUrl(path);
     order.argv = {"postern", path};
   }
   for (const policy::MountSetting& m : s.policy.mounts) {

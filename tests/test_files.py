@@ -91,7 +91,7 @@ def test_links_within_a_mount_are_followed(files, tmp_path):
     (tmp_path / "rw" / "real").mkdir()
     (tmp_path / "rw" / "real" / "f").write_text("there")
     (tmp_path / "rw" / "to").symlink_to("real")
-    assert files("fs.writeFileSync('/data/to/g', 'new'); __return(fs.readFileSync('/data/to/f', 'utf8'));").value == "there"
+    assert files("fs.writeFileSync('/data/to/g', 'new'); __return([fs.readFileSync('/data/to/f', 'utf8'), fs.realpathSync('/data/to/../to/f')]);").value == ["there", "/data/real/f"]
     assert (tmp_path / "rw" / "real" / "g").read_text() == "new"
 
 def test_limits_of_what_is_made(files):

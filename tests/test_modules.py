@@ -4,8 +4,10 @@ errors of all of them. What a specifier means is tested beside the code (worker/
 import base64
 import json
 import re
+import subprocess
 
 import pytest
+from conftest import POSTERN, our_processes
 
 
 @pytest.fixture
@@ -105,6 +107,82 @@ def test_packages(tree):
       import own from 'app/own'; import util from '#util'; import both from 'both'; import deep from 'both/deep/x'; import old from 'old'; import { told } from 'bundled'; import scoped from '@scope/p';
       __return([own, util, both, deep, old.name, told, scoped]);""", name="job.js").value
     assert value == ["own", "own", "import", "deep", "require", "by its text", "scoped import"]
+
+
+def test_packages_that_are_linked(tree, tmp_path):
+    """As pnpm, npm's linked installs and workspaces lay them out: what a package needs stands beside where it really is."""
+    store = "node_modules/.store"
+    files = {
+        f"{store}/a@1/node_modules/a/package.json": '{"exports": {"import": "./a.mjs", "require": "./a.cjs"}}',
+        f"{store}/a@1/node_modules/a/a.mjs": "export { default } from 'b'; export const url = import.meta.url;",
+        f"{store}/a@1/node_modules/a/a.cjs": "module.exports = [require('b').default, __filename];",
+        f"{store}/b@1/node_modules/b/package.json": '{"main": "b.cjs"}',
+        f"{store}/b@1/node_modules/b/b.cjs": "exports.default = 'b' + ++globalThis.times; exports.__esModule = true;",
+        "packages/own/index.js": "export default 'own';",
+        "packages/own/package.json": '{"type": "module", "main": "index.js"}',
+        "real.mjs": "export default import.meta.url;",
+    }
+    home = tmp_path / "home"
+    (home / store / "a@1" / "node_modules").mkdir(parents=True)
+    for name, target in {"node_modules/a": ".store/a@1/node_modules/a", f"{store}/a@1/node_modules/b": "../../b@1/node_modules/b", "node_modules/own": "../packages/own",
+                         "again.mjs": "./packages/../link.mjs", "link.mjs": "real.mjs", "out.mjs": "/etc/hostname", "round.mjs": "round.mjs"}.items():
+        (home / name).symlink_to(target)
+    value = tree({f"home/{path}": text for path, text in files.items()}, """
+      import { createRequire } from 'node:module'; import fs from 'node:fs';
+      globalThis.times = 0;
+      const require = createRequire(import.meta.url);
+      const code = (f) => f().then(() => 'none', (e) => e.code);
+      const { default: b, url } = await import('a');
+      const [again, file] = require('a');
+      const beneath = (text) => text.slice(text.indexOf('/home/') + 6);
+      __return([b.default, beneath(url), again, beneath(file), (await import('own')).default, beneath((await import('./again.mjs')).default),
+        await import('./link.mjs') === await import('./real.mjs'), beneath((await import('./link.mjs?q')).default), beneath(require.resolve('b', { paths: [file] })),
+        beneath(fs.realpathSync(new URL('node_modules/a', import.meta.url))), await code(() => import('./out.mjs')), await code(() => import('./round.mjs'))]);""", name="home/job.mjs").value
+    assert value == ["b1", f"{store}/a@1/node_modules/a/a.mjs", "b1", f"{store}/a@1/node_modules/a/a.cjs", "own", "real.mjs", True, "real.mjs?q",
+                     f"{store}/b@1/node_modules/b/b.cjs", f"{store}/a@1/node_modules/a", "EACCES", "EACCES"]
+
+
+def test_code_without_a_file_imports_from_its_cwd(postern, tmp_path):
+    (tmp_path / "node_modules" / "p").mkdir(parents=True)
+    (tmp_path / "node_modules" / "p" / "index.js").write_text("exports.name = 'p';")
+    mounted = (f"--mount={tmp_path}:/app", "--cwd=/app/./")
+    assert postern("import('p').then((p) => p.name)", *mounted, command="eval").value == "p"
+    assert postern("require('p').name", *mounted, command="eval").value == "p"
+    assert postern("", *mounted, "-", stdin="import { name } from 'p'; __return([name, import.meta.url]);", raw=True).value == ["p", "file:///app/[stdin].mjs"]
+    refused = postern("1", "--cwd=app", command="eval", json_result=False)
+    assert (refused.status, refused.err) == (2, "postern: --cwd is a path of the guest, which begins with a slash; not app\n")
+
+
+def test_what_is_there_when_it_is_asked_for(tree, tmp_path):
+    """What a guest has seen of a directory holds until it writes or waits."""
+    (tmp_path / "many").mkdir()
+    for i in range(2001):  # more than are listed for one name
+        (tmp_path / "many" / f"{i}.cjs").write_text("")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.cjs").write_text("module.exports = 'mounted within';")
+    value = tree({"dir/here.cjs": ""}, """
+      const fs = require('node:fs');
+      const there = (name) => { try { require(name); return true; } catch (e) { if (e.code !== 'MODULE_NOT_FOUND') throw e; return false; } };
+      const out = [there('./dir/here'), there('./dir/new')];
+      fs.writeFileSync('/w/new.cjs', ''); out.push(there('/w/new')); fs.rmSync('/w/new.cjs');
+      fs.mkdirSync('/w/sub'); fs.writeFileSync('/w/sub/index.js', ''); out.push(there('/w/sub'));
+      fs.renameSync('/w/sub', '/w/moved'); out.push(there('/w/moved'), there('/w/none'), there('./many/2000'), there('./many/2001'), require(`${__dirname}/dir/inner/x`), there('./dir/inner/y'));
+      __return(out);""", f"--mount={tmp_path}/dir:/w:rw", f"--mount={tmp_path}/elsewhere:{tmp_path}/dir/inner", name="job.cjs").value
+    assert value == [True, False, True, True, True, False, True, False, "mounted within", False]
+
+
+def test_what_another_process_writes_is_seen_after_a_wait(tmp_path):
+    (tmp_path / "job.cjs").write_text("""
+      const look = () => { try { return require('./late'); } catch (e) { if (e.code !== 'MODULE_NOT_FOUND') throw e; } };
+      if (look() !== undefined) throw new Error('early');
+      console.log('looked');
+      const again = () => { if (look() === undefined) setTimeout(again, 5); else console.log('seen'); };
+      again();""")
+    with subprocess.Popen([POSTERN, "run", "--timeout=20s", tmp_path / "job.cjs"], stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout.readline() == "looked\n"
+        (tmp_path / "late.cjs").write_text("module.exports = 1;")
+        assert job.stdout.read() == "seen\n"
+    assert job.returncode == 0 and our_processes() == []
 
 
 @pytest.mark.parametrize("name,code,message", [

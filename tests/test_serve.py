@@ -83,6 +83,12 @@ def test_a_module_tree_with_arguments_and_environment(server):
     assert missing["outcome"] == "failed" and "nowhere.mjs" in missing["error"]["message"]
 
 
+def test_code_imports_what_comes_with_it(server):
+    sent = {"code": "import { n } from './lib.mjs'; __return([n, import.meta.url])", "files": {"lib.mjs": "export const n = 1;", "/d/lib.mjs": "export const n = 2;"}}
+    assert server.outcome(sent)["value"] == [1, "file:///app/[code].mjs"]
+    assert server.outcome(sent | {"cwd": "/d/"})["value"] == [2, "file:///d/[code].mjs"]
+
+
 def test_events_come_as_they_happen(server):
     with server.connection() as c:
         c.request("POST", "/v1/runs", json.dumps({"code": "console.log('first'); setInterval(() => {}, 1000)"}),
@@ -295,6 +301,7 @@ BAD = {
     "deep": (b'{"env": ' + b"[" * 100_000, {}, 400, "bad_request"),
     "no UTF-8": (b'{"code": "\xff"}', {}, 400, "bad_request"),
     "a wrong type": (b'{"code": {}}', {}, 400, "bad_request"),
+    "a relative cwd": (b'{"code": "1", "cwd": "d"}', {}, 400, "bad_request"),
     "a form": (b"code=1", {"content-type": "application/x-www-form-urlencoded"}, 415, "not_json"),
     "a bad policy": (b'{"code": "1", "policy": "version: 2"}', {}, 400, "bad_policy"),
     "mounts without descriptors": (b'{"code": "1", "mounts": ["/etc"]}', {}, 400, "bad_request"),

@@ -52,6 +52,7 @@ bool EventLoop::Pending() const {
 }
 
 void EventLoop::Wait() {
+  if (before_wait) before_wait();
   std::vector<pollfd> fds;
   double deadline = timer_due_;
   for (Source* s : sources_) {

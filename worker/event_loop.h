@@ -48,6 +48,8 @@ class EventLoop {
   }
   // Called after each macrotask's microtasks.
   std::function<void()> after_microtasks;
+  // Called before each wait.
+  std::function<void()> before_wait;
 
  private:
   void Wait();

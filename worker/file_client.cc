@@ -115,59 +115,58 @@ bool FileClient::HasBelow(const std::string& prefix) const {
   return below != files_.end() && below->first.starts_with(prefix);
 }
 
-FileClient::Answer FileClient::LookAt(const std::string& path) {
+std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path) const {
+  Answer answer = From(Ok{});
+  const auto directory = [&]() -> std::optional<Answer> {
+    answer.kind = "directory";
+    return answer;
+  };
   switch (OwnerOf(path)) {
     case Owner::kOrder: {
-      Answer answer = From(Ok{});
       if (const auto own = files_.find(path); own != files_.end()) {
         answer.kind = "file";
         answer.size = static_cast<int64_t>(own->second.size());
         return answer;
       }
-      if (!HasBelow(path == "/" ? path : path + "/"))
-        return Failed(ENOENT, "there is no file " + path);
-      answer.kind = "directory";
-      return answer;
+      if (HasBelow(path == "/" ? path : path + "/")) return directory();
+      return Failed(ENOENT, "there is no file " + path);
     }
     case Owner::kMemory: {
       const auto node = memory_.Find(path);
       if (!node) return Failed(node.error().errnum, node.error().message);
-      Answer answer = From(Ok{});
       answer.kind = (*node)->directory ? "directory" : "file";
       answer.size = static_cast<int64_t>((*node)->bytes.size());
       answer.modified = (*node)->modified;
       answer.writable = true;
       return answer;
     }
-    case Owner::kBroker: {
-      if (HasBelow(path + "/")) {
-        Answer answer = From(Ok{});
-        answer.kind = "directory";
-        return answer;
-      }
-      return Ask("HEAD", path);
-    }
+    case Owner::kBroker:
+      if (HasBelow(path + "/")) return directory();
   }
-  return {};
+  return std::nullopt;
 }
 
-FileTree::Kind FileClient::Stat(const std::string& path) {
-  const Answer answer = LookAt(path);
-  if (answer.ok) return answer.kind == "directory" ? Kind::kDirectory : Kind::kFile;
-  return answer.code == "EACCES" ? Kind::kDenied : Kind::kNone;
+FileClient::Answer FileClient::LookAt(const std::string& path) {
+  if (auto own = LookAtOwn(path)) return *std::move(own);
+  return Ask("HEAD", path);
 }
 
-std::optional<std::string> FileClient::ReadFile(const std::string& path) {
-  Answer answer = Read(path);
-  if (!answer.ok) return std::nullopt;
-  return std::move(answer.bytes);
+FileClient::Place FileClient::PlaceOf(const std::string& path) const {
+  Place place = Place::kOutside;
+  for (const std::string& mount : mounts_) {
+    if (path == mount || (mount.empty() && path == "/")) return Place::kMount;
+    if (path.starts_with(mount + "/")) place = Place::kBeneath;
+  }
+  return place;
 }
 
-FileClient::Answer FileClient::List(const std::string& path) {
+FileClient::Answer FileClient::List(const std::string& path, int64_t most) {
   nlohmann::json list = nlohmann::json::array();
   switch (OwnerOf(path)) {
     case Owner::kBroker:
-      return Ask("PROPFIND", path);
+      return Ask(
+          "PROPFIND", path,
+          most < 0 ? channel::Fields() : channel::Fields{{"postern-most", std::to_string(most)}});
     case Owner::kMemory: {
       const auto names = memory_.List(path);
       if (!names) return Failed(names.error().errnum, names.error().message);
@@ -206,6 +205,7 @@ FileClient::Answer ReadOnly(const std::string& path) {
 
 FileClient::Answer FileClient::Write(const std::string& path, std::string bytes, WriteHow how,
                                      int64_t offset, int64_t truncate) {
+  ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
       return ReadOnly(path);
@@ -222,6 +222,7 @@ FileClient::Answer FileClient::Write(const std::string& path, std::string bytes,
 }
 
 FileClient::Answer FileClient::MakeDirectory(const std::string& path, bool all) {
+  ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
       return ReadOnly(path);
@@ -234,6 +235,7 @@ FileClient::Answer FileClient::MakeDirectory(const std::string& path, bool all) 
 }
 
 FileClient::Answer FileClient::Remove(const std::string& path, bool directory, bool all) {
+  ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
       return files_.contains(path) ? ReadOnly(path) : Failed(ENOENT, "there is no file " + path);
@@ -248,6 +250,7 @@ FileClient::Answer FileClient::Remove(const std::string& path, bool directory, b
 }
 
 FileClient::Answer FileClient::Move(const std::string& from, const std::string& to) {
+  ++writes_;
   const Owner owner = OwnerOf(from);
   if (owner == Owner::kOrder) return ReadOnly(from);
   if (owner != OwnerOf(to))
@@ -321,6 +324,8 @@ void FileClient::OnHeaders(int32_t /*stream*/, channel::Fields fields, bool /*en
     int writable = 0;
     ReadNumber(fields, "postern-writable", &writable);
     answer_.writable = writable == 1;
+    if (const std::string* real = FindField(fields, "postern-real"))
+      answer_.real = channel::UnescapeText(*real);
   }
 }
 

@@ -10,11 +10,10 @@
 #include "channel/endpoint.h"
 #include "channel/failure.h"
 #include "worker/memory_files.h"
-#include "worker/module_resolver.h"
 
 namespace postern::worker {
 
-class FileClient : public FileTree, public channel::Http2Session::Handler {
+class FileClient : public channel::Http2Session::Handler {
  public:
   // What came of a request; where not `ok`, `code` (ENOENT, EACCES, …) tells why and `message` is a
   // sentence.
@@ -25,25 +24,32 @@ class FileClient : public FileTree, public channel::Http2Session::Handler {
     int64_t size = 0;
     double modified = 0;  // milliseconds since 1970
     bool writable = false;
+    std::string real;  // the path without links, where that is another
     std::string code;
     std::string message;
   };
   // `files`: absolute path -> bytes; `mounts`: the paths at which the broker has more.
   FileClient(std::map<std::string, std::string> files, std::vector<std::string> mounts);
 
+  // Whether the broker has files there.
+  enum class Place { kOutside, kMount, kBeneath };
+  Place PlaceOf(const std::string& path) const;
+  // How often the guest has written, made, removed or moved anything.
+  int64_t writes() const { return writes_; }
+
   // Whether a path is one of this guest's memory, where the host's files are not.
   bool InMemory(const std::string& path) const { return OwnerOf(path) == Owner::kMemory; }
   Answer Read(const std::string& path, int64_t offset = 0, int64_t length = -1);
   Answer LookAt(const std::string& path);
-  Answer List(const std::string& path);
+  // The same of what is not the broker's; nullopt for what is.
+  std::optional<Answer> LookAtOwn(const std::string& path) const;
+  // `most`: where a directory has more names, EFBIG.
+  Answer List(const std::string& path, int64_t most = -1);
   Answer Write(const std::string& path, std::string bytes, WriteHow how, int64_t offset,
                int64_t truncate);
   Answer MakeDirectory(const std::string& path, bool all);
   Answer Remove(const std::string& path, bool directory, bool all);
   Answer Move(const std::string& from, const std::string& to);
-
-  Kind Stat(const std::string& path) override;
-  std::optional<std::string> ReadFile(const std::string& path) override;
 
  private:
   // Who has a path: this guest's memory, the order (or nobody), or the broker.
@@ -65,6 +71,7 @@ class FileClient : public FileTree, public channel::Http2Session::Handler {
   MemoryFiles memory_;
   std::unique_ptr<channel::Endpoint> endpoint_;
   bool opened_ = false;
+  int64_t writes_ = 0;
   Answer answer_;
   std::string_view body_;  // of the request, what has not left yet
   bool done_ = false;

@@ -99,6 +99,7 @@ Guest::Guest(Engine& engine, Order order)
   loop_.Add(net_);
   if (order_.handler) loop_.Add(handler_);
   loop_.after_microtasks = [this] { ReportRejections(); };
+  loop_.before_wait = [this] { modules_.ForgetFiles(); };
   engine.isolate()->SetPromiseRejectCallback(OnRejection);
 }
 

@@ -254,8 +254,21 @@ std::string ModuleResolver::Hint(const std::string& path) {
   return {};
 }
 
+// A module is known by the path that it has without links: what it imports is looked for from
+// there.
 ModuleResolver::Url ModuleResolver::Resolve(const std::string& specifier,
                                             const std::string& importer, How how) {
+  Url found = Find(specifier, importer, how);
+  auto* url = std::get_if<std::string>(&found);
+  if (url == nullptr || !url->starts_with("file:")) return found;
+  const std::string path = PathOfUrl(*url);
+  if (const std::string real = files_.RealPath(path); real != path)
+    *url = UrlOfPath(real) + url->substr(std::min(url->find_first_of("?#"), url->size()));
+  return found;
+}
+
+ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std::string& importer,
+                                         How how) {
   if (IsPathLike(specifier) || specifier.starts_with("file:")) {
     const auto base = ada::parse<ada::url_aggregator>(importer);
     // For require, a path is a path: "%" and "?" mean themselves.

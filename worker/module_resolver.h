@@ -30,6 +30,8 @@ class FileTree {
   virtual Kind Stat(const std::string& path) = 0;
   // The bytes of a file; nullopt where it cannot be read.
   virtual std::optional<std::string> ReadFile(const std::string& path) = 0;
+  // The path that a file has without links; `path` itself where nothing can be read there.
+  virtual std::string RealPath(const std::string& path) = 0;
 };
 
 // How a file is to be read, told by its extension and the nearest package.json.
@@ -46,8 +48,8 @@ class ModuleResolver {
 
   explicit ModuleResolver(FileTree& files) : files_(files) {}
 
-  // The URL that `specifier` means in the module `importer` (a URL): of a file, or of a builtin.
-  // That a file that a path names to import exists is not looked at.
+  // The URL that `specifier` means in the module `importer` (a URL): of a file by its path without
+  // links, or of a builtin. One that an import names and that is not there has its URL too.
   Url Resolve(const std::string& specifier, const std::string& importer, How how);
   std::variant<FileFormat, ModuleError> FormatOf(const std::string& path);
   // Whether the file's package says "type": "module", or "commonjs"; empty where it says nothing.
@@ -59,6 +61,7 @@ class ModuleResolver {
   struct Package;                                                        // a package.json
   using Found = std::variant<std::monostate, std::string, ModuleError>;  // nothing, a path
 
+  Url Find(const std::string& specifier, const std::string& importer, How how);
   const Package* PackageIn(const std::string& directory);
   // The nearest package.json upwards from `path`'s directory; its directory goes to `*directory`.
   const Package* ScopeOf(const std::string& path, std::string* directory);

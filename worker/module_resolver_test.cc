@@ -27,6 +27,11 @@ class Tree : public FileTree {
     if (found == files_.end()) return std::nullopt;
     return found->second;
   }
+  std::string RealPath(const std::string& path) override {
+    if (const auto link = links.find(path); link != links.end()) return link->second;
+    return path;
+  }
+  std::map<std::string, std::string> links;  // from files that are there
 
  private:
   std::map<std::string, std::string> files_;
@@ -50,6 +55,19 @@ TEST(ModuleResolver, PathsAndFileUrls) {
   EXPECT_EQ(Resolved("./a b.mjs"), "file:///app/src/a%20b.mjs");
   EXPECT_EQ(Resolved("file:///x/../y.mjs"), "file:///y.mjs");
   EXPECT_EQ(Resolved("postern:sockets"), "postern:sockets");
+}
+
+TEST(ModuleResolver, LinksLeadToTheFileThatIsMeant) {
+  Tree tree(Files{{"/app/node_modules/a/package.json", R"({"exports": "./main.js"})"},
+                  {"/app/node_modules/a/main.js", ""},
+                  {"/app/src/b.js", ""}});
+  tree.links = {{"/app/node_modules/a/main.js", "/app/store/a b/main.js"},
+                {"/app/src/b.js", "/app/lib/c.js"}};
+  for (const How how : {How::kImport, How::kRequire}) {
+    EXPECT_EQ(In(tree, "a", how), "file:///app/store/a%20b/main.js");
+    EXPECT_EQ(In(tree, "./b.js", how), "file:///app/lib/c.js");
+  }
+  EXPECT_EQ(In(tree, "./b.js?v=1#x"), "file:///app/lib/c.js?v=1#x");
 }
 
 TEST(ModuleResolver, DotsGoWhereverTheyStand) {

@@ -35,6 +35,19 @@ bool IsModuleError(const std::string& words) {
   return false;
 }
 
+// Whether `word` stands in a text where it could be a keyword.
+bool HasWord(const std::string& text, std::string_view word) {
+  const auto in_name = [&](size_t at) {
+    const auto c = static_cast<unsigned char>(at < text.size() ? text[at] : ' ');
+    return std::isalnum(c) != 0 || c == '_' || c == '$' || c >= 0x80;
+  };
+  for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += word.size()) {
+    if ((at == 0 || (!in_name(at - 1) && text[at - 1] != '.')) && !in_name(at + word.size()))
+      return true;
+  }
+  return false;
+}
+
 v8::ScriptOrigin Origin(v8::Isolate* isolate, const std::string& url, bool is_module) {
   return v8::ScriptOrigin(Str(isolate, url), 0, 0, false, -1, {}, false, false, is_module);
 }
@@ -42,7 +55,7 @@ v8::ScriptOrigin Origin(v8::Isolate* isolate, const std::string& url, bool is_mo
 }  // namespace
 
 Modules::Modules(Engine& engine, FileClient& files)
-    : engine_(engine), files_(files), resolver_(files) {
+    : engine_(engine), files_(files), found_(files), resolver_(found_) {
   g_modules = this;
   engine.isolate()->SetHostImportModuleDynamicallyCallback(Import);
   engine.isolate()->SetHostInitializeImportMetaObjectCallback(ImportMeta);
@@ -100,22 +113,22 @@ bool Modules::IsModuleByItsText(const std::string& path) {
     return false;
   if (const auto known = is_module_.find(path); known != is_module_.end()) return known->second;
   bool& is_module = is_module_[path];
-  const auto source = files_.ReadFile(path);
-  if (!source ||
-      (source->find("import") == std::string::npos && source->find("export") == std::string::npos))
+  const FileClient::Answer& source = found_.Read(path);
+  if (!source.ok || !(HasWord(source.bytes, "import") || HasWord(source.bytes, "export")))
     return false;
   v8::Isolate* isolate = engine_.isolate();
   const v8::TryCatch caught(isolate);
-  v8::Local<v8::String> text;
-  if (!Text(path, *source).ToLocal(&text)) return false;
-  v8::ScriptCompiler::Source script(text, Origin(isolate, path, false));
-  is_module = v8::ScriptCompiler::CompileFunction(engine_.context(), &script).IsEmpty() &&
-              IsModuleError(Utf8(isolate, caught.Exception()));
+  const std::string url = UrlOfPath(path);
+  v8::Local<v8::Function> function;
+  if (CompileWrapped(url, source.bytes).ToLocal(&function))
+    compiled_[url] = std::pair(source.bytes, v8::Global<v8::Function>(isolate, function));
+  else
+    is_module = IsModuleError(Utf8(isolate, caught.Exception()));
   return is_module;
 }
 
 v8::Maybe<std::string> Modules::Source(const std::string& path, bool typescript) {
-  FileClient::Answer answer = files_.Read(path);
+  const FileClient::Answer& answer = found_.Read(path);
   if (!answer.ok) {
     const bool missing = answer.code == "ENOENT" || answer.code == "EISDIR";
     std::string hint = missing ? resolver_.Hint(path) : "";
@@ -126,7 +139,7 @@ v8::Maybe<std::string> Modules::Source(const std::string& path, bool typescript)
                   : answer.message);
     return v8::Nothing<std::string>();
   }
-  if (!typescript) return v8::Just(std::move(answer.bytes));
+  if (!typescript) return v8::Just(answer.bytes);
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::String> text;
   v8::Local<v8::Value> stripped;
@@ -170,8 +183,8 @@ v8::MaybeLocal<v8::Module> Modules::Compile(const std::string& url, const std::s
   return module;
 }
 
-v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
-                                                      const std::string& source) {
+v8::MaybeLocal<v8::Function> Modules::CompileWrapped(const std::string& url,
+                                                     const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::String> text;
   // A first line that is for a shell is none of JavaScript's.
@@ -182,11 +195,18 @@ v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
   v8::Local<v8::String> parameters[] = {Str(isolate, "exports"), Str(isolate, "require"),
                                         Str(isolate, "module"), Str(isolate, "__filename"),
                                         Str(isolate, "__dirname")};
+  return v8::ScriptCompiler::CompileFunction(engine_.context(), &script, std::size(parameters),
+                                             parameters);
+}
+
+v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
+                                                      const std::string& source) {
+  v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Function> function;
   v8::TryCatch caught(isolate);
-  if (!v8::ScriptCompiler::CompileFunction(engine_.context(), &script, std::size(parameters),
-                                           parameters)
-           .ToLocal(&function)) {
+  if (auto known = compiled_.extract(url); known && known.mapped().first == source) {
+    function = known.mapped().second.Get(isolate);
+  } else if (!CompileWrapped(url, source).ToLocal(&function)) {
     // Where the text is a module and the file's name says that it is none, that is what helps.
     if (!IsModuleError(Utf8(isolate, caught.Exception()))) {
       caught.ReThrow();
@@ -365,7 +385,7 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
     return {};
   }
   if (type.empty() && format.format == ModuleFormat::kCommonJs) {
-    const FileTree::Kind kind = files_.Stat(path);
+    const FileTree::Kind kind = found_.Stat(path);
     if (kind == FileTree::Kind::kFile) {
       v8::Local<v8::Module> made;
       if (MakeCommonJs(url).ToLocal(&made)) return made;

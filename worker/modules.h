@@ -11,6 +11,7 @@
 
 #include "worker/engine.h"
 #include "worker/file_client.h"
+#include "worker/module_files.h"
 #include "worker/module_resolver.h"
 
 namespace postern::worker {
@@ -41,6 +42,8 @@ class Modules {
   // Where the source map of a script or module is, as its last line says; "" where it says nothing.
   std::string SourceMapOf(const std::string& url) const;
   FileClient& files() { return files_; }
+  // The guest waits: what was seen of files may be so no longer.
+  void ForgetFiles() { found_.Forget(); }
 
  private:
   v8::MaybeLocal<v8::Module> Load(const std::string& url, const std::string& type,
@@ -57,6 +60,8 @@ class Modules {
                                            v8::MaybeLocal<v8::Object> exports);
   bool LoadRequests(v8::Local<v8::Module> module, const std::string& url);
   v8::MaybeLocal<v8::Promise> Evaluate(v8::Local<v8::Module> module);
+  // A function of what Node's wrapper of a CommonJS module takes.
+  v8::MaybeLocal<v8::Function> CompileWrapped(const std::string& url, const std::string& source);
   // Packages have ES modules in .js files whose package.json does not say so, for bundlers: told by
   // what is in them.
   bool IsModuleByItsText(const std::string& path);
@@ -81,6 +86,7 @@ class Modules {
 
   Engine& engine_;
   FileClient& files_;
+  ModuleFiles found_;
   ModuleResolver resolver_;
   std::map<std::string, v8::Global<v8::Module>> loaded_;  // by URL, with the type before it
   std::unordered_multimap<int, std::pair<v8::Global<v8::Module>, std::string>>
@@ -94,6 +100,8 @@ class Modules {
   std::map<int, Synthetic> synthetic_;  // by identity hash
   std::map<std::string, std::string> source_maps_;
   std::map<std::string, bool> is_module_;  // by path
+  // What was compiled to see whether it is CommonJS, and is, by URL, until it runs.
+  std::map<std::string, std::pair<std::string, v8::Global<v8::Function>>> compiled_;
 };
 
 }  // namespace postern::worker

@@ -22,14 +22,15 @@ bool Check(const Args& args, const FileClient::Answer& answer) {
   return false;
 }
 
-// fileLook(path): [kind, size, modified in milliseconds, writable]
+// fileLook(path): [kind, size, modified in milliseconds, writable, path without links]
 void FileLook(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto answer = Files().LookAt(Path(args, 0));
   if (!Check(args, answer)) return;
   v8::Local<v8::Value> all[] = {
       Str(isolate, answer.kind), v8::Number::New(isolate, static_cast<double>(answer.size)),
-      v8::Number::New(isolate, answer.modified), v8::Boolean::New(isolate, answer.writable)};
+      v8::Number::New(isolate, answer.modified), v8::Boolean::New(isolate, answer.writable),
+      Str(isolate, answer.real.empty() ? Path(args, 0) : answer.real)};
   args.GetReturnValue().Set(v8::Array::New(isolate, all, std::size(all)));
 }
 

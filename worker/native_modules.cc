@@ -75,9 +75,9 @@ void SourceMapOf(const Args& args) {
 // readText(path): a mounted file's text, undefined where it cannot be read
 void ReadText(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto text = Loader().files().ReadFile(Utf8(isolate, args[0]));
-  if (text && text->size() <= static_cast<size_t>(v8::String::kMaxLength))
-    args.GetReturnValue().Set(Str(isolate, *text));
+  const auto read = Loader().files().Read(Utf8(isolate, args[0]));
+  if (read.ok && read.bytes.size() <= static_cast<size_t>(v8::String::kMaxLength))
+    args.GetReturnValue().Set(Str(isolate, read.bytes));
 }
 
 }  // namespace

@@ -25,6 +25,15 @@ const CONNECTING = 0,
 const kFirstDelay = 3000; // ms until it connects anew, where the origin has not said
 const kLongestLine = 16 * 1024 * 1024; // units of one event's text
 const digits = /^[0-9]+$/;
+/** Errors after which connecting anew would only meet the same again. */
+const futile = [
+  'ERR_NETWORK_DENIED',
+  'ERR_NO_NETWORK_ADAPTER',
+  'ERR_ADDRESS_BLOCKED',
+  'ERR_UNSUPPORTED_SCHEME',
+  'ERR_REPLAY_MISS',
+  'ERR_BROKER_LOST',
+];
 
 /** The lines of a text that comes in pieces: they end with CR, LF or both. */
 class Lines {
@@ -166,6 +175,8 @@ export class EventSource extends EventTarget {
     if (controller.signal.aborted || this.#state === CLOSED) return;
     controller.abort();
     this.#state = CONNECTING;
+    const code = error?.cause?.code;
+    for (let i = 0; i < futile.length; i++) if (code === futile[i]) this.#state = CLOSED;
     this.#error(error?.message ?? `${this.#url} ended`);
     if (this.#state === CONNECTING) this.#timer = setTimeout(() => this.#connect(), this.#delay);
   }

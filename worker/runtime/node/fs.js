@@ -326,8 +326,8 @@ const sync = {
   realpathSync: Object.assign(
     (given, options) => {
       const path = pathOf(given);
-      attempt('realpath', path, () => native.fileLook(path));
-      return encodingOf(options) === 'buffer' ? Buffer.from(path) : path;
+      const real = attempt('realpath', path, () => native.fileLook(path))[4];
+      return encodingOf(options) === 'buffer' ? Buffer.from(real) : real;
     },
     { native: (path, options) => sync.realpathSync(path, options) },
   ),
