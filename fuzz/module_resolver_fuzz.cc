@@ -16,6 +16,12 @@ class OnePackage : public FileTree {
                                  : Kind::kDirectory;
   }
   std::optional<std::string> ReadFile(const std::string&) override { return json_; }
+  // Every src is a link to lib.
+  std::string RealPath(const std::string& path) override {
+    std::string real = path;
+    for (size_t at; (at = real.find("/src/")) != std::string::npos;) real.replace(at, 5, "/lib/");
+    return real;
+  }
 
  private:
   std::string json_;

@@ -260,8 +260,11 @@ ModuleResolver::Url ModuleResolver::Resolve(const std::string& specifier,
                                             const std::string& importer, How how) {
   Url found = Find(specifier, importer, how);
   auto* url = std::get_if<std::string>(&found);
-  if (url == nullptr || !url->starts_with("file:")) return found;
+  if (url == nullptr || url->starts_with(kBuiltin) || url->starts_with(kNodeBuiltin)) return found;
   const std::string path = PathOfUrl(*url);
+  if (path.empty())
+    return ModuleError{"ERR_INVALID_MODULE_SPECIFIER",
+                       "\"" + specifier + "\" is no file that " + importer + " could import"};
   if (const std::string real = files_.RealPath(path); real != path)
     *url = UrlOfPath(real) + url->substr(std::min(url->find_first_of("?#"), url->size()));
   return found;
@@ -279,10 +282,7 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
                             : DirectoryOf(PathOfUrl(importer)) + "/" + specifier)
             : specifier;
     const auto url = ada::parse<ada::url_aggregator>(reference, base ? &*base : nullptr);
-    if (!url || PathOfUrl(std::string(url->get_href())).empty())
-      return ModuleError{"ERR_INVALID_MODULE_SPECIFIER",
-                         "\"" + specifier + "\" is no file that " + importer + " could import"};
-    return File(std::string(url->get_href()), specifier, importer, how);
+    return url ? File(std::string(url->get_href()), specifier, importer, how) : Url();
   }
   if (specifier.starts_with(kBuiltin) || specifier.starts_with(kNodeBuiltin)) return specifier;
   if (IsNodeBuiltin(specifier)) return std::string(kNodeBuiltin) + specifier;
@@ -299,6 +299,7 @@ ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::stri
                                          const std::string& importer, How how) {
   if (how == How::kImport) return url;
   const std::string path = PathOfUrl(url);
+  if (path.empty()) return url;
   std::optional<std::string> found;
   if (!path.ends_with('/')) found = AsFile(path);
   if (!found) found = AsDirectory(path.ends_with('/') ? path.substr(0, path.size() - 1) : path);
@@ -362,7 +363,11 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
     }
     if (subpath != ".") {
       const std::string file = directory + subpath.substr(1);
-      if (how == How::kImport) return UrlOfPath(file);
+      if (how == How::kImport) {
+        const auto base = ada::parse<ada::url_aggregator>(UrlOfPath(directory + "/package.json"));
+        const auto url = ada::parse<ada::url_aggregator>(subpath, &*base);
+        return url ? std::string(url->get_href()) : "";
+      }
       if (auto as_file = AsFile(file)) return UrlOfPath(*as_file);
       if (auto as_directory = AsDirectory(file)) return UrlOfPath(*as_directory);
     } else if (how == How::kRequire) {

@@ -61,6 +61,7 @@ class ModuleResolver {
   struct Package;                                                        // a package.json
   using Found = std::variant<std::monostate, std::string, ModuleError>;  // nothing, a path
 
+  // Resolve, but for links; a URL without a path where the specifier can be no file.
   Url Find(const std::string& specifier, const std::string& importer, How how);
   const Package* PackageIn(const std::string& directory);
   // The nearest package.json upwards from `path`'s directory; its directory goes to `*directory`.

@@ -57,6 +57,18 @@ TEST(ModuleResolver, PathsAndFileUrls) {
   EXPECT_EQ(Resolved("postern:sockets"), "postern:sockets");
 }
 
+TEST(ModuleResolver, NamesThatNoFileCanHave) {
+  const Files files = {{"/app/node_modules/p/package.json", "{}"}};
+  for (const char* start : {"p/x", "./x"}) {
+    const std::string specifier = start + std::string("\0y", 2);
+    EXPECT_EQ(In(Tree(files), specifier), "ERR_INVALID_MODULE_SPECIFIER") << start;
+    EXPECT_NE(In(Tree(files), specifier, How::kRequire).find("MODULE"), std::string::npos) << start;
+  }
+  EXPECT_EQ(In(Tree(files), "p/a%20b"), "file:///app/node_modules/p/a%20b");
+  EXPECT_EQ(In(Tree(files), "p/%2f"), "ERR_INVALID_MODULE_SPECIFIER");
+  EXPECT_EQ(In(Tree(files), "./%2F"), "ERR_INVALID_MODULE_SPECIFIER");
+}
+
 TEST(ModuleResolver, LinksLeadToTheFileThatIsMeant) {
   Tree tree(Files{{"/app/node_modules/a/package.json", R"({"exports": "./main.js"})"},
                   {"/app/node_modules/a/main.js", ""},
