@@ -39,6 +39,7 @@ install(FILES ${GENERATED}/postern.fish DESTINATION share/fish/vendor_completion
 install(FILES packaging/debian/copyright ${GENERATED}/changelog.Debian.gz DESTINATION share/doc/postern)
 install(DIRECTORY docs/ DESTINATION share/doc/postern)
 install(FILES packaging/systemd/network.conf DESTINATION share/doc/postern/examples)
+install(FILES ${CMAKE_BINARY_DIR}/worker/LICENSE.packages DESTINATION share/doc/postern)
 install(FILES ${POSTERN_NODE}/LICENSE DESTINATION share/doc/postern RENAME LICENSE.node)
 
 set(CPACK_GENERATOR DEB)

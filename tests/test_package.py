@@ -119,6 +119,19 @@ def test_the_package_holds_no_path_of_where_it_was_built(deb, tmp_path):
             assert str(ROOT).encode() not in file.read_bytes(), file
 
 
+def test_the_package_has_the_licences_of_what_is_in_it(deb, tmp_path):
+    said("dpkg-deb", "-x", deb, tmp_path)
+    documents = tmp_path / "usr" / "share" / "doc" / "postern"
+    assert "LICENSE.packages" in (documents / "copyright").read_text() and (documents / "LICENSE.node").stat().st_size > 10_000
+    licences = (documents / "LICENSE.packages").read_text()
+    runtime = ROOT / "worker" / "runtime"
+    imported = {name for file in [*runtime.glob("*.js"), *runtime.glob("parts/*.js")]
+                for name in re.findall(r"from '((?:@[\w-]+/)?[a-z][\w-]*)[\w/.-]*';", file.read_text())} - {"node-constants"}  # fmt: skip
+    assert len(imported) >= 4
+    for name in imported | {"react-native-fast-url"}:
+        assert re.search(rf"^{name} [\d.]+ \(", licences, re.M), name
+
+
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory):
     tree = tmp_path_factory.mktemp("fresh") / "root"

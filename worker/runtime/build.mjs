@@ -4,6 +4,7 @@
 //   harden.mjs makes it independent of what a guest replaces.
 // parts.bin: what a guest loads when it first needs it (parts/*.js, and the packages that they use), as part.js reads it: each
 //   a line with its name and length in bytes, and its text, which is ASCII.
+// LICENSE.packages: the licences of the npm packages of which there is something in these, or in the programs.
 import { build, transform } from 'esbuild';
 import fs from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
@@ -127,7 +128,25 @@ const sharedModules = {
   },
 };
 
-const common = { write: false, bundle: true, format: 'iife', target: 'esnext', logLevel: 'warning' };
+// By name: what the build took from npm. ada is compiled into the programs.
+const packages = new Set(['react-native-fast-url']);
+function notePackages({ metafile }) {
+  for (const path of Object.keys(metafile.inputs)) {
+    const found = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path);
+    if (found) packages.add(found[1]);
+  }
+}
+
+async function writeLicences() {
+  const texts = [...packages].sort().map(async (name) => {
+    const { version, license } = JSON.parse(await readFile(join('node_modules', name, 'package.json'), 'utf8'));
+    const text = await readFile(join('node_modules', name, 'LICENSE'), 'utf8');
+    return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+  });
+  await writeFile(join(outDir, 'LICENSE.packages'), (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`));
+}
+
+const common = { write: false, metafile: true, bundle: true, format: 'iife', target: 'esnext', logLevel: 'warning' };
 
 async function buildRuntime() {
   const bundle = await build({
@@ -137,6 +156,7 @@ async function buildRuntime() {
     keepNames: true,
     plugins: [inspectWithNatives, streamsWithImports],
   });
+  notePackages(bundle);
   const { globals, captured, code } = harden(bundle.outputFiles[0].text);
   const library = await readFile(join(here, 'captured.js'), 'utf8');
   // As a module's export while it is minified, since an expression that nothing uses would go.
@@ -163,6 +183,7 @@ async function buildPart(name) {
     define: name === 'encodings' ? { TextDecoder: 'undefined', 'globalThis.TextDecoder': 'undefined' } : {},
     plugins: [sharedModules],
   });
+  notePackages(bundle);
   return [name, `"use strict";${bundle.outputFiles[0].text}return part;`];
 }
 
@@ -181,3 +202,4 @@ async function buildParts() {
 
 await mkdir(outDir, { recursive: true });
 await Promise.all([buildRuntime(), buildParts()]);
+await writeLicences();
