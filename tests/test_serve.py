@@ -89,6 +89,15 @@ def test_code_imports_what_comes_with_it(server):
     assert server.outcome(sent | {"cwd": "/d/"})["value"] == [2, "file:///d/[code].mjs"]
 
 
+def test_what_comes_for_tmp_is_in_it(server):
+    outcome = server.outcome({
+        "files": {"/tmp/a/main.mjs": "import p from 'p'; import fs from 'node:fs'; fs.writeFileSync('/tmp/a/new', ''); fs.appendFileSync('/tmp/a/data', 'more');"
+                                     "__return([p, fs.readdirSync('/tmp/a'), fs.readFileSync('/tmp/a/data', 'utf8')])",
+                  "/tmp/a/node_modules/p/index.js": "module.exports = 'p'", "/tmp/a/data": "some"},
+        "entry": "/tmp/a/main.mjs"})  # fmt: skip
+    assert outcome.get("value") == ["p", ["data", "main.mjs", "new", "node_modules"], "somemore"], outcome
+
+
 def test_events_come_as_they_happen(server):
     with server.connection() as c:
         c.request("POST", "/v1/runs", json.dumps({"code": "console.log('first'); setInterval(() => {}, 1000)"}),

@@ -63,7 +63,15 @@ void ReadNumber(const channel::Fields& fields, const char* name, Number* number)
 }  // namespace
 
 FileClient::FileClient(std::map<std::string, std::string> files, std::vector<std::string> mounts)
-    : files_(std::move(files)), mounts_(std::move(mounts)), memory_("/tmp", NowMs) {}
+    : files_(std::move(files)), mounts_(std::move(mounts)), memory_("/tmp", NowMs) {
+  // What came for /tmp is in it, as what the guest writes there.
+  std::erase_if(files_, [&](const auto& file) {
+    const auto& [path, bytes] = file;
+    return memory_.Has(path) && PlaceOf(path) == Place::kOutside &&
+           memory_.MakeDirectory(path.substr(0, path.rfind('/')), true) &&
+           memory_.Write(path, bytes, WriteHow::kNew, 0, -1);
+  });
+}
 
 FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
   if (files_.contains(path)) return Owner::kOrder;

@@ -66,7 +66,7 @@ class FileClient : public channel::Http2Session::Handler {
   size_t ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel::Fields*) override;
   void Lost(const std::string& why);
 
-  const std::map<std::string, std::string> files_;
+  std::map<std::string, std::string> files_;
   const std::vector<std::string> mounts_;
   MemoryFiles memory_;
   std::unique_ptr<channel::Endpoint> endpoint_;
