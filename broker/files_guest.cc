@@ -284,9 +284,10 @@ Status FilesGuest::Get(int32_t stream, const std::string& path, const channel::F
   if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file", EACCES};
   const int64_t offset = NumberOf(fields, "postern-offset", 0);
   const int64_t length = NumberOf(fields, "postern-length", INT64_MAX);
-  if (std::min<int64_t>(length, st.st_size - offset) > kMaxFileBytes) {
+  const int64_t most = std::min(kMaxFileBytes, NumberOf(fields, "postern-most", kMaxFileBytes));
+  if (std::min<int64_t>(length, st.st_size - offset) > most) {
     return Error{path + " has " + std::to_string(st.st_size) + " bytes, more than the limit of " +
-                     std::to_string(kMaxFileBytes),
+                     std::to_string(most),
                  EFBIG};
   }
   if (offset > 0 && ::lseek(fd->get(), offset, SEEK_SET) < 0) return Told("read", path);

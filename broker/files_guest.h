@@ -2,7 +2,8 @@
 // 4918), the path in a field:
 //   HEAD      what is there: kind, size, time of the last change, whether it can be written; where
 //   links lead there, postern-real is its path without them
-//   GET       its bytes, from postern-offset on, postern-length of them; postern-real as above
+//   GET       its bytes, from postern-offset on, postern-length of them; EFBIG for more than
+//   postern-most; postern-real as above
 //   PROPFIND  the names in a directory: a JSON array of [name, kind]; EFBIG for more than
 //   postern-most
 //   PUT       bytes of the body go there (postern-how: write, new, append, update at

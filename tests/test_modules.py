@@ -153,6 +153,25 @@ def test_code_without_a_file_imports_from_its_cwd(postern, tmp_path):
     assert (refused.status, refused.err) == (2, "postern: --cwd is a path of the guest, which begins with a slash; not app\n")
 
 
+@pytest.mark.parametrize("kind", ["mjs", "cjs"])
+def test_many_imports_large_small_and_missing(tree, kind):
+    """What is read ahead is what is there, and what cannot be read ahead is read when it is its turn."""
+    export = "export default" if kind == "mjs" else "module.exports ="
+    files = {f"lib/{i}.{kind}": f"{export} {i};" for i in range(60)}
+    files[f"lib/30.{kind}"] = f"/*{'x' * 300_000}*/ {export} 30;"
+    load = (lambda i: f"import m{i} from './lib/{i}.mjs';") if kind == "mjs" else (lambda i: f"const m{i} = require('./lib/{i}.cjs');")
+    some = "\n".join(map(load, range(60)))
+    assert tree(files, f"{some}\n__return([{', '.join(f'm{i}' for i in range(60))}]);", name=f"job.{kind}").value == list(range(60))
+    # 20 of them are there in vain.
+    failed = tree({}, f"{some}\n{load(60)}\n{load(61)}", name=f"job.{kind}").json["error"]
+    assert f"/lib/60.{kind}" in failed["message"] or "./lib/60.cjs" in failed["message"], failed
+
+
+def test_a_require_that_never_runs_may_say_anything(tree):
+    never = "require('./lib/none'); require('./lib'); require('../../../../../../../../etc/passwd'); require('./'); require('./a\\0b'); require('."
+    assert tree({"lib/x": ""}, "__return(1); function never() { " + never + "'); }", name="job.cjs").value == 1
+
+
 def test_what_is_there_when_it_is_asked_for(tree, tmp_path):
     """What a guest has seen of a directory holds until it writes or waits."""
     (tmp_path / "many").mkdir()

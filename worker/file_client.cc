@@ -12,7 +12,9 @@
 namespace postern::worker {
 namespace {
 
-constexpr int kBrokerSilenceMs = 10'000;  // disks may be slow; a broker is not
+constexpr int kBrokerSilenceMs = 10'000;         // disks may be slow; a broker is not
+constexpr int64_t kMostBytesAhead = 256 * 1024;  // of one file
+constexpr int32_t kNoStream = -1;
 
 double NowMs() {
   using namespace std::chrono;
@@ -83,12 +85,12 @@ FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
   return mounts_.empty() ? Owner::kOrder : Owner::kBroker;
 }
 
-void FileClient::Lost(const std::string& why) {
-  answer_ = {};
-  answer_.code = "ERR_BROKER_LOST";
-  answer_.message = "the files broker was lost: " + why;
-  done_ = true;
+int32_t FileClient::Lost(const std::string& why) {
+  lost_ = {};
+  lost_.code = "ERR_BROKER_LOST";
+  lost_.message = "the files broker was lost: " + why;
   endpoint_.reset();
+  return kNoStream;
 }
 
 FileClient::Answer FileClient::Read(const std::string& path, int64_t offset, int64_t length) {
@@ -270,26 +272,33 @@ FileClient::Answer FileClient::Move(const std::string& from, const std::string& 
 
 FileClient::Answer FileClient::Ask(const char* method, const std::string& path,
                                    channel::Fields more, const std::string* body) {
-  answer_ = {};
-  done_ = false;
   body_ = body == nullptr ? std::string_view() : std::string_view(*body);
+  return Await(Begin(method, path, std::move(more), body != nullptr));
+}
+
+int32_t FileClient::Begin(const char* method, const std::string& path, channel::Fields more,
+                          bool has_body) {
   if (!std::exchange(opened_, true)) {
     endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, 1, *this,
                                                     UniqueFd(kFilesIn), UniqueFd(kFilesOut));
   }
-  if (!endpoint_) {
-    Lost("it ended");
-    return answer_;
-  }
+  if (!endpoint_) return Lost("it ended");
   channel::Fields fields = {{":method", method},
                             {":scheme", "file"},
                             {":authority", "files"},
                             {":path", "/"},
                             {"postern-path", channel::EscapeText(path)}};
   fields.insert(fields.end(), more.begin(), more.end());
-  if (const auto stream = endpoint_->session().Request(fields, body != nullptr); !stream)
-    Lost(stream.error().message);
-  while (!done_) {
+  const auto stream = endpoint_->session().Request(fields, has_body);
+  if (!stream) return Lost(stream.error().message);
+  ++streams_;
+  exchanges_[*stream];
+  if (const auto flushed = endpoint_->Flush(); !flushed) return Lost(flushed.error().message);
+  return *stream;
+}
+
+FileClient::Answer FileClient::Await(int32_t stream) {
+  while (endpoint_ && !exchanges_[stream].done) {
     const auto flushed = endpoint_->Flush();
     if (!flushed) {
       Lost(flushed.error().message);
@@ -303,11 +312,33 @@ FileClient::Answer FileClient::Ask(const char* method, const std::string& path,
       const auto outcome = endpoint_->Read();
       if (!outcome)
         Lost(outcome.error().message);
-      else if (*outcome == channel::Endpoint::ReadOutcome::kClosed && !done_)
+      else if (*outcome == channel::Endpoint::ReadOutcome::kClosed && !exchanges_[stream].done)
         Lost("it ended");
     }
   }
-  return std::move(answer_);
+  const auto exchange = exchanges_.extract(stream);
+  return exchange && exchange.mapped().done ? std::move(exchange.mapped().answer) : lost_;
+}
+
+void FileClient::ReadAhead(const std::string& path) {
+  if (streams_ >= kMostAhead || PlaceOf(path) != Place::kBeneath || OwnerOf(path) != Owner::kBroker)
+    return;
+  const auto [at, is_new] = ahead_.try_emplace(path);
+  if (is_new)
+    at->second = Begin("GET", path, {{"postern-most", std::to_string(kMostBytesAhead)}}, false);
+}
+
+std::optional<FileClient::Answer> FileClient::TakeAhead(const std::string& path) {
+  const auto ahead = ahead_.extract(path);
+  if (!ahead) return std::nullopt;
+  Answer answer = Await(ahead.mapped());
+  if (!answer.ok) return std::nullopt;
+  return answer;
+}
+
+void FileClient::ForgetAhead() {
+  for (const auto& [path, stream] : ahead_) exchanges_.erase(stream);
+  ahead_.clear();
 }
 
 size_t FileClient::ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel::Fields*) {
@@ -318,40 +349,49 @@ size_t FileClient::ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel:
   return n;
 }
 
-void FileClient::OnHeaders(int32_t /*stream*/, channel::Fields fields, bool /*end_stream*/) {
+void FileClient::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_stream*/) {
+  const auto exchange = exchanges_.find(stream);
+  if (exchange == exchanges_.end()) return;
+  Answer& answer = exchange->second.answer;
   if (const std::string* status = FindField(fields, "proxy-status")) {
     const auto failure = channel::ParseProxyStatus(*status);
-    answer_ = {};
-    answer_.code = failure ? failure->code : "EIO";
-    answer_.message = failure ? failure->details : "malformed answer";
-  } else if (answer_.code.empty()) {
-    answer_.ok = true;
-    if (const std::string* kind = FindField(fields, "postern-kind")) answer_.kind = *kind;
-    ReadNumber(fields, "postern-size", &answer_.size);
-    ReadNumber(fields, "postern-modified", &answer_.modified);
+    answer = {};
+    answer.code = failure ? failure->code : "EIO";
+    answer.message = failure ? failure->details : "malformed answer";
+  } else if (answer.code.empty()) {
+    answer.ok = true;
+    if (const std::string* kind = FindField(fields, "postern-kind")) answer.kind = *kind;
+    ReadNumber(fields, "postern-size", &answer.size);
+    ReadNumber(fields, "postern-modified", &answer.modified);
     int writable = 0;
     ReadNumber(fields, "postern-writable", &writable);
-    answer_.writable = writable == 1;
+    answer.writable = writable == 1;
     if (const std::string* real = FindField(fields, "postern-real"))
-      answer_.real = channel::UnescapeText(*real);
+      answer.real = channel::UnescapeText(*real);
   }
 }
 
 void FileClient::OnData(int32_t stream, std::span<const uint8_t> data) {
-  answer_.bytes.append(reinterpret_cast<const char*>(data.data()), data.size());
+  if (const auto exchange = exchanges_.find(stream); exchange != exchanges_.end())
+    exchange->second.answer.bytes.append(reinterpret_cast<const char*>(data.data()), data.size());
   endpoint_->session().Consume(stream, data.size());
 }
 
-void FileClient::OnEndOfBody(int32_t /*stream*/) { done_ = true; }
+void FileClient::OnEndOfBody(int32_t stream) {
+  if (const auto exchange = exchanges_.find(stream); exchange != exchanges_.end())
+    exchange->second.done = true;
+}
 
-void FileClient::OnClosed(int32_t /*stream*/, uint32_t error) {
-  if (!done_) {
-    answer_ = {};
-    answer_.code = "EIO";
-    answer_.message =
+void FileClient::OnClosed(int32_t stream, uint32_t error) {
+  --streams_;
+  const auto exchange = exchanges_.find(stream);
+  if (exchange == exchanges_.end()) return;
+  if (!std::exchange(exchange->second.done, true)) {
+    Answer& answer = exchange->second.answer = {};
+    answer.code = "EIO";
+    answer.message =
         std::string("the files broker reset the request: ") + nghttp2_http2_strerror(error);
   }
-  done_ = true;
 }
 
 }  // namespace postern::worker

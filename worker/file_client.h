@@ -34,6 +34,13 @@ class FileClient : public channel::Http2Session::Handler {
   // Whether the broker has files there.
   enum class Place { kOutside, kMount, kBeneath };
   Place PlaceOf(const std::string& path) const;
+  static constexpr size_t kMostAhead = 12;  // files; the broker takes 16 requests at once
+  // Asks for a file that is likely to be read next, and waits for nothing. TakeAhead gives what
+  // came of it: nullopt where it was not asked for, is large or cannot be read; Read tells more.
+  void ReadAhead(const std::string& path);
+  std::optional<Answer> TakeAhead(const std::string& path);
+  void ForgetAhead();
+
   // How often the guest has written, made, removed or moved anything.
   int64_t writes() const { return writes_; }
 
@@ -57,14 +64,21 @@ class FileClient : public channel::Http2Session::Handler {
   Owner OwnerOf(const std::string& path) const;
   // Whether a file that came with the order begins so.
   bool HasBelow(const std::string& prefix) const;
+  struct Exchange {
+    Answer answer;
+    bool done = false;
+  };
   Answer Ask(const char* method, const std::string& path, channel::Fields more = {},
              const std::string* body = nullptr);
+  // The stream of a request, for Await.
+  int32_t Begin(const char* method, const std::string& path, channel::Fields more, bool has_body);
+  Answer Await(int32_t stream);
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t stream) override;
   void OnClosed(int32_t stream, uint32_t error) override;
   size_t ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel::Fields*) override;
-  void Lost(const std::string& why);
+  int32_t Lost(const std::string& why);
 
   std::map<std::string, std::string> files_;
   const std::vector<std::string> mounts_;
@@ -72,9 +86,11 @@ class FileClient : public channel::Http2Session::Handler {
   std::unique_ptr<channel::Endpoint> endpoint_;
   bool opened_ = false;
   int64_t writes_ = 0;
-  Answer answer_;
-  std::string_view body_;  // of the request, what has not left yet
-  bool done_ = false;
+  std::map<int32_t, Exchange> exchanges_;
+  size_t streams_ = 0;                    // that are open, forgotten ones too
+  std::map<std::string, int32_t> ahead_;  // streams by path
+  std::string_view body_;                 // of the request, what has not left yet
+  Answer lost_;                           // what there is to say when the broker is gone
 };
 
 }  // namespace postern::worker

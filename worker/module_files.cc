@@ -21,6 +21,7 @@ void ModuleFiles::Forget() {
   kinds_.clear();
   read_path_.clear();
   read_ = {};
+  client_.ForgetAhead();
 }
 
 void ModuleFiles::Renew() {
@@ -75,9 +76,15 @@ std::optional<std::string> ModuleFiles::ReadFile(const std::string& path) {
 const FileClient::Answer& ModuleFiles::Read(const std::string& path) {
   Renew();
   if (read_path_ == path && read_.ok) return read_;
-  read_ = client_.Read(path);
+  auto ahead = client_.TakeAhead(path);
+  read_ = ahead ? *std::move(ahead) : client_.Read(path);
   read_path_ = read_.real.empty() ? path : read_.real;
   return read_;
+}
+
+void ModuleFiles::ReadAhead(const std::string& path) {
+  Renew();
+  if (!real_paths_.contains(path)) client_.ReadAhead(path);
 }
 
 std::string ModuleFiles::RealPath(const std::string& path) {

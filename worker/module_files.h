@@ -21,6 +21,8 @@ class ModuleFiles : public FileTree {
   std::string RealPath(const std::string& path) override;
   // What is read of a file that was looked for.
   const FileClient::Answer& Read(const std::string& path);
+  // These will be read next.
+  void ReadAhead(const std::string& path);
   // The guest waits: others may write meanwhile.
   void Forget();
 

@@ -254,11 +254,15 @@ std::string ModuleResolver::Hint(const std::string& path) {
   return {};
 }
 
-// A module is known by the path that it has without links: what it imports is looked for from
-// there.
 ModuleResolver::Url ModuleResolver::Resolve(const std::string& specifier,
                                             const std::string& importer, How how) {
-  Url found = Find(specifier, importer, how);
+  return Settle(Find(specifier, importer, how), specifier, importer);
+}
+
+// A module is known by the path that it has without links: what it imports is looked for from
+// there.
+ModuleResolver::Url ModuleResolver::Settle(Url found, const std::string& specifier,
+                                           const std::string& importer) {
   auto* url = std::get_if<std::string>(&found);
   if (url == nullptr || url->starts_with(kBuiltin) || url->starts_with(kNodeBuiltin)) return found;
   const std::string path = PathOfUrl(*url);

@@ -51,6 +51,10 @@ class ModuleResolver {
   // The URL that `specifier` means in the module `importer` (a URL): of a file by its path without
   // links, or of a builtin. One that an import names and that is not there has its URL too.
   Url Resolve(const std::string& specifier, const std::string& importer, How how);
+  // The two steps of Resolve: a URL, of a file by the path that leads to it, which may be none that
+  // a file can have; and that file's, by its path without links.
+  Url Find(const std::string& specifier, const std::string& importer, How how);
+  Url Settle(Url found, const std::string& specifier, const std::string& importer);
   std::variant<FileFormat, ModuleError> FormatOf(const std::string& path);
   // Whether the file's package says "type": "module", or "commonjs"; empty where it says nothing.
   std::string PackageType(const std::string& path);
@@ -61,8 +65,6 @@ class ModuleResolver {
   struct Package;                                                        // a package.json
   using Found = std::variant<std::monostate, std::string, ModuleError>;  // nothing, a path
 
-  // Resolve, but for links; a URL without a path where the specifier can be no file.
-  Url Find(const std::string& specifier, const std::string& importer, How how);
   const Package* PackageIn(const std::string& directory);
   // The nearest package.json upwards from `path`'s directory; its directory goes to `*directory`.
   const Package* ScopeOf(const std::string& path, std::string* directory);

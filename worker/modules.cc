@@ -88,7 +88,10 @@ const std::string& Modules::UrlOf(v8::Local<v8::Module> module) {
 
 v8::Maybe<std::string> Modules::Resolve(const std::string& specifier, const std::string& importer,
                                         ModuleResolver::How how) {
-  auto resolved = resolver_.Resolve(specifier, importer, how);
+  return UrlOrThrow(resolver_.Resolve(specifier, importer, how));
+}
+
+v8::Maybe<std::string> Modules::UrlOrThrow(ModuleResolver::Url resolved) {
   if (auto* url = std::get_if<std::string>(&resolved)) return v8::Just(std::move(*url));
   const auto& error = std::get<ModuleError>(resolved);
   Throw(error.code, error.message);
@@ -199,11 +202,27 @@ v8::MaybeLocal<v8::Function> Modules::CompileWrapped(const std::string& url,
                                              parameters);
 }
 
+void Modules::ReadAheadOf(const std::string& url, const std::string& source) {
+  constexpr std::string_view kCall = "require(";
+  for (size_t at = 0; (at = source.find(kCall, at)) != std::string::npos;) {
+    at += kCall.size();
+    if (at + 1 >= source.size() || (source[at] != '"' && source[at] != '\'') ||
+        source[at + 1] != '.')
+      continue;
+    const size_t end = source.find(source[at], at + 1);
+    if (end == std::string::npos) return;
+    const auto found =
+        resolver_.Find(source.substr(at + 1, end - at - 1), url, ModuleResolver::How::kRequire);
+    if (const auto* next = std::get_if<std::string>(&found)) found_.ReadAhead(PathOfUrl(*next));
+  }
+}
+
 v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
                                                       const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Function> function;
   v8::TryCatch caught(isolate);
+  ReadAheadOf(url, source);
   if (auto known = compiled_.extract(url); known && known.mapped().first == source) {
     function = known.mapped().second.Get(isolate);
   } else if (!CompileWrapped(url, source).ToLocal(&function)) {
@@ -415,14 +434,26 @@ bool Modules::LoadRequests(v8::Local<v8::Module> root, const std::string& root_u
     work.pop_back();
     if (!module->IsSourceTextModule()) continue;
     const auto requests = module->GetModuleRequests();
+    std::vector<std::string> specifiers;
+    std::vector<ModuleResolver::Url> found;
+    for (int i = 0; i < requests->Length(); ++i) {
+      const auto request = requests->Get(i).As<v8::ModuleRequest>();
+      specifiers.push_back(Utf8(isolate, request->GetSpecifier()));
+      found.push_back(resolver_.Find(specifiers.back(), url, ModuleResolver::How::kImport));
+    }
+    size_t ahead = 0;
     for (int i = 0; i < requests->Length(); ++i) {
       const auto request = requests->Get(i).As<v8::ModuleRequest>();
       auto where = module->SourceOffsetToLocation(request->GetSourceOffset());
       const std::string importer = url + ":" + std::to_string(where.GetLineNumber() + 1) + ":" +
                                    std::to_string(where.GetColumnNumber() + 1);
       std::string target;
-      if (!Resolve(Utf8(isolate, request->GetSpecifier()), url, ModuleResolver::How::kImport)
-               .To(&target))
+      const auto at = static_cast<size_t>(i);
+      for (; ahead < found.size() && ahead < at + FileClient::kMostAhead; ++ahead) {
+        if (const auto* next = std::get_if<std::string>(&found[ahead]))
+          found_.ReadAhead(PathOfUrl(*next));
+      }
+      if (!UrlOrThrow(resolver_.Settle(std::move(found[at]), specifiers[at], url)).To(&target))
         return false;
       const std::string type = TypeAttribute(isolate, request->GetImportAttributes(), 3);
       const bool known = loaded_.contains(Key(type, target));

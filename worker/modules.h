@@ -58,6 +58,8 @@ class Modules {
   v8::MaybeLocal<v8::Module> MakeSynthetic(const std::string& key, const std::string& url,
                                            v8::Local<v8::Array> names,
                                            v8::MaybeLocal<v8::Object> exports);
+  // Has the files read ahead that a CommonJS module seems to require.
+  void ReadAheadOf(const std::string& url, const std::string& source);
   bool LoadRequests(v8::Local<v8::Module> module, const std::string& url);
   v8::MaybeLocal<v8::Promise> Evaluate(v8::Local<v8::Module> module);
   // A function of what Node's wrapper of a CommonJS module takes.
@@ -65,6 +67,7 @@ class Modules {
   // Packages have ES modules in .js files whose package.json does not say so, for bundlers: told by
   // what is in them.
   bool IsModuleByItsText(const std::string& path);
+  v8::Maybe<std::string> UrlOrThrow(ModuleResolver::Url resolved);
   void Throw(const std::string& code, const std::string& message, bool syntax = false);
   v8::MaybeLocal<v8::String> Text(const std::string& url, const std::string& source);
   void NoteSourceMap(const std::string& url, v8::Local<v8::Value> source_map);
