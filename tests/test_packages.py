@@ -56,6 +56,19 @@ OFFLINE = {
       const r = await app.request('/u/7'); const t = await sign({ a: 1 }, 's', 'HS256');
       __return([await r.json(), r.headers.get('access-control-allow-origin'), await (await app.request('/h')).text(), (await verify(t, 's', 'HS256')).a]);""",
              [{"id": "7"}, "*", "<b>&lt;</b>", 1]),
+    "jsonwebtoken": ("""import jwt from 'jsonwebtoken'; import { generateKeyPairSync } from 'node:crypto';
+      const out = [], pem = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } };
+      const rsa = generateKeyPairSync('rsa', { modulusLength: 2048, ...pem }), ec = generateKeyPairSync('ec', { namedCurve: 'P-256', ...pem });
+      for (const [algorithm, keys] of [['HS256', { privateKey: 's', publicKey: 's' }], ['RS256', rsa], ['PS512', rsa], ['ES256', ec]])
+        out.push(jwt.verify(jwt.sign({ a: 1 }, keys.privateKey, { algorithm, expiresIn: '1h' }), keys.publicKey, { algorithms: [algorithm] }).a);
+      try { jwt.verify(jwt.sign({}, rsa.privateKey, { algorithm: 'RS256' }) + 'x', rsa.publicKey); } catch (e) { out.push(e.name); }
+      __return(out);""", [1, 1, 1, 1, "JsonWebTokenError"]),
+    "web-push": ("""import webpush from 'web-push'; import crypto from 'node:crypto'; import ece from 'http_ece';
+      const server = webpush.generateVAPIDKeys(), user = crypto.createECDH('prime256v1'), auth = crypto.randomBytes(16);
+      const keys = { p256dh: user.generateKeys('base64url'), auth: auth.toString('base64url') };
+      const made = webpush.generateRequestDetails({ endpoint: 'https://push.example/1', keys }, 'hello', { vapidDetails: { subject: 'mailto:a@b.example', ...server } });
+      __return([String(ece.decrypt(made.body, { version: 'aes128gcm', privateKey: user, authSecret: auth.toString('base64url') })), made.headers.Authorization.split(' ')[0], server.publicKey.length]);""",
+                 ["hello", "vapid", 87]),
     "jose": ("""import * as jose from 'jose';
       const out = [];
       for (const alg of ['HS256', 'RS256', 'PS384', 'ES256', 'ES512', 'EdDSA']) {

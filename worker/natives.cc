@@ -11,8 +11,8 @@ namespace {
 std::vector<Native> All() {
   std::vector<Native> all;
   for (const auto table : {TextNatives(), UrlNatives(), SystemNatives(), CloneNatives(),
-                           CodecNatives(), CryptoNatives(), ModuleNatives(), FileNatives(),
-                           BufferNatives(), TypeNatives(), NetNatives()}) {
+                           CodecNatives(), CryptoNatives(), KeyNatives(), ModuleNatives(),
+                           FileNatives(), BufferNatives(), TypeNatives(), NetNatives()}) {
     all.insert(all.end(), table.begin(), table.end());
   }
   return all;

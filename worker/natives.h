@@ -22,7 +22,8 @@ std::span<const Native> UrlNatives();     // parsing, setters
 std::span<const Native> SystemNatives();  // time, random, output, parts, exit
 std::span<const Native> CloneNatives();   // structuredClone
 std::span<const Native> CodecNatives();   // compression
-std::span<const Native> CryptoNatives();  // hashes, ciphers, keys
+std::span<const Native> CryptoNatives();  // hashes, derivation, ciphers
+std::span<const Native> KeyNatives();     // keys of two halves
 std::span<const Native> ModuleNatives();  // the module loader
 std::span<const Native> FileNatives();    // node:fs
 std::span<const Native> BufferNatives();  // node:buffer

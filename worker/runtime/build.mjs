@@ -6,6 +6,7 @@
 //   a line with its name and length in bytes, and its text, which is ASCII.
 // LICENSE.packages: the licences of the npm packages of which there is something in these, or in the programs.
 import { build, transform } from 'esbuild';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -116,7 +117,7 @@ const sharedModules = {
         os: os.constants,
         fs: fs.constants,
         zlib: zlib.constants,
-        crypto: {},
+        crypto: crypto.constants,
         http: { METHODS: http.METHODS, STATUS_CODES: http.STATUS_CODES },
         http2: http2.constants,
       }),

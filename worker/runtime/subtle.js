@@ -759,10 +759,7 @@ export class SubtleCrypto {
   }
   /** @param {any} format @param {any} data @param {any} algorithm @param {any} extractable @param {any} keyUsages */
   async importKey(format, data, algorithm, extractable, keyUsages) {
-    const kind = formatOf(format);
-    const { entry, params } = normalize(algorithm, 'importKey');
-    const usages = usageList(keyUsages);
-    return usable(entry.importKey(kind, keyData(kind, data), params, Boolean(extractable), usages), usages);
+    return importKey(format, data, algorithm, extractable, keyUsages);
   }
   /** @param {any} format @param {any} key */
   async exportKey(format, key) {
@@ -834,6 +831,14 @@ webidlClass(SubtleCrypto, [
   'unwrapKey',
 ]);
 
+/** @param {any} format @param {any} data @param {any} algorithm @param {any} extractable @param {any} keyUsages */
+function importKey(format, data, algorithm, extractable, keyUsages) {
+  const kind = formatOf(format);
+  const { entry, params } = normalize(algorithm, 'importKey');
+  const usages = usageList(keyUsages);
+  return usable(entry.importKey(kind, keyData(kind, data), params, Boolean(extractable), usages), usages);
+}
+
 /** @param {string} format @param {any} key */
 function exported(format, key) {
   if (!isCryptoKey(key)) throw new TypeError('The key must be a CryptoKey');
@@ -846,4 +851,4 @@ function exported(format, key) {
 
 export const subtle = new SubtleCrypto(token);
 /** For node:crypto. */
-export { makeKey, stateOf };
+export { importKey, makeKey, stateOf };

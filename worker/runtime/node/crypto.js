@@ -1,7 +1,9 @@
-// node:crypto, over the natives' OpenSSL: hashes, HMAC, random numbers, key derivation, and the ciphers that one call can do.
+// node:crypto, over the natives' OpenSSL: hashes, HMAC, random numbers, key derivation, ciphers, and keys (keys.js).
 import { crypto as webcrypto } from '../crypto.js';
 import { load } from './loader.js';
 import { absent, refusal } from './absent.js';
+import { keys } from './keys.js';
+import nodeConstants from 'node-constants';
 
 export function crypto() {
   const { Buffer } = load('buffer');
@@ -14,13 +16,12 @@ export function crypto() {
     if (typeof data === 'string') return Buffer.from(data, encoding === 'buffer' ? 'utf8' : encoding);
     if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     if (data instanceof ArrayBuffer) return new Uint8Array(data);
-    if (data instanceof KeyObject) return data.export();
     throw new codes.ERR_INVALID_ARG_TYPE(what, ['string', 'Buffer', 'TypedArray', 'DataView'], data);
   };
   /** @param {Uint8Array} bytes @param {string} [encoding] */
   const output = (bytes, encoding) => {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return encoding === undefined || encoding === 'buffer' ? buffer : buffer.toString(encoding);
+    return encoding === undefined || encoding === null || encoding === 'buffer' ? buffer : buffer.toString(encoding);
   };
   /** Node's and OpenSSL's spellings: "RSA-SHA256" is SHA256. @param {any} name */
   const hashName = (name) => {
@@ -45,28 +46,6 @@ export function crypto() {
       callback(null, result);
     });
   };
-
-  class KeyObject {
-    #bytes;
-    constructor(type, bytes) {
-      if (type !== 'secret') throw refusal('crypto', 'KeyObject', 'asymmetric keys are those of crypto.subtle');
-      this.#bytes = bytes;
-    }
-    get type() {
-      return 'secret';
-    }
-    get symmetricKeySize() {
-      return this.#bytes.length;
-    }
-    export(options) {
-      if (options?.format === 'jwk') return { kty: 'oct', k: Buffer.from(this.#bytes).toString('base64url') };
-      return Buffer.from(this.#bytes);
-    }
-    equals(other) {
-      return other instanceof KeyObject && timingSafe(this.#bytes, other.#bytes);
-    }
-  }
-  const timingSafe = (a, b) => a.length === b.length && native.equal(a, b);
 
   class Digest extends Transform {
     constructor(handle, options) {
@@ -108,10 +87,13 @@ export function crypto() {
   }
   class Hmac extends Digest {
     constructor(algorithm, key, options) {
-      super(native.hmacOpen(hashName(algorithm), bytesOf(key, 'utf8', 'key')), options);
+      super(native.hmacOpen(hashName(algorithm), secret(key, 'utf8', 'key')), options);
       if (this.handle === undefined) throw unsupported();
     }
   }
+  const { secretOf, ECDH, Sign, Verify, ...keyFunctions } = keys({ Buffer, bytesOf, output, hashName, later });
+  /** The bytes of a secret that is a key object or data. */
+  const secret = (given, encoding, what) => secretOf(given) ?? bytesOf(given, encoding, what);
   const callable = (Class) => new Proxy(Class, { apply: (target, _self, args) => new target(...args) });
 
   const randomBytes = (size, callback) => {
@@ -166,7 +148,7 @@ export function crypto() {
     validateInteger(length, 'length', 0, 2147483647);
     const derived = native.hkdf(
       hashName(digest),
-      bytesOf(key, 'utf8', 'ikm'),
+      secret(key, 'utf8', 'ikm'),
       bytesOf(salt, 'utf8', 'salt'),
       bytesOf(info, 'utf8', 'info'),
       length,
@@ -196,97 +178,136 @@ export function crypto() {
     return output(key);
   };
 
-  /** AES in one go, when final() is called. */
+  const giveTag = Symbol('giveTag'),
+    takeTag = Symbol('takeTag');
+  const invalidState = (name) => new codes.ERR_CRYPTO_INVALID_STATE(name);
   const cipher = (encrypt) =>
     class extends Transform {
+      #handle;
+      #mode;
+      #tagged;
+      #tagBytes;
+      #tag;
+      #done = false;
       constructor(algorithm, key, iv, options) {
+        validateString(algorithm, 'cipher');
+        const bytes = secret(key, undefined, 'key');
+        const vector = iv === null ? new Uint8Array(0) : bytesOf(iv, undefined, 'iv');
         super(options);
-        const [, , mode] = /^(?:id-)?aes-?(128|192|256)-(cbc|ctr|gcm)$/i.exec(algorithm) ?? [];
-        if (mode === undefined)
-          throw refusal(
-            'crypto',
-            encrypt ? 'createCipheriv' : 'createDecipheriv',
-            `"${algorithm}" is not one of aes-128, 192 and 256 in cbc, ctr and gcm`,
-          );
-        const bits = Number(/(128|192|256)/.exec(algorithm)[1]);
-        const state = {
-          mode: mode.toUpperCase(),
-          key: bytesOf(key),
-          iv: iv === null ? new Uint8Array(0) : bytesOf(iv),
-          data: [],
-          aad: [],
-          tag: undefined,
-          padding: true,
-        };
-        if (state.key.length * 8 !== bits) throw new RangeError('Invalid key length');
-        if (state.mode !== 'GCM' && state.iv.length !== 16) throw new TypeError('Invalid initialization vector');
-        Object.defineProperty(this, 'state', { value: state, enumerable: false });
+        const info = native.cipherInfo(algorithm);
+        if (info === undefined) throw Object.assign(new Error('Unknown cipher'), { code: 'ERR_CRYPTO_UNKNOWN_CIPHER' });
+        const [, keyBytes, ivBytes, , mode, tagged] = info;
+        if (bytes.length !== keyBytes)
+          throw Object.assign(new RangeError('Invalid key length'), { code: 'ERR_CRYPTO_INVALID_KEYLEN' });
+        if (tagged ? vector.length === 0 : vector.length !== ivBytes) throw badVector();
+        this.#mode = mode;
+        this.#tagged = tagged;
+        this.#tagBytes = options?.authTagLength ?? 16;
+        if (tagged && !tagSizes(mode, this.#tagBytes)) throw badTag(this.#tagBytes);
+        this.#handle = native.cipherOpen(algorithm, encrypt, bytes, vector);
+        if (this.#handle === undefined) throw badVector();
       }
       update(data, inputEncoding, outputEncoding) {
-        this.state.data.push(Buffer.from(bytesOf(data, inputEncoding)));
-        return output(Buffer.alloc(0), outputEncoding);
+        const bytes = bytesOf(data, inputEncoding);
+        const made = this.#done ? undefined : native.cipherUpdate(this.#handle, bytes);
+        if (made === undefined) throw new Error('Trying to add data in unsupported state');
+        return output(made, outputEncoding);
       }
-      setAAD(data) {
-        this.state.aad.push(bytesOf(data));
+      setAAD(data, options) {
+        if (this.#done || !this.#tagged || !native.cipherAuthenticate(this.#handle, bytesOf(data, options?.encoding)))
+          throw invalidState('setAAD');
         return this;
       }
-      setAuthTag(tag) {
-        this.state.tag = bytesOf(tag);
-        return this;
+      [giveTag](bytes) {
+        if (this.#done || !this.#tagged || this.#tag !== undefined) throw invalidState('setAuthTag');
+        if (!tagSizes(this.#mode, bytes.length)) throw badTag(bytes.length);
+        this.#tag = bytes;
+        native.cipherTag(this.#handle, bytes);
       }
-      getAuthTag() {
-        return output(this.state.tag);
+      [takeTag]() {
+        const tag = this.#done && this.#tagged ? native.cipherTag(this.#handle, this.#tagBytes) : undefined;
+        if (tag === undefined) throw invalidState('getAuthTag');
+        return tag;
       }
       setAutoPadding(on = true) {
-        if (!on) throw refusal('crypto', 'setAutoPadding', 'ciphers without padding are not there');
+        if (this.#done) throw invalidState('setAutoPadding');
+        native.cipherPadding(this.#handle, Boolean(on));
         return this;
       }
       final(outputEncoding) {
-        const { mode, key, iv, data, aad, tag } = this.state;
-        const bytes = Buffer.concat(data);
-        let result;
-        if (mode === 'CTR') result = native.aesCtr(key, iv, 128, bytes);
-        else if (mode === 'CBC') result = native.aes('CBC', encrypt, key, iv, bytes, new Uint8Array(0), 0);
-        else if (encrypt) {
-          const sealed = native.aes('GCM', true, key, iv, bytes, Buffer.concat(aad), 16);
-          this.state.tag = sealed.slice(sealed.length - 16);
-          result = sealed.subarray(0, sealed.length - 16);
-        } else {
-          result =
-            tag === undefined
-              ? undefined
-              : native.aes('GCM', false, key, iv, Buffer.concat([bytes, tag]), Buffer.concat(aad), tag.length);
-        }
-        if (result === undefined) throw new Error('Unsupported state or unable to authenticate data');
-        return output(result, outputEncoding);
+        if (this.#done) throw invalidState('final');
+        this.#done = true;
+        const made = this.#tagged && !encrypt && this.#tag === undefined ? '' : native.cipherFinal(this.#handle);
+        if (typeof made !== 'string') return output(made, outputEncoding);
+        if (this.#tagged || made === '') throw new Error('Unsupported state or unable to authenticate data');
+        throw Object.assign(new Error(`error: ${made}`), {
+          code: `ERR_OSSL_${made.toUpperCase().replace(/ /g, '_')}`,
+          reason: made,
+        });
       }
       _transform(chunk, encoding, callback) {
-        this.update(chunk, encoding);
-        callback();
+        let made;
+        try {
+          made = this.update(chunk, encoding);
+        } catch (error) {
+          return callback(error);
+        }
+        callback(null, made);
       }
       _flush(callback) {
+        let made;
         try {
-          this.push(this.final());
-          callback();
+          made = this.final();
         } catch (error) {
-          callback(error);
+          return callback(error);
         }
+        callback(null, made);
       }
     };
-  const Cipheriv = cipher(true);
-  const Decipheriv = cipher(false);
+  const badVector = () =>
+    Object.assign(new TypeError('Invalid initialization vector'), { code: 'ERR_CRYPTO_INVALID_IV' });
+  const badTag = (size) =>
+    Object.assign(new TypeError(`Invalid authentication tag length: ${size}`), {
+      code: 'ERR_CRYPTO_INVALID_AUTH_TAG',
+    });
+  const tagSizes = (mode, size) =>
+    mode === 'gcm' ? size === 4 || size === 8 || (size >= 12 && size <= 16) : size >= 1 && size <= 16;
+  class Cipheriv extends cipher(true) {
+    getAuthTag() {
+      return output(this[takeTag]());
+    }
+  }
+  class Decipheriv extends cipher(false) {
+    setAuthTag(tag, encoding) {
+      this[giveTag](bytesOf(tag, encoding, 'buffer'));
+      return this;
+    }
+  }
 
   const exports = {
     Hash: callable(Hash),
     Hmac: callable(Hmac),
-    KeyObject,
     createHash: (algorithm, options) => new Hash(algorithm, options),
     createHmac: (algorithm, key, options) => new Hmac(algorithm, key, options),
-    createSecretKey: (key, encoding) => new KeyObject('secret', Uint8Array.from(bytesOf(key, encoding, 'key'))),
     createCipheriv: (algorithm, key, iv, options) => new Cipheriv(algorithm, key, iv, options),
     createDecipheriv: (algorithm, key, iv, options) => new Decipheriv(algorithm, key, iv, options),
-    getCiphers: () =>
-      ['128', '192', '256'].flatMap((bits) => ['cbc', 'ctr', 'gcm'].map((mode) => `aes-${bits}-${mode}`)),
+    getCiphers: () => native.cipherNames().map((name) => name.toLowerCase()),
+    getCipherInfo(name, options) {
+      validateString(name, 'nameOrNid');
+      const info = native.cipherInfo(name);
+      if (info === undefined) return undefined;
+      const [known, keyLength, ivLength, blockSize, mode, tagged] = info;
+      if (options?.keyLength !== undefined && options.keyLength !== keyLength) return undefined;
+      const vector = options?.ivLength ?? ivLength;
+      if (tagged ? vector < 1 : vector !== ivLength) return undefined;
+      return {
+        mode,
+        name: known.toLowerCase(),
+        ...(mode === 'stream' ? {} : { blockSize }),
+        ...(ivLength === 0 ? {} : { ivLength: vector }),
+        keyLength,
+      };
+    },
     getHashes: () => native.hashNames().map((name) => name.toLowerCase()),
     hash(algorithm, data, encoding = 'hex') {
       const bytes = native.digest(hashName(algorithm), bytesOf(data, 'utf8'));
@@ -325,31 +346,16 @@ export function crypto() {
       later(callback ?? options, () => scryptSync(password, salt, length, callback === undefined ? {} : options)),
     webcrypto,
     subtle: webcrypto.subtle,
-    constants: {},
+    constants: nodeConstants.crypto,
+    ...keyFunctions,
+    Cipheriv: callable(Cipheriv),
+    Decipheriv: callable(Decipheriv),
+    ECDH: callable(ECDH),
+    Sign: callable(Sign),
+    Verify: callable(Verify),
     getFips: () => 0,
   };
-  const reason = 'use crypto.subtle';
-  for (const name of [
-    'createSign',
-    'createVerify',
-    'sign',
-    'verify',
-    'createPublicKey',
-    'createPrivateKey',
-    'generateKeyPair',
-    'generateKeyPairSync',
-    'generateKey',
-    'generateKeySync',
-    'publicEncrypt',
-    'privateDecrypt',
-    'privateEncrypt',
-    'publicDecrypt',
-    'createDiffieHellman',
-    'createECDH',
-    'diffieHellman',
-    'X509Certificate',
-  ])
-    // prettier-ignore
-    exports[name] = absent('crypto', name, reason);
+  for (const name of ['privateEncrypt', 'publicDecrypt', 'createDiffieHellman', 'X509Certificate'])
+    exports[name] = absent('crypto', name, 'use sign and verify, createECDH, or crypto.subtle');
   return exports;
 }

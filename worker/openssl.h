@@ -1,0 +1,63 @@
+// What the natives over the host executable's OpenSSL share: owners of its objects, and arguments.
+// Where OpenSSL refuses an input, a native returns undefined: the JavaScript knows which error its
+// standard wants.
+#pragma once
+
+#include <openssl/bn.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/natives.h"
+
+namespace postern::worker {
+
+using ByteView = std::span<const uint8_t>;
+using ByteString = std::vector<uint8_t>;
+
+template <auto Free>
+struct Freed {
+  template <class T>
+  void operator()(T* p) const {
+    Free(p);
+  }
+};
+template <class T, auto Free>
+using Own = std::unique_ptr<T, Freed<Free>>;
+using OwnKey = Own<EVP_PKEY, EVP_PKEY_free>;
+using OwnKeyContext = Own<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
+using OwnDigest = Own<EVP_MD, EVP_MD_free>;
+using OwnDigestContext = Own<EVP_MD_CTX, EVP_MD_CTX_free>;
+using OwnMacContext = Own<EVP_MAC_CTX, EVP_MAC_CTX_free>;
+using OwnNumber = Own<BIGNUM, BN_clear_free>;
+
+inline std::string Text(const Args& args, int i) { return Utf8(args.GetIsolate(), args[i]); }
+inline int Int(const Args& args, int i) {
+  return args[i]->IsNumber() ? static_cast<int>(args[i].As<v8::Number>()->Value()) : 0;
+}
+inline void Return(const Args& args, ByteView bytes) {
+  v8::Local<v8::Uint8Array> array;
+  if (NewBytes(args.GetIsolate(), bytes).ToLocal(&array)) args.GetReturnValue().Set(array);
+}
+inline void Return(const Args& args, const std::optional<ByteString>& bytes) {
+  ERR_clear_error();
+  if (bytes) Return(args, ByteView(*bytes));
+}
+
+// No configuration file is read: a guest has no files, and wants none.
+inline void StartOpenSsl() {
+  static const int started = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+  (void)started;
+}
+
+inline OwnDigest FetchDigest(const std::string& name) {
+  StartOpenSsl();
+  return OwnDigest(EVP_MD_fetch(nullptr, name.c_str(), nullptr));
+}
+
+}  // namespace postern::worker
