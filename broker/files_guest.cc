@@ -67,6 +67,14 @@ Error Told(const std::string& what, const std::string& path) {
   return Error{"cannot " + what + " " + path + ": " + std::strerror(errnum), errnum};
 }
 
+// Where an open link leads.
+Result<std::string> TargetOf(int link, const std::string& path) {
+  char target[PATH_MAX];
+  const ssize_t n = ::readlinkat(link, "", target, sizeof target);
+  if (n < 0) return Told("look at", path);
+  return std::string(target, static_cast<size_t>(n));
+}
+
 // glibc's renameat2 is another system call where there are no flags.
 long Rename(int from, const char* name, int to, const char* new_name) {
   return ::syscall(SYS_renameat2, from, name, to, new_name, 0);
@@ -229,11 +237,10 @@ Result<std::string> FilesGuest::WithoutLinks(const Place& place, const std::stri
       real = next;
       continue;
     }
-    char target[PATH_MAX];
-    const ssize_t n = ::readlinkat(fd->get(), "", target, sizeof target);
-    if (n < 0) return Told("look at", path);
-    if (++links > kMaxLinks || n == 0 || target[0] == '/') return out;
-    put(std::string(target, static_cast<size_t>(n)));
+    auto target = TargetOf(fd->get(), path);
+    if (!target) return target.error();
+    if (++links > kMaxLinks || target->starts_with('/')) return out;
+    put(*target);
   }
   real = place.mount->guest + real.substr(1);
   return real.empty() ? "/" : real;
@@ -252,17 +259,26 @@ Result<std::pair<UniqueFd, std::string>> FilesGuest::OpenParent(const Place& pla
   return std::pair{*std::move(fd), name};
 }
 
-Result<channel::Fields> FilesGuest::Head(const std::string& path) const {
+Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) const {
   auto place = Find(path);
   if (!place) return place.error();
   channel::Fields fields = {{":status", "200"}};
-  auto fd = Follow(*place, O_PATH, path, fields);
+  auto fd = follow ? Follow(*place, O_PATH, path, fields)
+                   : OpenBeneath(*place, O_PATH | O_NOFOLLOW, path);
   if (!fd) return fd.error();
   struct stat st {};
   if (::fstat(fd->get(), &st) != 0) return Told("look at", path);
   const bool directory = S_ISDIR(st.st_mode);
+  if (S_ISLNK(st.st_mode)) {
+    auto target = TargetOf(fd->get(), path);
+    if (!target) return target.error();
+    // A path of the host's is none of the guest's.
+    if (!target->starts_with('/'))
+      fields.push_back({"postern-target", channel::EscapeText(*target)});
+  }
   fields.insert(fields.end(), {{"postern-kind", directory             ? "directory"
                                                 : S_ISREG(st.st_mode) ? "file"
+                                                : S_ISLNK(st.st_mode) ? "link"
                                                                       : "other"},
                                {"postern-size", std::to_string(directory ? 0 : st.st_size)},
                                {"postern-modified",
@@ -475,7 +491,7 @@ void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stre
   const bool all = TextOf(fields, "postern-all") == "1";
   if (path.empty() || path[0] != '/') return Fail(stream, {"a path begins with a slash", EINVAL});
   if (method == "HEAD") {
-    auto found = Head(path);
+    auto found = Head(path, TextOf(fields, "postern-follow") != "0");
     if (!found) return Fail(stream, found.error());
     if (!channel_.session().Respond(stream, *found, false))
       channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);

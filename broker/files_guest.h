@@ -1,7 +1,8 @@
 // FilesGuest: answers what one guest asks of mounted files on its channel, in WebDAV's words (RFC
 // 4918), the path in a field:
 //   HEAD      what is there: kind, size, time of the last change, whether it can be written; where
-//   links lead there, postern-real is its path without them
+//   links lead there, postern-real is its path without them; with postern-follow 0 it may be a
+//   link itself, and postern-target is where that leads, from its directory
 //   GET       its bytes, from postern-offset on, postern-length of them; EFBIG for more than
 //   postern-most; postern-real as above
 //   PROPFIND  the names in a directory: a JSON array of [name, kind]; EFBIG for more than
@@ -77,7 +78,7 @@ class FilesGuest : public channel::Http2Session::Handler {
   // The directory that a name stands in, and the name; EACCES for the mount itself.
   static Result<std::pair<UniqueFd, std::string>> OpenParent(const Place& place,
                                                              const std::string& path);
-  Result<channel::Fields> Head(const std::string& path) const;
+  Result<channel::Fields> Head(const std::string& path, bool follow) const;
   Status Get(int32_t stream, const std::string& path, const channel::Fields& fields);
   Status List(int32_t stream, const std::string& path, const channel::Fields& fields);
   Status BeginPut(int32_t stream, const std::string& path, const channel::Fields& fields);

@@ -94,6 +94,20 @@ def test_links_within_a_mount_are_followed(files, tmp_path):
     assert files("fs.writeFileSync('/data/to/g', 'new'); __return([fs.readFileSync('/data/to/f', 'utf8'), fs.realpathSync('/data/to/../to/f')]);").value == ["there", "/data/real/f"]
     assert (tmp_path / "rw" / "real" / "g").read_text() == "new"
 
+def test_links_are_seen(files, tmp_path):
+    (tmp_path / "rw" / "real").mkdir()
+    (tmp_path / "rw" / "real" / "f").write_text("there")
+    for name, target in {"dir": "real", "file": "./real/f", "gone": "none", "out": "/etc/passwd", "up": "../../x", "round": "round"}.items():
+        (tmp_path / "rw" / name).symlink_to(target)
+    value = files("""
+      const seen = (name) => { const s = fs.lstatSync(`/data/${name}`); return [s.isSymbolicLink(), s.isFile(), s.isDirectory(), (s.mode & fs.constants.S_IFMT) === fs.constants.S_IFLNK]; };
+      __return([['dir', 'file', 'gone', 'out', 'round'].map(seen).every((s) => String(s) === 'true,false,false,true'), seen('real'), seen('dir/f'), (await fsp.lstat('/data/file')).size,
+        fs.readlinkSync('/data/dir'), await fsp.readlink('/data/file'), String(fs.readlinkSync('/data/gone', 'buffer')), fs.readlinkSync('/data/up'), await new Promise((f) => fs.readlink('/data/dir', (e, to) => f(to))),
+        failed(() => fs.readlinkSync('/data/out')), failed(() => fs.readlinkSync('/data/real')), failed(() => fs.readlinkSync('/data/none')), failed(() => fs.statSync('/data/gone')), failed(() => fs.statSync('/data/round')), failed(() => fs.lstatSync('/data/none')),
+        fs.lstatSync('/data/none', { throwIfNoEntry: false }) === undefined, fs.readdirSync('/data', { withFileTypes: true }).filter((e) => e.isSymbolicLink()).length, fs.lstatSync('/tmp').isDirectory(), failed(() => fs.lstatSync('/data/out/x'))]);""").value
+    assert value == [True, [False, False, True, False], [False, True, False, False], 8, "real", "./real/f", "none", "../../x", "real",
+                     "EACCES", "EINVAL", "ENOENT", "ENOENT", "EACCES", "ENOENT", True, 6, True, "EACCES"]
+
 def test_limits_of_what_is_made(files):
     """10 000 files by one guest, on a disk and in memory; 64 MiB in memory."""
     value = files("""

@@ -156,9 +156,9 @@ std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path)
   return std::nullopt;
 }
 
-FileClient::Answer FileClient::LookAt(const std::string& path) {
+FileClient::Answer FileClient::LookAt(const std::string& path, bool follow) {
   if (auto own = LookAtOwn(path)) return *std::move(own);
-  return Ask("HEAD", path);
+  return Ask("HEAD", path, {{"postern-follow", follow ? "1" : "0"}});
 }
 
 FileClient::Place FileClient::PlaceOf(const std::string& path) const {
@@ -368,6 +368,8 @@ void FileClient::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_st
     answer.writable = writable == 1;
     if (const std::string* real = FindField(fields, "postern-real"))
       answer.real = channel::UnescapeText(*real);
+    if (const std::string* target = FindField(fields, "postern-target"))
+      answer.target = channel::UnescapeText(*target);
   }
 }
 

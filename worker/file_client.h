@@ -24,7 +24,8 @@ class FileClient : public channel::Http2Session::Handler {
     int64_t size = 0;
     double modified = 0;  // milliseconds since 1970
     bool writable = false;
-    std::string real;  // the path without links, where that is another
+    std::string real;    // the path without links, where that is another
+    std::string target;  // of a link; "" where it leads out of what is mounted
     std::string code;
     std::string message;
   };
@@ -47,7 +48,8 @@ class FileClient : public channel::Http2Session::Handler {
   // Whether a path is one of this guest's memory, where the host's files are not.
   bool InMemory(const std::string& path) const { return OwnerOf(path) == Owner::kMemory; }
   Answer Read(const std::string& path, int64_t offset = 0, int64_t length = -1);
-  Answer LookAt(const std::string& path);
+  // `follow`: what is looked at is not a link, but what it leads to.
+  Answer LookAt(const std::string& path, bool follow = true);
   // The same of what is not the broker's; nullopt for what is.
   std::optional<Answer> LookAtOwn(const std::string& path) const;
   // `most`: where a directory has more names, EFBIG.

@@ -22,15 +22,18 @@ bool Check(const Args& args, const FileClient::Answer& answer) {
   return false;
 }
 
-// fileLook(path): [kind, size, modified in milliseconds, writable, path without links]
+// fileLook(path, false for a link itself): [kind, size, modified in milliseconds, writable, path
+// without links, target of a link]
 void FileLook(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto answer = Files().LookAt(Path(args, 0));
+  const auto answer = Files().LookAt(Path(args, 0), !args[1]->IsFalse());
   if (!Check(args, answer)) return;
-  v8::Local<v8::Value> all[] = {
-      Str(isolate, answer.kind), v8::Number::New(isolate, static_cast<double>(answer.size)),
-      v8::Number::New(isolate, answer.modified), v8::Boolean::New(isolate, answer.writable),
-      Str(isolate, answer.real.empty() ? Path(args, 0) : answer.real)};
+  v8::Local<v8::Value> all[] = {Str(isolate, answer.kind),
+                                v8::Number::New(isolate, static_cast<double>(answer.size)),
+                                v8::Number::New(isolate, answer.modified),
+                                v8::Boolean::New(isolate, answer.writable),
+                                Str(isolate, answer.real.empty() ? Path(args, 0) : answer.real),
+                                Str(isolate, answer.target)};
   args.GetReturnValue().Set(v8::Array::New(isolate, all, std::size(all)));
 }
 

@@ -82,7 +82,8 @@ class Stats {
   constructor(kind, size, modified, writable) {
     const directory = kind === 'directory';
     this.dev = 0;
-    this.mode = (directory ? 0o040000 : 0o100000) | (writable ? 0o644 : 0o444) | (directory ? 0o111 : 0);
+    const type = directory ? 0o040000 : kind === 'link' ? 0o120000 : 0o100000;
+    this.mode = kind === 'link' ? type | 0o777 : type | (writable ? 0o644 : 0o444) | (directory ? 0o111 : 0);
     this.nlink = 1;
     this.uid = this.gid = this.rdev = this.ino = 0;
     this.blksize = 4096;
@@ -174,6 +175,15 @@ function flagsOf(flags = 'r') {
 }
 
 const nothing = new Uint8Array(0);
+const look = (call, given, options, follow) => {
+  const path = pathOf(given);
+  try {
+    return attempt(call, path, () => new Stats(...native.fileLook(path, follow)));
+  } catch (error) {
+    if (options?.throwIfNoEntry === false && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+};
 const sync = {
   existsSync(path) {
     try {
@@ -189,16 +199,15 @@ const sync = {
     if (mode & constants.fs.W_OK && !writable)
       throw fail('EACCES', `${path} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'access', path);
   },
-  statSync(given, options) {
+  statSync: (given, options) => look('stat', given, options, true),
+  lstatSync: (given, options) => look('lstat', given, options, false),
+  readlinkSync(given, options) {
     const path = pathOf(given);
-    try {
-      return attempt('stat', path, () => new Stats(...native.fileLook(path)));
-    } catch (error) {
-      if (options?.throwIfNoEntry === false && error.code === 'ENOENT') return undefined;
-      throw error;
-    }
+    const [kind, , , , , target] = attempt('readlink', path, () => native.fileLook(path, false));
+    if (kind !== 'link') throw fail('EINVAL', 'invalid argument', 'readlink', path);
+    if (target === '') throw fail('EACCES', `${path} leads out of its mount`, 'readlink', path);
+    return encodingOf(options) === 'buffer' ? Buffer.from(target) : target;
   },
-  lstatSync: (path, options) => sync.statSync(path, options),
   fstatSync: (fd) => sync.statSync(opened(fd, 'fstat').path),
   readFileSync(given, options) {
     if (typeof given === 'number') {
@@ -608,8 +617,6 @@ for (const name of [
   'symlinkSync',
   'link',
   'linkSync',
-  'readlink',
-  'readlinkSync',
   'chmod',
   'chmodSync',
   'fchmod',
@@ -628,5 +635,5 @@ for (const name of [
 ])
   // prettier-ignore
   fs[name] = absent('fs', name, name.startsWith('watch') ? 'a guest is told of no changes' : reason);
-for (const name of ['watch', 'symlink', 'link', 'readlink', 'chmod', 'chown', 'utimes', 'statfs', 'glob'])
+for (const name of ['watch', 'symlink', 'link', 'chmod', 'chown', 'utimes', 'statfs', 'glob'])
   fs.promises[name] = async () => fs[name]();
