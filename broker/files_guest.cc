@@ -284,6 +284,8 @@ Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) c
                                {"postern-modified",
                                 std::to_string(static_cast<double>(st.st_mtim.tv_sec) * 1000 +
                                                static_cast<double>(st.st_mtim.tv_nsec) / 1e6)},
+                               {"postern-inode", std::to_string(st.st_ino)},
+                               {"postern-device", std::to_string(st.st_dev)},
                                {"postern-writable", place->mount->writable ? "1" : "0"}});
   return fields;
 }

@@ -94,6 +94,30 @@ def test_links_within_a_mount_are_followed(files, tmp_path):
     assert files("fs.writeFileSync('/data/to/g', 'new'); __return([fs.readFileSync('/data/to/f', 'utf8'), fs.realpathSync('/data/to/../to/f')]);").value == ["there", "/data/real/f"]
     assert (tmp_path / "rw" / "real" / "g").read_text() == "new"
 
+def test_inodes_tell_files_apart(files, tmp_path):
+    (tmp_path / "rw" / "a").write_text("a")
+    (tmp_path / "rw" / "link").symlink_to("a")
+    value = files("""
+      fs.writeFileSync('/data/b', ''); fs.mkdirSync('/tmp/d'); fs.writeFileSync('/tmp/e', ''); fs.writeFileSync('/tmp/e', 'more');
+      const at = (p, o) => { const s = fs.statSync(p, o); return `${s.dev} ${s.ino}`; };
+      const all = ['/data', '/data/a', '/data/b', '/ro/given.txt', '/tmp', '/tmp/d', '/tmp/e'].map((p) => at(p)), e = at('/tmp/e'); fs.renameSync('/tmp/e', '/tmp/f');
+      const big = fs.statSync('/data/a', { bigint: true });
+      __return([new Set(all).size === all.length, at('/data/link') === at('/data/a'), at('/tmp/f') === e, at('/data/a', { bigint: true }) === at('/data/a'), typeof big.size, big.mtimeNs / 1_000_000n === big.mtimeMs, big.isFile(), big.mode === 0o100644n]);""").value
+    assert value == [True, True, True, True, "bigint", True, True, True]
+
+def test_modes_are_fixed(files, tmp_path):
+    """Tools that set the mode that they have read may."""
+    value = files("""
+      fs.writeFileSync('/data/f', 'x'); const h = await fsp.open('/data/f');
+      const how = (f) => { try { f(); return 'done'; } catch (e) { return [e.code, e.syscall ?? e.name]; } };
+      const out = [fs.statSync('/data/f').mode.toString(8), fs.statSync('/ro/given.txt').mode.toString(8), fs.statSync('/data').mode.toString(8), fs.statSync('/tmp').mode.toString(8)];
+      for (const mode of [0o644, '644', 0o100644, 0o600, '0755', 'x', -1, undefined]) out.push(how(() => fs.chmodSync('/data/f', mode)));
+      out.push(how(() => fs.chmodSync('/data', 0o755)), how(() => fs.chmodSync('/data/none', 0o644)), how(() => fs.fchmodSync(h.fd, 0o644)), how(() => fs.accessSync('/ro/given.txt', fs.constants.W_OK)));
+      await fsp.chmod('/data/f', 0o644); out.push(await fsp.chmod('/data/f', 0).catch((e) => e.code), await new Promise((f) => fs.realpath.native('/data/../data/f', (e, p) => f(p)))); await h.close();
+      __return(out);""").value
+    assert value == ["100644", "100644", "40755", "40755", "done", "done", "done", ["EPERM", "chmod"], ["EPERM", "chmod"], ["ERR_INVALID_ARG_VALUE", "TypeError"], ["ERR_INVALID_ARG_VALUE", "TypeError"],
+                     ["ERR_INVALID_ARG_VALUE", "TypeError"], "done", ["ENOENT", "chmod"], "done", ["EACCES", "access"], "EPERM", "/data/f"]
+
 def test_links_are_seen(files, tmp_path):
     (tmp_path / "rw" / "real").mkdir()
     (tmp_path / "rw" / "real" / "f").write_text("there")

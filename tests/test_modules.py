@@ -41,6 +41,7 @@ def test_named_exports_of_commonjs(tree):
         "again.cjs": "module.exports = require('./one.cjs');",
         "esm.cjs": "Object.defineProperty(exports, '__esModule', { value: true }); exports.default = 5; exports.e = 6;",
         "function.cjs": "module.exports = function f() { return 7; }; module.exports.g = 8;",
+        "getters.cjs": "exports.kept = exports.other = void 0; const f = (x) => x; Object.defineProperty(exports, 'kept', { enumerable: true, get: function () { return f(9).x ?? 9; } }); Object.defineProperty(exports, 'unsafe', { enumerable: true, get: function () { return f(1).x; } });",
         "throws.cjs": "exports.ok = 1; let nothing; Object.defineProperty(exports, 'bad', { enumerable: true, get: function () { return nothing.x; } });",
     }
     value = tree(files, """
@@ -50,8 +51,9 @@ def test_named_exports_of_commonjs(tree):
       import esm, { e } from './esm.cjs';
       import f, { g } from './function.cjs';
       import { ok, bad } from './throws.cjs';
-      __return([a, b, c, one.default, three, d(), again.a, again.default.b, esm.default, e, f(), g, ok, bad === undefined, one === again['module.exports']]);""").value
-    assert value == [1, 2, 3, "d", 3, 4, 1, 2, 5, 6, 7, 8, 1, True, True]
+      import * as getters from './getters.cjs';
+      __return([a, b, c, one.default, three, d(), again.a, again.default.b, esm.default, e, f(), g, ok, bad === undefined, one === again['module.exports'], getters.kept, Object.keys(getters)]);""").value
+    assert value == [1, 2, 3, "d", 3, 4, 1, 2, 5, 6, 7, 8, 1, True, True, 9, ["default", "kept", "module.exports", "other"]]
 
 
 def test_cycles_of_commonjs_and_between_both(tree):

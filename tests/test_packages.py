@@ -56,6 +56,10 @@ OFFLINE = {
       const r = await app.request('/u/7'); const t = await sign({ a: 1 }, 's', 'HS256');
       __return([await r.json(), r.headers.get('access-control-allow-origin'), await (await app.request('/h')).text(), (await verify(t, 's', 'HS256')).a]);""",
              [{"id": "7"}, "*", "<b>&lt;</b>", 1]),
+    "fs-extra": ("""import fs from 'fs-extra';
+      await fs.outputJson('/tmp/a/b.json', { a: 1 }); await fs.copy('/tmp/a', '/tmp/c'); await fs.copy(new URL('package.json', import.meta.url).pathname, '/tmp/c/p.json'); await fs.move('/tmp/a', '/tmp/d/e'); await fs.emptyDir('/tmp/d');
+      __return([await fs.readJson('/tmp/c/b.json'), (await fs.readJson('/tmp/c/p.json')).private, await fs.pathExists('/tmp/a'), await fs.readdir('/tmp/d'), (await fs.ensureDir('/tmp/x/y'), fs.statSync('/tmp/x/y').isDirectory())]);""",
+                 [{"a": 1}, True, False, [], True]),
     "jsonwebtoken": ("""import jwt from 'jsonwebtoken'; import { generateKeyPairSync } from 'node:crypto';
       const out = [], pem = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } };
       const rsa = generateKeyPairSync('rsa', { modulusLength: 2048, ...pem }), ec = generateKeyPairSync('ec', { namedCurve: 'P-256', ...pem });
@@ -179,6 +183,12 @@ ONLINE = {
     "ky": ("""import ky from 'ky'; const api = ky.create({ prefixUrl: 'http://{at}', retry: 0 });
       const got = await api.post('x', { json: { a: 1 }, searchParams: { q: 'ü' } }).json(); let status; try { await api.get('fail'); } catch (e) { status = e.response.status; }
       __return([got.path, got.body, status]);""", ["/x?q=%C3%BC", '{"a":1}', 404]),
+    "got": ("""import got from 'got';
+      const asked = await got.post('http://{at}/g', { json: { a: 1 }, searchParams: { q: 1 }, headers: { 'x-y': 'z' } }).json(); const e = await got('http://{at}/fail', { retry: { limit: 0 } }).catch((e) => e);
+      let n = 0; for await (const chunk of got.stream('http://{at}/s')) n += chunk.length; const refused = await got('http://127.0.0.1:1/', { retry: { limit: 0 } }).catch((e) => e);
+      __return([asked.path, asked.body, asked.headers['x-y'], e.response.statusCode, n > 10, refused.code]);""", ["/g?q=1", '{"a":1}', "z", 404, True, "EACCES"]),
+    "node-fetch": ("""import fetch, { FormData } from 'node-fetch'; const body = new FormData(); body.set('k', 'v');
+      const asked = await (await fetch('http://{at}/n?x#y', { method: 'POST', body })).json(); __return([asked.path, asked.body.includes('name="k"'), (await fetch('http://{at}/fail')).status]);""", ["/n?x", True, 404]),
     "axios with fetch": ("""import axios from 'axios'; const api = axios.create({ baseURL: 'http://{at}', adapter: 'fetch' });
       const { data } = await api.put('/y', { b: 2 }, { params: { z: 1 }, auth: { username: 'u', password: 'p' } });
       const e = await api.get('/fail').catch((e) => e); __return([data.method, data.path, data.body, data.headers.authorization, e.response.status, e.code]);""",

@@ -15,6 +15,7 @@ namespace {
 constexpr int kBrokerSilenceMs = 10'000;         // disks may be slow; a broker is not
 constexpr int64_t kMostBytesAhead = 256 * 1024;  // of one file
 constexpr int32_t kNoStream = -1;
+constexpr int64_t kMemoryDevice = 1;  // a block device's numbers are larger
 
 double NowMs() {
   using namespace std::chrono;
@@ -136,6 +137,7 @@ std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path)
       if (const auto own = files_.find(path); own != files_.end()) {
         answer.kind = "file";
         answer.size = static_cast<int64_t>(own->second.size());
+        answer.inode = static_cast<int64_t>(std::distance(files_.begin(), own)) + 1;
         return answer;
       }
       if (HasBelow(path == "/" ? path : path + "/")) return directory();
@@ -148,6 +150,8 @@ std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path)
       answer.size = static_cast<int64_t>((*node)->bytes.size());
       answer.modified = (*node)->modified;
       answer.writable = true;
+      answer.inode = (*node)->inode;
+      answer.device = kMemoryDevice;
       return answer;
     }
     case Owner::kBroker:
@@ -363,6 +367,8 @@ void FileClient::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_st
     if (const std::string* kind = FindField(fields, "postern-kind")) answer.kind = *kind;
     ReadNumber(fields, "postern-size", &answer.size);
     ReadNumber(fields, "postern-modified", &answer.modified);
+    ReadNumber(fields, "postern-inode", &answer.inode);
+    ReadNumber(fields, "postern-device", &answer.device);
     int writable = 0;
     ReadNumber(fields, "postern-writable", &writable);
     answer.writable = writable == 1;

@@ -24,8 +24,9 @@ class FileClient : public channel::Http2Session::Handler {
     int64_t size = 0;
     double modified = 0;  // milliseconds since 1970
     bool writable = false;
-    std::string real;    // the path without links, where that is another
-    std::string target;  // of a link; "" where it leads out of what is mounted
+    int64_t inode = 0, device = 0;  // the same for the same file alone
+    std::string real;               // the path without links, where that is another
+    std::string target;             // of a link; "" where it leads out of what is mounted
     std::string code;
     std::string message;
   };

@@ -88,6 +88,7 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
         path + " would be more than the " + std::to_string(kMaxBytes) + " bytes of " + root_,
         ENOSPC};
   Node& node = nodes_[path];
+  if (known == nodes_.end()) node.inode = ++last_inode_;
   bytes_ = bytes_ - before + after;
   if (how == WriteHow::kAppend) {
     node.bytes += bytes;
@@ -116,7 +117,7 @@ Status MemoryFiles::MakeDirectory(const std::string& given, bool all) {
     return Error{
         path + " would be one file more than the " + std::to_string(kMaxFiles) + " of " + root_,
         ENOSPC};
-  nodes_[path] = {.directory = true, .bytes = {}, .modified = now_()};
+  nodes_[path] = {.directory = true, .bytes = {}, .modified = now_(), .inode = ++last_inode_};
   return Ok{};
 }
 

@@ -21,6 +21,7 @@ class MemoryFiles {
     bool directory = false;
     std::string bytes;
     double modified = 0;  // milliseconds since 1970
+    int64_t inode = 1;    // each node's own
   };
   static constexpr size_t kMaxBytes = 64 << 20;  // of all files together
   static constexpr size_t kMaxFiles = 10'000;    // directories too
@@ -50,6 +51,7 @@ class MemoryFiles {
   const std::function<double()> now_;
   std::map<std::string, Node> nodes_;
   size_t bytes_ = 0;
+  int64_t last_inode_ = 1;
 };
 
 }  // namespace postern::worker

@@ -23,7 +23,7 @@ bool Check(const Args& args, const FileClient::Answer& answer) {
 }
 
 // fileLook(path, false for a link itself): [kind, size, modified in milliseconds, writable, path
-// without links, target of a link]
+// without links, target of a link, inode, device]
 void FileLook(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto answer = Files().LookAt(Path(args, 0), !args[1]->IsFalse());
@@ -33,7 +33,9 @@ void FileLook(const Args& args) {
                                 v8::Number::New(isolate, answer.modified),
                                 v8::Boolean::New(isolate, answer.writable),
                                 Str(isolate, answer.real.empty() ? Path(args, 0) : answer.real),
-                                Str(isolate, answer.target)};
+                                Str(isolate, answer.target),
+                                v8::Number::New(isolate, static_cast<double>(answer.inode)),
+                                v8::Number::New(isolate, static_cast<double>(answer.device))};
   args.GetReturnValue().Set(v8::Array::New(isolate, all, std::size(all)));
 }
 

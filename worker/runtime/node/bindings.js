@@ -1,4 +1,5 @@
 // What Node's lib/ finds under internalBinding(NAME), as far as the modules that are loaded ask for it.
+import { formatUrl, toUnicode } from './url.js';
 import { DOMException } from '../dom_exception.js';
 import constants from 'node-constants';
 import { zlibBinding } from './zlib_binding.js';
@@ -100,7 +101,7 @@ export const bindings = {
   string_decoder: (load) => stringDecoder(load),
   encoding_binding: () => ({
     toASCII: (domain) => native.urlParse(`http://${domain}`)?.[5] ?? '',
-    toUnicode: (domain) => domain,
+    toUnicode,
     encodeUtf8String: native.utf8Encode,
   }),
   url: () => urlBinding,
@@ -337,7 +338,8 @@ const urlBinding = {
   parse: (input, base) => native.urlParse(input, base)?.[0],
   canParse: (input, base) => native.urlParse(input, base) !== undefined,
   domainToASCII: (domain) => native.urlParse(`ws://${domain}`)?.[5] ?? '',
-  domainToUnicode: (domain) => native.urlParse(`ws://${domain}`)?.[5] ?? '',
+  domainToUnicode: (domain) => toUnicode(native.urlParse(`ws://${domain}`)?.[5] ?? ''),
+  format: formatUrl,
 };
 
 const uvBinding = {

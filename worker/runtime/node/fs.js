@@ -78,14 +78,16 @@ function output(bytes, options) {
   return encoding === undefined || encoding === null || encoding === 'buffer' ? buffer : buffer.toString(encoding);
 }
 
+/** What a guest may write its mounts say; modes are the same for all. @type {Record<string, number>} */
+const modes = { __proto__: null, file: 0o100644, directory: 0o040755, link: 0o120777 };
+
 class Stats {
-  constructor(kind, size, modified, writable) {
-    const directory = kind === 'directory';
-    this.dev = 0;
-    const type = directory ? 0o040000 : kind === 'link' ? 0o120000 : 0o100000;
-    this.mode = kind === 'link' ? type | 0o777 : type | (writable ? 0o644 : 0o444) | (directory ? 0o111 : 0);
+  constructor(kind, size, modified, _writable, _real, _target, inode = 0, device = 0) {
+    this.dev = device;
+    this.mode = modes[kind] ?? modes.file;
     this.nlink = 1;
-    this.uid = this.gid = this.rdev = this.ino = 0;
+    this.uid = this.gid = this.rdev = 0;
+    this.ino = inode;
     this.blksize = 4096;
     this.size = size;
     this.blocks = Math.ceil(size / 512);
@@ -175,10 +177,20 @@ function flagsOf(flags = 'r') {
 }
 
 const nothing = new Uint8Array(0);
+/** Numbers as BigInts, and times in nanoseconds besides. @param {any} stats */
+function inBigInts(stats) {
+  for (const [name, value] of Object.entries(stats)) {
+    if (typeof value !== 'number') continue;
+    stats[name] = BigInt(Math.trunc(value));
+    if (name.endsWith('Ms')) stats[`${name.slice(0, -2)}Ns`] = BigInt(Math.round(value * 1000)) * 1000n;
+  }
+  return stats;
+}
 const look = (call, given, options, follow) => {
   const path = pathOf(given);
   try {
-    return attempt(call, path, () => new Stats(...native.fileLook(path, follow)));
+    const stats = attempt(call, path, () => new Stats(...native.fileLook(path, follow)));
+    return options?.bigint ? inBigInts(stats) : stats;
   } catch (error) {
     if (options?.throwIfNoEntry === false && error.code === 'ENOENT') return undefined;
     throw error;
@@ -201,6 +213,25 @@ const sync = {
   },
   statSync: (given, options) => look('stat', given, options, true),
   lstatSync: (given, options) => look('lstat', given, options, false),
+  // Tools set the modes that they have read: what is so already is no change.
+  chmodSync(given, mode) {
+    const path = pathOf(given);
+    const stats = attempt('chmod', path, () => new Stats(...native.fileLook(path)));
+    const wanted = typeof mode === 'string' ? Number.parseInt(mode, 8) : mode;
+    if (!Number.isInteger(wanted) || wanted < 0 || wanted > 0xffffffff)
+      throw coded(
+        `The argument 'mode' must be a 32-bit unsigned integer or an octal string. Received ${mode}`,
+        'ERR_INVALID_ARG_VALUE',
+      );
+    if ((wanted & 0o7777) !== (stats.mode & 0o7777))
+      throw fail(
+        'EPERM',
+        `modes in a guest do not change, and this is ${(stats.mode & 0o7777).toString(8)}`,
+        'chmod',
+        path,
+      );
+  },
+  fchmodSync: (fd, mode) => sync.chmodSync(opened(fd, 'fchmod').path, mode),
   readlinkSync(given, options) {
     const path = pathOf(given);
     const [kind, , , , , target] = attempt('readlink', path, () => native.fileLook(path, false));
@@ -576,6 +607,7 @@ export const fs = {
   createWriteStream,
 };
 for (const name of names) fs[name] = withCallback(name, sync[`${name}Sync`]);
+fs.realpath.native = fs.realpath;
 fs.exists = (path, callback) => setImmediate(() => callback(sync.existsSync(path)));
 fs.read = withCallback(
   'read',
@@ -589,7 +621,7 @@ fs.write = withCallback(
 );
 fs.promises = { constants: constants.fs, FileHandle };
 for (const name of names.filter(
-  (name) => !['exists', 'close', 'read', 'write', 'fstat', 'ftruncate', 'fsync', 'fdatasync'].includes(name),
+  (name) => !['exists', 'close', 'read', 'write', 'fstat', 'ftruncate', 'fsync', 'fdatasync', 'fchmod'].includes(name),
 )) {
   const f = sync[`${name}Sync`];
   fs.promises[name] = { [name]: async (...args) => f(...args) }[name];
@@ -617,9 +649,6 @@ for (const name of [
   'symlinkSync',
   'link',
   'linkSync',
-  'chmod',
-  'chmodSync',
-  'fchmod',
   'chown',
   'chownSync',
   'lchown',
@@ -635,5 +664,5 @@ for (const name of [
 ])
   // prettier-ignore
   fs[name] = absent('fs', name, name.startsWith('watch') ? 'a guest is told of no changes' : reason);
-for (const name of ['watch', 'symlink', 'link', 'chmod', 'chown', 'utimes', 'statfs', 'glob'])
+for (const name of ['watch', 'symlink', 'link', 'chown', 'utimes', 'statfs', 'glob'])
   fs.promises[name] = async () => fs[name]();

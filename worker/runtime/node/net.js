@@ -206,9 +206,16 @@ function classes() {
   Socket.prototype.connectEvent = 'connect';
   Socket.prototype.transport = 'starttls';
 
+  class JSStreamSocket {
+    constructor() {
+      throw refusal('tls', 'TLSSocket', "TLS is the broker's, over connections that it made: use tls.connect");
+    }
+  }
   class TLSSocket extends Socket {
     constructor(options) {
       super(options);
+      // http2-wrapper (of got) takes the class from here when it is loaded, and uses it for HTTP/2 alone.
+      if (typeof options?.pipe === 'function') this._handle = { _parentWrap: { constructor: JSStreamSocket } };
       this.encrypted = true;
       this.authorized = true;
       this.authorizationError = null;

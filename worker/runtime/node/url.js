@@ -71,8 +71,23 @@ export const internalUrl = () => ({
   ),
 });
 
+/**
+ * url.format of a URL: without what is not wanted, its host in Unicode where that is.
+ * @param {string} href @param {boolean} fragment @param {boolean} unicode @param {boolean} search @param {boolean} auth
+ */
+export function formatUrl(href, fragment, unicode, search, auth) {
+  const url = new URL(href);
+  if (!fragment) url.hash = '';
+  if (!search) url.search = '';
+  if (!auth) url.username = url.password = '';
+  const { protocol, username, password, hostname, port, pathname } = url;
+  if (!unicode || hostname === '') return url.href;
+  const user = username === '' && password === '' ? '' : `${username}${password && `:${password}`}@`;
+  return `${protocol}//${user}${toUnicode(hostname)}${port && `:${port}`}${pathname}${url.search}${url.hash}`;
+}
+
 /** Punycode labels as what they mean (RFC 3492). @param {string} domain */
-function toUnicode(domain) {
+export function toUnicode(domain) {
   return domain
     .split('.')
     .map((label) => (label.startsWith('xn--') ? decodePunycode(label.slice(4)) : label))
