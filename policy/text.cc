@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <vector>
 
 namespace postern::policy {
@@ -114,12 +115,23 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::optional<std::string> WorkingDirectory(const std::string& path) {
+  if (!path.starts_with('/')) return std::nullopt;
+  std::string normal = std::filesystem::path(path).lexically_normal();
+  while (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
+  return normal;
+}
+
+std::string InDirectory(const std::string& directory, const std::string& name) {
+  return directory.ends_with('/') ? directory + name : directory + "/" + name;
+}
+
 std::string FileUrl(const std::string& path) {
   return "file://" + PercentEncode(path, "-._~!$&'()*+,;=:@/");
 }
 
 std::string CodeUrl(const std::string& directory, const std::string& name) {
-  return FileUrl(directory.ends_with('/') ? directory : directory + "/") + name;
+  return FileUrl(InDirectory(directory, "")) + name;
 }
 
 }  // namespace postern::policy

@@ -1,6 +1,7 @@
 // Small questions about text that several parts of a policy ask.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,11 @@ bool IsFieldValue(std::string_view text);
 // How many letters must change to make `b` of `a` (Levenshtein's distance).
 size_t EditDistance(std::string_view a, std::string_view b);
 
+// A directory of the guest's as a working directory: without ".", ".." and a slash at its end.
+// Nothing where the path is not absolute.
+std::optional<std::string> WorkingDirectory(const std::string& path);
+// The path of `name` in a directory.
+std::string InDirectory(const std::string& directory, const std::string& name);
 // The file: URL of an absolute path.
 std::string FileUrl(const std::string& path);
 // The URL of code that is in no file, as if it stood in `directory`: what it imports is looked for

@@ -14,6 +14,7 @@
 #include "base/eintr.h"
 #include "policy/address.h"
 #include "policy/target.h"
+#include "policy/text.h"
 #include "server/socket_address.h"
 #include "supervisor/entry.h"
 #include "supervisor/run.h"
@@ -129,7 +130,7 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
     body["print"] = order.print;
   } else {
     const std::string path =
-        s.target == "-" ? (order.cwd == "/" ? "" : order.cwd) + "/[stdin].mjs" : order.argv.at(1);
+        s.target == "-" ? policy::InDirectory(order.cwd, "[stdin].mjs") : order.argv.at(1);
     body["files"][path] = {{"base64", EncodeBase64(order.source)}};
     body["entry"] = path;
   }

@@ -1,7 +1,6 @@
 #include "server/run_request.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -57,8 +56,9 @@ bool Boolean(const json& value, const std::string& what) {
 }
 
 std::string Directory(const std::string& path) {
-  if (!path.starts_with('/')) Refuse("cwd must be an absolute path, not " + path);
-  return std::filesystem::path(path).lexically_normal();
+  const auto directory = policy::WorkingDirectory(path);
+  if (!directory) Refuse("cwd must be an absolute path, not " + path);
+  return *directory;
 }
 
 // An absolute path without "." and "..".

@@ -1,10 +1,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <set>
 #include <thread>
 
+#include "policy/text.h"
 #include "policy/trace_context.h"
 #include "policy/units.h"
 #include "supervisor/load_policy.h"
@@ -311,9 +311,9 @@ Status Merge(const Raw& raw, Settings& s) {
     if (Status r = AddLayer(layer, s.required_layers); !r) return r;
   }
   if (!raw.cwd.empty()) {
-    if (!raw.cwd.starts_with('/'))
+    s.cwd = policy::WorkingDirectory(raw.cwd);
+    if (!s.cwd)
       return Error{"--cwd is a path of the guest, which begins with a slash; not " + raw.cwd};
-    s.cwd = std::filesystem::path(raw.cwd).lexically_normal();
   }
   if (!raw.audit_log.empty()) p.audit_file = raw.audit_log;
   if (!raw.record.empty()) s.record_file = raw.record;

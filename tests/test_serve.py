@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 
 import pytest
 from conftest import POSTERN, our_processes
@@ -87,6 +88,16 @@ def test_code_imports_what_comes_with_it(server):
     sent = {"code": "import { n } from './lib.mjs'; __return([n, import.meta.url])", "files": {"lib.mjs": "export const n = 1;", "/d/lib.mjs": "export const n = 2;"}}
     assert server.outcome(sent)["value"] == [1, "file:///app/[code].mjs"]
     assert server.outcome(sent | {"cwd": "/d/"})["value"] == [2, "file:///d/[code].mjs"]
+
+
+@pytest.mark.parametrize("cwd", ["/", "/app", "/app/", "/app/x/.."])
+def test_standard_input_has_its_cwd_with_a_server_too(server, cwd):
+    words = (f"--cwd={cwd}", "--json", "-")
+    ran = [json.loads(subprocess.run([POSTERN, "run", *more, *words], input="__return([import.meta.url, process.cwd()])", capture_output=True, text=True).stdout)
+           for more in ([], [f"--server=unix:{server.socket}"])]  # fmt: skip
+    at = "/" if cwd == "/" else "/app"
+    assert [r["value"][1] for r in ran] == [at, at], ran
+    assert [urllib.parse.unquote(r["value"][0]) for r in ran] == [f"file://{at.rstrip('/')}/[stdin].mjs"] * 2
 
 
 def test_what_comes_for_tmp_is_in_it(server):

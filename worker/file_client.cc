@@ -41,6 +41,11 @@ std::string Piece(const std::string& bytes, int64_t offset, int64_t length) {
                       length < 0 ? std::string::npos : static_cast<size_t>(length));
 }
 
+// Of what came with the order and has none: exact in a double, as a guest gets it.
+int64_t InodeOf(const std::string& path) {
+  return static_cast<int64_t>(std::hash<std::string>()(path) >> 11);
+}
+
 const char* NameOf(WriteHow how) {
   switch (how) {
     case WriteHow::kWrite:
@@ -128,19 +133,17 @@ bool FileClient::HasBelow(const std::string& prefix) const {
 
 std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path) const {
   Answer answer = From(Ok{});
-  const auto directory = [&]() -> std::optional<Answer> {
-    answer.kind = "directory";
+  const auto of_order = [&](const char* kind, size_t size) {
+    answer.kind = kind;
+    answer.size = static_cast<int64_t>(size);
+    answer.inode = InodeOf(path);
     return answer;
   };
   switch (OwnerOf(path)) {
     case Owner::kOrder: {
-      if (const auto own = files_.find(path); own != files_.end()) {
-        answer.kind = "file";
-        answer.size = static_cast<int64_t>(own->second.size());
-        answer.inode = static_cast<int64_t>(std::distance(files_.begin(), own)) + 1;
-        return answer;
-      }
-      if (HasBelow(path == "/" ? path : path + "/")) return directory();
+      if (const auto own = files_.find(path); own != files_.end())
+        return of_order("file", own->second.size());
+      if (HasBelow(path == "/" ? path : path + "/")) return of_order("directory", 0);
       return Failed(ENOENT, "there is no file " + path);
     }
     case Owner::kMemory: {
@@ -155,7 +158,7 @@ std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path)
       return answer;
     }
     case Owner::kBroker:
-      if (HasBelow(path + "/")) return directory();
+      if (HasBelow(path + "/")) return of_order("directory", 0);
   }
   return std::nullopt;
 }

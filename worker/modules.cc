@@ -203,14 +203,18 @@ v8::MaybeLocal<v8::Function> Modules::CompileWrapped(const std::string& url,
 }
 
 void Modules::ReadAheadOf(const std::string& url, const std::string& source) {
+  if (files_.PlaceOf(PathOfUrl(url)) != FileClient::Place::kBeneath) return;
   constexpr std::string_view kCall = "require(";
-  for (size_t at = 0; (at = source.find(kCall, at)) != std::string::npos;) {
+  size_t asked = 0;
+  for (size_t at = 0;
+       asked < FileClient::kMostAhead && (at = source.find(kCall, at)) != std::string::npos;) {
     at += kCall.size();
     if (at + 1 >= source.size() || (source[at] != '"' && source[at] != '\'') ||
         source[at + 1] != '.')
       continue;
     const size_t end = source.find(source[at], at + 1);
     if (end == std::string::npos) return;
+    ++asked;
     const auto found =
         resolver_.Find(source.substr(at + 1, end - at - 1), url, ModuleResolver::How::kRequire);
     if (const auto* next = std::get_if<std::string>(&found)) found_.ReadAhead(PathOfUrl(*next));

@@ -228,22 +228,34 @@ void Scrypt(const Args& args) {
 
 constexpr size_t kBlock = 16;
 
+using OwnCipher = Own<EVP_CIPHER, EVP_CIPHER_free>;
+using OwnCipherContext = Own<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
+
+bool HasTag(const EVP_CIPHER* cipher) {
+  return (EVP_CIPHER_get_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0;
+}
+
+// A context that is ready for data; null where the key or the iv does not fit.
+OwnCipherContext StartCipher(const EVP_CIPHER* cipher, bool encrypt, ByteView key, ByteView iv) {
+  if (static_cast<size_t>(EVP_CIPHER_get_key_length(cipher)) != key.size()) return nullptr;
+  OwnCipherContext context(EVP_CIPHER_CTX_new());
+  EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+  const int way = encrypt ? 1 : 0;
+  if (EVP_CipherInit_ex2(context.get(), cipher, nullptr, nullptr, way, nullptr) != 1 ||
+      (HasTag(cipher) && EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_IVLEN,
+                                             static_cast<int>(iv.size()), nullptr) != 1) ||
+      EVP_CipherInit_ex2(context.get(), nullptr, key.data(), iv.empty() ? nullptr : iv.data(), way,
+                         nullptr) != 1)
+    return nullptr;
+  return context;
+}
+
 std::optional<ByteString> RunCipher(const EVP_CIPHER* cipher, bool encrypt, ByteView key,
                                     ByteView iv, ByteView data, ByteView aad, size_t tag_size) {
   const bool gcm = EVP_CIPHER_get_mode(cipher) == EVP_CIPH_GCM_MODE;
-  if (static_cast<size_t>(EVP_CIPHER_get_key_length(cipher)) != key.size()) return std::nullopt;
   if (!encrypt && gcm && data.size() < tag_size) return std::nullopt;
-  const Own<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free> context(EVP_CIPHER_CTX_new());
-  EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  const int way = encrypt ? 1 : 0;
-  if (EVP_CipherInit_ex(context.get(), cipher, nullptr, nullptr, nullptr, way) != 1)
-    return std::nullopt;
-  if (gcm && EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_IVLEN,
-                                 static_cast<int>(iv.size()), nullptr) != 1)
-    return std::nullopt;
-  if (EVP_CipherInit_ex(context.get(), nullptr, nullptr, key.data(),
-                        iv.empty() ? nullptr : iv.data(), way) != 1)
-    return std::nullopt;
+  const OwnCipherContext context = StartCipher(cipher, encrypt, key, iv);
+  if (!context) return std::nullopt;
   if (!encrypt && gcm) {
     ByteString tag(data.end() - static_cast<ptrdiff_t>(tag_size), data.end());
     data = data.first(data.size() - tag_size);
@@ -273,7 +285,8 @@ std::optional<ByteString> RunCipher(const EVP_CIPHER* cipher, bool encrypt, Byte
 class Cipher : public Handle {
  public:
   static constexpr char kKind = 0;
-  Own<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free> context{EVP_CIPHER_CTX_new()};
+  explicit Cipher(OwnCipherContext context) : context(std::move(context)) {}
+  OwnCipherContext context;
 };
 constexpr size_t kCipherBytes = 1024;
 
@@ -293,18 +306,20 @@ bool InPieces(const EVP_CIPHER* cipher) {
       return false;
   }
 }
-bool HasTag(const EVP_CIPHER* cipher) {
-  return (EVP_CIPHER_get_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0;
+// One of those by its name; null for any other.
+OwnCipher FetchInPieces(const std::string& name) {
+  StartOpenSsl();
+  OwnCipher cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
+  if (cipher && !InPieces(cipher.get())) cipher.reset();
+  ERR_clear_error();
+  return cipher;
 }
 
 // cipherInfo(name): [name, bytes of the key, of the iv, of a block, mode, whether it has a tag]
 void CipherInfo(const Args& args) {
-  StartOpenSsl();
   v8::Isolate* isolate = args.GetIsolate();
-  const Own<EVP_CIPHER, EVP_CIPHER_free> cipher(
-      EVP_CIPHER_fetch(nullptr, Text(args, 0).c_str(), nullptr));
-  ERR_clear_error();
-  if (!cipher || !InPieces(cipher.get())) return;
+  const OwnCipher cipher = FetchInPieces(Text(args, 0));
+  if (!cipher) return;
   static constexpr const char* kModes[] = {"stream", "ecb", "cbc", "cfb", "ofb", "ctr", "gcm"};
   Local<Value> info[] = {Str(isolate, EVP_CIPHER_get0_name(cipher.get())),
                          v8::Integer::New(isolate, EVP_CIPHER_get_key_length(cipher.get())),
@@ -333,25 +348,16 @@ void CipherNames(const Args& args) {
 
 // cipherOpen(name, encrypt, key, iv)
 void CipherOpen(const Args& args) {
-  StartOpenSsl();
   const auto key = Bytes(args[2]), iv = Bytes(args[3]);
-  const Own<EVP_CIPHER, EVP_CIPHER_free> method(
-      EVP_CIPHER_fetch(nullptr, Text(args, 0).c_str(), nullptr));
-  if (!method || !InPieces(method.get())) return ERR_clear_error();
-  auto cipher = std::make_unique<Cipher>();
-  EVP_CIPHER_CTX* context = cipher->context.get();
-  const int way = args[1]->IsTrue() ? 1 : 0;
-  if (static_cast<size_t>(EVP_CIPHER_get_key_length(method.get())) != key.size() ||
-      EVP_CipherInit_ex2(context, method.get(), nullptr, nullptr, way, nullptr) != 1)
-    return ERR_clear_error();
-  const bool fits = HasTag(method.get())
-                        ? EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN,
-                                              static_cast<int>(iv.size()), nullptr) == 1
-                        : static_cast<size_t>(EVP_CIPHER_get_iv_length(method.get())) == iv.size();
-  if (!fits || EVP_CipherInit_ex2(context, nullptr, key.data(), iv.empty() ? nullptr : iv.data(),
-                                  way, nullptr) != 1)
-    return ERR_clear_error();
-  args.GetReturnValue().Set(Wrap(args.GetIsolate(), std::move(cipher), kCipherBytes));
+  const OwnCipher cipher = FetchInPieces(Text(args, 0));
+  if (!cipher || (!HasTag(cipher.get()) &&
+                  static_cast<size_t>(EVP_CIPHER_get_iv_length(cipher.get())) != iv.size()))
+    return;
+  auto context = StartCipher(cipher.get(), args[1]->IsTrue(), key, iv);
+  ERR_clear_error();
+  if (context)
+    args.GetReturnValue().Set(
+        Wrap(args.GetIsolate(), std::make_unique<Cipher>(std::move(context)), kCipherBytes));
 }
 
 constexpr size_t kMostAtOnce = 1u << 30;
@@ -424,7 +430,7 @@ void Aes(const Args& args) {
   constexpr size_t kMost = 1u << 30;
   if (data.size() > kMost) return;
   const std::string name = "AES-" + std::to_string(key.size() * 8) + "-" + Text(args, 0);
-  const Own<EVP_CIPHER, EVP_CIPHER_free> cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
+  const OwnCipher cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
   if (!cipher) return ERR_clear_error();
   Return(args, RunCipher(cipher.get(), args[1]->IsTrue(), key, Bytes(args[3]), data, Bytes(args[5]),
                          static_cast<size_t>(Int(args, 6))));
@@ -439,7 +445,7 @@ void AesCtr(const Args& args) {
   const int bits = Int(args, 2);
   if (given.size() != kBlock || bits < 1 || bits > 128 || data.size() > (1u << 30)) return;
   const std::string name = "AES-" + std::to_string(key.size() * 8) + "-CTR";
-  const Own<EVP_CIPHER, EVP_CIPHER_free> cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
+  const OwnCipher cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
   if (!cipher) return ERR_clear_error();
   using Wide = unsigned __int128;
   Wide block = 0;

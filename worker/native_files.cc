@@ -22,21 +22,28 @@ bool Check(const Args& args, const FileClient::Answer& answer) {
   return false;
 }
 
-// fileLook(path, false for a link itself): [kind, size, modified in milliseconds, writable, path
-// without links, target of a link, inode, device]
+// fileLook(path, false for a link itself): {kind, size, modified (milliseconds), writable, real
+// (the path without links), target (of a link), inode, device}
 void FileLook(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto answer = Files().LookAt(Path(args, 0), !args[1]->IsFalse());
   if (!Check(args, answer)) return;
-  v8::Local<v8::Value> all[] = {Str(isolate, answer.kind),
-                                v8::Number::New(isolate, static_cast<double>(answer.size)),
-                                v8::Number::New(isolate, answer.modified),
-                                v8::Boolean::New(isolate, answer.writable),
-                                Str(isolate, answer.real.empty() ? Path(args, 0) : answer.real),
-                                Str(isolate, answer.target),
-                                v8::Number::New(isolate, static_cast<double>(answer.inode)),
-                                v8::Number::New(isolate, static_cast<double>(answer.device))};
-  args.GetReturnValue().Set(v8::Array::New(isolate, all, std::size(all)));
+  const auto found = v8::Object::New(isolate);
+  const auto set = [&](const char* name, v8::Local<v8::Value> value) {
+    found->CreateDataProperty(isolate->GetCurrentContext(), Str(isolate, name), value).Check();
+  };
+  const auto number = [&](auto value) {
+    return v8::Number::New(isolate, static_cast<double>(value));
+  };
+  set("kind", Str(isolate, answer.kind));
+  set("size", number(answer.size));
+  set("modified", number(answer.modified));
+  set("writable", v8::Boolean::New(isolate, answer.writable));
+  set("real", Str(isolate, answer.real.empty() ? Path(args, 0) : answer.real));
+  set("target", Str(isolate, answer.target));
+  set("inode", number(answer.inode));
+  set("device", number(answer.device));
+  args.GetReturnValue().Set(found);
 }
 
 // fileRead(path, offset, length or -1): a Uint8Array

@@ -82,7 +82,7 @@ function output(bytes, options) {
 const modes = { __proto__: null, file: 0o100644, directory: 0o040755, link: 0o120777 };
 
 class Stats {
-  constructor(kind, size, modified, _writable, _real, _target, inode = 0, device = 0) {
+  constructor({ kind, size, modified, inode, device }) {
     this.dev = device;
     this.mode = modes[kind] ?? modes.file;
     this.nlink = 1;
@@ -189,7 +189,7 @@ function inBigInts(stats) {
 const look = (call, given, options, follow) => {
   const path = pathOf(given);
   try {
-    const stats = attempt(call, path, () => new Stats(...native.fileLook(path, follow)));
+    const stats = attempt(call, path, () => new Stats(native.fileLook(path, follow)));
     return options?.bigint ? inBigInts(stats) : stats;
   } catch (error) {
     if (options?.throwIfNoEntry === false && error.code === 'ENOENT') return undefined;
@@ -207,7 +207,7 @@ const sync = {
   },
   accessSync(given, mode = 0) {
     const path = pathOf(given);
-    const [, , , writable] = attempt('access', path, () => native.fileLook(path));
+    const { writable } = attempt('access', path, () => native.fileLook(path));
     if (mode & constants.fs.W_OK && !writable)
       throw fail('EACCES', `${path} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'access', path);
   },
@@ -216,7 +216,7 @@ const sync = {
   // Tools set the modes that they have read: what is so already is no change.
   chmodSync(given, mode) {
     const path = pathOf(given);
-    const stats = attempt('chmod', path, () => new Stats(...native.fileLook(path)));
+    const stats = attempt('chmod', path, () => new Stats(native.fileLook(path)));
     const wanted = typeof mode === 'string' ? Number.parseInt(mode, 8) : mode;
     if (!Number.isInteger(wanted) || wanted < 0 || wanted > 0xffffffff)
       throw coded(
@@ -234,7 +234,7 @@ const sync = {
   fchmodSync: (fd, mode) => sync.chmodSync(opened(fd, 'fchmod').path, mode),
   readlinkSync(given, options) {
     const path = pathOf(given);
-    const [kind, , , , , target] = attempt('readlink', path, () => native.fileLook(path, false));
+    const { kind, target } = attempt('readlink', path, () => native.fileLook(path, false));
     if (kind !== 'link') throw fail('EINVAL', 'invalid argument', 'readlink', path);
     if (target === '') throw fail('EACCES', `${path} leads out of its mount`, 'readlink', path);
     return encodingOf(options) === 'buffer' ? Buffer.from(target) : target;
@@ -366,7 +366,7 @@ const sync = {
   realpathSync: Object.assign(
     (given, options) => {
       const path = pathOf(given);
-      const real = attempt('realpath', path, () => native.fileLook(path))[4];
+      const { real } = attempt('realpath', path, () => native.fileLook(path));
       return encodingOf(options) === 'buffer' ? Buffer.from(real) : real;
     },
     { native: (path, options) => sync.realpathSync(path, options) },
@@ -376,7 +376,7 @@ const sync = {
     const { reads, writes, append, how } = flagsOf(flags);
     if (how !== undefined) attempt('open', path, () => native.fileWrite(path, nothing, how, 0, -1));
     else {
-      const [kind, , , writable] = attempt('open', path, () => native.fileLook(path));
+      const { kind, writable } = attempt('open', path, () => native.fileLook(path));
       if (writes && kind === 'directory') throw fail('EISDIR', 'illegal operation on a directory', 'open', path);
       if (writes && !writable)
         throw fail('EACCES', `${path} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'open', path);

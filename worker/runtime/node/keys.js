@@ -309,7 +309,7 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
   // ---- signatures
 
   /** The arguments of native.sign and native.verify: of hash null, what the key's kind takes. */
-  function signature(algorithm, data, { key }, options, verifying) {
+  function signature(algorithm, data, { key }, options) {
     const kind = native.keyInfo(key)[0];
     if (kind.startsWith('X'))
       throw failure(
@@ -327,21 +327,19 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
     const encoding = options.dsaEncoding ?? 'der';
     if (encoding !== 'der' && encoding !== 'ieee-p1363')
       throw new codes.ERR_INVALID_ARG_VALUE('options.dsaEncoding', encoding);
-    if (verifying) data = bytesOf(data);
     return [key, hash, data, padding === kPss ? 'PSS' : 'PKCS1', options.saltLength ?? kMaxSalt, encoding === 'der'];
   }
   const optionsOf = (given) =>
     typeof given === 'object' && given !== null && !states.has(given) && !isCryptoKey(given) ? given : {};
 
   function signSync(algorithm, data, given) {
-    const made = native.sign(...signature(algorithm, bytesOf(data), keyOf(given, 'private'), optionsOf(given), false));
+    const made = native.sign(...signature(algorithm, bytesOf(data), keyOf(given, 'private'), optionsOf(given)));
     if (made === undefined) throw failure('ERR_CRYPTO_OPERATION_FAILED', 'The key cannot sign this');
     return output(made);
   }
   function verifySync(algorithm, data, given, made) {
-    const state = keyOf(given, 'public');
     return native.verify(
-      ...signature(algorithm, data, state, optionsOf(given), true),
+      ...signature(algorithm, bytesOf(data), keyOf(given, 'public'), optionsOf(given)),
       bytesOf(made, undefined, 'signature'),
     );
   }
