@@ -100,6 +100,12 @@ def test_standard_input_has_its_cwd_with_a_server_too(server, cwd):
     assert [urllib.parse.unquote(r["value"][0]) for r in ran] == [f"file://{at.rstrip('/')}/[stdin].mjs"] * 2
 
 
+def test_what_comes_with_a_run_is_told_apart(server):
+    code = """import fs from 'node:fs'; const paths = ['/app', '/app/a', '/app/b', '/app/a/x', '/app/b/x', '/tmp'];
+      __return([new Set(paths.map((p) => `${fs.statSync(p).dev} ${fs.statSync(p).ino}`)).size, Number.isSafeInteger(fs.statSync('/app/a').ino)])"""
+    assert server.outcome({"code": code, "files": {"a/x": "", "b/x": ""}})["value"] == [6, True]
+
+
 def test_what_comes_for_tmp_is_in_it(server):
     outcome = server.outcome({
         "files": {"/tmp/a/main.mjs": "import p from 'p'; import fs from 'node:fs'; fs.writeFileSync('/tmp/a/new', ''); fs.appendFileSync('/tmp/a/data', 'more');"
