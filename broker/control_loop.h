@@ -29,6 +29,7 @@ class ControlLoop {
  private:
   void Readable() {
     auto message = channel::ReceiveControl(socket_);
+    if (!message && message.error().errnum == EAGAIN) return;
     if (!message || !*message) return io_.stop();
     if ((*message)->type == channel::ControlType::kPing) {
       Send({.type = channel::ControlType::kPong, .id = (*message)->id});

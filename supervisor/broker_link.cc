@@ -61,32 +61,35 @@ Status BrokerLink::Guest::Bind(UniqueFd in, UniqueFd out) {
   const bool had_one = link_->child_ && !bound_.empty();
   if (Status s = link_->Start(); !s) return s;
   waiting_ = {std::move(in), std::move(out)};
-  if (!had_one) {
-    SendBind();
-  } else {
+  if (had_one) {
     link_->AskWhetherItLives();  // the guest gave up on its last channel
+  } else if (!SendBind()) {
+    link_->Replace();
   }
   return Ok{};
 }
 
-void BrokerLink::Guest::SendBind() {
-  if (!waiting_.first.valid() || !link_->child_) return;
+bool BrokerLink::Guest::SendBind() {
+  if (!waiting_.first.valid() || !link_->child_) return true;
+  const auto policy = InMemory(payload_);
+  if (!policy) {
+    waiting_ = {};
+    failed_(policy.error().message, false);
+    return true;
+  }
   // One channel a guest: a second one at the same time would double its limits.
   for (const uint64_t old : bound_) {
-    if (!link_->child_->Send({.type = ControlType::kDropGuest, .id = old}))
-      break;  // OnGone follows
+    if (!link_->child_->Send({.type = ControlType::kDropGuest, .id = old})) return false;
   }
   const uint64_t id = link_->next_id_++;
+  if (!link_->child_->Send(
+          {.type = ControlType::kBind, .id = id, .a = events_ ? 1 : 0, .payload = run_},
+          {waiting_.first.get(), waiting_.second.get(), policy->get()}))
+    return false;
   bound_.push_back(id);
   link_->bound_[id] = this;
-  const auto policy = InMemory(payload_);
-  const Status sent =
-      policy ? link_->child_->Send(
-                   {.type = ControlType::kBind, .id = id, .a = events_ ? 1 : 0, .payload = run_},
-                   {waiting_.first.get(), waiting_.second.get(), policy->get()})
-             : Status(policy.error());
   waiting_ = {};
-  if (!sent) failed_(sent.error().message, false);
+  return true;
 }
 
 void BrokerLink::Guest::Finish(std::function<void()> done) {
@@ -147,17 +150,21 @@ void BrokerLink::AskWhetherItLives() {
   });
 }
 
-void BrokerLink::SendWaiting() {
+bool BrokerLink::SendWaiting() {
   const std::set<Guest*> guests = guests_;  // one that fails may take itself out
+  bool all = true;
   for (Guest* guest : guests) {
-    if (guests_.contains(guest)) guest->SendBind();
+    if (guests_.contains(guest)) all = guest->SendBind() && all;
   }
+  return all;
 }
 
 void BrokerLink::Replace() {
   Stop();
   if (const Status s = Start(); !s) return Fail(s.error().message, false);
-  SendWaiting();
+  if (SendWaiting()) return;
+  // A new one that is gone already: the guests see their channels end, and say so.
+  for (Guest* guest : guests_) guest->waiting_ = {};
 }
 
 void BrokerLink::Fail(const std::string& why, bool bad_input) {
@@ -178,7 +185,8 @@ void BrokerLink::OnMessage(const channel::ControlMessage& m) {
       return Fail(m.payload, m.a == 1);
     case ControlType::kPong:
       patience_.cancel();
-      return SendWaiting();
+      if (!SendWaiting()) Replace();
+      return;
     case ControlType::kLines:
       if (const auto guest = bound_.find(m.id); guest != bound_.end() && guest->second->events_)
         guest->second->events_(m.payload, m.b);

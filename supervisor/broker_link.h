@@ -41,7 +41,8 @@ class BrokerLink {
 
    private:
     friend class BrokerLink;
-    void SendBind();
+    // Whether nothing waits any more; false: the broker takes no message.
+    bool SendBind();
     void Complete();
 
     BrokerLink* link_;
@@ -79,7 +80,7 @@ class BrokerLink {
   bool IsWaitedFor() const;
   void AskWhetherItLives();
   void Replace();
-  void SendWaiting();
+  bool SendWaiting();
   void OnMessage(const channel::ControlMessage& m);
   void OnUsage(uint64_t id, const std::string& usage);
   void OnEnded(uint64_t id, const std::string& usage);

@@ -105,6 +105,8 @@ void Child::Listen() {
       [this, alive = alive_](const boost::system::error_code& error) {
         if (error || !*alive) return;
         auto message = channel::ReceiveControl(control_.native_handle());
+        // Asio may wake this for what it had still to say of another descriptor that is closed.
+        if (!message && message.error().errnum == EAGAIN) return Listen();
         if (!message || !*message) {
           events_.gone();
           return;

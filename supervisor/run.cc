@@ -175,18 +175,23 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
 // A channel goes to its broker when the guest first writes on it: a broker nobody talks to never
 // starts.
 void Run::AwaitFirstByte(BrokerLink::Guest& broker, UniqueFd from_guest, UniqueFd to_guest) {
-  auto pipe = std::make_shared<Descriptor>(host_.io, from_guest.release());
-  auto out = std::make_shared<UniqueFd>(std::move(to_guest));
-  pipe->async_wait(Descriptor::wait_read, [self = shared_from_this(), &broker, pipe,
-                                           out](const ErrorCode& error) {
-    pollfd p{pipe->native_handle(), POLLIN, 0};
-    if (error || self->over_ || Uninterrupted([&] { return ::poll(&p, 1, 0); }) != 1 ||
-        (p.revents & POLLIN) == 0)
-      return;
-    if (Status s = broker.Bind(UniqueFd(pipe->release()), std::move(*out)); !s)
-      self->Refuse(s.error().message);
-  });
-  watched_.push_back(std::move(pipe));
+  watched_.push_back(std::make_shared<Descriptor>(host_.io, from_guest.release()));
+  AwaitFirstByte(broker, watched_.back(), std::make_shared<UniqueFd>(std::move(to_guest)));
+}
+
+void Run::AwaitFirstByte(BrokerLink::Guest& broker, const std::shared_ptr<Descriptor>& pipe,
+                         const std::shared_ptr<UniqueFd>& out) {
+  pipe->async_wait(Descriptor::wait_read,
+                   [self = shared_from_this(), &broker, pipe, out](const ErrorCode& error) {
+                     if (error || self->over_) return;
+                     pollfd p{pipe->native_handle(), POLLIN, 0};
+                     // Woken for nothing: Asio may have that of another descriptor that is closed.
+                     if (Uninterrupted([&] { return ::poll(&p, 1, 0); }) == 0)
+                       return self->AwaitFirstByte(broker, pipe, out);
+                     if ((p.revents & POLLIN) == 0) return;
+                     if (Status s = broker.Bind(UniqueFd(pipe->release()), std::move(*out)); !s)
+                       self->Refuse(s.error().message);
+                   });
 }
 
 void Run::SendOrder(UniqueFd fd) {

@@ -84,6 +84,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void WatchCpu();
   void ReadPipes(std::vector<UniqueFd>& fds);
   void AwaitFirstByte(BrokerLink::Guest& broker, UniqueFd from_guest, UniqueFd to_guest);
+  void AwaitFirstByte(BrokerLink::Guest& broker, const std::shared_ptr<Descriptor>& pipe,
+                      const std::shared_ptr<UniqueFd>& out);
   void SendOrder(UniqueFd fd);
   void FinishIfComplete();
   void Judge();

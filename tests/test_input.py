@@ -2,6 +2,7 @@
 says, and nothing started that is not ended."""
 
 import os
+import socket
 import subprocess
 
 import pytest
@@ -158,6 +159,23 @@ def test_reader_of_stdout_goes_away(tmp_path):
     assert run.stdout.readline() == b"line\n"
     run.stdout.close()
     assert run.wait(10) != 0
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
+def test_stdout_is_shared_with_others_and_stays_blocking(tmp_path, kind):
+    file = tmp_path / "much.mjs"
+    file.write_text("for (let i = 0; i < 300; i++) console.log('x'.repeat(1000)), console.error('y');")
+    reader, writer = {"pipe": os.pipe, "terminal": os.openpty,
+                      "socket": lambda: [s.detach() for s in socket.socketpair()]}[kind]()
+    run = subprocess.Popen([POSTERN, "run", str(file)], stdout=writer, stderr=writer)
+    blocking, read = set(), 0
+    while read < 300_000:
+        read += os.read(reader, 4096).count(b"x")
+        blocking.add(os.get_blocking(writer))
+    os.close(reader)
+    assert run.wait(10) in (0, 1)  # 1: its last line found no reader
+    assert os.get_blocking(writer) and blocking == {True}
+    os.close(writer)
 
 
 @pytest.mark.parametrize("json_result", [True, False])

@@ -1,15 +1,19 @@
 """Every request ends: with a response, or with an error that names its cause, within its deadline."""
 
+import fcntl
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
 from conftest import POSTERN, allowing, our_processes
+from server import until
 
 SLACK = 250  # ms after a deadline
 
@@ -322,6 +326,35 @@ def test_broker_killed_in_flight(tmp_path, origin):
     assert time.monotonic() - killed < SLACK / 1000
     assert run.line() == "fine"  # by a new broker
     assert [r[1] for r in origin.requests] == ["/silence", "/ok"]  # nothing was repeated
+    run.line()
+    assert run.end()[0] == 0
+
+
+def unread(process):
+    """Bytes in the pipes that a process reads."""
+    size = 0
+    for name in os.listdir(f"/proc/{process.pid}/fd"):
+        path = f"/proc/{process.pid}/fd/{name}"
+        flags = re.search(r"flags:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/fdinfo/{name}").read_text()).group(1)
+        if os.readlink(path).startswith("pipe:") and int(flags, 8) & os.O_ACCMODE == os.O_RDONLY:
+            with open(path, "rb") as pipe:
+                size += int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), "little")
+    return size
+
+
+def test_broker_killed_while_its_guest_asks_again(tmp_path, origin):
+    """The supervisor hears of a guest's next channel and of the broker's end at once, in this order."""
+    run = Live(tmp_path, in_flight_code(origin).replace("console.log(await pending)", "await pending"), policy=allowing(origin.http))
+    assert run.line() == "in flight"
+    launcher, broker = run.brokers()
+    os.kill(run.process.pid, signal.SIGSTOP)
+    os.kill(launcher, signal.SIGSTOP)  # holds the control socket
+    os.kill(broker, signal.SIGKILL)
+    until(lambda: unread(run.process) > 0, "the guest opens no other channel")
+    os.kill(launcher, signal.SIGKILL)
+    until(lambda: pathlib.Path(f"/proc/{launcher}/cmdline").read_bytes() == b"", "the launcher does not end")
+    os.kill(run.process.pid, signal.SIGCONT)
+    assert run.line() == "fine", run.end()
     run.line()
     assert run.end()[0] == 0
 
