@@ -1,7 +1,8 @@
 // Result pipe: how a guest tells the supervisor what became of its run.
 //
 // A sequence of frames, each [tag: u8][length: u32 little-endian][bytes]. The supervisor checks tag
-// and length and copies the bytes; it parses nothing inside them.
+// and length and copies the bytes; it parses nothing inside them. kReadsStdin comes first, if at
+// all.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ enum class ResultTag : uint8_t {
   kErrorStack,
   kCauseCode,
   kCauseMessage,  // UTF-8 text
-  kLast = kCauseMessage,
+  kReadsStdin,    // empty: the guest waits for its stdin
+  kLast = kReadsStdin,
 };
 
 inline constexpr uint32_t kMaxResultBytes =

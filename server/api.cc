@@ -49,6 +49,11 @@ std::string OutputData(std::string_view bytes) {
   return Dump({{"base64", EncodeBase64(bytes)}});
 }
 
+void AnswerNoSuchRun(HttpConnection& c, const std::string& id) {
+  AnswerProblem(c, {404, "no_such_run",
+                    "there is no run " + id.substr(0, 64) + " of yours, or not any more"});
+}
+
 const char* StateText(RunService::State state) {
   return state == RunService::State::kQueued    ? "queued"
          : state == RunService::State::kRunning ? "running"
@@ -145,8 +150,12 @@ void Api::OnRequest(HttpConnection& c, HttpRequest request) {
     return Answer(c, 200, options_.doctor);
   }
   if (target == "/v1/runs") return OnRuns(c, client, std::move(request));
-  constexpr std::string_view kRun = "/v1/runs/";
-  if (target.starts_with(kRun)) return OnRun(c, client, request, target.substr(kRun.size()));
+  constexpr std::string_view kRun = "/v1/runs/", kInput = "/stdin";
+  if (target.starts_with(kRun)) {
+    const std::string id = target.substr(kRun.size());
+    if (!id.ends_with(kInput)) return OnRun(c, client, request, id);
+    return OnInput(c, client, std::move(request), id.substr(0, id.size() - kInput.size()));
+  }
   AnswerProblem(c, {404, "not_found",
                     "there is nothing at " + target.substr(0, 200) + "; see docs/openapi.yaml"});
 }
@@ -165,12 +174,31 @@ void Api::OnRun(HttpConnection& c, Client& client, const HttpRequest& request,
   const auto run = runs_.Find(client.caller, id);
   const bool removes = request.method == "DELETE";
   if (!removes && request.method != "GET") return AnswerMethods(c, "GET, DELETE");
-  if (!run)
-    return AnswerProblem(c, {404, "no_such_run",
-                             "there is no run " + id.substr(0, 64) + " of yours, or not any more"});
+  if (!run) return AnswerNoSuchRun(c, id);
   if (!removes) return c.Respond(200, kJson, RunText(*run) + "\n");
   runs_.Kill(run, "killed by DELETE");
   c.Respond(204, {}, {});
+}
+
+// Answered when the guest's pipe has the piece: a client sends no faster than the guest reads.
+void Api::OnInput(HttpConnection& c, Client& client, HttpRequest request, const std::string& id) {
+  if (request.method != "POST") return AnswerMethods(c, "POST");
+  const auto run = runs_.Find(client.caller, id);
+  if (!run) return AnswerNoSuchRun(c, id);
+  const std::string query =
+      request.target.substr(std::min(request.target.find('?'), request.target.size()));
+  if (!query.empty() && query != "?last=true" && query != "?last=false")
+    return AnswerProblem(
+        c, {400, "bad_request", "the query is last=true, for the last piece, or none"});
+  if (!run->input)
+    return AnswerProblem(c, {409, "no_stdin", "the run was not asked for with \"stdin\": true"});
+  const auto connection = c.shared_from_this();
+  const bool begun =
+      run->input->Add(std::move(request.body), query == "?last=true", [connection](bool taken) {
+        if (taken) return connection->Respond(204, {}, {});
+        AnswerProblem(*connection, {409, "stdin_closed", "the run has ended, or reads no more"});
+      });
+  if (!begun) AnswerProblem(c, {409, "stdin_busy", "another piece is under way, or was the last"});
 }
 
 void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
@@ -201,11 +229,12 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
   if (const auto trace = request.Field("traceparent"); policy::IsTraceParent(trace))
     run.policy.network.trace = trace;
   const bool wait = run.wait;
+  const bool console = run.console_events;
   const bool stream = wait && request.Field("accept").starts_with(kEvents);
   const auto connection = c.shared_from_this();
   const auto record = runs_.Submit(client.caller, std::move(run), std::move(mounts), !wait,
                                    [&](RunService::Record& r) {
-                                     if (stream) Stream(connection, r);
+                                     if (stream) Stream(connection, r, console);
                                      if (wait && !stream) AnswerWhenEnded(connection, r);
                                    });
   if (!record)
@@ -233,7 +262,8 @@ void Api::AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
   };
 }
 
-void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record) {
+void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record,
+                 bool console) {
   record.started = [connection] { connection->Write(Event("started", "{}")); };
   const auto sink = [connection](const char* name) {
     return [connection, name](std::string_view piece, std::function<void(bool)> next) {
@@ -246,8 +276,11 @@ void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::
       connection->Write(std::move(event), [next = std::move(next)] { next(true); });
     };
   };
-  record.out = sink("stdout");
-  record.err = sink("stderr");
+  if (console) {
+    record.out = sink("stdout");
+    record.err = sink("stderr");
+  }
+  record.wants_input = [connection] { connection->Write(Event("stdin", "{}")); };
   // Of these a client that reads nothing loses some, and is told how many.
   record.network = [connection, lost = int64_t{0}](const std::string& line, int64_t more) mutable {
     lost += more;

@@ -44,8 +44,11 @@ class Api {
   void OnRuns(HttpConnection& connection, Client& client, HttpRequest request);
   void OnRun(HttpConnection& connection, Client& client, const HttpRequest& request,
              const std::string& id);
+  void OnInput(HttpConnection& connection, Client& client, HttpRequest request,
+               const std::string& id);
   void Submit(HttpConnection& connection, Client& client, HttpRequest request);
-  void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record);
+  void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record,
+              bool console);
   void AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
                        RunService::Record& record);
   bool Authorized(HttpConnection& connection, Client& client, const HttpRequest& request);

@@ -1,9 +1,11 @@
 #include "server/remote_run.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cstdlib>
@@ -26,6 +28,7 @@ namespace http = boost::beast::http;
 using nlohmann::json;
 using supervisor::Settings;
 
+constexpr size_t kPieceBytes = 64 * 1024;
 constexpr std::string_view kUnix = "unix:", kHttp = "http://";
 
 struct Connection {
@@ -120,10 +123,9 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
   if (s.record_file)
     return Error{"a recording is the server's to make; leave it out with --server"};
   worker::Order& order = entry.order;
-  json body = {{"arguments", s.arguments},
-               {"env", s.policy.env},
-               {"cwd", order.cwd},
-               {"policy", *std::move(policy)}};
+  json body = {{"arguments", s.arguments}, {"env", s.policy.env},
+               {"cwd", order.cwd},         {"policy", *std::move(policy)},
+               {"stdin", s.target != "-"}, {"console", s.json ? "outcome" : "events"}};
   if (order.eval) {
     body["code"] = order.source;
     body["eval"] = true;
@@ -175,6 +177,16 @@ void WriteAll(int fd, std::string_view bytes) {
   }
 }
 
+// Requests of this run, but for the first line.
+std::string Head(const Connection& c, size_t body_bytes) {
+  std::string head =
+      "Host: " + c.host + "\r\nContent-Length: " + std::to_string(body_bytes) + "\r\n";
+  if (const char* token = std::getenv("POSTERN_TOKEN"))
+    head += "Authorization: Bearer " + std::string(token) + "\r\n";
+  return head;
+}
+
+// What the server says, while our stdin goes to the run.
 class Answer {
  public:
   Answer(const Settings& settings, int fd) : settings_(settings), fd_(fd) {
@@ -184,11 +196,18 @@ class Answer {
 
   RemoteResult Read() {
     std::string buffered;
-    char piece[64 * 1024];
+    std::vector<char> piece(kPieceBytes);
     while (!parser_.is_done() && !outcome_) {
-      const ssize_t n = Uninterrupted([&] { return ::read(fd_, piece, sizeof piece); });
+      // One of the two, where the run reads: what our stdin has, or that the last piece was taken.
+      pollfd ready[] = {{fd_, POLLIN, 0},
+                        {sending_.fd.valid() ? sending_.fd.get() : STDIN_FILENO, POLLIN, 0}};
+      if (Uninterrupted([&] { return ::poll(ready, wants_input_ ? 2 : 1, -1); }) < 0)
+        return Lost(std::strerror(errno));
+      if (wants_input_ && ready[1].revents != 0) SendInput(piece);
+      if (ready[0].revents == 0) continue;
+      const ssize_t n = Uninterrupted([&] { return ::read(fd_, piece.data(), piece.size()); });
       if (n <= 0) return Lost(n < 0 ? std::strerror(errno) : "it hung up");
-      buffered.append(piece, static_cast<size_t>(n));
+      buffered.append(piece.data(), static_cast<size_t>(n));
       boost::system::error_code error;
       for (size_t used = 1; used > 0 && !buffered.empty() && !error;) {
         used = parser_.put(boost::asio::buffer(buffered), error);
@@ -220,9 +239,43 @@ class Answer {
     text.erase(0, at);
   }
 
+  // The next piece of our stdin, on a connection of its own; or the end of the one before.
+  void SendInput(std::vector<char>& piece) {
+    if (sending_.fd.valid()) {
+      char status[sizeof "HTTP/1.1 204" - 1];
+      const ssize_t n = Uninterrupted(
+          [&] { return ::recv(sending_.fd.get(), status, sizeof status, MSG_WAITALL); });
+      sending_ = {};
+      // The run takes no more, or the server is gone, which the other connection tells.
+      wants_input_ =
+          !last_ &&
+          std::string_view(status, static_cast<size_t>(std::max<ssize_t>(n, 0))) == "HTTP/1.1 204";
+      return;
+    }
+    const ssize_t n =
+        Uninterrupted([&] { return ::read(STDIN_FILENO, piece.data(), piece.size()); });
+    if (n < 0 && errno == EAGAIN) return;
+    last_ = n <= 0;  // what cannot be read is at its end, as without a server
+    const std::string_view body(piece.data(), static_cast<size_t>(std::max<ssize_t>(n, 0)));
+    auto connection = Connect(settings_.server);
+    if (connection &&
+        Send(connection->fd.get(),
+             "POST /v1/runs/" + id_ + "/stdin" + (last_ ? "?last=true" : "") + " HTTP/1.1\r\n" +
+                 Head(*connection, body.size()) + "\r\n" + std::string(body),
+             {}))
+      sending_ = *std::move(connection);
+    else
+      wants_input_ = false;
+  }
+
   void TakeEvent(std::string_view name, std::string_view data) {
     if (name == "outcome") {
       outcome_ = data;
+    } else if (name == "run") {
+      const json run = json::parse(data, nullptr, false);
+      if (run.is_object()) id_ = run.value("id", std::string());
+    } else if (name == "stdin") {
+      wants_input_ = true;
     } else if (name == "stdout" || name == "stderr") {
       const json parsed = json::parse(data, nullptr, false);
       if (!parsed.is_object()) return;
@@ -269,6 +322,10 @@ class Answer {
   const int fd_;
   http::response_parser<http::string_body> parser_;
   std::optional<std::string> outcome_;
+  std::string id_;            // of the run
+  bool wants_input_ = false;  // the run reads its stdin
+  bool last_ = false;         // our stdin is at its end
+  Connection sending_;        // a piece of it, until it is taken
 };
 
 RemoteResult Refusal(const Settings& settings, const Error& error, int status) {
@@ -288,17 +345,11 @@ RemoteResult RunRemotely(const Settings& settings) {
   const auto body = Body(settings, *entry, connection->same_user);
   if (!body) return Refusal(settings, body.error(), supervisor::kWrongUsage);
   const std::string bytes = body->dump(-1, ' ', false, json::error_handler_t::replace);
-  std::string head =
-      "POST /v1/runs HTTP/1.1\r\nHost: " + connection->host +
-      (settings.policy.network.trace.empty()
-           ? ""
-           : "\r\nTraceparent: " + settings.policy.network.trace) +
-      "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(bytes.size()) +
-      "\r\n";
-  if (!settings.json) head += "Accept: text/event-stream\r\n";
-  if (const char* token = std::getenv("POSTERN_TOKEN"))
-    head += "Authorization: Bearer " + std::string(token) + "\r\n";
-  const Status sent = Send(connection->fd.get(), head + "\r\n" + bytes, entry->mounts);
+  const std::string& trace = settings.policy.network.trace;
+  const std::string head = "POST /v1/runs HTTP/1.1\r\n" + Head(*connection, bytes.size()) +
+                           (trace.empty() ? "" : "Traceparent: " + trace + "\r\n") +
+                           "Content-Type: application/json\r\nAccept: text/event-stream\r\n\r\n";
+  const Status sent = Send(connection->fd.get(), head + bytes, entry->mounts);
   // A server that refuses early has said why.
   RemoteResult result = Answer(settings, connection->fd.get()).Read();
   if (!sent && result.exit_status == supervisor::Run::kCannotRun && result.message.empty())

@@ -74,8 +74,8 @@ std::string FilePath(const std::string& path) {
   return absolute;
 }
 
-std::string FileBytes(const json& value, const std::string& path) {
-  const std::string what = "files: what " + path + " holds";
+// Text, or bytes in base64.
+std::string Content(const json& value, const std::string& what) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_object() || value.size() != 1 || !value.contains("base64"))
     Refuse(what + " must be a string, or {\"base64\": …}");
@@ -89,7 +89,8 @@ void ReadFiles(const json& value, worker::Order& order) {
   if (value.size() > kMaxFiles)
     Refuse("files: more than " + std::to_string(kMaxFiles) + " are too many");
   for (const auto& [path, content] : value.items()) {
-    if (!order.files.emplace(FilePath(path), FileBytes(content, path)).second)
+    if (!order.files.emplace(FilePath(path), Content(content, "files: what " + path + " holds"))
+             .second)
       Refuse("files: " + path + " stands twice");
   }
 }
@@ -190,6 +191,18 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
               {"limits", [&](const json& v) { asked.limits = v; }},
               {"print", [&](const json& v) { order.print = Boolean(v, "print"); }},
               {"mounts", [&](const json& v) { ReadMounts(v, run.mounts); }},
+              {"stdin",
+               [&](const json& v) {
+                 run.input_comes = v.is_boolean() && v.get<bool>();
+                 if (!v.is_boolean()) run.input = Content(v, "stdin");
+               }},
+              {"console",
+               [&](const json& v) {
+                 const std::string& where = Text(v, "console");
+                 if (where != "events" && where != "outcome")
+                   Refuse("console is \"events\" or \"outcome\"");
+                 run.console_events = where == "events";
+               }},
               {"wait", [&](const json& v) { run.wait = Boolean(v, "wait"); }}});
   if (asked.has_code == !asked.entry.empty())
     Refuse(asked.has_code ? "a run has one of code and entry"

@@ -13,9 +13,12 @@
 namespace postern::server {
 
 struct RunRequest {
-  worker::Order order;        // but for what the policy says
-  policy::PolicyFile policy;  // the server's, narrowed
-  bool wait = true;           // answer when it has ended
+  worker::Order order;         // but for what the policy says
+  policy::PolicyFile policy;   // the server's, narrowed
+  bool wait = true;            // answer when it has ended
+  std::string input;           // the guest's stdin
+  bool input_comes = false;    // it is sent later, piece by piece
+  bool console_events = true;  // where what happens is told: what it prints too
   // Where directories stand whose descriptors came with the body: GUEST, or GUEST:rw.
   std::vector<policy::MountSetting> mounts;
 };

@@ -43,6 +43,7 @@ RunService::~RunService() {
     record->ended = nullptr;
     record->out = record->err = nullptr;
     record->network = nullptr;
+    if (record->input) record->input->Close();
   }
   // What still runs keeps its pool: the workers end here all the same.
   for (const auto& [caller, pool] : pools_) pool->spares.reset();
@@ -108,6 +109,8 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
   record->mounts = std::move(mounts);
   record->kept = keep;
   prepare(*record);
+  if (record->request.input_comes)
+    record->input = std::make_shared<RunInput>(io_, std::exchange(record->wants_input, nullptr));
   records_[record->id] = record;
   const auto late = [this, record] {
     record->late = true;
@@ -154,6 +157,15 @@ void RunService::Start(const RecordPtr& record) {
                .err = record->err,
                .events = record->network,
                .used = [this](const supervisor::Usage& usage) { metrics_.Fetched(usage); }};
+  if (record->input) {
+    job.input = [input = record->input](UniqueFd to) { input->Open(std::move(to)); };
+  } else if (!record->request.input.empty()) {
+    job.input = [this, record](UniqueFd to) {
+      const auto input = std::make_shared<RunInput>(io_);
+      input->Add(std::move(record->request.input), true, [](bool) {});
+      input->Open(std::move(to));
+    };
+  }
   // Kept by the run, also when another takes its place for this caller.
   const std::shared_ptr<Pool> ours = *pool;
   const auto id = std::make_shared<uint64_t>(0);
@@ -198,6 +210,7 @@ void RunService::OnEnded(const RecordPtr& record, Outcome outcome, bool started)
   record->started = nullptr;
   record->out = record->err = nullptr;
   record->network = nullptr;
+  if (record->input) record->input->Close();
   record->run.reset();
   if (record->kept) {
     Keep(record);

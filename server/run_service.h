@@ -12,6 +12,7 @@
 #include <string>
 
 #include "server/metrics.h"
+#include "server/run_input.h"
 #include "server/run_queue.h"
 #include "server/run_request.h"
 #include "supervisor/entry.h"
@@ -54,7 +55,10 @@ class RunService {
     std::function<void()> started;
     supervisor::Forwarder::Sink out, err;
     supervisor::BrokerLink::Guest::Events network;
+    std::function<void()> wants_input;  // the guest reads its stdin, which is to come
     std::function<void(const Record&)> ended;
+    // Its stdin; null where that came with the request, or is empty.
+    std::shared_ptr<RunInput> input;
 
    private:
     friend class RunService;

@@ -76,6 +76,8 @@ bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
       return error_text(o.cause_code);
     case ResultTag::kCauseMessage:
       return error_text(o.cause_message);
+    case ResultTag::kReadsStdin:
+      return false;
   }
   return false;
 }

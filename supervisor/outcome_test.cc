@@ -12,8 +12,10 @@ using channel::ResultTag;
 
 TEST(ReadResult, TakesWhatAGuestSays) {
   Outcome o;
-  const auto complete = ReadResult(
-      ResultFrame(ResultTag::kValue, "[1,2]") + ResultFrame(ResultTag::kSucceeded, ""), o);
+  const auto complete =
+      ReadResult(ResultFrame(ResultTag::kReadsStdin, "") + ResultFrame(ResultTag::kValue, "[1,2]") +
+                     ResultFrame(ResultTag::kSucceeded, ""),
+                 o);
   ASSERT_TRUE(complete);
   EXPECT_TRUE(*complete);
   EXPECT_EQ(o.value, "[1,2]");
@@ -52,6 +54,8 @@ TEST(ReadResult, HostileFramesAreErrorsOrIgnored) {
   EXPECT_TRUE(o.value.empty());
   ASSERT_TRUE(ReadResult(ResultFrame(ResultTag::kExitCode, "999999999999999999"), o));
   EXPECT_TRUE(nlohmann::json::accept(o.ToJson()));
+  const auto reads = ReadResult(ResultFrame(ResultTag::kReadsStdin, "1"), o);
+  EXPECT_TRUE(reads && !*reads);  // no outcome
   const auto nothing = ReadResult("", o);
   EXPECT_TRUE(nothing && !*nothing);
 }

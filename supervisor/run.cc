@@ -167,9 +167,22 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
   };
   out_ = read(worker::kStdout, job_.out, outcome_.out);
   err_ = read(worker::kStderr, job_.err, outcome_.err);
+  const auto keep = [self](std::string_view piece, const std::function<void(bool)>& next) {
+    self->result_.append(piece);
+    self->GiveInput();
+    next(true);
+  };
   result_pipe_ = Forwarder::Start(
-      host_.io, std::move(fds[worker::kResultFd]), Forwarder::ToText(result_),
+      host_.io, std::move(fds[worker::kResultFd]), keep,
       [self](size_t) { return self->result_.size() <= channel::kMaxResultBytes; }, ended);
+  if (job_.input) stdin_ = std::move(fds[worker::kStdin]);
+}
+
+// Nothing is taken from whoever gives it before the guest wants some.
+void Run::GiveInput() {
+  if (!stdin_.valid() || result_[0] != static_cast<char>(channel::ResultTag::kReadsStdin)) return;
+  channel::GrowPipe(stdin_.get(), channel::kActivePipeBytes);
+  job_.input(std::move(stdin_));
 }
 
 // A channel goes to its broker when the guest first writes on it: a broker nobody talks to never
@@ -342,6 +355,7 @@ void Run::Leave() {
 
 void Run::Done() {
   if (std::exchange(over_, true)) return;
+  stdin_.reset();
   wall_.cancel();
   cpu_.cancel();
   for (const auto& pipe : std::exchange(watched_, {})) {

@@ -29,7 +29,9 @@ class Run : public std::enable_shared_from_this<Run> {
     policy::RunLimits limits;
     std::map<std::string, std::string> env;
     bool debug_seccomp = false;
-    Forwarder::Sink out, err;          // empty: kept in the outcome
+    Forwarder::Sink out, err;  // empty: kept in the outcome
+    // Gets the guest's stdin when the guest first reads it; where empty, that is at its end.
+    std::function<void(UniqueFd)> input;
     BrokerLink::Guest::Events events;  // of its requests; may be empty
     // Where set, the guest answers requests (Order::handler) on this channel, for as long as its
     // owner lets it: `wall` is the owner's business, the other limits hold from one Renew to the
@@ -83,6 +85,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void LimitWallClock();
   void WatchCpu();
   void ReadPipes(std::vector<UniqueFd>& fds);
+  void GiveInput();
   void AwaitFirstByte(BrokerLink::Guest& broker, UniqueFd from_guest, UniqueFd to_guest);
   void AwaitFirstByte(BrokerLink::Guest& broker, const std::shared_ptr<Descriptor>& pipe,
                       const std::shared_ptr<UniqueFd>& out);
@@ -103,7 +106,7 @@ class Run : public std::enable_shared_from_this<Run> {
   BrokerLink::Guest net_, files_;
   boost::asio::steady_timer wall_, cpu_;
   std::unique_ptr<MemoryCgroup> cgroup_;
-  UniqueFd pidfd_;
+  UniqueFd pidfd_, stdin_;
   pid_t pid_ = 0;
   std::shared_ptr<Forwarder> out_, err_, result_pipe_;
   std::vector<std::shared_ptr<Descriptor>> watched_;

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "supervisor/entry.h"
+#include "supervisor/feeder.h"
 #include "supervisor/log_link.h"
 #include "supervisor/orphans.h"
 #include "supervisor/programs.h"
@@ -42,6 +43,9 @@ class RunCommand {
       job.out = Forwarder::ToDescriptor(io_, STDOUT_FILENO);
       job.err = Forwarder::ToDescriptor(io_, STDERR_FILENO);
     }
+    // What a program is read from is at its end.
+    if (settings.target != "-")
+      job.input = [this](UniqueFd to) { Feeder::Start(io_, STDIN_FILENO, std::move(to)); };
     run_ = std::make_shared<Run>(Run::Host{io_, net_, files_, cgroups_}, std::move(job),
                                  [this](Outcome outcome) { OnDone(std::move(outcome)); });
   }

@@ -1,5 +1,8 @@
 #include "supervisor/start.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 
@@ -16,10 +19,22 @@ int Refuse(const std::string& why, int status) {
   return status;
 }
 
+// What is opened next would else be taken for stdin, stdout or stderr: a guest's output would go to
+// a control socket.
+Status OpenStandardDescriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != fd)
+      return SystemError("cannot open /dev/null for a standard descriptor that is closed");
+  }
+  return Ok{};
+}
+
 }  // namespace
 
 std::variant<Settings, int> Start(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  if (const Status s = OpenStandardDescriptors(); !s)
+    return Refuse(s.error().message, kCannotStart);
   if (const Status s = sandbox::GainNoPrivileges(); !s)
     return Refuse(s.error().message, kCannotStart);
   auto parsed = ParseCommandLine(argc, argv);

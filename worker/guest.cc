@@ -94,9 +94,11 @@ Guest::Guest(Engine& engine, Order order)
       files_(std::move(order_.files), order_.mounts),
       modules_(engine, files_),
       net_(LimitsOf(order_), *this),
-      handler_(*this) {
+      handler_(*this),
+      input_([this](std::string piece) { OnInput(std::move(piece)); }) {
   g_guest = this;
   loop_.Add(net_);
+  loop_.Add(input_);
   if (order_.handler) loop_.Add(handler_);
   loop_.after_microtasks = [this] { ReportRejections(); };
   loop_.before_wait = [this] { modules_.ForgetFiles(); };
@@ -430,6 +432,15 @@ void Guest::OnFailure(uint32_t id, const channel::Failure& failure) {
   const v8::HandleScope scope(isolate);
   Call("netFailure", {v8::Integer::NewFromUnsigned(isolate, id), Str(isolate, failure.code),
                       Str(isolate, failure.details), Str(isolate, failure.error)});
+}
+
+// ---- stdin
+
+void Guest::OnInput(std::string piece) {
+  v8::Isolate* isolate = engine_.isolate();
+  const v8::HandleScope scope(isolate);
+  v8::Local<v8::Uint8Array> bytes;
+  if (AdoptBytes(isolate, std::move(piece)).ToLocal(&bytes)) Call("stdinPiece", {bytes});
 }
 
 }  // namespace postern::worker

@@ -14,6 +14,7 @@
 #include "worker/modules.h"
 #include "worker/net_client.h"
 #include "worker/order.h"
+#include "worker/stdin_reader.h"
 
 namespace postern::worker {
 
@@ -36,6 +37,7 @@ class Guest : ExchangeEvents {
   EventLoop& loop() { return loop_; }
   NetClient& net() { return net_; }
   HandlerServer& handler() { return handler_; }
+  StdinReader& input() { return input_; }
   Modules& modules() { return modules_; }
   // Whose exchange `id` is.
   Exchanges& exchanges(uint32_t id) {
@@ -54,6 +56,7 @@ class Guest : ExchangeEvents {
   void OnCollected(uint32_t id, std::string body) override;
   void OnWritable(uint32_t id) override;
   void OnFailure(uint32_t id, const channel::Failure& failure) override;
+  void OnInput(std::string piece);
   void Call(const char* hook, std::initializer_list<v8::Local<v8::Value>> args);
 
   static void OnRejection(v8::PromiseRejectMessage message);
@@ -76,6 +79,7 @@ class Guest : ExchangeEvents {
   Modules modules_;
   NetClient net_;
   HandlerServer handler_;
+  StdinReader input_;
   struct Rejected {
     v8::Global<v8::Promise> promise;
     v8::Global<v8::Value> reason;

@@ -52,17 +52,37 @@ void Random(const Args& args) {
   }
 }
 
-// write(1 or 2, string): to stdout or stderr, in order, waiting while the reader is slow; the run
-// is over when there is none any more
+// write(1 or 2, string or bytes): to stdout or stderr, in order, waiting while the reader is slow;
+// the run is over when there is none any more
 void Write(const Args& args) {
-  const std::string text = Utf8(args.GetIsolate(), args[1]);
   const int fd = args[0].As<v8::Int32>()->Value() == 2 ? 2 : 1;
-  for (size_t at = 0; at < text.size();) {
-    const ssize_t n =
-        Uninterrupted([&] { return ::write(fd, text.data() + at, text.size() - at); });
-    if (n < 0) ::_exit(kExitPipeClosed);
-    at += static_cast<size_t>(n);
+  std::string text;
+  std::span<const uint8_t> bytes;
+  if (args[1]->IsArrayBufferView()) {
+    bytes = Bytes(args[1]);
+  } else {
+    text = Utf8(args.GetIsolate(), args[1]);
+    bytes = {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
   }
+  while (!bytes.empty()) {
+    const ssize_t n = Uninterrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
+    if (n < 0) ::_exit(kExitPipeClosed);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+}
+
+// stdinWant(bytes at most, 0 for none; whether that keeps the run going): stdinPiece is called then
+void StdinWant(const Args& args) {
+  Guest::Current().input().Want(static_cast<size_t>(args[0].As<v8::Number>()->Value()),
+                                args[1]->IsTrue());
+}
+
+// stdinRead(most): a Uint8Array, empty at the end; waits for it
+void StdinRead(const Args& args) {
+  v8::Local<v8::Uint8Array> bytes;
+  const auto most = static_cast<size_t>(args[0].As<v8::Number>()->Value());
+  if (AdoptBytes(args.GetIsolate(), Guest::Current().input().ReadNow(most)).ToLocal(&bytes))
+    args.GetReturnValue().Set(bytes);
 }
 
 void Exit(const Args& args) { Guest::Current().Exit(args[0].As<v8::Int32>()->Value()); }
@@ -129,6 +149,8 @@ std::span<const Native> SystemNatives() {
                                         {"wantTicks", WantTicks},
                                         {"random", Random},
                                         {"write", Write},
+                                        {"stdinWant", StdinWant},
+                                        {"stdinRead", StdinRead},
                                         {"exit", Exit},
                                         {"die", Die},
                                         {"setReturnValue", SetReturnValue},

@@ -49,7 +49,7 @@ import * as url from './url.js';
 import { Navigator, navigator } from './navigator.js';
 import { lazyGlobal, part, shareModules } from './part.js';
 import * as perf from './performance.js';
-import { beforeExit, lastExitCode, process, startProcess, takeRejection, takeUncaught } from './process.js';
+import { beforeExit, lastExitCode, process, startProcess, stdinPiece, takeRejection, takeUncaught } from './process.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { toJson } from './return_value.js';
@@ -258,6 +258,7 @@ const hooks = {
   netCollected: net.netCollected,
   netWritable: net.netWritable,
   netFailure: net.netFailure,
+  stdinPiece,
 };
 export default hooks;
 

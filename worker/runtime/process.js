@@ -1,10 +1,13 @@
 // Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
-import { applyTo, defineProperty } from './primordials.js';
-import { takeUncaughtWith } from './events.js';
+import { applyTo, ArrayPush, defineProperty } from './primordials.js';
+import { reportError, takeUncaughtWith } from './events.js';
 import { colours, format } from './inspect.js';
 import { nextTick } from './microtask.js';
 import { part } from './part.js';
 import { now } from './performance.js';
+
+const { stdinWant } = native;
+const kStdinPiece = 65536; // bytes
 
 let directory = '/';
 let exiting = false;
@@ -42,16 +45,54 @@ function output(fd) {
   const stream = new Writable({
     decodeStrings: false,
     write(chunk, encoding, callback) {
-      native.write(
-        fd,
-        typeof chunk === 'string' && encoding !== 'hex' && encoding !== 'base64'
-          ? chunk
-          : native.utf8Decode(chunk, false),
-      );
+      native.write(fd, typeof chunk === 'string' && !/^utf-?8$/i.test(encoding) ? Buffer.from(chunk, encoding) : chunk);
       callback();
     },
   });
   return Object.assign(stream, { fd, isTTY: fd === 1 ? colours.out : colours.err, columns: 80, _type: 'pipe' });
+}
+
+/** Who gets the next pieces of stdin: their bytes, none at the end. @type {{take: (bytes: Uint8Array) => void, most: number}[]} */
+let readers = [];
+let stdinKeeps = true;
+const wantStdin = () => stdinWant(readers.length > 0 ? readers[0].most : 0, stdinKeeps);
+/** Calls `take` with a piece of stdin. @param {(bytes: Uint8Array) => void} take @param {number} most bytes, above 0 */
+export function readStdin(take, most) {
+  ArrayPush(readers, { take, most });
+  wantStdin();
+}
+/** Called by the event loop. @param {Uint8Array} bytes */
+export function stdinPiece(bytes) {
+  const [{ take }, ...others] = readers;
+  readers = others;
+  wantStdin();
+  try {
+    take(bytes);
+  } catch (error) {
+    reportError(error);
+  }
+}
+function input() {
+  const { Readable } = part('node').load('stream');
+  /** @param {Uint8Array} bytes */
+  const take = (bytes) => stream.push(bytes.length === 0 ? null : Buffer.from(bytes.buffer));
+  const stream = new Readable({ highWaterMark: kStdinPiece, read: () => readStdin(take, kStdinPiece) });
+  // As in Node: a stdin that is paused no longer keeps the run going.
+  stream.on('pause', () =>
+    nextTick(() => {
+      if (stream.readableFlowing !== false || !readers.some((reader) => reader.take === take)) return;
+      readers = readers.filter((reader) => reader.take !== take);
+      stream._readableState.reading = false;
+      wantStdin();
+    }),
+  );
+  /** @param {boolean} keeps */
+  const keep = (keeps) => () => {
+    stdinKeeps = keeps;
+    wantStdin();
+    return stream;
+  };
+  return Object.assign(stream, { fd: 0, isTTY: false, ref: keep(true), unref: keep(false) });
 }
 
 export const process = {
@@ -187,10 +228,7 @@ function lazy(name, make) {
 }
 lazy('stdout', () => output(1));
 lazy('stderr', () => output(2));
-lazy('stdin', () => {
-  const { Readable } = part('node').load('stream');
-  return Object.assign(Readable.from([]), { fd: 0, isTTY: false });
-});
+lazy('stdin', input);
 defineProperty(process, Symbol.toStringTag, { value: 'process', configurable: true });
 
 /** @param {number} code */

@@ -1,7 +1,7 @@
 // node:fs and node:fs/promises, over mounts and the in-memory /tmp. Everything is done at once: what is "asynchronous" is told in
 // a later turn.
 import constants from 'node-constants';
-import { process } from '../process.js';
+import { process, readStdin } from '../process.js';
 import { setImmediate } from '../timers.js';
 import { absent } from './absent.js';
 import { load } from './loader.js';
@@ -79,7 +79,7 @@ function output(bytes, options) {
 }
 
 /** What a guest may write its mounts say; modes are the same for all. @type {Record<string, number>} */
-const modes = { __proto__: null, file: 0o100644, directory: 0o040755, link: 0o120777 };
+const modes = { __proto__: null, file: 0o100644, directory: 0o040755, link: 0o120777, pipe: 0o010600 };
 
 class Stats {
   constructor({ kind, size, modified, inode, device }) {
@@ -111,7 +111,7 @@ class Stats {
     return false;
   }
   isFIFO() {
-    return false;
+    return this.kind === 'pipe';
   }
   isSocket() {
     return false;
@@ -136,14 +136,32 @@ for (const name of [
 ])
   Dirent.prototype[name] = Stats.prototype[name];
 
-/** Open files, by descriptor. @type {Map<number, {path: string, at: number, reads: boolean, writes: boolean, append: boolean}>} */
-const open = new Map();
+/** @param {number} standard 0 stdin, 1 stdout, 2 stderr */
+const standardFile = (standard) => ({
+  path: standardPaths[standard],
+  standard,
+  at: 0,
+  reads: standard === 0,
+  writes: standard !== 0,
+  append: false,
+});
+const standardPaths = ['/dev/stdin', '/dev/stdout', '/dev/stderr'];
+/** Open files, by descriptor. @type {Map<number, {path: string, standard?: number, at: number, reads: boolean, writes: boolean, append: boolean}>} */
+const open = new Map([0, 1, 2].map((standard) => [standard, standardFile(standard)]));
 let lastFd = 2;
 /** @param {any} fd @param {string} syscall */
 function opened(fd, syscall) {
   const file = open.get(fd);
   if (file === undefined) throw fail('EBADF', 'bad file descriptor', syscall);
   return file;
+}
+
+/** All that stdin still has; waits for it. @param {{reads: boolean}} file */
+function restOfStdin(file) {
+  if (!file.reads) throw fail('EBADF', 'bad file descriptor', 'read');
+  const pieces = [];
+  for (let piece; (piece = native.stdinRead(kPiece)).length > 0;) pieces.push(piece);
+  return Buffer.concat(pieces);
 }
 
 /** @param {any} flags @returns {{reads: boolean, writes: boolean, append: boolean, how: number | undefined}} `how`: what opening does */
@@ -239,10 +257,17 @@ const sync = {
     if (target === '') throw fail('EACCES', `${path} leads out of its mount`, 'readlink', path);
     return encodingOf(options) === 'buffer' ? Buffer.from(target) : target;
   },
-  fstatSync: (fd) => sync.statSync(opened(fd, 'fstat').path),
+  fstatSync(fd, options) {
+    const { path, standard } = opened(fd, 'fstat');
+    if (standard === undefined) return sync.statSync(path, options);
+    const stats = new Stats({ kind: 'pipe', size: 0, modified: 0, inode: standard + 1, device: 0 });
+    return options?.bigint ? inBigInts(stats) : stats;
+  },
   readFileSync(given, options) {
+    if (standardPaths.includes(given)) given = standardPaths.indexOf(given);
     if (typeof given === 'number') {
       const file = opened(given, 'read');
+      if (file.standard !== undefined) return output(restOfStdin(file), options);
       const bytes = native.fileRead(file.path, file.at, -1);
       file.at += bytes.length;
       return output(bytes, options);
@@ -258,6 +283,7 @@ const sync = {
   /** `atomic: true` (ours): all of it or nothing, also after a crash. */
   writeFileSync(given, data, options) {
     const bytes = bytesOf(data, encodingOf(options));
+    if (standardPaths.includes(given)) given = standardPaths.indexOf(given);
     if (typeof given === 'number') return void sync.writeSync(given, bytes);
     const path = pathOf(given);
     const { how, append } = flagsOf((typeof options === 'object' && options?.flag) || 'w');
@@ -265,6 +291,7 @@ const sync = {
     attempt('open', path, () => native.fileWrite(path, bytes, way, 0, -1));
   },
   appendFileSync(given, data, options) {
+    if (standardPaths.includes(given)) given = standardPaths.indexOf(given);
     if (typeof given === 'number') return void sync.writeSync(given, bytesOf(data, encodingOf(options)));
     const path = pathOf(given);
     attempt('open', path, () => native.fileWrite(path, bytesOf(data, encodingOf(options)), APPEND, 0, -1));
@@ -373,6 +400,10 @@ const sync = {
   ),
   openSync(given, flags = 'r') {
     const path = pathOf(given);
+    if (standardPaths.includes(path)) {
+      open.set(++lastFd, standardFile(standardPaths.indexOf(path)));
+      return lastFd;
+    }
     const { reads, writes, append, how } = flagsOf(flags);
     if (how !== undefined) attempt('open', path, () => native.fileWrite(path, nothing, how, 0, -1));
     else {
@@ -396,6 +427,12 @@ const sync = {
       ({ offset, length, position } = offsetOrOptions);
     offset ??= 0;
     length ??= buffer.byteLength - offset;
+    if (file.standard !== undefined) {
+      if (length === 0) return 0;
+      const piece = native.stdinRead(length);
+      new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).set(piece, offset);
+      return piece.length;
+    }
     const from = position === null || position === undefined || Number(position) < 0 ? file.at : Number(position);
     const bytes = attempt('read', file.path, () => native.fileRead(file.path, from, length));
     new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).set(bytes, offset);
@@ -403,10 +440,6 @@ const sync = {
     return bytes.length;
   },
   writeSync(fd, data, offsetOrPosition, lengthOrEncoding, position) {
-    if (fd === 1 || fd === 2) {
-      native.write(fd, typeof data === 'string' ? data : native.utf8Decode(data, false));
-      return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
-    }
     const file = opened(fd, 'write');
     if (!file.writes) throw fail('EBADF', 'bad file descriptor', 'write');
     let bytes;
@@ -420,6 +453,10 @@ const sync = {
         typeof lengthOrEncoding === 'number' ? lengthOrEncoding : (offsetOrPosition?.length ?? all.length - offset);
       position ??= offsetOrPosition?.position;
       bytes = all.subarray(offset, offset + length);
+    }
+    if (file.standard !== undefined) {
+      native.write(file.standard, bytes);
+      return bytes.length;
     }
     const here = typeof position !== 'number';
     attempt('write', file.path, () =>
@@ -556,6 +593,8 @@ function createReadStream(path, options = {}) {
     signal: options.signal,
     ...overFile(path, options.flags ?? 'r', options),
     read(size) {
+      if (open.get(this.fd)?.standard === 0)
+        return readStdin((bytes) => this.push(bytes.length === 0 ? null : Buffer.from(bytes.buffer)), size);
       try {
         const buffer = Buffer.alloc(Math.min(size, Math.max(end + 1 - at, 0)));
         const n = buffer.length === 0 ? 0 : sync.readSync(this.fd, buffer, 0, buffer.length, at);
@@ -609,11 +648,26 @@ export const fs = {
 for (const name of names) fs[name] = withCallback(name, sync[`${name}Sync`]);
 fs.realpath.native = fs.realpath;
 fs.exists = (path, callback) => setImmediate(() => callback(sync.existsSync(path)));
-fs.read = withCallback(
+const readWithCallback = withCallback(
   'read',
   (fd, buffer, ...rest) => ({ n: sync.readSync(fd, buffer, ...rest), buffer }),
   ({ n, buffer }, callback) => callback(null, n, buffer),
 );
+/** Node's ways to call it: (fd, callback), (fd, options, callback), (fd, buffer, options, callback), and with all in their places. */
+fs.read = function read(fd, ...args) {
+  const callback = args.pop();
+  let [buffer, offset, length, position] = args;
+  if (!ArrayBuffer.isView(buffer)) ({ buffer = Buffer.alloc(16384), offset, length, position } = buffer ?? {});
+  else if (typeof offset === 'object' && offset !== null) ({ offset, length, position } = offset);
+  offset ??= 0;
+  length ??= buffer.byteLength - offset;
+  if (typeof callback !== 'function' || open.get(fd)?.standard !== 0 || length === 0)
+    return readWithCallback(fd, buffer, offset, length, position, callback);
+  readStdin((bytes) => {
+    new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).set(bytes, offset);
+    callback(null, bytes.length, buffer);
+  }, length);
+};
 fs.write = withCallback(
   'write',
   (fd, data, ...rest) => ({ n: sync.writeSync(fd, data, ...rest), data }),

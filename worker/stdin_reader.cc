@@ -1,0 +1,51 @@
+#include "worker/stdin_reader.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/eintr.h"
+#include "channel/result_frame.h"
+#include "worker/spare_fds.h"
+
+namespace postern::worker {
+namespace {
+
+constexpr size_t kPieceBytes = 64 * 1024;
+
+}  // namespace
+
+// The supervisor takes nothing from its user for a guest that reads nothing.
+void StdinReader::Ask() {
+  if (std::exchange(asked_, true)) return;
+  const std::string frame = channel::ResultFrame(channel::ResultTag::kReadsStdin, "");
+  // A pipe that is empty takes these few bytes at once; a supervisor that is gone takes this
+  // process with it.
+  (void)Uninterrupted([&] { return ::write(kResultFd, frame.data(), frame.size()); });
+}
+
+void StdinReader::Want(size_t most, bool keeps_going) {
+  wanted_ = most;
+  keeps_going_ = keeps_going;
+  if (most > 0) Ask();
+}
+
+std::string StdinReader::ReadNow(size_t most) {
+  Ask();
+  std::string piece(std::min(most, kPieceBytes), '\0');
+  const ssize_t n = Uninterrupted([&] { return ::read(kStdin, piece.data(), piece.size()); });
+  piece.resize(static_cast<size_t>(std::max<ssize_t>(n, 0)));
+  return piece;
+}
+
+void StdinReader::Interest(const std::function<void(int, short)>& want) {
+  if (wanted_ > 0) want(kStdin, POLLIN);
+}
+
+void StdinReader::Ready(const std::function<short(int)>& ready, double /*waited*/) {
+  if (wanted_ == 0 || ready(kStdin) == 0) return;
+  give_(ReadNow(std::exchange(wanted_, 0)));
+}
+
+}  // namespace postern::worker
