@@ -59,6 +59,8 @@ WAYS = {
     "stream": "import fs from 'node:fs'; for await (const c of fs.createReadStream('/dev/stdin', 'utf8')) console.log(c);",
     "once": "process.stdin.once('data', (c) => { console.log(String(c)); process.stdin.pause(); }); process.stdin.on('pause', () => console.log('paused'));",
     "destroyed": "process.stdin.once('data', () => process.stdin.destroy()).on('close', () => console.log('closed'));",
+    "lines": "import rl from 'node:readline'; for await (const line of rl.createInterface({ input: process.stdin })) console.log([line]);",
+    "question": "import rl from 'node:readline/promises'; const r = rl.createInterface({ input: process.stdin, output: process.stdout }); console.log(await r.question('? ')); r.close();",
     "kinds": "import fs from 'node:fs'; const s = fs.fstatSync(0); console.log(s.isFIFO(), s.isFile(), Boolean(process.stdin.isTTY), process.stdin.fd);",
     "written": "import fs from 'node:fs'; fs.writeFileSync('/dev/stdout', 'a'); fs.writeSync(1, Buffer.from('xbc'), 1, 2); fs.appendFileSync(1, 'd\\n');",
     "closed": "import fs from 'node:fs'; try { fs.readSync(999, Buffer.alloc(1)); } catch (error) { console.log(error.code); }",

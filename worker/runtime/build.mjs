@@ -82,16 +82,16 @@ const nodeLib = process.binding('natives');
 /** Ids of what of it parts/node.js may load: those below, and what they require that is not ours (node/*.js). */
 function nodeIds() {
   const roots = [
-    'assert', 'buffer', 'diagnostics_channel', 'events', 'internal/per_context/primordials', 'internal/util/parse_args/parse_args',
-    'internal/mime', 'internal/util/diff', 'path', 'punycode', 'querystring', 'stream', 'stream/promises', 'string_decoder', 'url', 'util', 'util/types', 'zlib',
+    'assert', 'buffer', 'diagnostics_channel', 'events', 'internal/console/constructor', 'internal/fs/glob', 'internal/per_context/primordials', 'internal/util/parse_args/parse_args',
+    'internal/mime', 'internal/util/diff', 'path', 'punycode', 'querystring', 'readline', 'readline/promises', 'stream', 'stream/promises', 'string_decoder', 'url', 'util', 'util/types', 'zlib',
   ]; // prettier-ignore
   const ours = new Set(
-    `async_hooks timers fs fs/promises vm net os tty module inspector child_process worker_threads readline internal/options
+    `async_hooks timers fs fs/promises vm net os tty module inspector child_process worker_threads internal/options
     internal/util/debuglog internal/v8/startup_snapshot internal/process/warning internal/url internal/abort_controller
     internal/event_target internal/async_hooks internal/process/task_queues internal/blob internal/crypto/keys
     internal/source_map/source_map_cache internal/source_map/source_map_cache_map internal/bootstrap/realm internal/modules/helpers
-    internal/tty internal/encoding internal/errors/error_source internal/webstreams/adapters internal/perf/utils internal/zip internal/fs/glob
-    internal/process/execution internal/timers internal/util/trace_sigint internal/deps/acorn/acorn/dist/acorn internal/deps/minimatch/index
+    internal/tty internal/encoding internal/errors/error_source internal/webstreams/adapters internal/perf/utils internal/zip internal/fs/utils
+    internal/process/execution internal/process/permission internal/timers internal/util/trace_sigint internal/deps/acorn/acorn/dist/acorn
     internal/source_map/prepare_stack_trace internal/source_map/source_map`.split(/\s+/),
   );
   const ids = new Set();
@@ -124,17 +124,19 @@ const sharedModules = {
   setup(b) {
     b.onResolve({ filter: /^\.\.\/[\w]+\.js$/ }, ({ path }) => ({ path: basename(path, '.js'), namespace: 'shared' }));
     b.onResolve({ filter: /^node-constants$/ }, () => ({ path: 'constants', namespace: 'node' }));
-    b.onLoad({ filter: /.*/, namespace: 'node' }, () => ({
-      contents: JSON.stringify({
+    b.onLoad({ filter: /.*/, namespace: 'node' }, () => {
+      const constants = {
         os: os.constants,
         fs: fs.constants,
         zlib: zlib.constants,
         crypto: crypto.constants,
         http: { METHODS: http.METHODS, STATUS_CODES: http.STATUS_CODES },
         http2: http2.constants,
-      }),
-      loader: 'json',
-    }));
+      };
+      // JSON has no Infinity, which is one of zlib's.
+      const text = JSON.stringify(constants, (_, value) => (value === Infinity ? 'Infinity' : value));
+      return { contents: `module.exports = ${text.replaceAll('"Infinity"', 'Infinity')}`, loader: 'js' };
+    });
     b.onLoad({ filter: /.*/, namespace: 'shared' }, ({ path }) => ({
       contents: `if (!runtime.${path}) throw new Error('main.js shares no ${path}'); module.exports = runtime.${path};`,
     }));

@@ -1,5 +1,6 @@
 // Modules of the runtime's own: postern:NAME, and Node's, which are a part.
 import { StringSlice, StringStartsWith, hasOwn, keys } from './primordials.js';
+import { codedError } from './coded_error.js';
 import { part } from './part.js';
 import { Socket, connect } from './sockets.js';
 
@@ -13,11 +14,8 @@ const namespaces = { __proto__: null };
 export function builtinModule(url, importer) {
   if (url === 'postern:sockets') return { connect, Socket };
   const exports = StringStartsWith(url, 'node:') ? part('node').nodeModule(StringSlice(url, 5)) : undefined;
-  if (exports === undefined) {
-    const error = /** @type {any} */ (new Error(`there is no module ${url} in a guest (imported from ${importer})`));
-    error.code = 'ERR_UNKNOWN_BUILTIN_MODULE';
-    throw error;
-  }
+  if (exports === undefined)
+    throw codedError('ERR_UNKNOWN_BUILTIN_MODULE', `there is no module ${url} in a guest (imported from ${importer})`);
   return (namespaces[url] ??= namespaceOf(exports));
 }
 

@@ -11,6 +11,7 @@ import {
   keys,
   parse,
 } from './primordials.js';
+import { codedError } from './coded_error.js';
 import { builtinModule, builtinNames } from './builtins.js';
 import { lazyGlobal, part } from './part.js';
 
@@ -94,7 +95,7 @@ function resolvePath(specifier, importer) {
 /** @param {any} module */
 function requireOf(module) {
   const require = (/** @type {any} */ specifier) => {
-    if (typeof specifier !== 'string') throw typeError('require needs a string', 'ERR_INVALID_ARG_TYPE');
+    if (typeof specifier !== 'string') throw codedError('ERR_INVALID_ARG_TYPE', 'require needs a string', TypeError);
     return module.require(specifier);
   };
   defineProperty(require, 'name', { value: 'require' });
@@ -110,16 +111,9 @@ function requireOf(module) {
   return require;
 }
 
-/** @param {string} message @param {string} code */
-function typeError(message, code) {
-  const error = /** @type {any} */ (new TypeError(message));
-  error.code = code;
-  return error;
-}
-
 /** @param {string} specifier @param {string} importer a URL @param {any} parent */
 function load(specifier, importer, parent) {
-  if (specifier === '') throw typeError('require needs a name that is not empty', 'ERR_INVALID_ARG_VALUE');
+  if (specifier === '') throw codedError('ERR_INVALID_ARG_VALUE', 'require needs a name that is not empty', TypeError);
   const url = moduleResolve(specifier, importer, true);
   if (!url.startsWith('file:')) {
     const exports = builtinModule(url, importer);
@@ -163,9 +157,7 @@ function parseJson(source, path) {
   try {
     return parse(source.charCodeAt(0) === 0xfeff ? StringSlice(source, 1) : source);
   } catch (error) {
-    const failed = /** @type {any} */ (new SyntaxError(`${path}: ${error.message}`));
-    failed.code = 'ERR_INVALID_JSON';
-    throw failed;
+    throw codedError('ERR_INVALID_JSON', `${path}: ${error.message}`, SyntaxError);
   }
 }
 

@@ -33,6 +33,7 @@ import { BroadcastChannel, MessageChannel, MessagePort } from './message_channel
 import { queueMicrotask, runTicks } from './microtask.js';
 import * as abort from './abort.js';
 import * as blob from './blob.js';
+import * as codedErrors from './coded_error.js';
 import * as commonjs from './commonjs.js';
 import * as consoles from './console.js';
 import * as cryptos from './crypto.js';
@@ -122,6 +123,7 @@ lazyGlobal('Buffer', () => part('node').nodeModule('buffer').Buffer);
 shareModules({
   abort,
   blob,
+  coded_error: codedErrors,
   commonjs,
   console: consoles,
   crypto: cryptos,

@@ -1,5 +1,6 @@
 // Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
 import { applyTo, ArrayPush, defineProperty } from './primordials.js';
+import { codedError } from './coded_error.js';
 import { reportError, takeUncaughtWith } from './events.js';
 import { colours, format } from './inspect.js';
 import { nextTick } from './microtask.js';
@@ -11,6 +12,9 @@ const kStdinPiece = 65536; // bytes
 
 let directory = '/';
 let exiting = false;
+const kNobody = 65534; // as who a guest's process runs
+/** @type {Function | null} */
+let captureUncaught = null;
 
 /** Node's EventEmitter over `process`, made when somebody listens. @type {any} */
 let emitter;
@@ -25,9 +29,11 @@ export const processEmit = (name, ...args) => emitter.emit(name, ...args);
  * @param {string} name @param {any[]} args
  */
 function taken(name, ...args) {
-  if (!processListens(name)) return false;
+  const captures = name === 'uncaughtException' && captureUncaught !== null;
+  if (!captures && !processListens(name)) return false;
   try {
-    processEmit(name, ...args);
+    if (captures) applyTo(captureUncaught, process, args);
+    else processEmit(name, ...args);
   } catch (error) {
     native.die(error);
   }
@@ -137,6 +143,36 @@ export const process = {
   ),
   uptime: () => now() / 1000,
   umask: () => 0o22,
+  getuid: () => kNobody,
+  geteuid: () => kNobody,
+  getgid: () => kNobody,
+  getegid: () => kNobody,
+  getgroups: () => [kNobody],
+  allowedNodeEnvironmentFlags: new Set(),
+  getActiveResourcesInfo: () => [],
+  ref: (/** @type {any} */ held) => void (held?.[Symbol.for('nodejs.ref')] ?? held?.ref)?.call(held),
+  unref: (/** @type {any} */ held) => void (held?.[Symbol.for('nodejs.unref')] ?? held?.unref)?.call(held),
+  // Source maps are always used.
+  sourceMapsEnabled: true,
+  setSourceMapsEnabled() {},
+  /** Gets what nobody catches, in place of listeners; null: nobody does. @param {Function | null} capture */
+  setUncaughtExceptionCaptureCallback(capture) {
+    if (capture !== null && typeof capture !== 'function')
+      throw codedError('ERR_INVALID_ARG_TYPE', 'The "fn" argument must be of type function or null.', TypeError);
+    if (capture !== null && captureUncaught !== null)
+      throw codedError(
+        'ERR_UNCAUGHT_EXCEPTION_CAPTURE_ALREADY_SET',
+        '`process.setUncaughtExceptionCaptureCallback()` was called while a capture callback was already active',
+      );
+    captureUncaught = capture;
+  },
+  hasUncaughtExceptionCaptureCallback: () => captureUncaught !== null,
+  /** Adds a .env file's variables; those that are there stay. @param {any} path */
+  loadEnvFile(path = '.env') {
+    const { load, nodeModule } = part('node');
+    const text = nodeModule('fs').readFileSync(path, 'utf8');
+    for (const [name, value] of Object.entries(load('util').parseEnv(text))) process.env[name] ??= value;
+  },
   memoryUsage: Object.assign(
     () => {
       const [heapUsed, heapTotal, external] = native.heapUse();
@@ -178,9 +214,7 @@ export const process = {
 
 /** @param {string} name @param {string} reason */
 function notAvailable(name, reason) {
-  const error = /** @type {any} */ (new Error(`${name} is not available: ${reason}`));
-  error.code = 'ERR_NOT_AVAILABLE';
-  return error;
+  return codedError('ERR_NOT_AVAILABLE', `${name} is not available: ${reason}`);
 }
 
 for (const name of [

@@ -1,5 +1,6 @@
 // Node's modules that make no sense in a guest: what is called throws at once, with a sentence that says why.
 
+import { codedError } from '../coded_error.js';
 import constants from 'node-constants';
 
 /** By module: why, and what is there instead; then the names of what a program would call. */
@@ -21,8 +22,6 @@ const reasons = {
     'node:http2 is not available; fetch speaks HTTP/2 where the origin does',
     'connect createServer createSecureServer',
   ],
-  readline: ['a guest has no terminal', 'createInterface Interface clearLine cursorTo emitKeypressEvents moveCursor'],
-  'readline/promises': ['a guest has no terminal', 'createInterface Interface Readline'],
   repl: ['a guest has no terminal', 'start REPLServer'],
   trace_events: ['a guest cannot be traced', 'createTracing getEnabledCategories'],
   v8: [
@@ -35,9 +34,7 @@ const reasons = {
 
 /** @param {string} module @param {string} name @param {string} reason */
 export function refusal(module, name, reason) {
-  const error = /** @type {any} */ (new Error(`${module}.${name} is not available: ${reason}`));
-  error.code = 'ERR_NOT_AVAILABLE';
-  return error;
+  return codedError('ERR_NOT_AVAILABLE', `${module}.${name} is not available: ${reason}`);
 }
 
 /** A function, or class, that throws. @param {string} module @param {string} name @param {string} reason */

@@ -1,5 +1,8 @@
 // node:async_hooks: AsyncLocalStorage over what V8 carries along with promises (continuation-preserved data). timers.js carries it
 // with timers. The data is a Map from storage to value, which is never changed, only replaced.
+import { codedError } from '../coded_error.js';
+import { refusal } from './absent.js';
+
 const { getContinuationData, setContinuationData } = native;
 
 /** @returns {Map<any, any> | undefined} */
@@ -19,11 +22,11 @@ function within(frame, f, self, args) {
 /** @param {any} f @param {string} name */
 function needFunction(f, name) {
   if (typeof f === 'function') return;
-  const error = /** @type {any} */ (
-    new TypeError(`The "${name}" argument must be of type function. Received ${typeof f}`)
+  throw codedError(
+    'ERR_INVALID_ARG_TYPE',
+    `The "${name}" argument must be of type function. Received ${typeof f}`,
+    TypeError,
   );
-  error.code = 'ERR_INVALID_ARG_TYPE';
-  throw error;
 }
 
 export class AsyncLocalStorage {
@@ -86,11 +89,8 @@ export class AsyncResource {
   #id = ++lastId;
   /** @param {string} type */
   constructor(type) {
-    if (typeof type !== 'string') {
-      const error = /** @type {any} */ (new TypeError('The "type" argument must be of type string.'));
-      error.code = 'ERR_INVALID_ARG_TYPE';
-      throw error;
-    }
+    if (typeof type !== 'string')
+      throw codedError('ERR_INVALID_ARG_TYPE', 'The "type" argument must be of type string.', TypeError);
   }
   /** @param {Function} f @param {any} [self] @param {any[]} args */
   runInAsyncScope(f, self, ...args) {
@@ -121,11 +121,7 @@ export class AsyncResource {
 
 /** V8's hooks of every promise are not there; what they are mostly used for is. */
 export function createHook() {
-  const error = /** @type {any} */ (
-    new Error('async_hooks.createHook is not available in a guest: use AsyncLocalStorage')
-  );
-  error.code = 'ERR_NOT_AVAILABLE';
-  throw error;
+  throw refusal('async_hooks', 'createHook', 'use AsyncLocalStorage');
 }
 export const executionAsyncId = () => 1;
 export const triggerAsyncId = () => 0;

@@ -1,4 +1,5 @@
 // node:crypto, over the natives' OpenSSL: hashes, HMAC, random numbers, key derivation, ciphers, and keys (keys.js).
+import { codedError } from '../coded_error.js';
 import { crypto as webcrypto } from '../crypto.js';
 import { load } from './loader.js';
 import { absent, refusal } from './absent.js';
@@ -28,11 +29,7 @@ export function crypto() {
     validateString(name, 'algorithm');
     return name.replace(/^rsa-/i, '');
   };
-  const unsupported = () => {
-    const error = new Error('Digest method not supported');
-    error.code = 'ERR_CRYPTO_INVALID_DIGEST';
-    return error;
-  };
+  const unsupported = () => codedError('ERR_CRYPTO_INVALID_DIGEST', 'Digest method not supported');
   /** Runs in a turn of its own. @param {Function} callback @param {() => any} work */
   const later = (callback, work) => {
     validateFunction(callback, 'callback');
@@ -170,11 +167,7 @@ export function crypto() {
       options.maxmem ?? 32 * 1024 * 1024,
       length,
     );
-    if (key === undefined) {
-      const error = new RangeError('Invalid scrypt params');
-      error.code = 'ERR_CRYPTO_INVALID_SCRYPT_PARAMS';
-      throw error;
-    }
+    if (key === undefined) throw codedError('ERR_CRYPTO_INVALID_SCRYPT_PARAMS', 'Invalid scrypt params', RangeError);
     return output(key);
   };
 
@@ -195,10 +188,9 @@ export function crypto() {
         const vector = iv === null ? new Uint8Array(0) : bytesOf(iv, undefined, 'iv');
         super(options);
         const info = native.cipherInfo(algorithm);
-        if (info === undefined) throw Object.assign(new Error('Unknown cipher'), { code: 'ERR_CRYPTO_UNKNOWN_CIPHER' });
+        if (info === undefined) throw codedError('ERR_CRYPTO_UNKNOWN_CIPHER', 'Unknown cipher');
         const [, keyBytes, ivBytes, , mode, tagged] = info;
-        if (bytes.length !== keyBytes)
-          throw Object.assign(new RangeError('Invalid key length'), { code: 'ERR_CRYPTO_INVALID_KEYLEN' });
+        if (bytes.length !== keyBytes) throw codedError('ERR_CRYPTO_INVALID_KEYLEN', 'Invalid key length', RangeError);
         if (tagged ? vector.length === 0 : vector.length !== ivBytes) throw badVector();
         this.#mode = mode;
         this.#tagged = tagged;
@@ -240,10 +232,8 @@ export function crypto() {
         const made = this.#tagged && !encrypt && this.#tag === undefined ? '' : native.cipherFinal(this.#handle);
         if (typeof made !== 'string') return output(made, outputEncoding);
         if (this.#tagged || made === '') throw new Error('Unsupported state or unable to authenticate data');
-        throw Object.assign(new Error(`error: ${made}`), {
-          code: `ERR_OSSL_${made.toUpperCase().replace(/ /g, '_')}`,
-          reason: made,
-        });
+        const code = `ERR_OSSL_${made.toUpperCase().replace(/ /g, '_')}`;
+        throw Object.assign(codedError(code, `error: ${made}`), { reason: made });
       }
       _transform(chunk, encoding, callback) {
         let made;
@@ -264,12 +254,9 @@ export function crypto() {
         callback(null, made);
       }
     };
-  const badVector = () =>
-    Object.assign(new TypeError('Invalid initialization vector'), { code: 'ERR_CRYPTO_INVALID_IV' });
+  const badVector = () => codedError('ERR_CRYPTO_INVALID_IV', 'Invalid initialization vector', TypeError);
   const badTag = (size) =>
-    Object.assign(new TypeError(`Invalid authentication tag length: ${size}`), {
-      code: 'ERR_CRYPTO_INVALID_AUTH_TAG',
-    });
+    codedError('ERR_CRYPTO_INVALID_AUTH_TAG', `Invalid authentication tag length: ${size}`, TypeError);
   const tagSizes = (mode, size) =>
     mode === 'gcm' ? size === 4 || size === 8 || (size >= 12 && size <= 16) : size >= 1 && size <= 16;
   class Cipheriv extends cipher(true) {
@@ -330,9 +317,11 @@ export function crypto() {
       const one = bytesOf(a, undefined, 'buf1'),
         two = bytesOf(b, undefined, 'buf2');
       if (one.length !== two.length)
-        throw Object.assign(new RangeError('Input buffers must have the same byte length'), {
-          code: 'ERR_CRYPTO_TIMING_SAFE_EQUAL_LENGTH',
-        });
+        throw codedError(
+          'ERR_CRYPTO_TIMING_SAFE_EQUAL_LENGTH',
+          'Input buffers must have the same byte length',
+          RangeError,
+        );
       return native.equal(one, two);
     },
     pbkdf2Sync,

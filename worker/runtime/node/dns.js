@@ -1,8 +1,9 @@
 // node:dns: names are looked up by the broker, where the policy lets the guest ask their host for something, and it tells those addresses
 // that the guest could be connected to. What is an address already, and localhost, is known here.
+import { codedError } from '../coded_error.js';
 import { errorOf, openExchange, readPiece } from '../net.js';
 import { setImmediate } from '../timers.js';
-import { absent } from './absent.js';
+import { absent, refusal } from './absent.js';
 import { net, nodeError } from './net.js';
 
 const reason = 'the broker looks up addresses only';
@@ -54,9 +55,7 @@ async function addressesOf(name, syscall) {
 /** @param {any} name @param {any} options */
 async function lookup(name, options = {}) {
   if (typeof name !== 'string' && name)
-    throw Object.assign(new TypeError('The "hostname" argument must be of type string'), {
-      code: 'ERR_INVALID_ARG_TYPE',
-    });
+    throw codedError('ERR_INVALID_ARG_TYPE', 'The "hostname" argument must be of type string', TypeError);
   const given = typeof options === 'number' ? { family: options } : (options ?? {});
   const family = Number(`${given.family ?? 0}`.replace('IPv', ''));
   if (![0, 4, 6].includes(family))
@@ -86,7 +85,7 @@ const resolve6 = resolver(6, 'queryAaaa');
 const resolve = async (/** @type {any} */ name, /** @type {any} */ type = 'A') => {
   if (type === 'A') return resolve4(name, undefined);
   if (type === 'AAAA') return resolve6(name, undefined);
-  throw Object.assign(new Error(`dns.resolve of ${type} is not available: ${reason}`), { code: 'ERR_NOT_AVAILABLE' });
+  throw refusal('dns', `resolve of ${type}`, reason);
 };
 
 /** With a callback in the last place. @param {Function} work @param {(callback: Function, value: any) => void} [give] */
@@ -95,9 +94,7 @@ const withCallback =
   (/** @type {any[]} */ ...args) => {
     const callback = args.pop();
     if (typeof callback !== 'function')
-      throw Object.assign(new TypeError('The "callback" argument must be of type function'), {
-        code: 'ERR_INVALID_ARG_TYPE',
-      });
+      throw codedError('ERR_INVALID_ARG_TYPE', 'The "callback" argument must be of type function', TypeError);
     work(...args).then(
       (/** @type {any} */ value) => setImmediate(() => give(callback, value)),
       (/** @type {any} */ error) => setImmediate(() => callback(error)),

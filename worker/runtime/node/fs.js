@@ -1,6 +1,7 @@
 // node:fs and node:fs/promises, over mounts and the in-memory /tmp. Everything is done at once: what is "asynchronous" is told in
 // a later turn.
 import constants from 'node-constants';
+import { codedError } from '../coded_error.js';
 import { process, readStdin } from '../process.js';
 import { setImmediate } from '../timers.js';
 import { absent } from './absent.js';
@@ -15,25 +16,19 @@ const WRITE = 0,
   WHOLE = 4;
 const kPiece = 65536;
 
-/** @param {string} message @param {string} code @param {any} [Kind] */
-function coded(message, code, Kind = TypeError) {
-  const error = new Kind(message);
-  error.code = code;
-  return error;
-}
-
 /** An absolute path without "." and "..". @param {any} given @param {string} [what] */
 function pathOf(given, what = 'path') {
   let path = given;
   if (given instanceof URL) path = fileURLToPath(given);
   else if (given instanceof Uint8Array) path = new TextDecoder().decode(given);
   if (typeof path !== 'string')
-    throw coded(
-      `The "${what}" argument must be of type string or an instance of Buffer or URL. Received ${typeof given}`,
+    throw codedError(
       'ERR_INVALID_ARG_TYPE',
+      `The "${what}" argument must be of type string or an instance of Buffer or URL. Received ${typeof given}`,
+      TypeError,
     );
   if (path.includes('\0'))
-    throw coded(`The argument '${what}' must be a string without null bytes`, 'ERR_INVALID_ARG_VALUE');
+    throw codedError('ERR_INVALID_ARG_VALUE', `The argument '${what}' must be a string without null bytes`, TypeError);
   return load('path').resolve(process.cwd(), path);
 }
 
@@ -64,9 +59,10 @@ function fail(code, message, syscall, path) {
 function bytesOf(data, encoding) {
   if (typeof data === 'string') return Buffer.from(data, typeof encoding === 'string' ? encoding : 'utf8');
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  throw coded(
-    `The "data" argument must be of type string or an instance of Buffer, TypedArray, or DataView. Received ${typeof data}`,
+  throw codedError(
     'ERR_INVALID_ARG_TYPE',
+    `The "data" argument must be of type string or an instance of Buffer, TypedArray, or DataView. Received ${typeof data}`,
+    TypeError,
   );
 }
 /** @param {any} options */
@@ -136,6 +132,13 @@ for (const name of [
 ])
   Dirent.prototype[name] = Stats.prototype[name];
 
+/** For Node's glob. */
+export class DirentFromStats extends Dirent {
+  constructor(name, stats, parentPath) {
+    super(name, stats.kind, parentPath);
+  }
+}
+
 /** @param {number} standard 0 stdin, 1 stdout, 2 stderr */
 const standardFile = (standard) => ({
   path: standardPaths[standard],
@@ -189,7 +192,8 @@ function flagsOf(flags = 'r') {
     'ax+': [true, true, true, NEW],
     as: [false, true, true, APPEND],
   }[flags];
-  if (known === undefined) throw coded(`The argument 'flags' is invalid. Received '${flags}'`, 'ERR_INVALID_ARG_VALUE');
+  if (known === undefined)
+    throw codedError('ERR_INVALID_ARG_VALUE', `The argument 'flags' is invalid. Received '${flags}'`, TypeError);
   const [reads, writes, append, how] = known;
   return { reads, writes, append, how };
 }
@@ -237,9 +241,10 @@ const sync = {
     const stats = attempt('chmod', path, () => new Stats(native.fileLook(path)));
     const wanted = typeof mode === 'string' ? Number.parseInt(mode, 8) : mode;
     if (!Number.isInteger(wanted) || wanted < 0 || wanted > 0xffffffff)
-      throw coded(
-        `The argument 'mode' must be a 32-bit unsigned integer or an octal string. Received ${mode}`,
+      throw codedError(
         'ERR_INVALID_ARG_VALUE',
+        `The argument 'mode' must be a 32-bit unsigned integer or an octal string. Received ${mode}`,
+        TypeError,
       );
     if ((wanted & 0o7777) !== (stats.mode & 0o7777))
       throw fail(
@@ -343,7 +348,7 @@ const sync = {
       if (kind === undefined) return;
       if (kind.isDirectory() && !recursive)
         throw Object.assign(
-          coded(`Path is a directory: rm returned EISDIR (is a directory) ${path}`, 'ERR_FS_EISDIR', Error),
+          codedError('ERR_FS_EISDIR', `Path is a directory: rm returned EISDIR (is a directory) ${path}`),
           { path, syscall: 'rm' },
         );
     }
@@ -371,14 +376,14 @@ const sync = {
     if (options?.filter !== undefined && !options.filter(path, dest)) return;
     if (!sync.statSync(path).isDirectory()) {
       if (options?.force === false && sync.existsSync(dest)) {
-        if (options.errorOnExist) throw coded(`Target already exists: ${dest}`, 'ERR_FS_CP_EEXIST', Error);
+        if (options.errorOnExist) throw codedError('ERR_FS_CP_EEXIST', `Target already exists: ${dest}`);
         return;
       }
       sync.mkdirSync(load('path').dirname(dest), { recursive: true });
       return sync.copyFileSync(path, dest);
     }
     if (!options?.recursive)
-      throw coded(`Recursive option not enabled, cannot copy a directory: ${path}`, 'ERR_FS_EISDIR', Error);
+      throw codedError('ERR_FS_EISDIR', `Recursive option not enabled, cannot copy a directory: ${path}`);
     sync.mkdirSync(dest, { recursive: true });
     for (const name of sync.readdirSync(path)) sync.cpSync(`${path}/${name}`, `${dest}/${name}`, options);
   },
@@ -467,8 +472,33 @@ const sync = {
   },
   fsyncSync: (fd) => void opened(fd, 'fsync'),
   fdatasyncSync: (fd) => void opened(fd, 'fdatasync'),
+  readvSync(fd, buffers, position) {
+    let all = 0;
+    for (const buffer of listOfBuffers(buffers)) {
+      const n = sync.readSync(fd, buffer, 0, buffer.byteLength, typeof position === 'number' ? position + all : null);
+      all += n;
+      if (n < buffer.byteLength) break;
+    }
+    return all;
+  },
+  writevSync(fd, buffers, position) {
+    let all = 0;
+    for (const buffer of listOfBuffers(buffers))
+      all += sync.writeSync(fd, buffer, 0, buffer.byteLength, typeof position === 'number' ? position + all : null);
+    return all;
+  },
   opendirSync: (path) => new Dir(pathOf(path), sync.readdirSync(path, { withFileTypes: true })),
 };
+
+/** @param {any} buffers */
+function listOfBuffers(buffers) {
+  if (Array.isArray(buffers) && buffers.every((buffer) => ArrayBuffer.isView(buffer))) return buffers;
+  throw codedError(
+    'ERR_INVALID_ARG_TYPE',
+    'The "buffers" argument must be an instance of ArrayBufferView[].',
+    TypeError,
+  );
+}
 
 class Dir {
   #entries;
@@ -495,7 +525,11 @@ const withCallback = (name, f, wrap = (result, callback) => callback(null, resul
     [name](...args) {
       const callback = args.pop();
       if (typeof callback !== 'function')
-        throw coded(`The "cb" argument must be of type function. Received ${typeof callback}`, 'ERR_INVALID_ARG_TYPE');
+        throw codedError(
+          'ERR_INVALID_ARG_TYPE',
+          `The "cb" argument must be of type function. Received ${typeof callback}`,
+          TypeError,
+        );
       let result;
       try {
         result = f(...args);
@@ -527,8 +561,14 @@ class FileHandle {
       ({ buffer = Buffer.alloc(16384), offset, length, position } = buffer ?? {});
     return { bytesRead: sync.readSync(this.#fd, buffer, offset, length, position), buffer };
   }
+  async readv(buffers, position) {
+    return { bytesRead: sync.readvSync(this.#fd, buffers, position), buffers };
+  }
   async write(data, ...rest) {
     return { bytesWritten: sync.writeSync(this.#fd, data, ...rest), buffer: data };
+  }
+  async writev(buffers, position) {
+    return { bytesWritten: sync.writevSync(this.#fd, buffers, position), buffers };
   }
   async readFile(options) {
     return sync.readFileSync(this.#fd, options);
@@ -564,76 +604,149 @@ class FileHandle {
   }
 }
 
-/** How a stream over a file begins and ends: it opens `path`, unless the options have a descriptor. */
-const overFile = (path, flags, options) => ({
-  construct(callback) {
-    try {
-      this.fd = (typeof options.fd === 'object' ? options.fd?.fd : options.fd) ?? sync.openSync(path, flags);
-      callback();
-      this.emit('open', this.fd);
-      this.emit('ready');
-    } catch (error) {
-      callback(error);
-    }
-  },
-  destroy(error, callback) {
-    if (options.autoClose !== false && open.has(this.fd)) sync.closeSync(this.fd);
-    callback(error);
-  },
-});
+/**
+ * Node's classes of streams over files. They may be called without `new`, or on an object of a class that is made of them, and open
+ * their file with a method `open` that may be replaced: graceful-fs does all of that.
+ */
+let streamClasses;
+function streams() {
+  if (streamClasses !== undefined) return streamClasses;
+  const { Readable, Writable } = load('stream');
 
-function createReadStream(path, options = {}) {
-  const { Readable } = load('stream');
-  if (typeof options === 'string') options = { encoding: options };
-  const { start = 0, end = Infinity } = options;
-  let at = start;
-  const stream = new Readable({
-    highWaterMark: options.highWaterMark ?? kPiece,
-    encoding: options.encoding ?? undefined,
-    signal: options.signal,
-    ...overFile(path, options.flags ?? 'r', options),
-    read(size) {
+  /** What both have. @param {any} stream @param {any} path @param {any} options @param {string} flags */
+  function begin(stream, path, options, flags) {
+    const given = typeof options.fd === 'object' ? options.fd?.fd : options.fd;
+    stream.path = path;
+    stream.fd = given ?? null;
+    stream.flags = options.flags ?? flags;
+    stream.mode = options.mode ?? 0o666;
+    stream.start = options.start;
+    stream.pos = options.start;
+    stream.autoClose = options.autoClose ?? true;
+    if (given === undefined && !(path instanceof FileHandle)) pathOf(path);
+  }
+  function openFile() {
+    try {
+      this.fd = sync.openSync(this.path, this.flags);
+    } catch (error) {
+      if (this.autoClose) this.destroy(error);
+      else this.emit('error', error);
+      return;
+    }
+    this.emit('open', this.fd);
+  }
+  /** Done when the file is open: whoever opens it tells by an event. */
+  function construct(callback) {
+    if (typeof this.fd === 'number') return callback();
+    const emit = this.emit;
+    this.emit = (...args) => {
+      if (args[0] !== 'open' && args[0] !== 'error') return emit.apply(this, args);
+      this.emit = emit;
+      if (args[0] === 'error') return callback(args[1]);
+      callback();
+      emit.apply(this, args);
+      return this.emit('ready');
+    };
+    try {
+      if (this.open === openFile) this.fd = sync.openSync(this.path, this.flags);
+      else return void this.open();
+    } catch (error) {
+      this.emit = emit;
+      return callback(error);
+    }
+    this.emit('open', this.fd);
+  }
+  function destroy(error, callback) {
+    if (this.autoClose && open.has(this.fd)) sync.closeSync(this.fd);
+    this.fd = null;
+    callback(error);
+  }
+
+  function ReadStream(path, options) {
+    if (!(this instanceof ReadStream)) return new ReadStream(path, options);
+    const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
+    begin(this, path, given, 'r');
+    this.end = given.end ?? Infinity;
+    this.bytesRead = 0;
+    if (this.start > this.end)
+      throw new (load('internal/errors').codes.ERR_OUT_OF_RANGE)('start', `<= "end" (here: ${this.end})`, this.start);
+    Readable.call(this, { ...given, highWaterMark: given.highWaterMark ?? kPiece, autoDestroy: this.autoClose });
+  }
+  Object.assign(ReadStream.prototype, {
+    open: openFile,
+    _construct: construct,
+    _destroy: destroy,
+    _read(size) {
       if (open.get(this.fd)?.standard === 0)
         return readStdin((bytes) => this.push(bytes.length === 0 ? null : Buffer.from(bytes.buffer)), size);
       try {
-        const buffer = Buffer.alloc(Math.min(size, Math.max(end + 1 - at, 0)));
-        const n = buffer.length === 0 ? 0 : sync.readSync(this.fd, buffer, 0, buffer.length, at);
-        at += n;
+        const most = this.end - (this.pos ?? (this.start ?? 0) + this.bytesRead) + 1;
+        const buffer = Buffer.alloc(Math.min(size, Math.max(most, 0)));
+        const n = buffer.length === 0 ? 0 : sync.readSync(this.fd, buffer, 0, buffer.length, this.pos ?? null);
+        if (this.pos !== undefined) this.pos += n;
         this.bytesRead += n;
         this.push(n === 0 ? null : buffer.subarray(0, n));
       } catch (error) {
         this.destroy(error);
       }
     },
-  });
-  return Object.assign(stream, { path, bytesRead: 0, flags: options.flags ?? 'r' });
-}
-
-function createWriteStream(path, options = {}) {
-  const { Writable } = load('stream');
-  if (typeof options === 'string') options = { encoding: options };
-  let at = options.start;
-  const stream = new Writable({
-    highWaterMark: options.highWaterMark,
-    defaultEncoding: options.encoding ?? 'utf8',
-    signal: options.signal,
-    ...overFile(path, options.flags ?? (at === undefined ? 'w' : 'r+'), options),
-    write(chunk, _encoding, callback) {
-      try {
-        const n = sync.writeSync(this.fd, chunk, 0, chunk.length, at);
-        if (at !== undefined) at += n;
-        this.bytesWritten += n;
-        callback();
-      } catch (error) {
-        callback(error);
-      }
+    close(callback) {
+      load('stream').finished(this, callback ?? (() => {}));
+      this.destroy();
     },
   });
-  return Object.assign(stream, { path, bytesWritten: 0 });
+
+  function WriteStream(path, options) {
+    if (!(this instanceof WriteStream)) return new WriteStream(path, options);
+    const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
+    begin(this, path, given, given.start === undefined ? 'w' : 'r+');
+    this.bytesWritten = 0;
+    Writable.call(this, { ...given, decodeStrings: true, autoDestroy: this.autoClose });
+    if (given.encoding) this.setDefaultEncoding(given.encoding);
+  }
+  Object.assign(WriteStream.prototype, {
+    open: openFile,
+    _construct: construct,
+    _destroy: destroy,
+    _write(chunk, _encoding, callback) {
+      try {
+        const n = sync.writeSync(this.fd, chunk, 0, chunk.length, this.pos);
+        if (this.pos !== undefined) this.pos += n;
+        this.bytesWritten += n;
+      } catch (error) {
+        return callback(error);
+      }
+      callback();
+    },
+    close(callback) {
+      if (callback) {
+        if (this.closed) return process.nextTick(callback);
+        this.on('close', callback);
+      }
+      if (!this.autoClose) this.on('finish', this.destroy);
+      this.end();
+    },
+  });
+  for (const [Class, Base] of [
+    [ReadStream, Readable],
+    [WriteStream, Writable],
+  ]) {
+    Object.setPrototypeOf(Class, Base);
+    Object.setPrototypeOf(Class.prototype, Base.prototype);
+    Object.defineProperty(Class.prototype, 'pending', {
+      configurable: true,
+      get() {
+        return this.fd === null;
+      },
+    });
+  }
+  WriteStream.prototype.destroySoon = WriteStream.prototype.end;
+  return (streamClasses = { ReadStream, WriteStream });
 }
+const createReadStream = (path, options) => new (streams().ReadStream)(path, options);
+const createWriteStream = (path, options) => new (streams().WriteStream)(path, options);
 
 const names = Object.keys(sync).map((name) => name.slice(0, -'Sync'.length));
-const reason = 'files in a guest have no such thing';
 /** @type {any} */
 export const fs = {
   ...sync,
@@ -673,13 +786,75 @@ fs.write = withCallback(
   (fd, data, ...rest) => ({ n: sync.writeSync(fd, data, ...rest), data }),
   ({ n, data }, callback) => callback(null, n, data),
 );
+for (const name of ['readv', 'writev'])
+  fs[name] = withCallback(
+    name,
+    (fd, buffers, position) => ({ n: sync[`${name}Sync`](fd, buffers, position), buffers }),
+    ({ n, buffers }, callback) => callback(null, n, buffers),
+  );
+for (const name of ['ReadStream', 'WriteStream'])
+  for (const property of [name, `File${name}`])
+    Object.defineProperty(fs, property, {
+      configurable: true,
+      enumerable: true,
+      get: () => streams()[name],
+      set: (value) =>
+        Object.defineProperty(fs, property, { value, writable: true, configurable: true, enumerable: true }),
+    });
+/** A directory of its own that goes with `using`. */
+const disposable = (path) => ({ path, remove: () => sync.rmSync(path, { recursive: true, force: true }) });
+fs.mkdtempDisposableSync = (prefix, options) => {
+  const made = disposable(sync.mkdtempSync(prefix, options));
+  return Object.assign(made, { [Symbol.dispose]: made.remove });
+};
+/** What the file is now: a Blob keeps it. */
+fs.openAsBlob = async (path, options) => {
+  sync.statSync(path);
+  return new Blob([sync.readFileSync(path)], { type: options?.type });
+};
+const glob = () => load('internal/fs/glob').Glob;
+fs.globSync = (pattern, options) => new (glob())(pattern, options).globSync();
+fs.glob = (pattern, options, callback) => {
+  if (typeof options === 'function') [callback, options] = [options, undefined];
+  if (typeof callback !== 'function')
+    throw codedError(
+      'ERR_INVALID_ARG_TYPE',
+      `The "cb" argument must be of type function. Received ${typeof callback}`,
+      TypeError,
+    );
+  Array.fromAsync(new (glob())(pattern, options).glob()).then(
+    (found) => callback(null, found),
+    (error) => callback(error),
+  );
+};
 fs.promises = { constants: constants.fs, FileHandle };
 for (const name of names.filter(
-  (name) => !['exists', 'close', 'read', 'write', 'fstat', 'ftruncate', 'fsync', 'fdatasync', 'fchmod'].includes(name),
+  (name) =>
+    ![
+      'exists',
+      'close',
+      'read',
+      'readv',
+      'write',
+      'writev',
+      'fstat',
+      'ftruncate',
+      'fsync',
+      'fdatasync',
+      'fchmod',
+    ].includes(name),
 )) {
   const f = sync[`${name}Sync`];
   fs.promises[name] = { [name]: async (...args) => f(...args) }[name];
 }
+fs.promises.glob = async function* (pattern, options) {
+  yield* new (glob())(pattern, options).glob();
+};
+fs.promises.mkdtempDisposable = async (prefix, options) => {
+  const made = disposable(sync.mkdtempSync(prefix, options));
+  const remove = async () => made.remove();
+  return { path: made.path, remove, [Symbol.asyncDispose]: remove };
+};
 fs.promises.open = async (path, flags) => new FileHandle(sync.openSync(path, flags));
 fs.promises.readFile = async (path, options) => sync.readFileSync(path instanceof FileHandle ? path.fd : path, options);
 fs.promises.writeFile = async (path, data, options) => {
@@ -695,28 +870,18 @@ fs.promises.writeFile = async (path, data, options) => {
   }
   return sync.writeFileSync(path instanceof FileHandle ? path.fd : path, data, options);
 };
+for (const name of ['watch', 'watchFile', 'unwatchFile'])
+  fs[name] = absent('fs', name, 'a guest is told of no changes');
 for (const name of [
-  'watch',
-  'watchFile',
-  'unwatchFile',
   'symlink',
-  'symlinkSync',
   'link',
-  'linkSync',
-  'chown',
-  'chownSync',
-  'lchown',
-  'utimes',
-  'utimesSync',
-  'futimes',
-  'lutimes',
   'statfs',
-  'statfsSync',
-  'glob',
-  'globSync',
-  'openAsBlob',
-])
-  // prettier-ignore
-  fs[name] = absent('fs', name, name.startsWith('watch') ? 'a guest is told of no changes' : reason);
-for (const name of ['watch', 'symlink', 'link', 'chown', 'utimes', 'statfs', 'glob'])
-  fs.promises[name] = async () => fs[name]();
+  ...['chown', 'utimes'].flatMap((n) => [n, `f${n}`, `l${n}`]),
+  'lchmod',
+]) {
+  const reason = 'files in a guest have no such thing';
+  fs[name] = absent('fs', name, reason);
+  fs[`${name}Sync`] = absent('fs', `${name}Sync`, reason);
+  if (!/^f[cu]/.test(name)) fs.promises[name] = async () => fs[name]();
+}
+fs.promises.watch = async () => fs.watch();

@@ -1,6 +1,7 @@
 // The clients of node:http and node:https, over the channel to the net broker: one exchange for a request. There are no connections
 // to see: agents and sockets are there for what programs say to them.
 import constants from 'node-constants';
+import { codedError } from '../coded_error.js';
 import { connectionHeaders } from '../headers.js';
 import { abortExchange, dropExchange, errorOf, openExchange, readPiece, writePiece } from '../net.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
@@ -12,19 +13,16 @@ const { METHODS, STATUS_CODES } = constants.http;
 const noListening = 'a guest cannot listen; a handler (postern serve --handler) answers requests';
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** @param {string} message @param {string} code */
-const coded = (message, code) => Object.assign(new TypeError(message), { code });
-
 function validateHeaderName(name) {
   if (typeof name !== 'string' || !token.test(name))
-    throw coded(`Header name must be a valid HTTP token ["${name}"]`, 'ERR_INVALID_HTTP_TOKEN');
+    throw codedError('ERR_INVALID_HTTP_TOKEN', `Header name must be a valid HTTP token ["${name}"]`, TypeError);
 }
 function validateHeaderValue(name, value) {
   if (value === undefined)
-    throw coded(`Invalid value "undefined" for header "${name}"`, 'ERR_HTTP_INVALID_HEADER_VALUE');
+    throw codedError('ERR_HTTP_INVALID_HEADER_VALUE', `Invalid value "undefined" for header "${name}"`, TypeError);
   for (const one of Array.isArray(value) ? value : [value])
     if (/[^\t\x20-\x7e\x80-\xff]/.test(`${one}`))
-      throw coded(`Invalid character in header content ["${name}"]`, 'ERR_INVALID_CHAR');
+      throw codedError('ERR_INVALID_CHAR', `Invalid character in header content ["${name}"]`, TypeError);
 }
 
 /** What a program takes for its connection. */
@@ -127,16 +125,20 @@ function classes() {
       super({ autoDestroy: false });
       this.protocol = options.protocol ?? `${scheme}:`;
       if (this.protocol !== 'http:' && this.protocol !== 'https:')
-        throw coded(`Protocol "${this.protocol}" not supported. Expected "http:" or "https:"`, 'ERR_INVALID_PROTOCOL');
+        throw codedError(
+          'ERR_INVALID_PROTOCOL',
+          `Protocol "${this.protocol}" not supported. Expected "http:" or "https:"`,
+          TypeError,
+        );
       if (options.socketPath) throw refusal('http', 'request', 'a guest has no Unix sockets (socketPath)');
       this.host = options.hostname ?? options.host ?? 'localhost';
       this.method = `${options.method ?? 'GET'}`.toUpperCase();
       if (!token.test(this.method))
-        throw coded(`Method must be a valid HTTP token ["${this.method}"]`, 'ERR_INVALID_HTTP_TOKEN');
+        throw codedError('ERR_INVALID_HTTP_TOKEN', `Method must be a valid HTTP token ["${this.method}"]`, TypeError);
       if (this.method === 'CONNECT') throw refusal('http', 'request', 'CONNECT is for node:net in a guest');
       this.path = options.path ?? '/';
       if (/[^\x21-\xff]/.test(this.path))
-        throw coded('Request path contains unescaped characters', 'ERR_UNESCAPED_CHARACTERS');
+        throw codedError('ERR_UNESCAPED_CHARACTERS', 'Request path contains unescaped characters', TypeError);
       const port = Number(options.port || options.defaultPort || 0);
       const usual = this.protocol === 'https:' ? 443 : 80;
       const name = this.host.includes(':') && this.host[0] !== '[' ? `[${this.host}]` : this.host;
@@ -168,9 +170,7 @@ function classes() {
     // ---- headers
     setHeader(name, value) {
       if (this.headersSent)
-        throw Object.assign(new Error('Cannot set headers after they are sent to the client'), {
-          code: 'ERR_HTTP_HEADERS_SENT',
-        });
+        throw codedError('ERR_HTTP_HEADERS_SENT', 'Cannot set headers after they are sent to the client');
       validateHeaderName(name);
       validateHeaderValue(name, value);
       this.#headers.set(name.toLowerCase(), [name, value]);
@@ -293,8 +293,7 @@ function classes() {
       this.#response?.destroy(error ?? undefined);
       this.socket.destroyed = true;
       // As Node: a request that is given up before its response says so.
-      const told =
-        error ?? (this.#response === null ? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }) : null);
+      const told = error ?? (this.#response === null ? codedError('ECONNRESET', 'socket hang up') : null);
       callback(told);
       setImmediate(() => this.emit('close'));
     }

@@ -1,4 +1,5 @@
 // What node:crypto has for keys: KeyObject, keys of two halves read, written and generated, signatures, RSA's encryption, and ECDH.
+import { codedError } from '../coded_error.js';
 import { importKey, isCryptoKey, stateOf } from '../subtle.js';
 import { load } from './loader.js';
 
@@ -24,8 +25,6 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
   const { validateObject, validateOneOf, validateString, validateUint32 } = load('internal/validators');
   const { codes } = load('internal/errors');
 
-  /** @param {string} code @param {string} message */
-  const failure = (code, message, Class = Error) => Object.assign(new Class(message), { code });
   const wrongHalf = (type, expected) => new codes.ERR_CRYPTO_INVALID_KEY_OBJECT_TYPE(type, expected);
   const base64url = (bytes) => Buffer.from(bytes).toString('base64url');
 
@@ -116,12 +115,13 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
     if (kind === 'RSA') return { kty: 'RSA', ...named(rsaFields) };
     if (kind === 'EC') {
       const crv = jwkCurves[curve];
-      if (crv === undefined) throw failure('ERR_CRYPTO_JWK_UNSUPPORTED_CURVE', `Unsupported JWK EC curve: ${curve}.`);
+      if (crv === undefined)
+        throw codedError('ERR_CRYPTO_JWK_UNSUPPORTED_CURVE', `Unsupported JWK EC curve: ${curve}.`);
       const { x, y, d } = named(['x', 'y', 'd']);
       return { kty: 'EC', x, y, crv, ...(d === undefined ? {} : { d }) };
     }
     if (!/^(ED|X)(25519|448)$/.test(kind))
-      throw failure('ERR_CRYPTO_JWK_UNSUPPORTED_KEY_TYPE', 'Unsupported JWK Key Type.');
+      throw codedError('ERR_CRYPTO_JWK_UNSUPPORTED_KEY_TYPE', 'Unsupported JWK Key Type.');
     const { x, d } = named(['x', 'd']);
     return { kty: 'OKP', crv: kind.replace('ED', 'Ed'), x, ...(d === undefined ? {} : { d }) };
   }
@@ -147,21 +147,21 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
       validateOneOf(jwk.crv, 'key.crv', ['Ed25519', 'Ed448', 'X25519', 'X448']);
       key = native.keyRaw(jwk.crv.toUpperCase(), isPrivate, part(isPrivate ? 'd' : 'x'));
     }
-    if (key === undefined) throw failure('ERR_CRYPTO_INVALID_JWK', 'Invalid JWK data', TypeError);
+    if (key === undefined) throw codedError('ERR_CRYPTO_INVALID_JWK', 'Invalid JWK data', TypeError);
     return [key, isPrivate];
   }
 
   // ---- PEM and DER
 
   const unreadable = () =>
-    failure('ERR_OSSL_UNSUPPORTED', 'error:1E08010C:DECODER routines::unsupported: the text is no key of this kind');
+    codedError('ERR_OSSL_UNSUPPORTED', 'error:1E08010C:DECODER routines::unsupported: the text is no key of this kind');
 
   /** @param {Uint8Array} bytes @param {string} format @param {string} half @param {any} passphrase */
   function read(bytes, format, half, passphrase) {
     const secret =
       passphrase === undefined || passphrase === null ? undefined : bytesOf(passphrase, 'utf8', 'passphrase');
     const key = native.keyRead(bytes, format, half, secret);
-    if (key === false) throw failure('ERR_MISSING_PASSPHRASE', 'Passphrase required for encrypted key', TypeError);
+    if (key === false) throw codedError('ERR_MISSING_PASSPHRASE', 'Passphrase required for encrypted key', TypeError);
     return key;
   }
 
@@ -237,7 +237,7 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
     const secret = cipher ? bytesOf(passphrase, 'utf8', `${name}.passphrase`) : undefined;
     const bytes = native.keyWrite(key, format.toUpperCase(), structures[half][type], half, cipher ?? undefined, secret);
     if (bytes === undefined)
-      throw failure('ERR_CRYPTO_UNKNOWN_CIPHER', `The key cannot be written${cipher ? ` with ${cipher}` : ''}`);
+      throw codedError('ERR_CRYPTO_UNKNOWN_CIPHER', `The key cannot be written${cipher ? ` with ${cipher}` : ''}`);
     return format === 'pem' ? Buffer.from(bytes).toString('latin1') : output(bytes);
   }
 
@@ -266,11 +266,11 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
       validateUint32(publicExponent, 'options.publicExponent');
       key = native.keyGenerate('RSA', modulusLength, publicExponent);
       if (key === undefined)
-        throw failure('ERR_OSSL_RSA_KEY_SIZE_TOO_SMALL', 'RSA keys of this size and exponent cannot be generated');
+        throw codedError('ERR_OSSL_RSA_KEY_SIZE_TOO_SMALL', 'RSA keys of this size and exponent cannot be generated');
     } else if (type === 'ec') {
       validateString(options.namedCurve, 'options.namedCurve');
       key = native.keyGenerate('EC', options.namedCurve);
-      if (key === undefined) throw failure('ERR_CRYPTO_INVALID_CURVE', 'Invalid EC curve name', TypeError);
+      if (key === undefined) throw codedError('ERR_CRYPTO_INVALID_CURVE', 'Invalid EC curve name', TypeError);
     } else key = native.keyGenerate(type.toUpperCase());
     const given = (half, encoding) => {
       const made = half === 'public' ? publicOf(key) : key;
@@ -312,13 +312,13 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
   function signature(algorithm, data, { key }, options) {
     const kind = native.keyInfo(key)[0];
     if (kind.startsWith('X'))
-      throw failure(
+      throw codedError(
         'ERR_OSSL_EVP_OPERATION_NOT_SUPPORTED_FOR_THIS_KEYTYPE',
         `${kind} keys agree on secrets and do not sign`,
       );
     const own = kind === 'ED25519' || kind === 'ED448';
     if (own && algorithm !== null && algorithm !== undefined)
-      throw failure('ERR_CRYPTO_UNSUPPORTED_OPERATION', `${kind} keys sign without a digest: give null`);
+      throw codedError('ERR_CRYPTO_UNSUPPORTED_OPERATION', `${kind} keys sign without a digest: give null`);
     const hash = own ? undefined : algorithm === null || algorithm === undefined ? 'SHA256' : hashName(algorithm);
     if (hash !== undefined && native.digest(hash, none) === undefined)
       throw new codes.ERR_CRYPTO_INVALID_DIGEST(algorithm);
@@ -334,7 +334,7 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
 
   function signSync(algorithm, data, given) {
     const made = native.sign(...signature(algorithm, bytesOf(data), keyOf(given, 'private'), optionsOf(given)));
-    if (made === undefined) throw failure('ERR_CRYPTO_OPERATION_FAILED', 'The key cannot sign this');
+    if (made === undefined) throw codedError('ERR_CRYPTO_OPERATION_FAILED', 'The key cannot sign this');
     return output(made);
   }
   function verifySync(algorithm, data, given, made) {
@@ -397,8 +397,8 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
     else throw new codes.ERR_INVALID_ARG_VALUE('key.padding', padding);
     if (result === undefined)
       throw encrypt
-        ? failure('ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_KEY_SIZE', 'the data is too large for this key')
-        : failure('ERR_OSSL_RSA_OAEP_DECODING_ERROR', 'the data was not encrypted for this key, or otherwise');
+        ? codedError('ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_KEY_SIZE', 'the data is too large for this key')
+        : codedError('ERR_OSSL_RSA_OAEP_DECODING_ERROR', 'the data was not encrypted for this key, or otherwise');
     return output(result);
   };
 
@@ -409,7 +409,7 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
     const other = keyOf(publicKey, 'public', 'options.publicKey');
     const secret = native.agree(own.key, other.key);
     if (secret === undefined)
-      throw failure(
+      throw codedError(
         'ERR_CRYPTO_INCOMPATIBLE_KEY',
         'Incompatible key types for Diffie-Hellman: no secret can be agreed on',
       );
@@ -427,7 +427,7 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
       validateString(curve, 'curve');
       this.#curve = curve;
       this.#key = native.keyGenerate('EC', curve);
-      if (this.#key === undefined) throw failure('ERR_CRYPTO_INVALID_CURVE', 'Invalid EC curve name', TypeError);
+      if (this.#key === undefined) throw codedError('ERR_CRYPTO_INVALID_CURVE', 'Invalid EC curve name', TypeError);
     }
     generateKeys(encoding, format) {
       this.#key = native.keyGenerate('EC', this.#curve);
@@ -451,7 +451,7 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
     setPrivateKey(given, encoding) {
       const key = native.keyEc(this.#curve, none, new Uint8Array(bytesOf(given, encoding)));
       if (key === undefined)
-        throw failure('ERR_CRYPTO_INVALID_KEYTYPE', 'Private key is not valid for specified curve.');
+        throw codedError('ERR_CRYPTO_INVALID_KEYTYPE', 'Private key is not valid for specified curve.');
       this.#key = key;
       return this;
     }

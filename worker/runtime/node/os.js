@@ -1,5 +1,6 @@
 // node:os, as far as a guest may know of what it runs on.
 import constants from 'node-constants';
+import { process } from '../process.js';
 
 const unknown = 'guest';
 const text = (value) => {
@@ -31,5 +32,5 @@ export const os = () => ({
   networkInterfaces: () => ({}),
   getPriority: () => 0,
   setPriority() {},
-  userInfo: () => ({ uid: -1, gid: -1, username: unknown, homedir: '/', shell: null }),
+  userInfo: () => ({ uid: process.getuid(), gid: process.getgid(), username: unknown, homedir: '/', shell: null }),
 });

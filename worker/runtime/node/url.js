@@ -1,31 +1,30 @@
 // internal/url, which node:url and others take from: the runtime's own URL, and what Node adds to it.
+import { codedError } from '../coded_error.js';
 import { URL, URLSearchParams } from '../url.js';
 
 const isURL = (value) => value instanceof URL;
-
-/** @param {string} name @param {any} message @param {any} [Kind] */
-function coded(name, message, Kind = TypeError) {
-  const error = new Kind(message);
-  error.code = name;
-  return error;
-}
 
 /** @param {any} given @returns {string} */
 export function fileURLToPath(given) {
   const url = typeof given === 'string' ? new URL(given) : given;
   if (!isURL(url))
-    throw coded('ERR_INVALID_ARG_TYPE', 'The "path" argument must be of type string or an instance of URL.');
-  if (url.protocol !== 'file:') throw coded('ERR_INVALID_URL_SCHEME', 'The URL must be of scheme file');
+    throw codedError(
+      'ERR_INVALID_ARG_TYPE',
+      'The "path" argument must be of type string or an instance of URL.',
+      TypeError,
+    );
+  if (url.protocol !== 'file:') throw codedError('ERR_INVALID_URL_SCHEME', 'The URL must be of scheme file', TypeError);
   if (url.hostname !== '')
-    throw coded('ERR_INVALID_FILE_URL_HOST', 'File URL host must be "localhost" or empty on linux');
+    throw codedError('ERR_INVALID_FILE_URL_HOST', 'File URL host must be "localhost" or empty on linux', TypeError);
   if (/%2f/i.test(url.pathname))
-    throw coded('ERR_INVALID_FILE_URL_PATH', 'File URL path must not include encoded / characters');
+    throw codedError('ERR_INVALID_FILE_URL_PATH', 'File URL path must not include encoded / characters', TypeError);
   return decodeURIComponent(url.pathname);
 }
 
 /** @param {string} path */
 export function pathToFileURL(path) {
-  if (typeof path !== 'string') throw coded('ERR_INVALID_ARG_TYPE', 'The "path" argument must be of type string.');
+  if (typeof path !== 'string')
+    throw codedError('ERR_INVALID_ARG_TYPE', 'The "path" argument must be of type string.', TypeError);
   const absolute = path[0] === '/' ? path : `${process.cwd()}/${path}`;
   const url = new URL(native.urlOfPath(absolute));
   return path.endsWith('/') && !url.pathname.endsWith('/') ? new URL(`${url.href}/`) : url;

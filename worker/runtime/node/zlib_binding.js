@@ -1,5 +1,6 @@
 // internalBinding('zlib'), over the natives' codecs. "Asynchronous" work is done in a turn of its own: a guest has one thread.
 import constants from 'node-constants';
+import { codedError } from '../coded_error.js';
 import { setImmediate } from '../timers.js';
 
 class Codec {
@@ -15,11 +16,7 @@ class Codec {
     this.writeState = writeState;
     this.callback = callback;
     this.codec = native.codecOpen(this.mode, ...parameters);
-    if (this.codec === undefined) {
-      const error = /** @type {any} */ (new Error('Initialization failed'));
-      error.code = failed;
-      throw error;
-    }
+    if (this.codec === undefined) throw codedError(failed, 'Initialization failed');
   }
   /** Whether it went well; else onerror was told. */
   step(flush, input, inputAt, inputSize, output, outputAt, outputSize) {

@@ -14,7 +14,7 @@ import * as asyncHooks from '../node/async_hooks.js';
 import { setLazyLoader } from '../node/bindings.js';
 import { crypto } from '../node/crypto.js';
 import { dns } from '../node/dns.js';
-import { fs } from '../node/fs.js';
+import { DirentFromStats, fs } from '../node/fs.js';
 import { http } from '../node/http.js';
 import { load, replace } from '../node/loader.js';
 import { net, tls } from '../node/net.js';
@@ -50,7 +50,13 @@ replace({
     createWarningObject: (message) => new Error(message),
   }),
   'internal/url': internalUrl,
-  'internal/abort_controller': () => ({ AbortController, AbortSignal, aborted: undefined }),
+  'internal/abort_controller': () => ({
+    AbortController,
+    AbortSignal,
+    aborted,
+    transferableAbortController: absent('util', 'transferableAbortController', 'a guest has one thread'),
+    transferableAbortSignal: absent('util', 'transferableAbortSignal', 'a guest has one thread'),
+  }),
   'internal/event_target': () => ({
     EventTarget,
     Event,
@@ -100,10 +106,28 @@ replace({
   'internal/zip': () => zipClasses(),
   'internal/timers': () => ({ TIMEOUT_MAX: 2 ** 31 - 1 }),
   'internal/util/trace_sigint': () => ({ setTraceSigInt() {} }),
-  'internal/fs/glob': () => ({}),
+  'internal/fs/utils': () => ({ DirentFromStats }),
+  'internal/process/permission': () => ({ isEnabled: () => false }),
   async_hooks: () => ({ ...asyncHooks }),
+  fs: () => fs,
+  'fs/promises': () => fs.promises,
+  os,
   timers: () => timers.module,
 });
+
+/** util.aborted: when the signal is aborted; never, where `resource` is gone by then. @param {any} signal @param {any} resource */
+async function aborted(signal, resource) {
+  const { validateAbortSignal, validateObject, kValidateObjectAllowObjects } = load('internal/validators');
+  if (signal === undefined)
+    throw new (load('internal/errors').codes.ERR_INVALID_ARG_TYPE)('signal', 'AbortSignal', signal);
+  validateAbortSignal(signal, 'signal');
+  validateObject(resource, 'resource', kValidateObjectAllowObjects);
+  if (signal.aborted) return undefined;
+  const alive = new WeakRef(resource);
+  return new Promise((resolve) =>
+    signal.addEventListener('abort', (event) => alive.deref() !== undefined && resolve(event), { once: true }),
+  );
+}
 
 /** The text of the call that an error was made in, for assert's message. @param {any} error */
 function callText(error) {
@@ -248,7 +272,14 @@ const modules = {
   'assert/strict': () => load('assert').strict,
   async_hooks: () => load('async_hooks'),
   buffer: fromLib('buffer'),
-  console: () => Object.assign(console, { Console: undefined }),
+  console: () => {
+    const { Console } = load('internal/console/constructor');
+    // Node's way to know one: a symbol of its own.
+    const marks = Object.getOwnPropertySymbols(new Console(process.stdout));
+    for (const mark of marks.filter(({ description }) => description === 'kIsConsole'))
+      Object.defineProperty(console, mark, { value: true, configurable: true });
+    return Object.defineProperty(console, 'Console', { value: Console, writable: true, configurable: true });
+  },
   constants: () => {
     const { os, fs, crypto } = bindingConstants();
     return { ...os.errno, ...os.signals, ...fs, ...crypto };
@@ -277,6 +308,8 @@ const modules = {
   process: () => process,
   punycode: fromLib('punycode'),
   querystring: fromLib('querystring'),
+  readline: fromLib('readline'),
+  'readline/promises': fromLib('readline/promises'),
   stream: fromLib('stream'),
   'stream/promises': fromLib('stream/promises'),
   'stream/consumers': () => consumers,

@@ -1,12 +1,15 @@
 // TypeScript by taking its types out: what they stand on becomes spaces, so that every position stays where it was. What would
 // need other code to be written (enums, namespaces with values, parameter properties) is refused, as Node does.
+import { codedError } from '../coded_error.js';
 import { parse } from '@babel/parser';
 
 /** @param {string} message @param {string} path @param {{line: number, column: number}} at */
 function failure(message, path, at) {
-  const error = /** @type {any} */ (new SyntaxError(`${path}:${at.line}:${at.column + 1}: ${message}`));
-  error.code = 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX';
-  return error;
+  return codedError(
+    'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
+    `${path}:${at.line}:${at.column + 1}: ${message}`,
+    SyntaxError,
+  );
 }
 
 /** @param {string} source @param {string} path */
