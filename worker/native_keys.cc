@@ -11,35 +11,13 @@
 
 #include <cstring>
 
-#include "worker/handle.h"
-#include "worker/openssl.h"
+#include "worker/key_handle.h"
 
 namespace postern::worker {
 namespace {
 
 using v8::Local;
 using v8::Value;
-
-class Key : public Handle {
- public:
-  static constexpr char kKind = 0;
-  explicit Key(OwnKey pkey) : pkey(std::move(pkey)) {}
-  OwnKey pkey;
-};
-
-constexpr size_t kKeyBytes = 4096;
-
-void ReturnKey(const Args& args, OwnKey key) {
-  ERR_clear_error();
-  if (key)
-    args.GetReturnValue().Set(
-        Wrap(args.GetIsolate(), std::make_unique<Key>(std::move(key)), kKeyBytes));
-}
-
-EVP_PKEY* KeyOf(const Args& args, int i) {
-  auto* key = Unwrap<Key>(args[i]);
-  return key == nullptr ? nullptr : key->pkey.get();
-}
 
 std::string CurveOf(EVP_PKEY* key) {
   char name[64] = "";
@@ -203,6 +181,17 @@ void KeyInfo(const Args& args) {
                          v8::Integer::New(isolate, EVP_PKEY_get_bits(key)),
                          Str(isolate, EVP_PKEY_is_a(key, "EC") ? CurveOf(key) : "")};
   args.GetReturnValue().Set(v8::Array::New(isolate, info, std::size(info)));
+}
+
+// curveNames(): those that OpenSSL knows
+void CurveNames(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  std::vector<EC_builtin_curve> curves(EC_get_builtin_curves(nullptr, 0));
+  EC_get_builtin_curves(curves.data(), curves.size());
+  std::vector<Local<Value>> names;
+  for (const EC_builtin_curve& curve : curves)
+    names.push_back(Str(isolate, OBJ_nid2sn(curve.nid)));
+  args.GetReturnValue().Set(v8::Array::New(isolate, names.data(), names.size()));
 }
 
 std::optional<ByteString> NumberPart(EVP_PKEY* key, const char* name, size_t size) {
@@ -432,26 +421,40 @@ void Verify(const Args& args) {
   ERR_clear_error();
 }
 
-std::optional<ByteString> RunRsa(EVP_PKEY_CTX* context, bool encrypt, ByteView data) {
-  const auto run = encrypt ? EVP_PKEY_encrypt : EVP_PKEY_decrypt;
+// How RSA is used on data: encryption for the key's owner, and what the owner does for all.
+struct RsaUse {
+  const char* name;
+  int (*start)(EVP_PKEY_CTX*);
+  int (*run)(EVP_PKEY_CTX*, unsigned char*, size_t*, const unsigned char*, size_t);
+};
+constexpr RsaUse kRsaUses[] = {{"encrypt", EVP_PKEY_encrypt_init, EVP_PKEY_encrypt},
+                               {"decrypt", EVP_PKEY_decrypt_init, EVP_PKEY_decrypt},
+                               {"sign", EVP_PKEY_sign_init, EVP_PKEY_sign},
+                               {"recover", EVP_PKEY_verify_recover_init, EVP_PKEY_verify_recover}};
+const RsaUse& RsaUseOf(const std::string& name) {
+  for (const RsaUse& use : kRsaUses) {
+    if (name == use.name) return use;
+  }
+  return kRsaUses[0];
+}
+
+std::optional<ByteString> RunRsa(EVP_PKEY_CTX* context, const RsaUse& use, ByteView data) {
   size_t size = 0;
-  if (run(context, nullptr, &size, data.data(), data.size()) != 1) return std::nullopt;
+  if (use.run(context, nullptr, &size, data.data(), data.size()) != 1) return std::nullopt;
   ByteString out(size);
-  if (run(context, out.data(), &size, data.data(), data.size()) != 1) return std::nullopt;
+  if (use.run(context, out.data(), &size, data.data(), data.size()) != 1) return std::nullopt;
   out.resize(size);
   return out;
 }
 
-// rsaOaep(key, encrypt, hash, label, data)
+// rsaOaep(key, "encrypt" or "decrypt", hash, label, data)
 void RsaOaep(const Args& args) {
   EVP_PKEY* key = KeyOf(args, 0);
   if (key == nullptr) return;
-  const bool encrypt = args[1]->IsTrue();
+  const RsaUse& use = RsaUseOf(Text(args, 1));
   const OwnKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
   const OwnDigest md = FetchDigest(Text(args, 2));
-  if (!context || !md ||
-      (encrypt ? EVP_PKEY_encrypt_init(context.get()) : EVP_PKEY_decrypt_init(context.get())) !=
-          1 ||
+  if (!context || !md || use.start(context.get()) != 1 ||
       EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_OAEP_PADDING) != 1 ||
       EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), md.get()) != 1 ||
       EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), md.get()) != 1)
@@ -465,21 +468,20 @@ void RsaOaep(const Args& args) {
       return ERR_clear_error();
     }
   }
-  Return(args, RunRsa(context.get(), encrypt, data));
+  Return(args, RunRsa(context.get(), use, data));
 }
 
-// rsaPkcs1(key, encrypt, data)
-void RsaPkcs1(const Args& args) {
+// rsa(key, "encrypt", "decrypt", "sign" or "recover", with PKCS #1's padding or none, data)
+void Rsa(const Args& args) {
   EVP_PKEY* key = KeyOf(args, 0);
   if (key == nullptr) return;
-  const bool encrypt = args[1]->IsTrue();
+  const RsaUse& use = RsaUseOf(Text(args, 1));
   const OwnKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  if (!context ||
-      (encrypt ? EVP_PKEY_encrypt_init(context.get()) : EVP_PKEY_decrypt_init(context.get())) !=
-          1 ||
-      EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) != 1)
+  const int padding = args[2]->IsTrue() ? RSA_PKCS1_PADDING : RSA_NO_PADDING;
+  if (!context || use.start(context.get()) != 1 ||
+      EVP_PKEY_CTX_set_rsa_padding(context.get(), padding) != 1)
     return ERR_clear_error();
-  Return(args, RunRsa(context.get(), encrypt, Bytes(args[2])));
+  Return(args, RunRsa(context.get(), use, Bytes(args[3])));
 }
 
 // agree(private key, public key): the shared secret of ECDH and X25519
@@ -508,6 +510,7 @@ std::span<const Native> KeyNatives() {
                                         {"keyEc", KeyEc},
                                         {"keyInfo", KeyInfo},
                                         {"keyParts", KeyParts},
+                                        {"curveNames", CurveNames},
                                         {"keyExport", KeyExport},
                                         {"keyRead", KeyRead},
                                         {"keyWrite", KeyWrite},
@@ -515,7 +518,7 @@ std::span<const Native> KeyNatives() {
                                         {"sign", Sign},
                                         {"verify", Verify},
                                         {"rsaOaep", RsaOaep},
-                                        {"rsaPkcs1", RsaPkcs1},
+                                        {"rsa", Rsa},
                                         {"agree", Agree}};
   return kNatives;
 }

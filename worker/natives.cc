@@ -10,9 +10,10 @@ namespace {
 
 std::vector<Native> All() {
   std::vector<Native> all;
-  for (const auto table : {TextNatives(), UrlNatives(), SystemNatives(), CloneNatives(),
-                           CodecNatives(), CryptoNatives(), KeyNatives(), ModuleNatives(),
-                           FileNatives(), BufferNatives(), TypeNatives(), NetNatives()}) {
+  for (const auto table :
+       {TextNatives(), UrlNatives(), SystemNatives(), CloneNatives(), CodecNatives(),
+        CryptoNatives(), KeyNatives(), NumberNatives(), CertificateNatives(), ModuleNatives(),
+        FileNatives(), BufferNatives(), TypeNatives(), NetNatives()}) {
     all.insert(all.end(), table.begin(), table.end());
   }
   return all;

@@ -24,6 +24,8 @@ std::span<const Native> CloneNatives();   // structuredClone
 std::span<const Native> CodecNatives();   // compression
 std::span<const Native> CryptoNatives();  // hashes, derivation, ciphers
 std::span<const Native> KeyNatives();     // keys of two halves
+std::span<const Native> NumberNatives();  // primes
+std::span<const Native> CertificateNatives();
 std::span<const Native> ModuleNatives();  // the module loader
 std::span<const Native> FileNatives();    // node:fs
 std::span<const Native> BufferNatives();  // node:buffer

@@ -364,7 +364,7 @@ function pair(algorithm, data, extractable, usages, publicUsages, privateUsages)
 const oaep = (encrypt) => (/** @type {any} */ params, /** @type {KeyState} */ key, /** @type {Uint8Array} */ data) => {
   const label = params.label === undefined ? none : bufferSource(params.label, 'label');
   return orFail(
-    native.rsaOaep(key.data, encrypt, key.algorithm.hash.name, label, data),
+    native.rsaOaep(key.data, encrypt ? 'encrypt' : 'decrypt', key.algorithm.hash.name, label, data),
     encrypt ? 'The data is too long for this key' : 'The data was not encrypted for this key and label',
   );
 };

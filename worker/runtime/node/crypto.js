@@ -2,7 +2,8 @@
 import { codedError } from '../coded_error.js';
 import { crypto as webcrypto } from '../crypto.js';
 import { load } from './loader.js';
-import { absent, refusal } from './absent.js';
+import { certificates } from './certificates.js';
+import { groups } from './diffie_hellman.js';
 import { keys } from './keys.js';
 import nodeConstants from 'node-constants';
 
@@ -88,7 +89,9 @@ export function crypto() {
       if (this.handle === undefined) throw unsupported();
     }
   }
-  const { secretOf, ECDH, Sign, Verify, ...keyFunctions } = keys({ Buffer, bytesOf, output, hashName, later });
+  const shared = { Buffer, bytesOf, output, hashName, later };
+  const { secretOf, keyObjectState, publicKeyObject, ECDH, Sign, Verify, ...keyFunctions } = keys(shared);
+  const { DiffieHellman, DiffieHellmanGroup, ...groupFunctions } = groups(shared);
   /** The bytes of a secret that is a key object or data. */
   const secret = (given, encoding, what) => secretOf(given) ?? bytesOf(given, encoding, what);
   const callable = (Class) => new Proxy(Class, { apply: (target, _self, args) => new target(...args) });
@@ -295,6 +298,7 @@ export function crypto() {
         keyLength,
       };
     },
+    getCurves: () => native.curveNames().sort(),
     getHashes: () => native.hashNames().map((name) => name.toLowerCase()),
     hash(algorithm, data, encoding = 'hex') {
       const bytes = native.digest(hashName(algorithm), bytesOf(data, 'utf8'));
@@ -312,6 +316,11 @@ export function crypto() {
     },
     randomInt,
     randomUUID: () => webcrypto.randomUUID(),
+    /** RFC 9562: 48 bits of milliseconds, and random ones. */
+    randomUUIDv7() {
+      const hex = Date.now().toString(16).padStart(12, '0');
+      return `${hex.slice(0, 8)}-${hex.slice(8)}-7${webcrypto.randomUUID().slice(15)}`;
+    },
     getRandomValues: (array) => webcrypto.getRandomValues(array),
     timingSafeEqual(a, b) {
       const one = bytesOf(a, undefined, 'buf1'),
@@ -337,6 +346,10 @@ export function crypto() {
     subtle: webcrypto.subtle,
     constants: nodeConstants.crypto,
     ...keyFunctions,
+    ...groupFunctions,
+    ...certificates({ ...shared, publicKeyObject, keyOf: keyObjectState }),
+    DiffieHellman: callable(DiffieHellman),
+    DiffieHellmanGroup: callable(DiffieHellmanGroup),
     Cipheriv: callable(Cipheriv),
     Decipheriv: callable(Decipheriv),
     ECDH: callable(ECDH),
@@ -344,7 +357,5 @@ export function crypto() {
     Verify: callable(Verify),
     getFips: () => 0,
   };
-  for (const name of ['privateEncrypt', 'publicDecrypt', 'createDiffieHellman', 'X509Certificate'])
-    exports[name] = absent('crypto', name, 'use sign and verify, createECDH, or crypto.subtle');
   return exports;
 }

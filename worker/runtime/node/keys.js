@@ -5,6 +5,7 @@ import { load } from './loader.js';
 
 const none = new Uint8Array(0);
 const kPkcs1 = 1,
+  kNoPadding = 3,
   kOaep = 4,
   kPss = 6;
 const kMaxSalt = -2; // as long as the key allows; when verifying, as long as it is
@@ -385,21 +386,26 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
 
   // ---- RSA's encryption
 
-  const rsa = (encrypt) => (given, data) => {
+  /** @param {string} use of native.rsa @param {string} half @param {number} usual padding */
+  const rsa = (use, half, usual) => (given, data) => {
     const options = optionsOf(given);
-    const { key } = keyOf(given, encrypt ? 'public' : 'private');
+    const { key } = keyOf(given, half);
     const bytes = bytesOf(data, options.encoding, 'buffer');
-    const padding = options.padding ?? kOaep;
+    const padding = options.padding ?? usual;
     const label = options.oaepLabel === undefined ? none : bytesOf(options.oaepLabel, 'utf8', 'key.oaepLabel');
     let result;
-    if (padding === kOaep) result = native.rsaOaep(key, encrypt, hashName(options.oaepHash ?? 'sha1'), label, bytes);
-    else if (padding === kPkcs1) result = native.rsaPkcs1(key, encrypt, bytes);
-    else throw new codes.ERR_INVALID_ARG_VALUE('key.padding', padding);
-    if (result === undefined)
-      throw encrypt
-        ? codedError('ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_KEY_SIZE', 'the data is too large for this key')
-        : codedError('ERR_OSSL_RSA_OAEP_DECODING_ERROR', 'the data was not encrypted for this key, or otherwise');
-    return output(result);
+    if (padding === kOaep && usual === kOaep)
+      result = native.rsaOaep(key, use, hashName(options.oaepHash ?? 'sha1'), label, bytes);
+    else if (padding === kPkcs1 || padding === kNoPadding) result = native.rsa(key, use, padding === kPkcs1, bytes);
+    else if (usual === kOaep) throw new codes.ERR_INVALID_ARG_VALUE('key.padding', padding);
+    else throw codedError('ERR_OSSL_RSA_ILLEGAL_OR_UNSUPPORTED_PADDING_MODE', 'illegal or unsupported padding mode');
+    if (result !== undefined) return output(result);
+    throw use === 'encrypt' || use === 'sign'
+      ? codedError(
+          'ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_KEY_SIZE',
+          'the data has not the size that this key and padding take',
+        )
+      : codedError('ERR_OSSL_RSA_OAEP_DECODING_ERROR', 'the data was not encrypted for this key, or otherwise');
   };
 
   // ---- agreement
@@ -478,10 +484,15 @@ export function keys({ Buffer, bytesOf, output, hashName, later }) {
     verify,
     createSign: (algorithm, options) => new Sign(algorithm, options),
     createVerify: (algorithm, options) => new Verify(algorithm, options),
-    publicEncrypt: rsa(true),
-    privateDecrypt: rsa(false),
+    publicEncrypt: rsa('encrypt', 'public', kOaep),
+    privateDecrypt: rsa('decrypt', 'private', kOaep),
+    privateEncrypt: rsa('sign', 'private', kPkcs1),
+    publicDecrypt: rsa('recover', 'public', kPkcs1),
     diffieHellman,
     createECDH: (curve) => new ECDH(curve),
+    /** A key object's type and native key; undefined for anything else. @param {any} key */
+    keyObjectState: (key) => states.get(key),
+    publicKeyObject: (key) => make('public', key),
     /** A secret key object's bytes; undefined for anything else. @param {any} key */
     secretOf: (key) => {
       const state = states.get(key);
