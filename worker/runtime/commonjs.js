@@ -1,16 +1,6 @@
 // CommonJS: require, its cache, and what an import of such a module sees. Resolving is native (worker/module_resolver.cc), and so
 // is finding out what a file is.
-import {
-  ArrayPush,
-  StringIndexOf,
-  StringSlice,
-  applyTo,
-  defineProperty,
-  freeze,
-  hasOwn,
-  keys,
-  parse,
-} from './primordials.js';
+import { ArrayPush, StringSlice, applyTo, defineProperty, hasOwn, keys, parse } from './primordials.js';
 import { codedError } from './coded_error.js';
 import { builtinModule, builtinNames } from './builtins.js';
 import { lazyGlobal, part } from './part.js';

@@ -1,14 +1,5 @@
 // Headers (Fetch standard, section 5.1): names kept lower-case, values as byte strings.
-import {
-  ArrayJoin,
-  ArrayPush,
-  ArraySort,
-  RegExpExec,
-  StringLower,
-  isLatin1,
-  uncurryThis,
-  webidlClass,
-} from './primordials.js';
+import { ArrayJoin, ArrayPush, ArraySort, RegExpExec, StringLower, isLatin1, webidlClass } from './primordials.js';
 import { pairIterable } from './url.js';
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

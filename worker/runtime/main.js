@@ -8,6 +8,7 @@ import { evalScope, exportNames, importCommonJs, runMain } from './commonjs.js';
 import { CompressionStream, DecompressionStream } from './compression.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
+import { CryptoKey } from './crypto_key.js';
 import { DOMException } from './dom_exception.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
 import { describeError, prepareStackTrace, rejectionError } from './errors.js';
@@ -37,6 +38,7 @@ import * as codedErrors from './coded_error.js';
 import * as commonjs from './commonjs.js';
 import * as consoles from './console.js';
 import * as cryptos from './crypto.js';
+import * as cryptoKeys from './crypto_key.js';
 import * as dom_exception from './dom_exception.js';
 import * as events from './events.js';
 import * as microtask from './microtask.js';
@@ -56,7 +58,7 @@ import { Response } from './response.js';
 import { toJson } from './return_value.js';
 import * as streams from './streams.js';
 import { markKinds, refuseClone, structuredClone } from './structured_clone.js';
-import { CryptoKey, SubtleCrypto } from './subtle.js';
+import { SubtleCrypto } from './subtle.js';
 import * as timers from './timers.js';
 import { URL, URLSearchParams } from './url.js';
 import { extendWebAssembly } from './webassembly.js';
@@ -127,6 +129,7 @@ shareModules({
   commonjs,
   console: consoles,
   crypto: cryptos,
+  crypto_key: cryptoKeys,
   dom_exception,
   events,
   microtask,

@@ -1,6 +1,7 @@
 // What node:crypto has for keys: KeyObject, keys of two halves read, written and generated, signatures, RSA's encryption, and ECDH.
 import { codedError } from '../coded_error.js';
-import { importKey, isCryptoKey, stateOf } from '../subtle.js';
+import { isCryptoKey, stateOf } from '../crypto_key.js';
+import { importKey } from '../subtle.js';
 import { load } from './loader.js';
 
 const none = new Uint8Array(0);
