@@ -119,6 +119,16 @@ def test_stdin_that_nobody_reads_keeps_no_run(command, code):
     run.stdin.close()
 
 
+@pytest.mark.parametrize("end", ["destroy()", "pause()", "unref()"])
+def test_stdin_of_which_a_run_has_enough(command, end):
+    run = command(f"process.stdin.on('data', (c) => {{ console.log(String(c)); process.stdin.{end}; }})")
+    run.stdin.write(b"word")
+    run.stdin.flush()
+    assert run.stdout.readline() == b"word\n"
+    assert run.wait(10) == 0  # with its stdin open
+    run.stdin.close()
+
+
 def test_stdin_that_is_not_read_is_left_to_others(command, tmp_path):
     """In a shell's loop over lines, say."""
     lines = tmp_path / "lines"

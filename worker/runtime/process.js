@@ -82,14 +82,24 @@ function input() {
   const { Readable } = part('node').load('stream');
   /** @param {Uint8Array} bytes */
   const take = (bytes) => stream.push(bytes.length === 0 ? null : Buffer.from(bytes.buffer));
-  const stream = new Readable({ highWaterMark: kStdinPiece, read: () => readStdin(take, kStdinPiece) });
+  const stop = () => {
+    readers = readers.filter((reader) => reader.take !== take);
+    wantStdin();
+  };
+  const stream = new Readable({
+    highWaterMark: kStdinPiece,
+    read: () => readStdin(take, kStdinPiece),
+    destroy(error, callback) {
+      stop();
+      callback(error);
+    },
+  });
   // As in Node: a stdin that is paused no longer keeps the run going.
   stream.on('pause', () =>
     nextTick(() => {
       if (stream.readableFlowing !== false || !readers.some((reader) => reader.take === take)) return;
-      readers = readers.filter((reader) => reader.take !== take);
+      stop();
       stream._readableState.reading = false;
-      wantStdin();
     }),
   );
   /** @param {boolean} keeps */
