@@ -10,6 +10,12 @@
 #include "worker/natives.h"
 #include "worker/snapshot_file.h"
 
+// Of the host executable, whose headers are not installed; another Node may not export it.
+namespace absl {
+enum class OnDeadlockCycle { kIgnore, kReport, kAbort };
+[[gnu::weak]] void SetMutexDeadlockDetectionMode(OnDeadlockCycle mode);
+}  // namespace absl
+
 namespace postern::worker {
 namespace {
 
@@ -20,6 +26,13 @@ constexpr size_t kYoungGeneration = 8 * kMiB;
 constexpr size_t kCodeRange = 64 * kMiB;
 
 Engine* g_engine = nullptr;
+
+// absl's mutexes, which V8 has, would keep a graph of who waits for whom, to find deadlocks: half a
+// megabyte, and a look at it each time that one is locked. There is one thread.
+void KeepNoGraphOfMutexes() {
+  if (absl::SetMutexDeadlockDetectionMode != nullptr)
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+}
 
 }  // namespace
 
@@ -63,6 +76,7 @@ void Engine::InitializeV8(Platform* platform, bool jitless) {
       "--single-threaded --stack-size=960 --no-freeze-flags-after-init "
       "--no-verify-snapshot-checksum";
   if (jitless) flags += " --jitless";
+  KeepNoGraphOfMutexes();
   v8::V8::SetFlagsFromString(flags.c_str(), flags.size());
   v8::V8::InitializePlatform(platform);
   v8::V8::Initialize();
@@ -72,10 +86,9 @@ Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
   std::unique_ptr<Engine> self(new Engine);
-  auto blob = OpenSnapshot(std::move(options.snapshot), v8::V8::GetVersion());
+  auto blob = OpenSnapshot(options.snapshot, v8::V8::GetVersion());
   if (!blob) return blob.error();
-  self->blob_ = *std::move(blob);
-  self->startup_ = {self->blob_.data(), static_cast<int>(self->blob_.size())};
+  self->startup_ = {blob->data(), static_cast<int>(blob->size())};
   self->platform_ = std::make_unique<Platform>();
   self->allocator_ = std::make_unique<Allocator>();
   InitializeV8(self->platform_.get(), options.jitless);

@@ -18,7 +18,7 @@ class Engine {
  public:
   struct Options {
     bool jitless = false;
-    std::string snapshot;  // the start-up snapshot's file (snapshot_file.h)
+    std::string_view snapshot;  // the start-up snapshot's file (snapshot_file.h); outlives all
   };
 
   // Starts V8. Call once a process, before any fork.
@@ -73,7 +73,6 @@ class Engine {
 
   std::unique_ptr<Platform> platform_;
   std::unique_ptr<Allocator> allocator_;
-  std::string blob_;
   v8::StartupData startup_{};
   v8::Isolate* isolate_ = nullptr;
   v8::Global<v8::Context> context_;

@@ -24,7 +24,7 @@ std::string SealSnapshot(std::string blob, const std::string& build) {
   return blob.append(reinterpret_cast<const char*>(&sum), sizeof sum);
 }
 
-Result<std::string> OpenSnapshot(std::string file, const std::string& build) {
+Result<std::string_view> OpenSnapshot(std::string_view file, const std::string& build) {
   if (file.empty())
     return Error{
         "cannot read the start-up snapshot beside the worker library; install Postern anew"};
@@ -35,8 +35,7 @@ Result<std::string> OpenSnapshot(std::string file, const std::string& build) {
       sum != Sum(file.data(), size, build)) {
     return Error{"the start-up snapshot is damaged or that of another build; install Postern anew"};
   }
-  file.resize(size);
-  return file;
+  return file.substr(0, size);
 }
 
 }  // namespace postern::worker

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -12,7 +13,7 @@ namespace postern::worker {
 
 // `blob` with its seal: CRC-32 of blob and build, 12 bytes in all.
 std::string SealSnapshot(std::string blob, const std::string& build);
-// The blob of a sealed file, or why it cannot be used.
-Result<std::string> OpenSnapshot(std::string file, const std::string& build);
+// The blob in a sealed file's bytes, or why it cannot be used.
+Result<std::string_view> OpenSnapshot(std::string_view file, const std::string& build);
 
 }  // namespace postern::worker
