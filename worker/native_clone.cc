@@ -1,5 +1,6 @@
-// Natives for structuredClone: V8's serialiser over what the language has, with a way out for the
-// runtime's own objects.
+// Natives for structuredClone and node:v8: V8's serialiser over what the language has, with a way
+// out for the runtime's own objects.
+#include <cstring>
 #include <vector>
 
 #include "worker/natives.h"
@@ -25,9 +26,10 @@ void MarkPlatform(const Args& args) {
       .Check();
 }
 
-class Writer : public v8::ValueSerializer::Delegate {
+// Knows the runtime's own objects.
+class PlatformWriter : public v8::ValueSerializer::Delegate {
  public:
-  Writer(v8::Isolate* isolate, Local<Value> host) : isolate_(isolate), host_(host) {}
+  explicit PlatformWriter(v8::Isolate* isolate) : isolate_(isolate) {}
   v8::ValueSerializer* serializer = nullptr;
 
   void ThrowDataCloneError(Local<v8::String> message) override {
@@ -46,6 +48,15 @@ class Writer : public v8::ValueSerializer::Delegate {
     }
     return v8::Just(false);
   }
+
+ protected:
+  v8::Isolate* isolate_;
+};
+
+class Writer : public PlatformWriter {
+ public:
+  Writer(v8::Isolate* isolate, Local<Value> host) : PlatformWriter(isolate), host_(host) {}
+
   v8::Maybe<bool> WriteHostObject(v8::Isolate* isolate, Local<v8::Object> object) override {
     Local<v8::Object> clone;
     if (!CloneOf(isolate, object, false).ToLocal(&clone)) return v8::Nothing<bool>();
@@ -84,7 +95,6 @@ class Writer : public v8::ValueSerializer::Delegate {
     return made.As<v8::Object>();
   }
 
-  v8::Isolate* isolate_;
   Local<Value> host_;
   std::vector<Pair> clones_;
 };
@@ -150,10 +160,124 @@ void Clone(const Args& args) {
   }
 }
 
+// ---- V8's format as bytes, in which Node writes views in a way of its own: kind, length, bytes
+
+struct ViewKind {
+  uint32_t number;
+  size_t element;  // bytes
+  bool (Value::*is)() const;
+  Local<v8::Object> (*make)(Local<v8::ArrayBuffer>, size_t length);
+};
+template <class T>
+Local<v8::Object> MakeView(Local<v8::ArrayBuffer> buffer, size_t length) {
+  return T::New(buffer, 0, length);
+}
+constexpr uint32_t kNodeBuffer = 10;
+constexpr ViewKind kViewKinds[] = {
+    {0, 1, &Value::IsInt8Array, MakeView<v8::Int8Array>},
+    {1, 1, &Value::IsUint8Array, MakeView<v8::Uint8Array>},
+    {2, 1, &Value::IsUint8ClampedArray, MakeView<v8::Uint8ClampedArray>},
+    {3, 2, &Value::IsInt16Array, MakeView<v8::Int16Array>},
+    {4, 2, &Value::IsUint16Array, MakeView<v8::Uint16Array>},
+    {5, 4, &Value::IsInt32Array, MakeView<v8::Int32Array>},
+    {6, 4, &Value::IsUint32Array, MakeView<v8::Uint32Array>},
+    {7, 4, &Value::IsFloat32Array, MakeView<v8::Float32Array>},
+    {8, 8, &Value::IsFloat64Array, MakeView<v8::Float64Array>},
+    {9, 1, &Value::IsDataView, MakeView<v8::DataView>},
+    {kNodeBuffer, 1, &Value::IsUint8Array, MakeView<v8::Uint8Array>},
+    {11, 8, &Value::IsBigInt64Array, MakeView<v8::BigInt64Array>},
+    {12, 8, &Value::IsBigUint64Array, MakeView<v8::BigUint64Array>},
+    {13, 2, &Value::IsFloat16Array, MakeView<v8::Float16Array>},
+};
+
+class BytesWriter : public PlatformWriter {
+ public:
+  BytesWriter(v8::Isolate* isolate, Local<Value> node_buffer)
+      : PlatformWriter(isolate), node_buffer_(node_buffer) {}
+
+  v8::Maybe<bool> WriteHostObject(v8::Isolate* isolate, Local<v8::Object> object) override {
+    for (const ViewKind& kind : kViewKinds) {
+      if (!((**object).*kind.is)()) continue;
+      const bool is_buffer = object->GetPrototypeV2()->StrictEquals(node_buffer_);
+      const auto bytes = Bytes(object);
+      serializer->WriteUint32(is_buffer ? kNodeBuffer : kind.number);
+      serializer->WriteUint32(static_cast<uint32_t>(bytes.size()));
+      serializer->WriteRawBytes(bytes.data(), bytes.size());
+      return v8::Just(true);
+    }
+    ThrowDataCloneError(v8::String::Concat(isolate, object->GetConstructorName(),
+                                           Str(isolate, " object could not be cloned.")));
+    return v8::Nothing<bool>();
+  }
+
+ private:
+  Local<Value> node_buffer_;
+};
+
+class BytesReader : public v8::ValueDeserializer::Delegate {
+ public:
+  explicit BytesReader(Local<Value> node_buffer) : node_buffer_(node_buffer) {}
+  v8::ValueDeserializer* deserializer = nullptr;
+
+  v8::MaybeLocal<v8::Object> ReadHostObject(v8::Isolate* isolate) override {
+    uint32_t number = 0, size = 0;
+    const void* bytes = nullptr;
+    if (!deserializer->ReadUint32(&number) || !deserializer->ReadUint32(&size) ||
+        number >= std::size(kViewKinds) || size % kViewKinds[number].element != 0 ||
+        !deserializer->ReadRawBytes(size, &bytes))
+      return {};
+    Local<v8::ArrayBuffer> buffer;
+    if (!v8::ArrayBuffer::MaybeNew(isolate, size).ToLocal(&buffer)) return {};
+    if (size > 0) std::memcpy(buffer->Data(), bytes, size);
+    const ViewKind& kind = kViewKinds[number];
+    const Local<v8::Object> view = kind.make(buffer, size / kind.element);
+    if (number == kNodeBuffer &&
+        view->SetPrototypeV2(isolate->GetCurrentContext(), node_buffer_).IsNothing())
+      return {};
+    return view;
+  }
+
+ private:
+  Local<Value> node_buffer_;
+};
+
+// serialize(value, Buffer.prototype): bytes; throws an Error with V8's words
+void Serialize(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  BytesWriter writer(isolate, args[1]);
+  v8::ValueSerializer serializer(isolate, &writer);
+  writer.serializer = &serializer;
+  serializer.SetTreatArrayBufferViewsAsHostObjects(true);
+  serializer.WriteHeader();
+  if (!serializer.WriteValue(isolate->GetCurrentContext(), args[0]).FromMaybe(false)) return;
+  const auto [data, size] = serializer.Release();
+  const std::unique_ptr<uint8_t, decltype(&std::free)> owned(data, std::free);
+  Local<v8::Uint8Array> bytes;
+  if (NewBytes(isolate, {data, size}).ToLocal(&bytes)) args.GetReturnValue().Set(bytes);
+}
+
+// deserialize(bytes, Buffer.prototype): the value; throws an Error where they are none
+void Deserialize(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  const auto context = isolate->GetCurrentContext();
+  const auto given = Bytes(args[0]);
+  const std::vector<uint8_t> bytes(given.begin(), given.end());  // the guest keeps its own
+  BytesReader reader(args[1]);
+  v8::ValueDeserializer deserializer(isolate, bytes.data(), bytes.size(), &reader);
+  reader.deserializer = &deserializer;
+  Local<Value> result;
+  if (deserializer.ReadHeader(context).FromMaybe(false) &&
+      deserializer.ReadValue(context).ToLocal(&result))
+    args.GetReturnValue().Set(result);
+}
+
 }  // namespace
 
 std::span<const Native> CloneNatives() {
-  static constexpr Native kNatives[] = {{"markPlatform", MarkPlatform}, {"clone", Clone}};
+  static constexpr Native kNatives[] = {{"markPlatform", MarkPlatform},
+                                        {"clone", Clone},
+                                        {"serialize", Serialize},
+                                        {"deserialize", Deserialize}};
   return kNatives;
 }
 

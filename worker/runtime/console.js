@@ -113,5 +113,13 @@ export const console = {
     timers.delete(`${label}`);
   },
   clear() {},
+  // For an inspector, which a guest does not have.
+  timeStamp() {},
+  profile() {},
+  profileEnd() {},
+  createTask(/** @type {any} */ name) {
+    if (typeof name !== 'string' || name === '') throw new Error('First argument must be a non-empty string.');
+    return { run: (/** @type {() => any} */ f) => f() };
+  },
 };
 Object.defineProperty(console, Symbol.toStringTag, { value: 'console', configurable: true });

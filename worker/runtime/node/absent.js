@@ -76,6 +76,17 @@ const more = {
     BroadcastChannel,
   }),
   v8: () => ({
+    /** In V8's format, as Node does. @param {any} value */
+    serialize(value) {
+      const { buffer } = native.serialize(value, Buffer.prototype);
+      return Buffer.from(buffer);
+    },
+    /** @param {any} bytes */
+    deserialize(bytes) {
+      if (!ArrayBuffer.isView(bytes))
+        throw codedError('ERR_INVALID_ARG_TYPE', 'buffer must be a TypedArray or a DataView', TypeError);
+      return native.deserialize(bytes, Buffer.prototype);
+    },
     getHeapStatistics() {
       const [used, total, external, limit] = native.heapUse();
       return {

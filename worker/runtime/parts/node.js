@@ -1,4 +1,5 @@
 // Node's own modules: their exports by name, without "node:". What is neither Node's lib/ nor ours is absent (docs/runtime.md).
+import nodeConstants from 'node-constants';
 import { AbortController, AbortSignal } from '../abort.js';
 import { isBlob, Blob, File } from '../blob.js';
 import { Module } from '../commonjs.js';
@@ -281,8 +282,8 @@ const modules = {
     return Object.defineProperty(console, 'Console', { value: Console, writable: true, configurable: true });
   },
   constants: () => {
-    const { os, fs, crypto } = bindingConstants();
-    return { ...os.errno, ...os.signals, ...fs, ...crypto };
+    const { os, fs, crypto } = nodeConstants;
+    return { ...os.dlopen, ...os.errno, ...os.priority, ...os.signals, ...fs, ...crypto };
   },
   crypto,
   dns: () => dns,
@@ -324,8 +325,6 @@ const modules = {
   'util/types': () => load('internal/util/types'),
   zlib: fromLib('zlib'),
 };
-const bindingConstants = () => nodeConstants;
-import nodeConstants from 'node-constants';
 
 const webStreams = () => {
   const { nextChunk, withClonedChunks, ...classes } = streams;
