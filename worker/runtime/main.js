@@ -50,6 +50,7 @@ import * as processes from './process.js';
 import * as subtle from './subtle.js';
 import * as url from './url.js';
 import { Navigator, navigator } from './navigator.js';
+import * as parts from './part.js';
 import { lazyGlobal, part, shareModules } from './part.js';
 import * as perf from './performance.js';
 import { beforeExit, lastExitCode, process, startProcess, stdinPiece, takeRejection, takeUncaught } from './process.js';
@@ -137,6 +138,7 @@ shareModules({
   headers: headerModule,
   sockets,
   object_url: objectUrls,
+  part: parts,
   performance: perf,
   process: processes,
   streams,

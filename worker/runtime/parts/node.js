@@ -7,6 +7,7 @@ import { console } from '../console.js';
 import { isCryptoKey } from '../crypto_key.js';
 import { EventTarget, Event } from '../events.js';
 import { queueMicrotask } from '../microtask.js';
+import { part } from '../part.js';
 import * as performance from '../performance.js';
 import { process } from '../process.js';
 import * as streams from '../streams.js';
@@ -149,6 +150,27 @@ function callText(error) {
 function zipClasses() {
   const reason = 'ZIP archives are experimental in Node';
   return new Proxy({}, { get: (target, name) => (target[name] ??= absent('zlib', String(name), reason)) });
+}
+
+/** What node:module has besides the loader (commonjs.js). */
+function moduleFunctions() {
+  const { validateObject, validateOneOf, validateString } = load('internal/validators');
+  const compileCacheStatus = { __proto__: null, FAILED: 0, ENABLED: 1, ALREADY_ENABLED: 2, DISABLED: 3 };
+  return Object.assign(Module, {
+    constants: { __proto__: null, compileCacheStatus },
+    // A guest keeps nothing for the next one.
+    enableCompileCache: () => ({ status: compileCacheStatus.DISABLED }),
+    getCompileCacheDir: () => undefined,
+    flushCompileCache() {},
+    stripTypeScriptTypes(code, options = {}) {
+      validateString(code, 'code');
+      validateObject(options, 'options');
+      const { mode = 'strip', sourceUrl } = options;
+      validateOneOf(mode, 'options.mode', ['strip']);
+      const stripped = part('typescript').stripTypes(code, sourceUrl ?? 'code');
+      return sourceUrl === undefined ? stripped : `${stripped}\n\n//# sourceURL=${sourceUrl}`;
+    },
+  });
 }
 
 /** Between Node's streams and the web's (Readable.fromWeb and the like). */
@@ -294,7 +316,7 @@ const modules = {
   'fs/promises': () => fs.promises,
   http: () => http('http'),
   https: () => http('https'),
-  module: () => Module,
+  module: () => moduleFunctions(),
   net: () => net,
   tls: () => tls,
   os,
