@@ -16,6 +16,7 @@ using nlohmann::json;
 constexpr char kJson[] = "application/json";
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kEvents[] = "text/event-stream";
+constexpr size_t kMaxInput = 1024 * 1024;     // of a piece of stdin, which a run may hold for long
 constexpr size_t kMaxUnwritten = 256 * 1024;  // of console output, until a client takes some
 
 std::string Dump(const json& value) {
@@ -190,6 +191,10 @@ void Api::OnInput(HttpConnection& c, Client& client, HttpRequest request, const 
   if (!query.empty() && query != "?last=true" && query != "?last=false")
     return AnswerProblem(
         c, {400, "bad_request", "the query is last=true, for the last piece, or none"});
+  if (request.body.size() > kMaxInput)
+    return AnswerProblem(c,
+                         {413, "body_too_large",
+                          "a piece of stdin has at most " + std::to_string(kMaxInput) + " bytes"});
   if (!run->input)
     return AnswerProblem(c, {409, "no_stdin", "the run was not asked for with \"stdin\": true"});
   const auto connection = c.shared_from_this();
