@@ -6,7 +6,8 @@ namespace postern::worker {
 namespace {
 
 TEST(SnapshotFile, OpensWhatItSealed) {
-  const auto blob = OpenSnapshot(SealSnapshot("a blob", "build 1"), "build 1");
+  const std::string whole = SealSnapshot("a blob", "build 1");
+  const auto blob = OpenSnapshot(whole, "build 1");
   ASSERT_TRUE(blob);
   EXPECT_EQ(*blob, "a blob");
 }
