@@ -153,6 +153,19 @@ def test_structured_clones_of_the_runtimes_own_objects(postern):
     assert got == [True, "n.txt", 5, "abc", 1, True, "AbortError", 20, 32, ["DataCloneError"], "streamed", True, *["DataCloneError"] * 4]
 
 
+def test_streams_that_are_transferred(postern):
+    got = value(postern, """
+      const double = new TransformStream({ transform(n, c) { c.enqueue({ n: n.n * 2 }); } }); const { readable, writable } = double;
+      const moved = structuredClone(double, { transfer: [double] }); const { port1, port2 } = new MessageChannel();
+      const there = await new Promise((got) => { port2.onmessage = (e) => got(e.data); port1.postMessage(moved, [moved]); }); port1.close();
+      const sent = { n: 4 }, writer = there.writable.getWriter(), reader = there.readable.getReader(); writer.write(sent); const first = await reader.read(); writer.close(); const last = await reader.read();
+      const fails = new TransformStream({ transform() { throw new RangeError('no'); } }), broken = structuredClone(fails, { transfer: [fails] }); broken.writable.getWriter().write(1).catch(() => {}); const locked = new TransformStream(); locked.readable.getReader();
+      const sunk = []; const sink = new WritableStream({ write(chunk) { sunk.push(chunk); } }), away = structuredClone(sink, { transfer: [sink] }); await away.getWriter().write(sent);
+      __return([there instanceof TransformStream, first.value, last.done, readable.locked, writable.locked, await failed(() => broken.readable.getReader().read()), await failed(() => structuredClone(locked, { transfer: [locked] })),
+        await failed(() => structuredClone(double, { transfer: [double] })), await failed(() => structuredClone(new TransformStream())), sunk[0].n, sunk[0] === sent]);""")
+    assert got == [True, {"n": 8}, True, True, True, "RangeError", "DataCloneError", "DataCloneError", "DataCloneError", 4, False]
+
+
 def test_messages(postern):
     got = value(postern, """
       const { port1, port2 } = new MessageChannel(), inner = new MessageChannel(), log = [];

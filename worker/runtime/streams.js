@@ -50,14 +50,31 @@ registerClone(WritableStream, {
   is: (value) => value instanceof WritableStream,
   transfer(stream) {
     unlocked(stream);
-    const writer = stream.getWriter();
-    return new WritableStream({
-      write: (chunk) => writer.write(structuredClone(chunk)),
-      close: () => writer.close(),
-      abort: (reason) => writer.abort(reason),
-    });
+    return withClonedWrites(stream);
   },
 });
+registerClone(TransformStream, {
+  is: (value) => value instanceof TransformStream,
+  transfer(stream) {
+    const { readable, writable } = stream;
+    unlocked(readable);
+    unlocked(writable);
+    const moved = /** @type {any} */ (new TransformStream());
+    moved._readable = withClonedChunks(readable);
+    moved._writable = withClonedWrites(writable);
+    return moved;
+  },
+});
+
+/** A stream that writes structured clones to the given one, which is locked to it. @param {any} stream */
+function withClonedWrites(stream) {
+  const writer = stream.getWriter();
+  return new WritableStream({
+    write: (chunk) => writer.write(structuredClone(chunk)),
+    close: () => writer.close(),
+    abort: (reason) => writer.abort(reason),
+  });
+}
 
 /** A stream of the same chunks as structured clones; the given one is locked to it. @param {any} stream */
 export function withClonedChunks(stream) {
