@@ -30,12 +30,13 @@ function pathOf(given, what = 'path') {
     );
   if (path.includes('\0'))
     throw codedError('ERR_INVALID_ARG_VALUE', `The argument '${what}' must be a string without null bytes`, TypeError);
-  return load('path').resolve(process.cwd(), path);
+  return path === '' ? '' : load('path').resolve(process.cwd(), path); // no file has an empty path
 }
 
 /** Runs what may fail; its errors become Node's: "CODE: words, syscall 'path'". @param {string} syscall @param {string} path @param {() => any} f @param {string} [dest] */
 function attempt(syscall, path, f, dest) {
   try {
+    if (path === '' || dest === '') throw codedError('ENOENT', 'no such file or directory');
     return f();
   } catch (error) {
     if (errnos[error.code] === undefined) throw error;
@@ -66,8 +67,36 @@ function bytesOf(data, encoding) {
     TypeError,
   );
 }
+const validators = () => load('internal/validators');
 /** @param {any} options */
-const encodingOf = (options) => (typeof options === 'string' ? options : options?.encoding);
+function encodingOf(options) {
+  const encoding = typeof options === 'string' ? options : options?.encoding;
+  if (encoding && encoding !== 'buffer' && !Buffer.isEncoding(encoding))
+    throw new (load('internal/errors').codes.ERR_INVALID_ARG_VALUE)('encoding', encoding, 'is invalid encoding');
+  return encoding;
+}
+/** Where in `view` something is read to or written from, checked. @param {any} view @param {any} offset @param {any} length */
+function rangeOf(view, offset, length) {
+  if (!ArrayBuffer.isView(view))
+    throw new (load('internal/errors').codes.ERR_INVALID_ARG_TYPE)(
+      'buffer',
+      ['Buffer', 'TypedArray', 'DataView'],
+      view,
+    );
+  offset ??= 0;
+  validators().validateInteger(offset, 'offset', 0);
+  length = typeof length === 'number' ? Math.trunc(length) : view.byteLength - offset;
+  if (length === 0) return { offset, length };
+  validators().validateInteger(offset, 'offset', 0, view.byteLength);
+  validators().validateInteger(length, 'length', 0, view.byteLength - offset);
+  return { offset, length };
+}
+/** Where in the file: undefined for where it stands. @param {any} position */
+function positionOf(position) {
+  if (position === undefined || position === null || position === -1 || position === -1n) return undefined;
+  if (typeof position !== 'bigint') validators().validateInteger(position, 'position', 0);
+  return Number(position);
+}
 /** @param {Uint8Array} bytes @param {any} options */
 function output(bytes, options) {
   const encoding = encodingOf(options);
@@ -155,6 +184,7 @@ const open = new Map([0, 1, 2].map((standard) => [standard, standardFile(standar
 let lastFd = 2;
 /** @param {any} fd @param {string} syscall */
 function opened(fd, syscall) {
+  validators().validateInteger(fd, 'fd', 0, 2147483647);
   const file = open.get(fd);
   if (file === undefined) throw fail('EBADF', 'bad file descriptor', syscall);
   return file;
@@ -222,7 +252,7 @@ const look = (call, given, options, follow) => {
 const sync = {
   existsSync(path) {
     try {
-      native.fileLook(pathOf(path));
+      attempt('access', pathOf(path), () => native.fileLook(pathOf(path)));
       return true;
     } catch {
       return false;
@@ -230,6 +260,7 @@ const sync = {
   },
   accessSync(given, mode = 0) {
     const path = pathOf(given);
+    validators().validateInteger(mode, 'mode', 0, 7);
     const { writable } = attempt('access', path, () => native.fileLook(path));
     if (mode & constants.fs.W_OK && !writable)
       throw fail('EACCES', `${path} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'access', path);
@@ -348,10 +379,13 @@ const sync = {
       const kind = sync.statSync(path, { throwIfNoEntry: !options?.force });
       if (kind === undefined) return;
       if (kind.isDirectory() && !recursive)
-        throw Object.assign(
-          codedError('ERR_FS_EISDIR', `Path is a directory: rm returned EISDIR (is a directory) ${path}`),
-          { path, syscall: 'rm' },
-        );
+        throw new (load('internal/errors').codes.ERR_FS_EISDIR)({
+          code: 'EISDIR',
+          message: 'is a directory',
+          path,
+          syscall: 'rm',
+          errno: errnos.EISDIR,
+        });
     }
     attempt('rm', path, () => native.fileRemove(path, false, recursive));
   },
@@ -363,6 +397,7 @@ const sync = {
   copyFileSync(from, to, mode = 0) {
     const path = pathOf(from, 'src'),
       dest = pathOf(to, 'dest');
+    validators().validateInteger(mode, 'mode', 0, 7);
     attempt(
       'copyfile',
       path,
@@ -389,11 +424,15 @@ const sync = {
     for (const name of sync.readdirSync(path)) sync.cpSync(`${path}/${name}`, `${dest}/${name}`, options);
   },
   truncateSync(given, size = 0) {
+    validators().validateInteger(size, 'len');
+    size = Math.max(0, size);
     const path = pathOf(given);
     attempt('open', path, () => native.fileWrite(path, nothing, UPDATE, 0, size));
   },
   ftruncateSync(fd, size = 0) {
     const file = opened(fd, 'ftruncate');
+    validators().validateInteger(size, 'len');
+    size = Math.max(0, size);
     attempt('ftruncate', file.path, () => native.fileWrite(file.path, nothing, UPDATE, 0, size));
   },
   realpathSync: Object.assign(
@@ -425,50 +464,43 @@ const sync = {
     opened(fd, 'close');
     open.delete(fd);
   },
-  readSync(fd, buffer, offsetOrOptions, length, position) {
+  readSync(fd, buffer, offset, length, position) {
     const file = opened(fd, 'read');
+    if (typeof offset === 'object' && offset !== null) ({ offset, length, position } = offset);
+    ({ offset, length } = rangeOf(buffer, offset, length));
+    if (length === 0) return 0;
+    const from = positionOf(position);
     if (!file.reads) throw fail('EBADF', 'bad file descriptor', 'read');
-    let offset = offsetOrOptions;
-    if (typeof offsetOrOptions === 'object' && offsetOrOptions !== null)
-      ({ offset, length, position } = offsetOrOptions);
-    offset ??= 0;
-    length ??= buffer.byteLength - offset;
-    if (file.standard !== undefined) {
-      if (length === 0) return 0;
-      const piece = native.stdinRead(length);
-      new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).set(piece, offset);
-      return piece.length;
-    }
-    const from = position === null || position === undefined || Number(position) < 0 ? file.at : Number(position);
-    const bytes = attempt('read', file.path, () => native.fileRead(file.path, from, length));
+    const bytes =
+      file.standard === undefined
+        ? attempt('read', file.path, () => native.fileRead(file.path, from ?? file.at, length))
+        : native.stdinRead(length);
     new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).set(bytes, offset);
-    if (position === null || position === undefined || Number(position) < 0) file.at += bytes.length;
+    if (from === undefined) file.at += bytes.length;
     return bytes.length;
   },
-  writeSync(fd, data, offsetOrPosition, lengthOrEncoding, position) {
+  writeSync(fd, data, offset, length, position) {
     const file = opened(fd, 'write');
-    if (!file.writes) throw fail('EBADF', 'bad file descriptor', 'write');
     let bytes;
     if (typeof data === 'string') {
-      bytes = Buffer.from(data, lengthOrEncoding);
-      position = offsetOrPosition;
+      position = offset;
+      bytes = Buffer.from(data, Buffer.isEncoding(length) ? length : 'utf8');
     } else {
-      const all = bytesOf(data);
-      const offset = typeof offsetOrPosition === 'number' ? offsetOrPosition : (offsetOrPosition?.offset ?? 0);
-      const length =
-        typeof lengthOrEncoding === 'number' ? lengthOrEncoding : (offsetOrPosition?.length ?? all.length - offset);
-      position ??= offsetOrPosition?.position;
-      bytes = all.subarray(offset, offset + length);
+      if (typeof offset === 'object' && offset !== null) ({ offset, length, position } = offset);
+      bytes = bytesOf(data);
+      ({ offset, length } = rangeOf(bytes, offset, length));
+      bytes = bytes.subarray(offset, offset + length);
     }
+    if (!file.writes) throw fail('EBADF', 'bad file descriptor', 'write');
     if (file.standard !== undefined) {
       native.write(file.standard, bytes);
       return bytes.length;
     }
-    const here = typeof position !== 'number';
+    const at = typeof position === 'number' && position >= 0 ? position : undefined;
     attempt('write', file.path, () =>
-      native.fileWrite(file.path, bytes, file.append ? APPEND : UPDATE, here ? file.at : position, -1),
+      native.fileWrite(file.path, bytes, file.append ? APPEND : UPDATE, at ?? file.at, -1),
     );
-    if (here) file.at += bytes.length;
+    if (at === undefined) file.at += bytes.length;
     return bytes.length;
   },
   fsyncSync: (fd) => void opened(fd, 'fsync'),
