@@ -26,14 +26,22 @@ std::string MemoryFiles::Normal(std::string path) const {
 
 Result<const MemoryFiles::Node*> MemoryFiles::Find(const std::string& given) const {
   const auto found = nodes_.find(Normal(given));
-  if (found == nodes_.end()) return Told("open", given, ENOENT);
+  if (found == nodes_.end()) return Told("open", given, WhyMissing(Normal(given)));
   return &found->second;
+}
+
+int MemoryFiles::WhyMissing(const std::string& path) const {
+  for (std::string above = ParentOf(path); above.size() >= root_.size(); above = ParentOf(above)) {
+    const auto node = nodes_.find(above);
+    if (node != nodes_.end()) return node->second.directory ? ENOENT : ENOTDIR;
+  }
+  return ENOENT;
 }
 
 Status MemoryFiles::CheckParent(const std::string& path) const {
   if (path.size() > kMaxPath) return Told("write", path, ENAMETOOLONG);
   const auto parent = nodes_.find(ParentOf(path));
-  if (parent == nodes_.end()) return Told("write", path, ENOENT);
+  if (parent == nodes_.end()) return Told("write", path, WhyMissing(path));
   if (!parent->second.directory) return Told("write", path, ENOTDIR);
   return Ok{};
 }
@@ -61,7 +69,7 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
   if (known != nodes_.end() && known->second.directory) return Told("write", path, EISDIR);
   if (known != nodes_.end() && how == WriteHow::kNew) return Told("write", path, EEXIST);
   if (known == nodes_.end()) {
-    if (how == WriteHow::kUpdate) return Told("write", path, ENOENT);
+    if (how == WriteHow::kUpdate) return Told("write", path, WhyMissing(path));
     if (Status s = CheckParent(path); !s) return s;
     if (nodes_.size() >= kMaxFiles)
       return Error{
@@ -109,6 +117,7 @@ Status MemoryFiles::MakeDirectory(const std::string& given, bool all) {
     if (all && known->second.directory) return Ok{};
     return Told("make", path, EEXIST);
   }
+  if (all && WhyMissing(path) == ENOTDIR) return Told("make", path, ENOTDIR);
   if (all) {
     if (Status s = MakeDirectory(ParentOf(path), true); !s) return s;
   }
@@ -130,7 +139,7 @@ Status MemoryFiles::Remove(const std::string& given, bool directory, bool all) {
   const std::string path = Normal(given);
   if (path == root_) return Told("remove", path, EBUSY);
   const auto node = nodes_.find(path);
-  if (node == nodes_.end()) return all ? Status(Ok{}) : Told("remove", path, ENOENT);
+  if (node == nodes_.end()) return all ? Status(Ok{}) : Told("remove", path, WhyMissing(path));
   if (!all) {
     if (directory && !node->second.directory) return Told("remove", path, ENOTDIR);
     if (!directory && node->second.directory) return Told("remove", path, EISDIR);
@@ -150,7 +159,7 @@ Status MemoryFiles::Move(const std::string& given, const std::string& given_to) 
   const std::string from = Normal(given), to = Normal(given_to);
   const auto source = nodes_.find(from);
   if (from == root_ || to == root_) return Told("rename", from, EBUSY);
-  if (source == nodes_.end()) return Told("rename", from, ENOENT);
+  if (source == nodes_.end()) return Told("rename", from, WhyMissing(from));
   if (from == to) return Ok{};
   if (to.starts_with(from + "/")) return Told("rename", from, EINVAL);
   if (Status s = CheckParent(to); !s) return s;

@@ -43,6 +43,8 @@ class MemoryFiles {
   Status Move(const std::string& from, const std::string& to);
 
  private:
+  // Why there is nothing at a path: ENOTDIR where a file stands above it.
+  int WhyMissing(const std::string& path) const;
   Status CheckParent(const std::string& path) const;
   bool Empty(const std::string& path) const;
   std::string Normal(std::string path) const;

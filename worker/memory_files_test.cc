@@ -37,6 +37,11 @@ TEST_F(MemoryFilesTest, WritesInEveryWay) {
   EXPECT_EQ(Write("/tmp/c", "x", WriteHow::kUpdate), ENOENT);
   EXPECT_EQ(Write("/tmp/none/c", "x"), ENOENT);
   EXPECT_EQ(Write("/tmp/a/c", "x"), ENOTDIR);
+  EXPECT_EQ(Write("/tmp/a/c/d/e", "x"), ENOTDIR);
+  EXPECT_EQ(Read("/tmp/a/c"), "?" + std::to_string(ENOTDIR));
+  EXPECT_EQ(Number(files_.MakeDirectory("/tmp/a/c/d", true)), ENOTDIR);
+  EXPECT_EQ(Number(files_.Remove("/tmp/a/c", false, false)), ENOTDIR);
+  EXPECT_EQ(Number(files_.Move("/tmp/a/c", "/tmp/x")), ENOTDIR);
   EXPECT_EQ(Write("/tmp", "x"), EISDIR);
   EXPECT_EQ(Write("/tmp/" + std::string(5000, 'x'), ""), ENAMETOOLONG);
 }

@@ -133,7 +133,8 @@ bool Modules::IsModuleByItsText(const std::string& path) {
 v8::Maybe<std::string> Modules::Source(const std::string& path, bool typescript) {
   const FileClient::Answer& answer = found_.Read(path);
   if (!answer.ok) {
-    const bool missing = answer.code == "ENOENT" || answer.code == "EISDIR";
+    const bool missing =
+        answer.code == "ENOENT" || answer.code == "EISDIR" || answer.code == "ENOTDIR";
     std::string hint = missing ? resolver_.Hint(path) : "";
     if (hint.empty() && files_.InMemory(path))
       hint = "/tmp is the guest's own; --mount=HOST:GUEST shows it a directory of the host's";

@@ -312,10 +312,15 @@ const sync = {
     const path = pathOf(given);
     if (options?.flag !== undefined && flagsOf(options.flag).how !== undefined)
       sync.closeSync(sync.openSync(path, options.flag));
-    return output(
-      attempt('open', path, () => native.fileRead(path, 0, -1)),
-      options,
-    );
+    try {
+      return output(
+        attempt('open', path, () => native.fileRead(path, 0, -1)),
+        options,
+      );
+    } catch (error) {
+      // Node opens a directory, and cannot read it.
+      throw error.code === 'EISDIR' ? fail('EISDIR', 'illegal operation on a directory', 'read', path) : error;
+    }
   },
   /** `atomic: true` (ours): all of it or nothing, also after a crash. */
   writeFileSync(given, data, options) {
@@ -360,7 +365,7 @@ const sync = {
     for (;;) {
       const path = pathOf(`${prefix}${crypto.randomUUID().replaceAll('-', '').slice(0, 6)}`, 'prefix');
       if (sync.existsSync(path)) continue;
-      sync.mkdirSync(path);
+      attempt('mkdtemp', `${path.slice(0, -6)}XXXXXX`, () => native.fileMakeDirectory(path, false));
       return encodingOf(options) === 'buffer' ? Buffer.from(path) : path;
     }
   },
@@ -376,7 +381,7 @@ const sync = {
     const path = pathOf(given);
     const recursive = Boolean(options?.recursive);
     if (!options?.force || !recursive) {
-      const kind = sync.statSync(path, { throwIfNoEntry: !options?.force });
+      const kind = sync.lstatSync(path, { throwIfNoEntry: !options?.force });
       if (kind === undefined) return;
       if (kind.isDirectory() && !recursive)
         throw new (load('internal/errors').codes.ERR_FS_EISDIR)({
@@ -419,7 +424,13 @@ const sync = {
       return sync.copyFileSync(path, dest);
     }
     if (!options?.recursive)
-      throw codedError('ERR_FS_EISDIR', `Recursive option not enabled, cannot copy a directory: ${path}`);
+      throw new (load('internal/errors').codes.ERR_FS_EISDIR)({
+        code: 'EISDIR',
+        message: `Recursive option not enabled, cannot copy a directory: ${path}`,
+        path,
+        syscall: 'cp',
+        errno: errnos.EISDIR,
+      });
     sync.mkdirSync(dest, { recursive: true });
     for (const name of sync.readdirSync(path)) sync.cpSync(`${path}/${name}`, `${dest}/${name}`, options);
   },
@@ -520,7 +531,11 @@ const sync = {
       all += sync.writeSync(fd, buffer, 0, buffer.byteLength, typeof position === 'number' ? position + all : null);
     return all;
   },
-  opendirSync: (path) => new Dir(pathOf(path), sync.readdirSync(path, { withFileTypes: true })),
+  opendirSync(given) {
+    const path = pathOf(given);
+    attempt('opendir', path, () => native.fileList(path));
+    return new Dir(path, sync.readdirSync(path, { withFileTypes: true }));
+  },
 };
 
 /** @param {any} buffers */
@@ -553,7 +568,11 @@ class Dir {
 }
 
 /** The sync function with its last argument a callback. */
-const withCallback = (name, f, wrap = (result, callback) => callback(null, result)) =>
+const withCallback = (
+  name,
+  f,
+  wrap = (result, callback) => (result === undefined ? callback(null) : callback(null, result)),
+) =>
   ({
     [name](...args) {
       const callback = args.pop();
@@ -656,8 +675,18 @@ export const fs = {
   createWriteStream,
 };
 for (const name of names) fs[name] = withCallback(name, sync[`${name}Sync`]);
+for (const name of ['readFile', 'writeFile']) {
+  const f = sync[`${name}Sync`];
+  fs[name] = withCallback(name, (...args) => {
+    checkSignal(args.at(-1));
+    return f(...args);
+  });
+}
 fs.realpath.native = fs.realpath;
 fs.exists = (path, callback) => setImmediate(() => callback(sync.existsSync(path)));
+/** What util.promisify makes of it. @param {Function} f @param {Function} value */
+const promisesAs = (f, value) => Object.defineProperty(f, Symbol.for('nodejs.util.promisify.custom'), { value });
+promisesAs(fs.exists, async (path) => sync.existsSync(path));
 const readWithCallback = withCallback(
   'read',
   (fd, buffer, ...rest) => ({ n: sync.readSync(fd, buffer, ...rest), buffer }),
@@ -688,6 +717,21 @@ for (const name of ['readv', 'writev'])
     name,
     (fd, buffers, position) => ({ n: sync[`${name}Sync`](fd, buffers, position), buffers }),
     ({ n, buffers }, callback) => callback(null, n, buffers),
+  );
+/** By function: how util.promisify names the two values of its callback. */
+const pairs = {
+  read: ['bytesRead', 'buffer'],
+  readv: ['bytesRead', 'buffers'],
+  write: ['bytesWritten', 'buffer'],
+  writev: ['bytesWritten', 'buffers'],
+};
+for (const [name, [count, what]] of Object.entries(pairs))
+  promisesAs(
+    fs[name],
+    (...args) =>
+      new Promise((resolve, reject) =>
+        fs[name](...args, (error, n, given) => (error ? reject(error) : resolve({ [count]: n, [what]: given }))),
+      ),
   );
 for (const name of ['ReadStream', 'WriteStream'])
   for (const property of [name, `File${name}`])
@@ -753,9 +797,19 @@ fs.promises.mkdtempDisposable = async (prefix, options) => {
   return { path: made.path, remove, [Symbol.asyncDispose]: remove };
 };
 fs.promises.open = async (path, flags) => new FileHandle(sync.openSync(path, flags));
-fs.promises.readFile = async (path, options) => sync.readFileSync(path instanceof FileHandle ? path.fd : path, options);
+/** @param {any} options */
+function checkSignal(options) {
+  if (options?.signal === undefined) return;
+  validators().validateAbortSignal(options.signal, 'options.signal');
+  if (options.signal.aborted)
+    throw new (load('internal/errors').AbortError)(undefined, { cause: options.signal.reason });
+}
+fs.promises.readFile = async (path, options) => {
+  checkSignal(options);
+  return sync.readFileSync(path instanceof FileHandle ? path.fd : path, options);
+};
 fs.promises.writeFile = async (path, data, options) => {
-  options?.signal?.throwIfAborted();
+  checkSignal(options);
   if (
     typeof data !== 'string' &&
     !ArrayBuffer.isView(data) &&
