@@ -4,6 +4,7 @@ import constants from 'node-constants';
 import { codedError } from '../coded_error.js';
 import { connectionHeaders } from '../headers.js';
 import { abortExchange, dropExchange, errorOf, openExchange, readPiece, writePiece } from '../net.js';
+import { process } from '../process.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
 import { absent, refusal } from './absent.js';
 import { load } from './loader.js';
@@ -63,6 +64,8 @@ function classes() {
   if (shared !== undefined) return shared;
   const { Readable, Writable } = load('stream');
   const EventEmitter = load('events');
+  const { validateAbortSignal, validatePort } = load('internal/validators');
+  const { codes } = load('internal/errors');
 
   class IncomingMessage extends Readable {
     constructor(exchange, outcome, socket) {
@@ -102,6 +105,7 @@ function classes() {
         this.push(piece === undefined ? null : Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
       } catch (error) {
         this.aborted = true;
+        this.emit('aborted');
         this.destroy(nodeError(error));
       }
     }
@@ -121,8 +125,9 @@ function classes() {
     #started = false;
     #timer = undefined;
     #response = null;
+    #closed = false;
     constructor(scheme, options, callback) {
-      super({ autoDestroy: false });
+      super({ autoDestroy: false, emitClose: false });
       this.protocol = options.protocol ?? `${scheme}:`;
       if (this.protocol !== 'http:' && this.protocol !== 'https:')
         throw codedError(
@@ -131,7 +136,10 @@ function classes() {
           TypeError,
         );
       if (options.socketPath) throw refusal('http', 'request', 'a guest has no Unix sockets (socketPath)');
-      this.host = options.hostname ?? options.host ?? 'localhost';
+      for (const name of ['hostname', 'host'])
+        if (options[name] !== undefined && options[name] !== null && typeof options[name] !== 'string')
+          throw new codes.ERR_INVALID_ARG_TYPE(`options.${name}`, ['string', 'undefined', 'null'], options[name]);
+      this.host = options.hostname || options.host || 'localhost';
       this.method = `${options.method ?? 'GET'}`.toUpperCase();
       if (!token.test(this.method))
         throw codedError('ERR_INVALID_HTTP_TOKEN', `Method must be a valid HTTP token ["${this.method}"]`, TypeError);
@@ -139,6 +147,7 @@ function classes() {
       this.path = options.path ?? '/';
       if (/[^\x21-\xff]/.test(this.path))
         throw codedError('ERR_UNESCAPED_CHARACTERS', 'Request path contains unescaped characters', TypeError);
+      if (options.port) validatePort(options.port, 'Port');
       const port = Number(options.port || options.defaultPort || 0);
       const usual = this.protocol === 'https:' ? 443 : 80;
       const name = this.host.includes(':') && this.host[0] !== '[' ? `[${this.host}]` : this.host;
@@ -152,18 +161,22 @@ function classes() {
         // [name, value, …] or [[name, value], …]
         const flat = given.some(Array.isArray) ? given.flat() : given;
         for (let i = 0; i < flat.length; i += 2) this.appendHeader(flat[i], flat[i + 1]);
-      } else for (const key of Object.keys(given)) if (given[key] !== undefined) this.setHeader(key, given[key]);
+      } else for (const key of Object.keys(given)) this.setHeader(key, given[key]);
+      if (options.setHost !== false && !this.hasHeader('host')) this.setHeader('Host', this.authority);
       if (options.auth && !this.hasHeader('authorization'))
         this.setHeader('Authorization', `Basic ${Buffer.from(options.auth).toString('base64')}`);
       if (callback) this.once('response', callback);
       if (options.timeout !== undefined) this.setTimeout(options.timeout);
       const { signal } = options;
-      if (signal?.aborted) setImmediate(() => this.destroy(abortError(signal)));
-      else signal?.addEventListener('abort', () => this.destroy(abortError(signal)), { once: true });
+      if (signal) validateAbortSignal(signal, 'options.signal');
+      if (signal?.aborted) {
+        this.#started = true; // never to be
+        process.nextTick(() => this.destroy(abortError(signal)));
+      } else signal?.addEventListener('abort', () => this.destroy(abortError(signal)), { once: true });
       this.socket = this.connection = makeSocket(EventEmitter, this.protocol === 'https:', (error) =>
         this.destroy(error),
       );
-      setImmediate(() => {
+      process.nextTick(() => {
         if (!this.destroyed) this.emit('socket', this.socket);
       });
     }
@@ -238,23 +251,28 @@ function classes() {
           response.complete = true;
           response.push(null);
         }
-        response.once('close', () => this.#settle());
+        response.once('end', () => process.nextTick(() => this.#close()));
+        response.once('close', () => this.#close());
         // Nobody is there to read it.
         if (!this.emit('response', response)) response.resume();
       });
     }
-    #settle() {
+    #close() {
       clearTimeout(this.#timer);
-      setImmediate(() => this.emit('close'));
+      if (this.#closed) return;
+      this.#closed = true;
+      this.emit('close');
     }
     _write(chunk, _encoding, callback) {
       this.#start(true);
+      if (this.#exchange === null) return;
       writePiece(this.#exchange, Uint8Array.from(chunk)).then(
         () => callback(),
         (error) => callback(nodeError(error)),
       );
     }
     _final(callback) {
+      if (this.#started && this.#exchange === null) return;
       if (this.#started) native.netEndWrite(this.#exchange.id);
       else
         this.#start(
@@ -295,7 +313,7 @@ function classes() {
       // As Node: a request that is given up before its response says so.
       const told = error ?? (this.#response === null ? codedError('ECONNRESET', 'socket hang up') : null);
       callback(told);
-      setImmediate(() => this.emit('close'));
+      setImmediate(() => this.#close());
     }
     setTimeout(ms, callback) {
       if (callback) this.once('timeout', callback);
@@ -355,7 +373,7 @@ export function http(scheme) {
   };
   const request = (input, options, callback) => {
     const [all, done] = optionsOf(input, options, callback);
-    if (all.host !== undefined && all.hostname === undefined) all.hostname = all.host.replace(/:\d+$/, '');
+    if (typeof all.host === 'string' && all.hostname === undefined) all.hostname = all.host.replace(/:\d+$/, '');
     return new ClientRequest(scheme, all, done);
   };
   const server = (name) => absent(scheme, name, noListening);
