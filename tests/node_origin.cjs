@@ -1,4 +1,4 @@
-// What tests/test_node_modules.py asks with node:http: run by Node itself; prints its port.
+// What tests/test_node_modules.py asks with node:http and node:net: run by Node itself; prints its two ports.
 const http = require('http'),
   zlib = require('zlib');
 http
@@ -61,5 +61,19 @@ http
     }
   })
   .listen(0, '127.0.0.1', function () {
-    console.log(this.address().port);
+    const { port } = this.address();
+    require('net')
+      .createServer((socket) => {
+        socket.on('error', () => {});
+        socket.on('data', (data) => {
+          const said = String(data);
+          if (said === 'bye') socket.end('goodbye');
+          else if (said === 'kill') socket.destroy();
+          else if (said === 'rst') socket.resetAndDestroy();
+          else socket.write(data);
+        });
+      })
+      .listen(0, '127.0.0.1', function () {
+        console.log(port, this.address().port);
+      });
   });

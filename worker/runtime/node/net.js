@@ -1,6 +1,8 @@
 // The clients of node:net and node:tls, over the broker's TCP (sockets.js).
+import constants from 'node-constants';
+import { process } from '../process.js';
 import { connect } from '../sockets.js';
-import { clearTimeout, setTimeout } from '../timers.js';
+import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
 import { absent, refusal } from './absent.js';
 import { load } from './loader.js';
 
@@ -54,6 +56,14 @@ let shared;
 function classes() {
   if (shared !== undefined) return shared;
   const { Duplex } = load('stream');
+  const { validateAbortSignal, validateNumber, validatePort } = load('internal/validators');
+  const { AbortError, codes } = load('internal/errors');
+  /** What failed, as Node's errors say it. @param {any} error @param {string} syscall @param {any} [more] */
+  const failed = (error, syscall, more) => {
+    const told = nodeError(error);
+    told.code ??= 'EPIPE'; // the other side has ended, and with it the socket
+    return Object.assign(told, { syscall }, more);
+  };
 
   class Socket extends Duplex {
     #socket = null;
@@ -63,7 +73,7 @@ function classes() {
     #timer = undefined;
     #timeout = 0;
     constructor(options = {}) {
-      super({ allowHalfOpen: Boolean(options.allowHalfOpen), autoDestroy: true, emitClose: true });
+      super({ allowHalfOpen: Boolean(options.allowHalfOpen), autoDestroy: true, emitClose: false });
       this.connecting = false;
       this.bytesRead = this.bytesWritten = 0;
       this.pending = true;
@@ -74,12 +84,14 @@ function classes() {
     connect(...args) {
       const [options, callback] = optionsOf(args);
       if (options.path !== undefined) throw refusal('net', 'connect', 'a guest has no Unix sockets');
+      if (options.port === undefined) throw new codes.ERR_MISSING_ARGS(['options', 'port', 'path']);
+      validatePort(options.port);
+      if (options.timeout) this.setTimeout(options.timeout);
+      if (options.signal) this.#heed(options.signal);
       const host = options.host ?? 'localhost';
       if (callback) this.once(this.connectEvent, callback);
       this.connecting = true;
-      this.remoteAddress = host;
-      this.remotePort = Number(options.port);
-      this.remoteFamily = isIPv6(host) ? 'IPv6' : 'IPv4';
+      const peer = { address: host, port: Number(options.port) };
       let socket;
       try {
         socket = connect({ hostname: host, port: options.port }, { secureTransport: this.transport });
@@ -88,11 +100,19 @@ function classes() {
         queueMicrotask(() => this.destroy(error));
         return this;
       }
-      this.adopt(socket);
+      this.adopt(socket, peer);
       return this;
     }
-    /** @param {any} socket of sockets.js, opened or not */
-    adopt(socket) {
+    /** @param {any} signal */
+    #heed(signal) {
+      validateAbortSignal(signal, 'options.signal');
+      const abort = () => this.destroy(new AbortError(undefined, { cause: signal.reason }));
+      if (signal.aborted) return void process.nextTick(abort);
+      signal.addEventListener('abort', abort, { once: true });
+      this.once('close', () => signal.removeEventListener('abort', abort));
+    }
+    /** @param {any} socket of sockets.js, opened or not @param {{address: string, port: number}} peer */
+    adopt(socket, peer) {
       this.#socket = socket;
       this.#reader = socket.readable.getReader();
       this.#writer = socket.writable.getWriter();
@@ -102,13 +122,16 @@ function classes() {
         () => {
           if (this.destroyed) return;
           this.connecting = this.pending = false;
+          this.remoteAddress = peer.address;
+          this.remotePort = peer.port;
+          this.remoteFamily = isIPv6(peer.address) ? 'IPv6' : 'IPv4';
           this.emit('connect');
           if (this.connectEvent !== 'connect') this.emit(this.connectEvent);
           this.emit('ready');
           this.#touch();
           this.read(0);
         },
-        (error) => this.destroy(nodeError(error)),
+        (error) => this.destroy(failed(error, 'connect', peer)),
       );
     }
     /** Lets go of it, for startTls. */
@@ -132,7 +155,7 @@ function classes() {
           this.bytesRead += value.length;
           this.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
         },
-        (error) => this.destroy(nodeError(error)),
+        (error) => this.destroy(failed(error, 'read')),
       );
     }
     _write(chunk, _encoding, callback) {
@@ -146,7 +169,7 @@ function classes() {
           this.#touch();
           callback();
         },
-        (error) => callback(nodeError(error)),
+        (error) => callback(failed(error, 'write')),
       );
     }
     _final(callback) {
@@ -161,8 +184,11 @@ function classes() {
       this.connecting = false;
       this.#socket?.close().catch(() => {});
       callback(error);
+      setImmediate(() => this.emit('close', Boolean(error)));
     }
     setTimeout(ms, callback) {
+      validateNumber(ms, 'msecs');
+      if (ms < 0 || !Number.isFinite(ms)) throw new codes.ERR_OUT_OF_RANGE('msecs', 'a non-negative finite number', ms);
       this.#timeout = ms;
       if (callback) this.once('timeout', callback);
       this.#touch();
@@ -280,7 +306,9 @@ export const tls = {
     if (options.socket === undefined) return socket.connect(options, callback);
     if (callback) socket.once('secureConnect', callback);
     // TLS on a connection that is there already.
-    socket.adopt(options.socket.release().startTls({ expectedServerHostname: options.servername ?? options.host }));
+    const peer = { address: options.socket.remoteAddress, port: options.socket.remotePort };
+    const secured = options.socket.release().startTls({ expectedServerHostname: options.servername ?? options.host });
+    socket.adopt(secured, peer);
     return socket;
   },
   createServer: server('tls', 'createServer'),
@@ -289,6 +317,10 @@ export const tls = {
   checkServerIdentity: () => undefined,
   getCiphers: () => [],
   rootCertificates: Object.freeze([]),
+  CLIENT_RENEG_LIMIT: 3,
+  CLIENT_RENEG_WINDOW: 600,
+  DEFAULT_CIPHERS: constants.crypto.defaultCoreCipherList,
+  DEFAULT_ECDH_CURVE: 'auto',
   DEFAULT_MIN_VERSION: 'TLSv1.2',
   DEFAULT_MAX_VERSION: 'TLSv1.3',
 };
