@@ -163,6 +163,8 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
 void Guest::OnRejection(v8::PromiseRejectMessage message) {
   Guest& self = *g_guest;
   v8::Isolate* isolate = self.engine_.isolate();
+  if (message.GetEvent() == v8::kPromiseHandlerAddedAfterReject && self.told_)
+    self.handled_late_.emplace_back(isolate, message.GetPromise());
   if (message.GetEvent() != v8::kPromiseRejectWithNoHandler) return;
   const auto where = v8::Exception::CreateMessage(isolate, message.GetValue());
   self.rejected_.push_back(
@@ -170,9 +172,11 @@ void Guest::OnRejection(v8::PromiseRejectMessage message) {
 }
 
 void Guest::ReportRejections() {
-  if (rejected_.empty()) return;
+  if (rejected_.empty() && handled_late_.empty()) return;
   v8::Isolate* isolate = engine_.isolate();
   const v8::HandleScope scope(isolate);
+  for (const auto& promise : std::exchange(handled_late_, {}))
+    Call("rejectionHandled", {promise.Get(isolate)});
   auto rejected = std::exchange(rejected_, {});
   for (const Rejected& r : rejected) {
     if (r.promise.Get(isolate)->HasHandler()) continue;  // by now
@@ -185,7 +189,10 @@ void Guest::ReportRejections() {
              .ToLocal(&handled)) {
       Die(args[1], r.message.Get(isolate));
     }
-    if (handled->IsTrue()) continue;
+    if (handled->IsTrue()) {
+      told_ = true;
+      continue;
+    }
     Die(handled->IsObject() ? handled : args[1], r.message.Get(isolate));
   }
 }

@@ -86,6 +86,8 @@ class Guest : ExchangeEvents {
     v8::Global<v8::Message> message;
   };
   std::vector<Rejected> rejected_;
+  bool told_ = false;  // of one, to a listener that took care of it
+  std::vector<v8::Global<v8::Promise>> handled_late_;
   std::string value_;
 };
 

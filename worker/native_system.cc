@@ -97,6 +97,48 @@ void SetReturnValue(const Args& args) {
   Guest::Current().SetReturnValue(Utf8(args.GetIsolate(), args[0]));
 }
 
+// What is put into an environment becomes text, as in Node.
+v8::Intercepted SetVariable(Local<v8::Name> name, Local<Value> value,
+                            const v8::PropertyCallbackInfo<void>& info) {
+  v8::Isolate* isolate = info.GetIsolate();
+  const auto context = isolate->GetCurrentContext();
+  if (value->IsString()) return v8::Intercepted::kNo;
+  Local<v8::String> text;
+  if (value->ToString(context).ToLocal(&text))  // which throws for a symbol
+    (void)info.HolderV2()->CreateDataProperty(context, name, text);
+  return v8::Intercepted::kYes;
+}
+v8::Intercepted DefineVariable(Local<v8::Name> name, const v8::PropertyDescriptor& descriptor,
+                               const v8::PropertyCallbackInfo<void>& info) {
+  if (descriptor.has_value()) return SetVariable(name, descriptor.value(), info);
+  if (!descriptor.has_get() && !descriptor.has_set()) return v8::Intercepted::kNo;
+  ThrowType(info.GetIsolate(), "a variable of the environment has no accessors");
+  return v8::Intercepted::kYes;
+}
+
+// environment(object of strings): an object of the same properties, and of strings only
+void Environment(const Args& args) {
+  v8::Isolate* isolate = args.GetIsolate();
+  const auto context = isolate->GetCurrentContext();
+  const auto shape = v8::ObjectTemplate::New(isolate);
+  shape->SetHandler(v8::NamedPropertyHandlerConfiguration(
+      nullptr, SetVariable, nullptr, nullptr, nullptr, DefineVariable, nullptr, {},
+      v8::PropertyHandlerFlags::kOnlyInterceptStrings));
+  Local<v8::Object> made;
+  Local<v8::Array> names;
+  const auto given = args[0].As<v8::Object>();
+  if (!shape->NewInstance(context).ToLocal(&made) ||
+      !given->GetOwnPropertyNames(context).ToLocal(&names))
+    return;
+  for (uint32_t i = 0; i < names->Length(); ++i) {
+    Local<Value> name, value;
+    if (!names->Get(context, i).ToLocal(&name) || !given->Get(context, name).ToLocal(&value) ||
+        made->Set(context, name, value).IsNothing())
+      return;
+  }
+  args.GetReturnValue().Set(made);
+}
+
 // promiseState(promise): [0 pending, 1 fulfilled or 2 rejected, result]
 void PromiseState(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
@@ -155,6 +197,7 @@ std::span<const Native> SystemNatives() {
                                         {"die", Die},
                                         {"setReturnValue", SetReturnValue},
                                         {"part", Part},
+                                        {"environment", Environment},
                                         {"promiseState", PromiseState},
                                         {"previewEntries", PreviewEntries},
                                         {"proxyDetails", ProxyDetails}};

@@ -53,7 +53,16 @@ import { Navigator, navigator } from './navigator.js';
 import * as parts from './part.js';
 import { lazyGlobal, part, shareModules } from './part.js';
 import * as perf from './performance.js';
-import { beforeExit, lastExitCode, process, startProcess, stdinPiece, takeRejection, takeUncaught } from './process.js';
+import {
+  beforeExit,
+  lastExitCode,
+  process,
+  startProcess,
+  stdinPiece,
+  takeRejection,
+  takeUncaught,
+  tellHandled,
+} from './process.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { toJson } from './return_value.js';
@@ -199,6 +208,9 @@ expose('__return', function __return(/** @type {any} */ value) {
   returned = { value };
 });
 
+/** Promises whose rejection a listener was told of. */
+const told = new WeakSet();
+
 const hooks = {
   /** In the zygote, once: what V8 adds to the context after the snapshot. */
   loaded() {
@@ -226,12 +238,22 @@ const hooks = {
    * @param {Promise<any>} promise @param {any} reason
    */
   unhandledRejection(promise, reason) {
+    told.add(promise);
     if (listens(globalEvents.target, 'unhandledrejection')) {
       const event = new PromiseRejectionEvent('unhandledrejection', { promise, reason, cancelable: true });
       if (!globalEvents.dispatchEvent(event)) return true;
     }
     const error = rejectionError(reason);
     return takeRejection(reason, promise) || takeUncaught(error ?? reason, 'unhandledRejection') || error;
+  },
+  /** A promise has a handler now: who was told that it had none is told that too. @param {Promise<any>} promise */
+  rejectionHandled(promise) {
+    if (!told.delete(promise)) return;
+    if (listens(globalEvents.target, 'rejectionhandled')) {
+      const reason = native.promiseState(promise)[1];
+      globalEvents.dispatchEvent(new PromiseRejectionEvent('rejectionhandled', { promise, reason }));
+    }
+    tellHandled(promise);
   },
   /** What the entry module threw: whether somebody listens for it. @param {any} error */
   uncaughtException: (error) => takeUncaught(error, 'uncaughtException'),

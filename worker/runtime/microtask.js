@@ -1,4 +1,5 @@
 // queueMicrotask (HTML 8.6), and Node's process.nextTick: what runs before the microtasks that are queued when the engine comes to them.
+import { codedError } from './coded_error.js';
 import { reportError } from './events.js';
 import { applyTo, ArrayPush } from './primordials.js';
 
@@ -6,7 +7,8 @@ const { getContinuationData, setContinuationData, wantTicks } = native;
 const done = Promise.resolve();
 
 export function queueMicrotask(/** @type {any} */ callback) {
-  if (typeof callback !== 'function') throw new TypeError('queueMicrotask needs a function');
+  if (typeof callback !== 'function')
+    throw codedError('ERR_INVALID_ARG_TYPE', 'queueMicrotask needs a function', TypeError);
   done.then(() => {
     try {
       callback();
@@ -21,7 +23,8 @@ let ticks = [];
 
 /** @param {any} callback @param {any[]} args */
 export function nextTick(callback, ...args) {
-  if (typeof callback !== 'function') throw new TypeError('process.nextTick needs a function');
+  if (typeof callback !== 'function')
+    throw codedError('ERR_INVALID_ARG_TYPE', 'process.nextTick needs a function', TypeError);
   ArrayPush(ticks, { callback, args, context: getContinuationData() });
   wantTicks();
 }

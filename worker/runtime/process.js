@@ -1,17 +1,36 @@
 // Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
-import { applyTo, ArrayPush, defineProperty } from './primordials.js';
+import { applyTo, ArrayPush, defineProperty, getPrototypeOf } from './primordials.js';
 import { codedError } from './coded_error.js';
 import { reportError, takeUncaughtWith } from './events.js';
 import { colours, format } from './inspect.js';
 import { nextTick } from './microtask.js';
 import { part } from './part.js';
 import { now } from './performance.js';
+import { registerClone } from './structured_clone.js';
 
 const { stdinWant } = native;
 const kStdinPiece = 65536; // bytes
 
 let directory = '/';
 let exiting = false;
+/** @type {any} */
+let exitCode;
+/** What may be an exit code: a whole number, or a text of one. @param {any} code */
+function wholeNumber(code) {
+  if (code === undefined || code === null || Number.isInteger(code)) return code;
+  if (typeof code === 'string' && code !== '' && Number.isInteger(Number(code))) return code;
+  throw typeof code === 'number'
+    ? codedError(
+        'ERR_OUT_OF_RANGE',
+        `The value of "code" is out of range. It must be an integer. Received ${code}`,
+        RangeError,
+      )
+    : codedError(
+        'ERR_INVALID_ARG_TYPE',
+        format('The "code" argument must be of type number. Received %o', code),
+        TypeError,
+      );
+}
 const kNobody = 65534; // as who a guest's process runs
 /** @type {Function | null} */
 let captureUncaught = null;
@@ -43,7 +62,16 @@ function taken(name, ...args) {
 export const takeUncaught = (error, origin) => taken('uncaughtException', error, origin);
 /** @param {any} reason @param {Promise<any>} promise */
 export const takeRejection = (reason, promise) => taken('unhandledRejection', reason, promise);
+/** @param {Promise<any>} promise */
+export const tellHandled = (promise) => taken('rejectionHandled', promise);
 takeUncaughtWith(takeUncaught);
+
+/** What is put into it becomes text. @param {Record<string, string>} variables */
+function environment(variables) {
+  const env = native.environment(variables);
+  registerClone({ prototype: getPrototypeOf(env) }, { is: () => true, clone: (given) => ({ ...given }) });
+  return env;
+}
 
 /** @param {number} fd */
 function output(fd) {
@@ -127,14 +155,18 @@ export const process = {
   config: { target_defaults: {}, variables: {} },
   pid: 1,
   ppid: 0,
-  exitCode: /** @type {any} */ (undefined),
+  get exitCode() {
+    return exitCode;
+  },
+  set exitCode(/** @type {any} */ code) {
+    exitCode = wholeNumber(code);
+  },
   cwd: () => directory,
   /** @param {any} [code] */
   exit(code = process.exitCode ?? 0) {
-    const n = Number(code);
-    if (!Number.isInteger(n)) throw new TypeError(format('process.exit needs a whole number, not %o', code));
+    const n = Number(wholeNumber(code) ?? 0);
     emitExit(n);
-    native.exit(process.exitCode === undefined ? n : Number(process.exitCode));
+    native.exit(Number(exitCode ?? n));
   },
   abort() {
     native.exit(134);
@@ -146,6 +178,10 @@ export const process = {
       const s = Math.floor(ms / 1000),
         ns = Math.floor((ms % 1000) * 1e6);
       if (since === undefined) return [s, ns];
+      if (!Array.isArray(since))
+        throw codedError('ERR_INVALID_ARG_TYPE', 'The "time" argument must be an instance of Array.', TypeError);
+      if (since.length !== 2)
+        throw codedError('ERR_OUT_OF_RANGE', 'The value of "time" is out of range. It must be 2 numbers.', RangeError);
       const d = s * 1e9 + ns - since[0] * 1e9 - since[1];
       return [Math.floor(d / 1e9), d % 1e9];
     },
@@ -190,16 +226,37 @@ export const process = {
     },
     { rss: () => native.heapUse()[1] },
   ),
-  cpuUsage: () => ({ user: Math.round(now() * 1000), system: 0 }),
-  resourceUsage: () => ({ userCPUTime: Math.round(now() * 1000), systemCPUTime: 0, maxRSS: 0 }),
+  cpuUsage(/** @type {any} */ since) {
+    if (since !== undefined && (typeof since !== 'object' || since === null))
+      throw codedError('ERR_INVALID_ARG_TYPE', 'The "prevValue" argument must be of type object.', TypeError);
+    return { user: Math.round(now() * 1000) - (since?.user ?? 0), system: 0 };
+  },
+  resourceUsage() {
+    /** @type {Record<string, number>} */
+    const usage = { userCPUTime: Math.round(now() * 1000) };
+    for (const name of (
+      'systemCPUTime maxRSS sharedMemorySize unsharedDataSize unsharedStackSize minorPageFault majorPageFault swappedOut ' +
+      'fsRead fsWrite ipcSent ipcReceived signalsCount voluntaryContextSwitches involuntaryContextSwitches'
+    ).split(' '))
+      usage[name] = 0;
+    usage.maxRSS = native.heapUse()[1] / 1024;
+    return usage;
+  },
   constrainedMemory: () => native.heapUse()[3],
   availableMemory: () => native.heapUse()[3] - native.heapUse()[0],
   /** @param {any} warning @param {any} [type] @param {any} [code] */
   emitWarning(warning, type, code) {
     const options = typeof type === 'object' && type !== null ? type : { type, code };
+    if (typeof warning !== 'string' && !(warning instanceof Error))
+      throw codedError(
+        'ERR_INVALID_ARG_TYPE',
+        format('The "warning" argument must be of type string or an instance of Error. Received %o', warning),
+        TypeError,
+      );
     const error =
       warning instanceof Error ? warning : Object.assign(new Error(`${warning}`), { name: options.type ?? 'Warning' });
     if (options.code !== undefined) /** @type {any} */ (error).code = options.code;
+    if (options.detail !== undefined) /** @type {any} */ (error).detail = options.detail;
     if (processListens('warning')) return processEmit('warning', error);
     const name =
       /** @type {any} */ (error).code === undefined ? error.name : `[${/** @type {any} */ (error).code}] ${error.name}`;
@@ -218,7 +275,16 @@ export const process = {
   },
   /** @param {string} to */
   chdir(to) {
-    directory = part('node').load('path').resolve(directory, `${to}`);
+    if (typeof to !== 'string')
+      throw codedError(
+        'ERR_INVALID_ARG_TYPE',
+        format('The "directory" argument must be of type string. Received %o', to),
+        TypeError,
+      );
+    const { load, nodeModule } = part('node');
+    const path = load('path').resolve(directory, to);
+    nodeModule('fs').readdirSync(path); // which fails where it is none
+    directory = path;
   },
 };
 
@@ -279,27 +345,27 @@ defineProperty(process, Symbol.toStringTag, { value: 'process', configurable: tr
 function emitExit(code) {
   if (exiting) return;
   exiting = true;
-  if (process.exitCode === undefined && code !== 0) process.exitCode = code;
+  if (exitCode === undefined && code !== 0) exitCode = code;
   if (processListens('exit')) processEmit('exit', code);
 }
 
 /** The loop has nothing left: whether a listener may have given it something to do. */
 export function beforeExit() {
   if (exiting || !processListens('beforeExit')) return false;
-  processEmit('beforeExit', process.exitCode ?? 0);
+  processEmit('beforeExit', exitCode ?? 0);
   return true;
 }
 /** The run is over: its exit code, where there is one. */
 export function lastExitCode() {
-  emitExit(process.exitCode ?? 0);
-  return process.exitCode;
+  emitExit(Number(exitCode ?? 0));
+  return exitCode === undefined || exitCode === null ? undefined : Number(exitCode);
 }
 
 /** @param {{argv: string[], env: Record<string, string>, cwd: string, colours: number}} settings `colours`: 1 for stdout, 2 for stderr */
 export function startProcess(settings) {
   exiting = false;
   process.argv = settings.argv;
-  process.env = { ...settings.env };
+  lazy('env', () => environment(settings.env));
   directory = settings.cwd;
   colours.out = (settings.colours & 1) !== 0;
   colours.err = (settings.colours & 2) !== 0;

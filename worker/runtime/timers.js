@@ -1,6 +1,8 @@
 // Timers: a binary heap over one timer of the event loop.
-import { ArrayPush, MapDelete, MapGet, MapSet, applyTo, max, min } from './primordials.js';
+import { ArrayPush, MapDelete, MapGet, MapSet, applyTo, defineProperty, max, min } from './primordials.js';
+import { codedError } from './coded_error.js';
 import { reportError } from './events.js';
+import { part } from './part.js';
 
 const { getContinuationData, now, setContinuationData, setTimer } = native;
 const kMaxDelay = 2 ** 31 - 1;
@@ -111,7 +113,11 @@ function setRef(timer, ref) {
 /** @param {any} callback @param {any} delay @param {any[]} args @param {boolean} repeats @param {any} kind */
 function add(callback, delay, args, repeats, kind) {
   if (typeof callback !== 'function')
-    throw new TypeError('The timer callback must be a function; strings are not evaluated');
+    throw codedError(
+      'ERR_INVALID_ARG_TYPE',
+      'The timer callback must be a function; strings are not evaluated',
+      TypeError,
+    );
   let ms = Number(delay);
   ms = ms >= 1 ? min(ms, kMaxDelay) : repeats ? 1 : 0;
   if (Number(delay) > kMaxDelay) ms = 1;
@@ -241,3 +247,13 @@ export function unrefTimer(timeout) {
   const timer = timerOf(timeout);
   if (timer !== undefined) setRef(timer, false);
 }
+
+// What util.promisify makes of them is node:timers/promises'.
+for (const [name, f] of [
+  ['setTimeout', setTimeout],
+  ['setImmediate', setImmediate],
+])
+  defineProperty(f, Symbol.for('nodejs.util.promisify.custom'), {
+    enumerable: true,
+    get: () => part('node').nodeModule('timers/promises')[name],
+  });

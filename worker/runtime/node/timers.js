@@ -1,19 +1,25 @@
 // node:timers and node:timers/promises.
 import * as timers from '../timers.js';
 import { queueMicrotask } from '../microtask.js';
+import { load } from './loader.js';
 
-/** @param {any} signal */
-const abortError = (signal) => {
-  const error = /** @type {any} */ (new Error('The operation was aborted', { cause: signal.reason }));
-  error.name = 'AbortError';
-  error.code = 'ABORT_ERR';
-  return error;
-};
+const abortError = (signal) => new (load('internal/errors').AbortError)(undefined, { cause: signal.reason });
 
-/** @param {(done: () => void) => any} begin @param {(timer: any) => void} end @param {any} value @param {any} options */
-function wait(begin, end, value, options) {
-  const { signal, ref = true } = options ?? {};
-  if (signal?.aborted) return Promise.reject(abortError(signal));
+/** {signal, ref}, checked. @param {any} options @param {any} delay */
+function optionsOf(options, delay) {
+  const { validateAbortSignal, validateBoolean, validateNumber, validateObject } = load('internal/validators');
+  if (delay !== undefined) validateNumber(delay, 'delay');
+  validateObject(options, 'options');
+  const { signal, ref = true } = options;
+  if (signal !== undefined) validateAbortSignal(signal, 'options.signal');
+  validateBoolean(ref, 'options.ref');
+  return { signal, ref };
+}
+
+/** @param {(done: () => void) => any} begin @param {(timer: any) => void} end @param {any} delay @param {any} value @param {any} options */
+async function wait(begin, end, delay, value, options) {
+  const { signal, ref } = optionsOf(options, delay);
+  if (signal?.aborted) throw abortError(signal);
   return new Promise((resolve, reject) => {
     const abort = () => {
       end(timer);
@@ -29,12 +35,12 @@ function wait(begin, end, value, options) {
 }
 
 export const promises = {
-  setTimeout: (delay = 1, value = undefined, options = {}) =>
-    wait((done) => timers.setTimeout(done, delay), timers.clearTimeout, value, options),
+  setTimeout: (delay = undefined, value = undefined, options = {}) =>
+    wait((done) => timers.setTimeout(done, delay), timers.clearTimeout, delay, value, options),
   setImmediate: (value = undefined, options = {}) =>
-    wait((done) => timers.setImmediate(done), timers.clearImmediate, value, options),
-  async *setInterval(delay = 1, value = undefined, options = {}) {
-    const { signal, ref = true } = options ?? {};
+    wait((done) => timers.setImmediate(done), timers.clearImmediate, undefined, value, options),
+  async *setInterval(delay = undefined, value = undefined, options = {}) {
+    const { signal, ref } = optionsOf(options, delay);
     if (signal?.aborted) throw abortError(signal);
     let due = 0;
     let wake = () => {};

@@ -285,6 +285,13 @@ function adapters() {
   };
 }
 
+/** What process.constructor is. */
+const processClass = {
+  process() {
+    throw new TypeError('Illegal constructor');
+  },
+}.process;
+
 const fromLib = (id) => () => load(id);
 
 /** By name; made when it is first asked for. @type {Record<string, () => any>} */
@@ -311,7 +318,11 @@ const modules = {
   dns: () => dns,
   'dns/promises': () => dns.promises,
   diagnostics_channel: fromLib('diagnostics_channel'),
-  events: fromLib('events'),
+  events() {
+    const EventEmitter = load('events');
+    Object.setPrototypeOf(process, Object.create(EventEmitter.prototype, { constructor: { value: processClass } }));
+    return EventEmitter;
+  },
   fs: () => fs,
   'fs/promises': () => fs.promises,
   http: () => http('http'),
