@@ -83,7 +83,7 @@ export class AbortSignal extends EventTarget {
   }
 }
 eventHandler(AbortSignal.prototype, 'abort');
-webidlClass(AbortSignal, ['aborted', 'reason', 'throwIfAborted']);
+webidlClass(AbortSignal, ['aborted', 'reason', 'throwIfAborted'], ['abort', 'timeout', 'any']);
 
 export class AbortController {
   #signal = makeSignal();

@@ -20,14 +20,23 @@ import { harden } from './harden.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 const outDir = process.argv[2];
 
-// node-inspect-extracted has no way into promises, iterators and proxies: our natives are one.
+// node-inspect-extracted has no way into promises, iterators and proxies, and guesses what kind a value is by the names of its
+// classes: our natives know.
+const kinds =
+  `AnyArrayBuffer ArgumentsObject ArrayBuffer AsyncFunction BigIntObject BooleanObject BoxedPrimitive DataView Date External
+  GeneratorFunction Map MapIterator ModuleNamespaceObject NativeError NumberObject Promise RegExp Set SetIterator StringObject SymbolObject
+  WeakMap WeakSet`.split(/\s+/);
 const inspectParts = [
-  ['getPromiseDetails:()=>[g,void 0]', 'getPromiseDetails:native.promiseState'],
+  [
+    'getPromiseDetails:()=>[g,void 0]',
+    'getPromiseDetails:t=>{const e=native.promiseState(t);return[[g,"fulfilled",h][e[0]],e[1]]}',
+  ],
   ['previewEntries:t=>[[],!1]', 'previewEntries:(t,e)=>{const n=native.previewEntries(t)??[[],!1];return e?n:n[0]}'],
   [
     'getProxyDetails:y.getProxyDetails',
     'getProxyDetails:(t,e=!0)=>{const n=native.proxyDetails(t);return n&&!e?n[0]:n}',
   ],
+  ['isSymbolObject:R}', `isSymbolObject:R,${kinds.map((kind) => `is${kind}:native.is${kind}`)}}`],
 ];
 
 const inspectWithNatives = {

@@ -1,6 +1,7 @@
 // console (WHATWG Console), formatted as Node does. log, info and debug go to stdout; the others to stderr.
 import { StringSlice } from './primordials.js';
 import { colours, format, formatFor, inspect } from './inspect.js';
+import { part } from './part.js';
 
 const { write, now } = native;
 const counts = new Map();
@@ -22,6 +23,10 @@ function duration(ms) {
     : `${Math.floor(ms / 60_000)}:${((ms % 60_000) / 1000).toFixed(3).padStart(6, '0')} (m:ss.mmm)`;
 }
 
+/** Columns that a text takes. @param {string} text @returns {number} */
+const width = (text) =>
+  /^[ -~]*$/.test(text) ? text.length : part('node').load('internal/util/inspect').getStringWidth(text);
+
 /** @param {any} data @param {string[]} [columns] */
 function table(data, columns) {
   if (typeof data !== 'object' || data === null) return out(data);
@@ -31,7 +36,10 @@ function table(data, columns) {
       : data instanceof Set
         ? [...data].map((v, i) => [i, v])
         : Object.entries(data);
-  const cells = (/** @type {any} */ v) => inspect(v, { depth: -1, maxArrayLength: 3, breakLength: Infinity });
+  const large = (/** @type {any} */ v) =>
+    typeof v === 'object' && v !== null && !Array.isArray(v) && Object.keys(v).length > 2;
+  const cells = (/** @type {any} */ v) =>
+    inspect(v, { depth: large(v) ? -1 : 0, maxArrayLength: 3, breakLength: Infinity });
   const names = [];
   let values = false;
   for (const [, row] of rows) {
@@ -40,7 +48,8 @@ function table(data, columns) {
         if (!names.includes(key) && (!columns || columns.includes(key))) names.push(key);
     } else values = true;
   }
-  const head = ['(index)', ...(columns ?? names), ...(values ? ['Values'] : [])];
+  const counted = data instanceof Map || data instanceof Set;
+  const head = [counted ? '(iteration index)' : '(index)', ...(columns ?? names), ...(values ? ['Values'] : [])];
   const lines = rows.map((pair) => {
     const [index, row] = pair;
     const object = typeof row === 'object' && row !== null;
@@ -50,8 +59,9 @@ function table(data, columns) {
       ...(values ? [object ? '' : cells(row)] : []),
     ];
   });
-  const widths = head.map((h, i) => Math.max(h.length, ...lines.map((l) => l[i].length)) + 2);
-  const line = (/** @type {string[]} */ row) => `│${row.map((c, i) => ` ${c}`.padEnd(widths[i])).join('│')}│`;
+  const widths = head.map((h, i) => Math.max(width(h), ...lines.map((l) => width(l[i]))) + 2);
+  const line = (/** @type {string[]} */ row) =>
+    `│${row.map((c, i) => ` ${c}${' '.repeat(widths[i] - width(c) - 1)}`).join('│')}│`;
   const rule = (/** @type {string} */ a, /** @type {string} */ b, /** @type {string} */ c) =>
     a + widths.map((w) => '─'.repeat(w)).join(b) + c;
   out([rule('┌', '┬', '┐'), line(head), rule('├', '┼', '┤'), ...lines.map(line), rule('└', '┴', '┘')].join('\n'));
@@ -59,11 +69,11 @@ function table(data, columns) {
 
 export const console = {
   __proto__: {},
-  log: out,
-  info: out,
-  debug: out,
-  error: err,
-  warn: err,
+  log: (/** @type {any[]} */ ...args) => out(...args),
+  info: (/** @type {any[]} */ ...args) => out(...args),
+  debug: (/** @type {any[]} */ ...args) => out(...args),
+  error: (/** @type {any[]} */ ...args) => err(...args),
+  warn: (/** @type {any[]} */ ...args) => err(...args),
   trace(/** @type {any[]} */ ...args) {
     const at = /** @type {any} */ ({ name: 'Trace', message: args.length > 0 ? format(...args) : '' });
     Error.captureStackTrace(at, console.trace);
@@ -81,7 +91,7 @@ export const console = {
   dir(/** @type {any} */ value, /** @type {any} */ options) {
     print(1, inspect(value, { customInspect: false, colors: colours.out, ...options }));
   },
-  dirxml: out,
+  dirxml: (/** @type {any[]} */ ...args) => out(...args),
   table,
   group(/** @type {any[]} */ ...args) {
     if (args.length > 0) out(...args);

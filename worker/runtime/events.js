@@ -1,8 +1,7 @@
 // Event, EventTarget and what reports errors (DOM standard, section 2).
 import { ArrayPush, ArraySplice, applyTo, defineProperty, webidlClass } from './primordials.js';
+import { now } from './clock.js';
 import { DOMException } from './dom_exception.js';
-
-const now = native.clock;
 
 /** @type {(event: any, fields: any) => void} Sets what only the runtime may set. */
 let setEvent;

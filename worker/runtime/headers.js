@@ -1,5 +1,14 @@
 // Headers (Fetch standard, section 5.1): names kept lower-case, values as byte strings.
-import { ArrayJoin, ArrayPush, ArraySort, RegExpExec, StringLower, isLatin1, webidlClass } from './primordials.js';
+import {
+  ArrayJoin,
+  ArrayPush,
+  ArraySort,
+  RegExpExec,
+  StringLower,
+  isLatin1,
+  webidlClass,
+  hasOwn,
+} from './primordials.js';
 import { pairIterable } from './url.js';
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -166,7 +175,8 @@ export class Headers {
     /** @type {any} */ inspect,
   ) {
     const shown = {};
-    for (const [name, value] of this.#sort()) /** @type {any} */ (shown)[name] = value;
+    for (const [name, value] of this.#sort())
+      /** @type {any} */ (shown)[name] = hasOwn(shown, name) ? `${/** @type {any} */ (shown)[name]}, ${value}` : value;
     return `Headers ${inspect(shown, options)}`;
   }
 }

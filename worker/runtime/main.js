@@ -5,6 +5,7 @@ import { Blob, File } from './blob.js';
 import { builtinModule } from './builtins.js';
 import { Cache, CacheStorage, caches } from './caches.js';
 import { evalScope, exportNames, importCommonJs, runMain } from './commonjs.js';
+import { startClock } from './clock.js';
 import { CompressionStream, DecompressionStream } from './compression.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
@@ -66,6 +67,7 @@ import {
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { toJson } from './return_value.js';
+import './show.js';
 import * as streams from './streams.js';
 import { markKinds, refuseClone, structuredClone } from './structured_clone.js';
 import { SubtleCrypto } from './subtle.js';
@@ -220,7 +222,7 @@ const hooks = {
   /** @param {any} settings */
   start(settings) {
     returned = null;
-    perf.startClock(native.clock());
+    startClock(native.clock());
     startProcess(settings);
     setMaxRedirects(settings.redirects);
   },
@@ -311,4 +313,4 @@ function rehearseRun() {
 // Now, so that the snapshot keeps their code.
 rehearseApis();
 rehearseRun();
-perf.startClock(0);
+startClock(0);

@@ -1,5 +1,6 @@
 // performance: High Resolution Time, Performance Timeline and User Timing.
 import { ArrayPush, ArraySort, hasOwn, webidlClass } from './primordials.js';
+import { now } from './clock.js';
 import { DOMException } from './dom_exception.js';
 import { EventTarget, reportError } from './events.js';
 import { structuredClone } from './structured_clone.js';
@@ -7,14 +8,6 @@ import { setTimeout, unrefTimer } from './timers.js';
 
 const key = {};
 const kMaxEntries = 10_000; // kept marks and measures; more push the oldest out
-
-/** When the guest started, by native.clock(), in milliseconds. */
-let origin = 0;
-export function startClock(/** @type {number} */ time) {
-  origin = time;
-}
-/** Milliseconds since the guest started. */
-export const now = () => native.clock() - origin;
 
 export class PerformanceEntry {
   #name;

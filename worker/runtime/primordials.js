@@ -80,9 +80,10 @@ export function isLatin1(text) {
   return true;
 }
 
-/** Makes properties of a class's prototype enumerable and tags it, as Web IDL wants. @param {any} C @param {string[]} names */
-export function webidlClass(C, names) {
+/** Makes properties of a class, and of its prototype, enumerable and tags it, as Web IDL wants. @param {any} C @param {string[]} names @param {string[]} statics */
+export function webidlClass(C, names, statics = /** @type {string[]} */ ([])) {
   for (let i = 0; i < names.length; i++) defineProperty(C.prototype, names[i], { enumerable: true });
+  for (let i = 0; i < statics.length; i++) defineProperty(C, statics[i], { enumerable: true });
   defineProperty(C.prototype, Symbol.toStringTag, { value: C.name, configurable: true });
 }
 

@@ -1,11 +1,11 @@
 // Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
 import { applyTo, ArrayPush, defineProperty, getPrototypeOf } from './primordials.js';
+import { now } from './clock.js';
 import { codedError } from './coded_error.js';
 import { reportError, takeUncaughtWith } from './events.js';
 import { colours, format } from './inspect.js';
 import { nextTick } from './microtask.js';
 import { part } from './part.js';
-import { now } from './performance.js';
 import { registerClone } from './structured_clone.js';
 
 const { stdinWant } = native;
@@ -220,7 +220,7 @@ export const process = {
     for (const [name, value] of Object.entries(load('util').parseEnv(text))) process.env[name] ??= value;
   },
   memoryUsage: Object.assign(
-    () => {
+    function memoryUsage() {
       const [heapUsed, heapTotal, external] = native.heapUse();
       return { rss: heapTotal + external, heapTotal, heapUsed, external, arrayBuffers: external };
     },

@@ -121,7 +121,11 @@ bodyMixin(
   (self) => responseState(self).body,
   (self) => responseState(self).headers.get('content-type'),
 );
-webidlClass(Response, ['type', 'url', 'redirected', 'status', 'ok', 'statusText', 'headers', 'clone']);
+webidlClass(
+  Response,
+  ['type', 'url', 'redirected', 'status', 'ok', 'statusText', 'headers', 'clone'],
+  ['error', 'redirect', 'json'],
+);
 
 /** @param {string} text */
 function bytesOfText(text) {

@@ -144,10 +144,11 @@ export class URL {
     return this.#parts[HREF];
   }
   [Symbol.for('nodejs.util.inspect.custom')](
-    /** @type {any} */ _depth,
+    /** @type {any} */ depth,
     /** @type {any} */ options,
     /** @type {any} */ inspect,
   ) {
+    if (typeof depth === 'number' && depth < 0) return this;
     const shown = { __proto__: { constructor: URL } };
     for (const name of [
       'href',
@@ -165,25 +166,29 @@ export class URL {
     ]) {
       /** @type {any} */ (shown)[name] = /** @type {any} */ (this)[name];
     }
-    return inspect(shown, options);
+    return `URL ${inspect(shown, options)}`;
   }
 }
-webidlClass(URL, [
-  'href',
-  'origin',
-  'protocol',
-  'username',
-  'password',
-  'host',
-  'hostname',
-  'port',
-  'pathname',
-  'search',
-  'searchParams',
-  'hash',
-  'toString',
-  'toJSON',
-]);
+webidlClass(
+  URL,
+  [
+    'href',
+    'origin',
+    'protocol',
+    'username',
+    'password',
+    'host',
+    'hostname',
+    'port',
+    'pathname',
+    'search',
+    'searchParams',
+    'hash',
+    'toString',
+    'toJSON',
+  ],
+  ['canParse', 'parse'],
+);
 
 const hex = '0123456789ABCDEF';
 /** application/x-www-form-urlencoded's percent-encode set. @param {string} text */
@@ -384,6 +389,19 @@ export class URLSearchParams {
   sort() {
     ArraySort(this.#list, (/** @type {any} */ a, /** @type {any} */ b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
     this.#update();
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](
+    /** @type {any} */ depth,
+    /** @type {any} */ options,
+    /** @type {any} */ inspect,
+  ) {
+    if (typeof depth === 'number' && depth < 0) return options.stylize('[Object]', 'special');
+    const pairs = this.#list.map((pair) => `${inspect(pair[0], options)} => ${inspect(pair[1], options)}`);
+    if (pairs.length === 0) return 'URLSearchParams {}';
+    const length = pairs.reduce((sum, pair) => sum + pair.replace(/\u001b\[\d\d?m/g, '').length + 2, -2);
+    return length > options.breakLength
+      ? `URLSearchParams {\n  ${pairs.join(',\n  ')} }`
+      : `URLSearchParams { ${pairs.join(', ')} }`;
   }
   toString() {
     let out = '';
