@@ -264,7 +264,9 @@ ModuleResolver::Url ModuleResolver::Resolve(const std::string& specifier,
 ModuleResolver::Url ModuleResolver::Settle(Url found, const std::string& specifier,
                                            const std::string& importer) {
   auto* url = std::get_if<std::string>(&found);
-  if (url == nullptr || url->starts_with(kBuiltin) || url->starts_with(kNodeBuiltin)) return found;
+  if (url == nullptr || url->starts_with(kBuiltin) || url->starts_with(kNodeBuiltin) ||
+      url->starts_with(kData))
+    return found;
   const std::string path = PathOfUrl(*url);
   if (path.empty())
     return ModuleError{"ERR_INVALID_MODULE_SPECIFIER",
@@ -290,11 +292,16 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
   }
   if (specifier.starts_with(kBuiltin) || specifier.starts_with(kNodeBuiltin)) return specifier;
   if (IsNodeBuiltin(specifier)) return std::string(kNodeBuiltin) + specifier;
-  if (specifier.starts_with('#')) return Internal(specifier, importer, how);
-  if (ada::can_parse(specifier)) {
+  if (importer.starts_with(kData) && !ada::can_parse(specifier))
     return ModuleError{
-        "ERR_UNSUPPORTED_ESM_URL_SCHEME",
-        "only files can be imported, not " + specifier + " (imported from " + importer + ")"};
+        "ERR_UNSUPPORTED_RESOLVE_REQUEST",
+        "\"" + specifier + "\" is looked for in no directory: a data: URL imported it"};
+  if (specifier.starts_with('#')) return Internal(specifier, importer, how);
+  if (const auto url = ada::parse<ada::url_aggregator>(specifier)) {
+    if (how == How::kImport && url->get_protocol() == kData) return std::string(url->get_href());
+    return ModuleError{"ERR_UNSUPPORTED_ESM_URL_SCHEME",
+                       "only files and data: URLs can be imported, not " + specifier +
+                           " (imported from " + importer + ")"};
   }
   return Bare(specifier, importer, how);
 }

@@ -17,6 +17,7 @@ namespace postern::worker {
 // Before the name of a module of the runtime's own, as in "postern:sockets", and of Node's.
 inline constexpr std::string_view kBuiltin = "postern:";
 inline constexpr std::string_view kNodeBuiltin = "node:";
+inline constexpr std::string_view kData = "data:";
 
 struct ModuleError {
   std::string code, message;  // of the Error that the import throws

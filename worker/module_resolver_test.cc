@@ -95,11 +95,31 @@ TEST(ModuleResolver, WhatIsNoFile) {
   EXPECT_EQ(Resolved("./a%2Fb.mjs"), "ERR_INVALID_MODULE_SPECIFIER");
   EXPECT_EQ(Resolved("./a.mjs%00.json"), "ERR_INVALID_MODULE_SPECIFIER");
   EXPECT_EQ(Resolved("https://example.com/a.mjs"), "ERR_UNSUPPORTED_ESM_URL_SCHEME");
-  EXPECT_EQ(Resolved("data:text/javascript,1"), "ERR_UNSUPPORTED_ESM_URL_SCHEME");
   EXPECT_EQ(Resolved("lodash"), "ERR_MODULE_NOT_FOUND");
   EXPECT_EQ(Resolved(""), "ERR_INVALID_MODULE_SPECIFIER");
   EXPECT_EQ(Resolved("@scope"), "ERR_INVALID_MODULE_SPECIFIER");
   EXPECT_EQ(Resolved("a\\b"), "ERR_INVALID_MODULE_SPECIFIER");
+}
+
+TEST(ModuleResolver, DataUrls) {
+  EXPECT_EQ(Resolved("data:text/javascript,1"), "data:text/javascript,1");
+  EXPECT_EQ(Resolved("DATA:,a b#c"), "data:,a b#c");
+  EXPECT_EQ(In(Tree(Files{}), "data:,1", How::kRequire), "ERR_UNSUPPORTED_ESM_URL_SCHEME");
+  Tree tree(Files{{"/node_modules/a/index.js", ""}});
+  ModuleResolver resolver(tree);
+  const auto from_data = [&](const std::string& specifier) {
+    const auto found = resolver.Resolve(specifier, "data:text/javascript,1", How::kImport);
+    const auto* url = std::get_if<std::string>(&found);
+    return url != nullptr ? *url : std::get<ModuleError>(found).code;
+  };
+  EXPECT_EQ(from_data("node:fs"), "node:fs");
+  EXPECT_EQ(from_data("fs"), "node:fs");
+  EXPECT_EQ(from_data("data:,2"), "data:,2");
+  EXPECT_EQ(from_data("file:///x.mjs"), "file:///x.mjs");
+  for (const char* lost : {"a", "#a", "@a/b", ""})
+    EXPECT_EQ(from_data(lost), "ERR_UNSUPPORTED_RESOLVE_REQUEST") << lost;
+  for (const char* lost : {"./a", "../a", "/a"})
+    EXPECT_EQ(from_data(lost), "ERR_INVALID_MODULE_SPECIFIER") << lost;
 }
 
 TEST(ModuleResolver, Builtins) {

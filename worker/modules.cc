@@ -293,6 +293,25 @@ v8::MaybeLocal<v8::Module> Modules::MakeText(const std::string& url, const std::
   return MakeSynthetic(Key("text", url), url, v8::Array::New(isolate, names, 1), exports);
 }
 
+v8::MaybeLocal<v8::Module> Modules::MakeOfData(const std::string& url, const std::string& type,
+                                               const std::string& importer) {
+  v8::Isolate* isolate = engine_.isolate();
+  v8::Local<v8::Value> found, kind, text;
+  if (!CallHook("readDataModule", {Str(isolate, url)}).ToLocal(&found) ||
+      !found.As<v8::Object>()->Get(engine_.context(), 0).ToLocal(&kind) ||
+      !found.As<v8::Object>()->Get(engine_.context(), 1).ToLocal(&text))
+    return {};
+  const std::string mime = Utf8(isolate, kind), source = Utf8(isolate, text);
+  if (type == "text") return MakeText(url, source);
+  if (type == "json") return MakeJson(url, source);
+  if (mime == "text/javascript" || mime == "application/javascript") return Compile(url, source);
+  Throw(mime == "application/json" ? "ERR_IMPORT_ATTRIBUTE_MISSING" : "ERR_UNKNOWN_MODULE_FORMAT",
+        "a data: URL of the type " + mime + " is no JavaScript: import it with { type: '" +
+            (mime == "application/json" ? "json" : "text") + "' } (imported from " + importer +
+            ")");
+  return {};
+}
+
 v8::MaybeLocal<v8::Module> Modules::MakeBuiltin(const std::string& url,
                                                 const std::string& importer) {
   v8::Isolate* isolate = engine_.isolate();
@@ -383,6 +402,7 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
     return {};
   }
   if (url.starts_with(kBuiltin) || url.starts_with(kNodeBuiltin)) return MakeBuiltin(url, importer);
+  if (url.starts_with(kData)) return MakeOfData(url, type, importer);
   const std::string path = PathOfUrl(url);
   FileFormat format{ModuleFormat::kJson};
   v8::TryCatch caught(isolate);

@@ -51,6 +51,8 @@ class Modules {
   v8::MaybeLocal<v8::Module> Compile(const std::string& url, const std::string& source);
   v8::MaybeLocal<v8::Module> MakeJson(const std::string& url, const std::string& source);
   v8::MaybeLocal<v8::Module> MakeText(const std::string& url, const std::string& source);
+  v8::MaybeLocal<v8::Module> MakeOfData(const std::string& url, const std::string& type,
+                                        const std::string& importer);
   v8::MaybeLocal<v8::Module> MakeBuiltin(const std::string& url, const std::string& importer);
   v8::MaybeLocal<v8::Module> MakeCommonJs(const std::string& url);
   // `exports`: an object whose properties are the module's exports; or none, where the module is

@@ -14,6 +14,7 @@ import http2 from 'node:http2';
 import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { getSystemErrorMap } from 'node:util';
 import zlib from 'node:zlib';
 import { harden } from './harden.mjs';
 
@@ -136,6 +137,7 @@ const sharedModules = {
     b.onLoad({ filter: /.*/, namespace: 'node' }, () => {
       const constants = {
         os: os.constants,
+        errors: [...getSystemErrorMap()],
         fs: fs.constants,
         zlib: zlib.constants,
         crypto: crypto.constants,

@@ -41,7 +41,12 @@ export class Module {
   /** @param {string | URL} where a path or file: URL */
   static createRequire(where) {
     const path = typeof where === 'string' && where[0] === '/' ? where : pathOfUrl(`${where}`);
-    if (path === '') throw new TypeError(`createRequire needs an absolute path or a file: URL, not "${where}"`);
+    if (path === '')
+      throw codedError(
+        'ERR_INVALID_ARG_VALUE',
+        `createRequire needs an absolute path or a file: URL, not "${where}"`,
+        TypeError,
+      );
     const module = new Module(path);
     module.filename = path;
     return requireOf(module);
@@ -66,6 +71,11 @@ export class Module {
 /** @type {any} */ (Module)._cache = cache;
 /** @type {any} */ (Module)._extensions = { __proto__: null };
 /** @type {any} */ (Module).Module = Module;
+/** @type {any} */ (Module).wrapper = ['(function (exports, require, module, __filename, __dirname) { ', '\n});'];
+/** @type {any} */ (Module).wrap = (/** @type {any} */ script) =>
+  /** @type {any} */ (Module).wrapper[0] + script + /** @type {any} */ (Module).wrapper[1];
+/** @type {any} */ (Module)._nodeModulePaths = (/** @type {any} */ from) => nodeModulePaths(`${from}`);
+/** @type {any} */ (Module).globalPaths = [];
 
 /** @param {string} directory */
 function nodeModulePaths(directory) {
@@ -90,8 +100,23 @@ function requireOf(module) {
   };
   defineProperty(require, 'name', { value: 'require' });
   require.resolve = (/** @type {any} */ specifier, /** @type {any} */ options) => {
-    const from = options?.paths?.[0] === undefined ? (module.filename ?? `${module.path}/x`) : `${options.paths[0]}/x`;
-    return resolvePath(`${specifier}`, urlOfPath(from));
+    if (typeof specifier !== 'string')
+      throw codedError('ERR_INVALID_ARG_TYPE', 'require.resolve needs a string', TypeError);
+    if (Module.isBuiltin(specifier)) return specifier;
+    if (options?.paths === undefined) return resolvePath(specifier, urlOfPath(module.filename ?? `${module.path}/x`));
+    /** @type {any} */
+    let failure = codedError(
+      'MODULE_NOT_FOUND',
+      `cannot find the module '${specifier}': there are no paths to look in`,
+    );
+    for (const path of [...options.paths]) {
+      try {
+        return resolvePath(specifier, urlOfPath(`${path}/x`));
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   };
   /** @type {any} */ (require.resolve).paths = (/** @type {any} */ specifier) =>
     Module.isBuiltin(specifier) ? null : nodeModulePaths(module.path);

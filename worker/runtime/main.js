@@ -10,6 +10,7 @@ import { CompressionStream, DecompressionStream } from './compression.js';
 import { console } from './console.js';
 import { Crypto, crypto } from './crypto.js';
 import { CryptoKey } from './crypto_key.js';
+import { readDataUrl } from './data_url.js';
 import { DOMException } from './dom_exception.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
 import { describeError, prepareStackTrace, rejectionError } from './errors.js';
@@ -210,6 +211,14 @@ expose('__return', function __return(/** @type {any} */ value) {
   returned = { value };
 });
 
+/** [type, text] of a data: URL that is imported. @param {string} url */
+function readDataModule(url) {
+  const hash = url.indexOf('#');
+  const found = readDataUrl(hash < 0 ? url : url.slice(0, hash));
+  if (found === null) throw codedErrors.codedError('ERR_INVALID_URL', 'the data: URL is malformed', TypeError);
+  return [found.type.split(';')[0], native.utf8Decode(found.bytes, false)];
+}
+
 /** Promises whose rejection a listener was told of. */
 const told = new WeakSet();
 
@@ -276,6 +285,7 @@ const hooks = {
     setReturnValue(json);
   },
   builtinModule,
+  readDataModule,
   evalScope,
   exportNames,
   importCommonJs,

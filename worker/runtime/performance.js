@@ -4,7 +4,7 @@ import { now } from './clock.js';
 import { DOMException } from './dom_exception.js';
 import { EventTarget, reportError } from './events.js';
 import { structuredClone } from './structured_clone.js';
-import { setTimeout, unrefTimer } from './timers.js';
+import { setImmediate } from './timers.js';
 
 const key = {};
 const kMaxEntries = 10_000; // kept marks and measures; more push the oldest out
@@ -237,7 +237,7 @@ export class PerformanceObserver {
         ArrayPush(this.#queued, entry);
         if (this.#scheduled) return;
         this.#scheduled = true;
-        unrefTimer(setTimeout(() => this.#deliver(), 0));
+        setImmediate(() => this.#deliver());
       },
     };
   }

@@ -345,7 +345,7 @@ const urlBinding = {
 const uvBinding = {
   UV_EOF: -4095,
   errname: (number) => Object.keys(errnos).find((name) => errnos[name] === -number) ?? `Unknown system error ${number}`,
-  getErrorMap: () => new Map(Object.entries(errnos).map(([name, number]) => [-number, [name, name]])),
-  getErrorMessage: (number) => uvBinding.errname(number),
+  getErrorMap: () => new Map(constants.errors),
+  getErrorMessage: (number) => new Map(constants.errors).get(number)?.[1] ?? uvBinding.errname(number),
 };
 for (const [name, number] of Object.entries(errnos)) uvBinding[`UV_${name}`] = -number;

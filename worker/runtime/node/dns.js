@@ -4,6 +4,7 @@ import { codedError } from '../coded_error.js';
 import { errorOf, openExchange, readPiece } from '../net.js';
 import { setImmediate } from '../timers.js';
 import { absent, refusal } from './absent.js';
+import { load } from './loader.js';
 import { net, nodeError } from './net.js';
 
 const reason = 'the broker looks up addresses only';
@@ -52,54 +53,94 @@ async function addressesOf(name, syscall) {
     .map((address) => ({ address, family: net.isIP(address) }));
 }
 
-/** @param {any} name @param {any} options */
-async function lookup(name, options = {}) {
-  if (typeof name !== 'string' && name)
-    throw codedError('ERR_INVALID_ARG_TYPE', 'The "hostname" argument must be of type string', TypeError);
-  const given = typeof options === 'number' ? { family: options } : (options ?? {});
-  const family = Number(`${given.family ?? 0}`.replace('IPv', ''));
-  if (![0, 4, 6].includes(family))
-    throw Object.assign(
-      new TypeError(`The property 'options.family' must be one of: 0, 4, 6. Received ${given.family}`),
-      {
-        code: 'ERR_INVALID_ARG_VALUE',
-      },
-    );
-  if (!name) return given.all ? [] : { address: null, family: family === 6 ? 6 : 4 };
-  let found = (await addressesOf(name, 'getaddrinfo')).filter((one) => family === 0 || one.family === family);
+const orders = ['ipv4first', 'ipv6first', 'verbatim'];
+let usualOrder = 'verbatim';
+const ADDRCONFIG = 32,
+  V4MAPPED = 8,
+  ALL = 16;
+
+/** What dns.lookup is asked, checked. @param {any} name @param {any} options */
+function asked(name, options) {
+  const { validateOneOf, validateString, validateNumber } = load('internal/validators');
+  const { codes } = load('internal/errors');
+  if (!name) throw new codes.ERR_INVALID_ARG_VALUE('hostname', name, 'must be a non-empty string');
+  validateString(name, 'hostname');
+  const {
+    family = 0,
+    hints = 0,
+    all = false,
+    order = usualOrder,
+  } = typeof options === 'object' && options !== null ? options : { family: options };
+  validateOneOf(family, 'options.family', [0, 4, 6, 'IPv4', 'IPv6', undefined]);
+  validateNumber(hints, 'options.hints');
+  if ((hints & ~(ADDRCONFIG | V4MAPPED | ALL)) !== 0) throw new codes.ERR_INVALID_ARG_VALUE('hints', hints);
+  validateOneOf(order, 'options.order', orders);
+  return { name, family: Number(`${family}`.replace('IPv', '')), all, order };
+}
+/** @param {{name: string, family: number, all: boolean, order: string}} question */
+async function answer({ name, family, all, order }) {
+  const known = net.isIP(name);
+  let found = known
+    ? [{ address: name, family: known }]
+    : (await addressesOf(name, 'getaddrinfo')).filter((one) => family === 0 || one.family === family);
   if (found.length === 0) throw failed('ENOTFOUND', 'getaddrinfo', name);
-  const first = given.order === 'ipv6first' ? 6 : given.order === 'ipv4first' ? 4 : 0;
+  const first = order === 'ipv6first' ? 6 : order === 'ipv4first' ? 4 : 0;
   if (first !== 0)
     found = [...found.filter((one) => one.family === first), ...found.filter((one) => one.family !== first)];
-  return given.all ? found : found[0];
+  return all ? found : found[0];
 }
+/** @param {any} name @param {any} [options] */
+const lookup = async (name, options) => answer(asked(name, options));
 
 /** @param {4 | 6} family @param {string} syscall */
 const resolver = (family, syscall) => async (/** @type {any} */ name, /** @type {any} */ options) => {
-  const found = (await addressesOf(`${name}`, syscall)).filter((one) => one.family === family);
+  const found = (await addressesOf(name, syscall)).filter((one) => one.family === family);
   if (found.length === 0) throw failed('ENODATA', syscall, name);
   return found.map(({ address }) => (options?.ttl ? { address, ttl: 0 } : address));
 };
+const kinds = ['A', 'AAAA', 'ANY', 'CAA', 'CNAME', 'MX', 'NAPTR', 'NS', 'PTR', 'SOA', 'SRV', 'TLSA', 'TXT'];
+/** What is asked for a name, checked. @param {any} name @param {any} [kind] */
+function checkName(name, kind) {
+  const { validateOneOf, validateString } = load('internal/validators');
+  validateString(name, 'name');
+  if (typeof kind === 'string') validateOneOf(kind, 'rrtype', kinds);
+}
 const resolve4 = resolver(4, 'queryA');
 const resolve6 = resolver(6, 'queryAaaa');
-const resolve = async (/** @type {any} */ name, /** @type {any} */ type = 'A') => {
-  if (type === 'A') return resolve4(name, undefined);
-  if (type === 'AAAA') return resolve6(name, undefined);
-  throw refusal('dns', `resolve of ${type}`, reason);
+const resolve = async (/** @type {any} */ name, /** @type {any} */ kind = 'A') => {
+  if (kind === 'A') return resolve4(name, undefined);
+  if (kind === 'AAAA') return resolve6(name, undefined);
+  throw refusal('dns', `resolve of ${kind}`, reason);
 };
+/** Its arguments are checked before anything is awaited. @param {Function} work */
+const checked =
+  (work) =>
+  async (/** @type {any[]} */ ...args) => {
+    checkName(args[0], args[1]);
+    return work(...args);
+  };
 
-/** With a callback in the last place. @param {Function} work @param {(callback: Function, value: any) => void} [give] */
+/**
+ * With a callback in the last place.
+ * @param {(...args: any[]) => any} check gives what `work` gets, or throws at once @param {Function} work
+ * @param {(callback: Function, value: any) => void} [give]
+ */
 const withCallback =
-  (work, give = (callback, value) => callback(null, value)) =>
+  (check, work, give = (callback, value) => callback(null, value)) =>
   (/** @type {any[]} */ ...args) => {
     const callback = args.pop();
     if (typeof callback !== 'function')
       throw codedError('ERR_INVALID_ARG_TYPE', 'The "callback" argument must be of type function', TypeError);
-    work(...args).then(
+    work(...check(...args)).then(
       (/** @type {any} */ value) => setImmediate(() => give(callback, value)),
       (/** @type {any} */ error) => setImmediate(() => callback(error)),
     );
   };
+/** @param {any[]} args */
+const named = (...args) => {
+  checkName(args[0], args[1]);
+  return args;
+};
 
 const none = Object.fromEntries(
   'resolveAny resolveCaa resolveCname resolveMx resolveNaptr resolveNs resolvePtr resolveSoa resolveSrv resolveTlsa resolveTxt reverse lookupService setServers getServers Resolver'
@@ -108,21 +149,34 @@ const none = Object.fromEntries(
 );
 const common = {
   ...errors,
-  ADDRCONFIG: 1024,
-  V4MAPPED: 2048,
-  ALL: 256,
-  setDefaultResultOrder() {},
-  getDefaultResultOrder: () => 'verbatim',
+  ADDRCONFIG,
+  V4MAPPED,
+  ALL,
+  setDefaultResultOrder(/** @type {any} */ order) {
+    load('internal/validators').validateOneOf(order, 'dnsOrder', orders);
+    usualOrder = order;
+  },
+  getDefaultResultOrder: () => usualOrder,
 };
 
 export const dns = {
   ...common,
   ...none,
-  lookup: withCallback(lookup, (callback, found) =>
-    Array.isArray(found) ? callback(null, found) : callback(null, found.address, found.family),
+  lookup: withCallback(
+    (name, options) => [asked(name, options)],
+    answer,
+    (callback, found) => (Array.isArray(found) ? callback(null, found) : callback(null, found.address, found.family)),
   ),
-  resolve: withCallback(resolve),
-  resolve4: withCallback(resolve4),
-  resolve6: withCallback(resolve6),
-  promises: { ...common, ...none, lookup, resolve, resolve4, resolve6 },
+  resolve: withCallback(named, resolve),
+  resolve4: withCallback(named, resolve4),
+  resolve6: withCallback(named, resolve6),
+  promises: {
+    ...common,
+    ...none,
+    lookup,
+    resolve: checked(resolve),
+    resolve4: checked(resolve4),
+    resolve6: checked(resolve6),
+  },
 };
+Object.defineProperty(dns.lookup, Symbol.for('nodejs.util.promisify.custom'), { value: lookup });
