@@ -430,8 +430,9 @@ Status FilesGuest::MakeDirectory(const std::string& path, bool all) {
       auto parent = OpenParent(above, path);
       if (!parent) return parent.error();
       if (Status s = CountMade(path); !s) return s;
-      if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) != 0)
-        return Told("make", path);
+      if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) == 0) continue;
+      if (errno == EEXIST && at != std::string::npos) errno = ENOTDIR;  // a file stands in between
+      return Told("make", path);
     }
     return Ok{};
   }
