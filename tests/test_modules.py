@@ -277,3 +277,14 @@ def test_source_maps(tree, where):
         assert re.search(r"at e \(file://\S+in\.ts:3:9\)", result.err)
     else:
         assert "job.mjs:1:21" in result.err
+
+
+def test_names_that_only_node_has_are_undefined(postern):
+    """An import that fails takes all of the program with it, also where it is for a feature that is not used."""
+    value = postern("""
+      import { Utf8Stream, readFileSync } from 'node:fs'; import { createHistogram } from 'perf_hooks'; import { ChildProcess } from 'child_process'; import { Http2ServerRequest } from 'node:http2'; import * as v8 from 'v8';
+      const at = (f) => { try { f(); } catch (e) { return e.code; } };
+      __return([typeof Utf8Stream, typeof readFileSync, typeof createHistogram, at(() => new ChildProcess()), at(() => new Http2ServerRequest()), 'GCProfiler' in v8, v8.GCProfiler]);""").value
+    assert value == ["undefined", "function", "undefined", "ERR_NOT_AVAILABLE", "ERR_NOT_AVAILABLE", True, None]
+    result = postern("import { noSuchName } from 'node:fs';")
+    assert result.status == 1 and "does not provide an export named 'noSuchName'" in result.json["error"]["message"]

@@ -11,6 +11,7 @@ import fs from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import http2 from 'node:http2';
+import { builtinModules } from 'node:module';
 import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -128,14 +129,23 @@ async function buildNodeModule(id) {
   return [`node/${id}`, body[1]];
 }
 
+/** What Node's modules export, by name. */
+async function nodeExports() {
+  const names = builtinModules.filter((name) => !name.startsWith('_') && !name.startsWith('node:'));
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, Object.keys(await import(`node:${name}`))])),
+  );
+}
+
 // A part shares the runtime's own modules instead of having its own: main.js gives it those that `shared` names.
 const sharedModules = {
   name: 'shared-modules',
   setup(b) {
     b.onResolve({ filter: /^\.\.\/[\w]+\.js$/ }, ({ path }) => ({ path: basename(path, '.js'), namespace: 'shared' }));
     b.onResolve({ filter: /^node-constants$/ }, () => ({ path: 'constants', namespace: 'node' }));
-    b.onLoad({ filter: /.*/, namespace: 'node' }, () => {
+    b.onLoad({ filter: /.*/, namespace: 'node' }, async () => {
       const constants = {
+        exports: await nodeExports(),
         os: os.constants,
         errors: [...getSystemErrorMap()],
         fs: fs.constants,

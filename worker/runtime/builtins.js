@@ -13,14 +13,19 @@ const namespaces = { __proto__: null };
 /** What an import of a builtin sees; throws where there is none. @param {string} url @param {string} importer */
 export function builtinModule(url, importer) {
   if (url === 'postern:sockets') return { connect, Socket };
-  const exports = StringStartsWith(url, 'node:') ? part('node').nodeModule(StringSlice(url, 5)) : undefined;
+  const name = StringStartsWith(url, 'node:') ? StringSlice(url, 5) : '';
+  const exports = name === '' ? undefined : part('node').nodeModule(name);
   if (exports === undefined)
     throw codedError('ERR_UNKNOWN_BUILTIN_MODULE', `there is no module ${url} in a guest (imported from ${importer})`);
-  return (namespaces[url] ??= namespaceOf(exports));
+  return (namespaces[url] ??= namespaceOf(exports, part('node').exportNames(name)));
 }
 
-/** Each property as an export, and all of it as the default. @param {any} exports */
-function namespaceOf(exports) {
+/**
+ * Each property as an export, and all of it as the default. What a program imports by a name that only Node has is undefined: an
+ * import that fails would take all of the program with it.
+ * @param {any} exports @param {string[]} known
+ */
+function namespaceOf(exports, known) {
   /** @type {any} */
   const namespace = { __proto__: null };
   for (const name of keys(exports)) if (name !== 'default') namespace[name] = exports[name];
@@ -33,6 +38,7 @@ function namespaceOf(exports) {
         !['length', 'name', 'prototype', 'default', 'arguments', 'caller'].includes(name)
       )
         namespace[name] = exports[name];
+  for (let i = 0; i < known.length; i++) if (!hasOwn(namespace, known[i])) namespace[known[i]] = undefined;
   namespace.default = exports;
   return namespace;
 }

@@ -5,8 +5,11 @@ import constants from 'node-constants';
 
 /** By module: why, and what is there instead; then the names of what a program would call. */
 const reasons = {
-  child_process: ['a guest cannot start processes', 'exec execFile execFileSync execSync fork spawn spawnSync'],
-  cluster: ['a guest is one process', 'fork setupPrimary setupMaster disconnect'],
+  child_process: [
+    'a guest cannot start processes',
+    'ChildProcess exec execFile execFileSync execSync fork spawn spawnSync',
+  ],
+  cluster: ['a guest is one process', 'Worker fork setupPrimary setupMaster disconnect'],
   worker_threads: [
     'a guest has one thread; give the work to another guest (postern serve)',
     'Worker moveMessagePortToContext receiveMessageOnPort getEnvironmentData setEnvironmentData',
@@ -20,9 +23,9 @@ const reasons = {
   dgram: ['a guest has no UDP', 'createSocket Socket'],
   http2: [
     'node:http2 is not available; fetch speaks HTTP/2 where the origin does',
-    'connect createServer createSecureServer',
+    'connect createServer createSecureServer Http2ServerRequest Http2ServerResponse performServerHandshake',
   ],
-  repl: ['a guest has no terminal', 'start REPLServer'],
+  repl: ['a guest has no terminal', 'start REPLServer Recoverable writer'],
   trace_events: ['a guest cannot be traced', 'createTracing getEnabledCategories'],
   v8: [
     'V8 cannot be steered from a guest',

@@ -384,6 +384,8 @@ const consumers = {
 };
 
 export const names = Object.keys(modules).sort();
+/** What Node's own has for exports, also those that are not here. @param {string} name @returns {string[]} */
+export const exportNames = (name) => nodeConstants.exports[name] ?? [];
 
 /** @type {Record<string, any>} */
 const made = { __proto__: null };
