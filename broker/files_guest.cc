@@ -475,6 +475,19 @@ Status FilesGuest::Move(const std::string& from, const std::string& to) {
   return Ok{};
 }
 
+Status FilesGuest::SetTimes(const std::string& path, int64_t accessed, int64_t modified) {
+  auto place = FindToWrite(path);
+  if (!place) return place.error();
+  auto file = OpenBeneath(*place, O_PATH, path);
+  if (!file) return file.error();
+  constexpr int64_t kSecond = 1'000'000'000;
+  const timespec times[] = {{accessed / kSecond, accessed % kSecond},
+                            {modified / kSecond, modified % kSecond}};
+  if (::utimensat(file->get(), "", times, AT_EMPTY_PATH) != 0)
+    return Told("set the times of", path);
+  return Ok{};
+}
+
 void FilesGuest::Fail(int32_t stream, const Error& error) {
   const channel::Failure failure{"http_request_error", ErrorName(error.errnum), error.message};
   if (!channel_.session().Respond(stream, channel::FailureResponse(failure), false))
@@ -511,6 +524,9 @@ void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stre
     Answer(stream, Remove(path, TextOf(fields, "postern-kind"), all));
   } else if (method == "MOVE") {
     Answer(stream, Move(path, TextOf(fields, "postern-to")));
+  } else if (method == "PROPPATCH") {
+    Answer(stream, SetTimes(path, NumberOf(fields, "postern-accessed", 0),
+                            NumberOf(fields, "postern-modified", 0)));
   } else {
     Fail(stream, {"there is no such request of files", EINVAL});
   }

@@ -87,6 +87,8 @@ class FilesGuest : public channel::Http2Session::Handler {
   Status MakeDirectory(const std::string& path, bool all);
   Status Remove(const std::string& path, const std::string& kind, bool all);
   Status Move(const std::string& from, const std::string& to);
+  // In nanoseconds since 1970.
+  Status SetTimes(const std::string& path, int64_t accessed, int64_t modified);
   Status CountMade(const std::string& path);
   void Answer(int32_t stream, const Status& status);
   void Fail(int32_t stream, const Error& error);

@@ -159,3 +159,16 @@ def test_a_policy_file_mounts_to_write(postern, tmp_path):
     postern("import fs from 'node:fs'; fs.writeFileSync('/w/f', 'x');", policy=policy)
     assert (tmp_path / "w" / "f").read_text() == "x"
 
+
+@pytest.mark.parametrize("home", ["/tmp/t", "/data/t"])
+def test_times_of_files(files, home):
+    value = files("""
+      const d = process.argv[2]; fs.mkdirSync(d); fs.writeFileSync(`${d}/a`, 'x'); const seen = () => fs.statSync(`${d}/a`).mtimeMs, out = [];
+      fs.utimesSync(`${d}/a`, 1, 1577836800.5); out.push(seen()); fs.utimesSync(`${d}/a`, new Date(0), new Date(86400000)); out.push(seen()); fs.utimesSync(`${d}/a`, '1', '2'); out.push(seen());
+      const fd = fs.openSync(`${d}/a`, 'r+'); fs.futimesSync(fd, 3, 4); fs.closeSync(fd); out.push(seen()); fs.utimesSync(d, 5, 6); out.push(fs.statSync(d).mtimeMs);
+      await fs.promises.utimes(`${d}/a`, 7, 8); out.push(seen()); const h = await fs.promises.open(`${d}/a`); await h.utimes(9, 10); await h.close(); out.push(seen());
+      await new Promise((done) => fs.utimes(`${d}/a`, 11, 1e300, (error) => done(out.push(error, seen() > Date.now()))));
+      out.push([() => fs.utimesSync(`${d}/none`, 1, 1), () => fs.utimesSync(`${d}/a`, 'x', 1), () => fs.utimesSync(`${d}/a`, 1), () => fs.utimesSync(`${d}/a`, NaN, 1), () => fs.utimesSync('/ro/x', 1, 1), () => fs.lutimesSync(`${d}/a`, 1, 1)].map(failed));
+      __return(out);""", args=(home,)).value
+    assert value == [1577836800500, 86400000, 2000, 4000, 6000, 8000, 10000, None, True,
+                     ["ENOENT", "ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_TYPE", "EACCES", "ERR_NOT_AVAILABLE"]]

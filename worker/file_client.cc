@@ -12,6 +12,8 @@
 namespace postern::worker {
 namespace {
 
+constexpr double kLatest = 8.64e12;  // milliseconds: the year 2243, within 64 bits of nanoseconds
+
 constexpr int kBrokerSilenceMs = 10'000;         // disks may be slow; a broker is not
 constexpr int64_t kMostBytesAhead = 256 * 1024;  // of one file
 constexpr int32_t kNoStream = -1;
@@ -275,6 +277,24 @@ FileClient::Answer FileClient::Move(const std::string& from, const std::string& 
         EXDEV, "cannot rename " + from + " to " + to + ": they are in different places; copy it");
   if (owner == Owner::kMemory) return From(memory_.Move(from, to));
   return Ask("MOVE", from, {{"postern-to", channel::EscapeText(to)}});
+}
+
+FileClient::Answer FileClient::SetTimes(const std::string& path, double accessed, double modified) {
+  ++writes_;
+  const auto nanoseconds = [](double ms) {
+    return std::to_string(static_cast<int64_t>(std::clamp(ms, 0.0, kLatest)) * 1'000'000);
+  };
+  switch (OwnerOf(path)) {
+    case Owner::kOrder:
+      return ReadOnly(path);
+    case Owner::kMemory:
+      return From(memory_.SetModified(path, modified));
+    case Owner::kBroker:
+      return Ask("PROPPATCH", path,
+                 {{"postern-accessed", nanoseconds(accessed)},
+                  {"postern-modified", nanoseconds(modified)}});
+  }
+  return {};
 }
 
 FileClient::Answer FileClient::Ask(const char* method, const std::string& path,

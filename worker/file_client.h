@@ -60,6 +60,8 @@ class FileClient : public channel::Http2Session::Handler {
   Answer MakeDirectory(const std::string& path, bool all);
   Answer Remove(const std::string& path, bool directory, bool all);
   Answer Move(const std::string& from, const std::string& to);
+  // In milliseconds since 1970; memory keeps the second alone.
+  Answer SetTimes(const std::string& path, double accessed, double modified);
 
  private:
   // Who has a path: this guest's memory, the order (or nobody), or the broker.

@@ -155,6 +155,13 @@ Status MemoryFiles::Remove(const std::string& given, bool directory, bool all) {
   return Ok{};
 }
 
+Status MemoryFiles::SetModified(const std::string& given, double modified) {
+  const auto node = nodes_.find(Normal(given));
+  if (node == nodes_.end()) return Told("set the times of", given, WhyMissing(Normal(given)));
+  node->second.modified = modified;
+  return Ok{};
+}
+
 Status MemoryFiles::Move(const std::string& given, const std::string& given_to) {
   const std::string from = Normal(given), to = Normal(given_to);
   const auto source = nodes_.find(from);

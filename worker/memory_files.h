@@ -41,6 +41,8 @@ class MemoryFiles {
   Status MakeDirectory(const std::string& path, bool all);
   Status Remove(const std::string& path, bool directory, bool all);
   Status Move(const std::string& from, const std::string& to);
+  // In milliseconds since 1970.
+  Status SetModified(const std::string& path, double modified);
 
  private:
   // Why there is nothing at a path: ENOTDIR where a file stands above it.

@@ -82,6 +82,12 @@ void FileRemove(const Args& args) {
 // fileMove(from, to)
 void FileMove(const Args& args) { Check(args, Files().Move(Path(args, 0), Path(args, 1))); }
 
+// fileSetTimes(path, accessed, modified): in milliseconds
+void FileSetTimes(const Args& args) {
+  Check(args, Files().SetTimes(Path(args, 0), args[1].As<v8::Number>()->Value(),
+                               args[2].As<v8::Number>()->Value()));
+}
+
 }  // namespace
 
 std::span<const Native> FileNatives() {
@@ -91,7 +97,8 @@ std::span<const Native> FileNatives() {
                                         {"fileWrite", FileWrite},
                                         {"fileMakeDirectory", FileMakeDirectory},
                                         {"fileRemove", FileRemove},
-                                        {"fileMove", FileMove}};
+                                        {"fileMove", FileMove},
+                                        {"fileSetTimes", FileSetTimes}};
   return kNatives;
 }
 

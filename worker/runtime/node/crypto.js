@@ -357,5 +357,14 @@ export function crypto() {
     Verify: callable(Verify),
     getFips: () => 0,
   };
+  // Some call them with `new`, which Node's functions take.
+  for (const name of Object.keys(exports)) {
+    const make = exports[name];
+    if (!name.startsWith('create')) continue;
+    exports[name] = function (...args) {
+      return make(...args);
+    };
+    Object.defineProperty(exports[name], 'name', { value: name, configurable: true });
+  }
   return exports;
 }

@@ -190,6 +190,14 @@ function opened(fd, syscall) {
   return file;
 }
 
+/** A time as fs.utimes takes it: seconds, or a Date. @param {any} time @param {string} name */
+function milliseconds(time, name) {
+  if (typeof time === 'string' && time !== '' && Number.isFinite(Number(time))) return Number(time) * 1000;
+  if (typeof time === 'number' && Number.isFinite(time)) return time < 0 ? Date.now() : time * 1000;
+  if (time instanceof Date) return time.getTime();
+  throw new (load('internal/errors').codes.ERR_INVALID_ARG_TYPE)(name, ['Date', 'Time in seconds'], time);
+}
+
 /** All that stdin still has; waits for it. @param {{reads: boolean}} file */
 function restOfStdin(file) {
   if (!file.reads) throw fail('EBADF', 'bad file descriptor', 'read');
@@ -446,6 +454,16 @@ const sync = {
     size = Math.max(0, size);
     attempt('ftruncate', file.path, () => native.fileWrite(file.path, nothing, UPDATE, 0, size));
   },
+  utimesSync(given, accessed, modified) {
+    const path = pathOf(given);
+    const times = [milliseconds(accessed, 'atime'), milliseconds(modified, 'mtime')];
+    attempt('utime', path, () => native.fileSetTimes(path, ...times));
+  },
+  futimesSync(fd, accessed, modified) {
+    const { path } = opened(fd, 'futime');
+    const times = [milliseconds(accessed, 'atime'), milliseconds(modified, 'mtime')];
+    attempt('futime', path, () => native.fileSetTimes(path, ...times));
+  },
   realpathSync: Object.assign(
     (given, options) => {
       const path = pathOf(given);
@@ -637,6 +655,9 @@ class FileHandle {
   async truncate(size) {
     sync.ftruncateSync(this.#fd, size);
   }
+  async utimes(accessed, modified) {
+    sync.futimesSync(this.#fd, accessed, modified);
+  }
   async sync() {}
   async datasync() {}
   createReadStream(options) {
@@ -783,6 +804,7 @@ for (const name of names.filter(
       'fsync',
       'fdatasync',
       'fchmod',
+      'futimes',
     ].includes(name),
 )) {
   const f = sync[`${name}Sync`];
@@ -823,13 +845,7 @@ fs.promises.writeFile = async (path, data, options) => {
 };
 for (const name of ['watch', 'watchFile', 'unwatchFile'])
   fs[name] = absent('fs', name, 'a guest is told of no changes');
-for (const name of [
-  'symlink',
-  'link',
-  'statfs',
-  ...['chown', 'utimes'].flatMap((n) => [n, `f${n}`, `l${n}`]),
-  'lchmod',
-]) {
+for (const name of ['symlink', 'link', 'statfs', 'chown', 'fchown', 'lchown', 'lutimes', 'lchmod']) {
   const reason = 'files in a guest have no such thing';
   fs[name] = absent('fs', name, reason);
   fs[`${name}Sync`] = absent('fs', `${name}Sync`, reason);
