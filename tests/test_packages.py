@@ -60,6 +60,30 @@ OFFLINE = {
       await fs.outputJson('/tmp/a/b.json', { a: 1 }); await fs.copy('/tmp/a', '/tmp/c'); await fs.copy(new URL('package.json', import.meta.url).pathname, '/tmp/c/p.json'); await fs.move('/tmp/a', '/tmp/d/e'); await fs.emptyDir('/tmp/d');
       __return([await fs.readJson('/tmp/c/b.json'), (await fs.readJson('/tmp/c/p.json')).private, await fs.pathExists('/tmp/a'), await fs.readdir('/tmp/d'), (await fs.ensureDir('/tmp/x/y'), fs.statSync('/tmp/x/y').isDirectory())]);""",
                  [{"a": 1}, True, False, [], True]),
+    "graceful-fs": ("""import fs from 'graceful-fs'; import { promisify } from 'node:util';
+      await promisify(fs.writeFile)('/tmp/a', 'x'.repeat(100_000)); let n = 0; for await (const piece of fs.createReadStream('/tmp/a')) n += piece.length;
+      const all = await Promise.all(Array.from({ length: 50 }, () => promisify(fs.readFile)('/tmp/a', 'utf8')));
+      const out = fs.createWriteStream('/tmp/b'); out.end('y'); await new Promise((done) => out.on('close', done));
+      __return([n, all.every((text) => text.length === 100_000), fs.readFileSync('/tmp/b', 'utf8')]);""", [100_000, True, "y"]),
+    "globby": ("""import { globby } from 'globby'; import fs from 'node:fs';
+      fs.mkdirSync('/tmp/a/b', { recursive: true }); for (const name of ['x.js', 'b/y.js', 'b/z.js', 'c.txt']) fs.writeFileSync('/tmp/a/' + name, '');
+      fs.writeFileSync('/tmp/a/.gitignore', 'z.js');
+      __return([(await globby('**/*.js', { cwd: '/tmp/a', gitignore: true })).sort(), await globby(['*', '!*.js'], { cwd: '/tmp/a' })]);""",
+               [["b/y.js", "x.js"], ["c.txt"]]),
+    "tar": ("""import * as tar from 'tar'; import fs from 'node:fs';
+      fs.mkdirSync('/tmp/a/b', { recursive: true }); fs.writeFileSync('/tmp/a/b/x.txt', 'hello'); fs.writeFileSync('/tmp/a/y', 'z'.repeat(300_000));
+      await tar.c({ gzip: true, file: '/tmp/o.tgz', portable: true, cwd: '/tmp' }, ['a']); fs.rmSync('/tmp/a', { recursive: true });
+      const seen = []; await tar.t({ file: '/tmp/o.tgz', onReadEntry: (entry) => seen.push(entry.path) }); await tar.x({ file: '/tmp/o.tgz', cwd: '/tmp' });
+      __return([seen.sort(), fs.readFileSync('/tmp/a/b/x.txt', 'utf8'), fs.statSync('/tmp/a/y').size]);""",
+            [["a/", "a/b/", "a/b/x.txt", "a/y"], "hello", 300_000]),
+    "openpgp": ("""import * as pgp from 'openpgp';
+      const { privateKey, publicKey } = await pgp.generateKey({ userIDs: [{ name: 'A', email: 'a@b.example' }], format: 'object' });
+      const sealed = await pgp.encrypt({ message: await pgp.createMessage({ text: 'hi' }), encryptionKeys: publicKey, signingKeys: privateKey });
+      const { data, signatures } = await pgp.decrypt({ message: await pgp.readMessage({ armoredMessage: sealed }), decryptionKeys: privateKey, verificationKeys: publicKey });
+      const byPassword = await pgp.encrypt({ message: await pgp.createMessage({ text: 'ho' }), passwords: ['p'] });
+      const second = await pgp.decrypt({ message: await pgp.readMessage({ armoredMessage: byPassword }), passwords: ['p'] });
+      __return([sealed.split('\\n')[0].trim(), data, await signatures[0].verified, second.data]);""",
+                ["-----BEGIN PGP MESSAGE-----", "hi", True, "ho"]),
     "jsonwebtoken": ("""import jwt from 'jsonwebtoken'; import { generateKeyPairSync } from 'node:crypto';
       const out = [], pem = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } };
       const rsa = generateKeyPairSync('rsa', { modulusLength: 2048, ...pem }), ec = generateKeyPairSync('ec', { namedCurve: 'P-256', ...pem });
