@@ -86,7 +86,7 @@ def test_module_of_100_mb(postern):
     ("./addon.node", "ERR_NATIVE_ADDON", "a native addon, which a guest cannot load"),
     ("./page.tsx", "ERR_MODULE_TYPE", "has JSX"),
     ("#inside", "ERR_PACKAGE_IMPORT_NOT_DEFINED", '"imports"'),
-    ("https://example.com/x.mjs", "ERR_UNSUPPORTED_ESM_URL_SCHEME", "only files can be imported"),
+    ("https://example.com/x.mjs", "ERR_UNSUPPORTED_ESM_URL_SCHEME", "only files and data: URLs can be imported"),
     ("./data.json", "ERR_IMPORT_ATTRIBUTE_MISSING", "type: 'json'"),
     ("./%00.mjs", "ERR_INVALID_MODULE_SPECIFIER", ""),
 ])
