@@ -447,17 +447,13 @@ algorithms['RSASSA-PKCS1-V1_5'] = {
     /** @type {Uint8Array} */ data,
   ) => native.verify(key.data, key.algorithm.hash.name, data, 'PKCS1', 0, false, signature),
 };
+/** @param {any} params */
+const saltLength = (params) => integer({ saltLength: needed(params, 'saltLength') }, 'saltLength', 0x7fffffff);
 algorithms['RSA-PSS'] = {
   ...rsaKey('RSA-PSS', signing[0], signing[1], (hash) => `PS${hash === 'SHA-1' ? '1' : hash.slice(4)}`),
   sign: (/** @type {any} */ params, /** @type {KeyState} */ key, /** @type {Uint8Array} */ data) =>
     orFail(
-      native.sign(
-        key.data,
-        key.algorithm.hash.name,
-        data,
-        'PSS',
-        integer({ saltLength: needed(params, 'saltLength') }, 'saltLength', 0x7fffffff),
-      ),
+      native.sign(key.data, key.algorithm.hash.name, data, 'PSS', saltLength(params)),
       'The key is too small for its hash and this salt',
     ),
   verify: (
@@ -465,16 +461,7 @@ algorithms['RSA-PSS'] = {
     /** @type {KeyState} */ key,
     /** @type {Uint8Array} */ signature,
     /** @type {Uint8Array} */ data,
-  ) =>
-    native.verify(
-      key.data,
-      key.algorithm.hash.name,
-      data,
-      'PSS',
-      integer({ saltLength: needed(params, 'saltLength') }, 'saltLength', 0x7fffffff),
-      false,
-      signature,
-    ),
+  ) => native.verify(key.data, key.algorithm.hash.name, data, 'PSS', saltLength(params), false, signature),
 };
 algorithms['RSA-OAEP'] = {
   ...rsaKey('RSA-OAEP', ['encrypt', 'wrapKey'], ['decrypt', 'unwrapKey'], (hash) =>

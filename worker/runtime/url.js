@@ -29,6 +29,22 @@ let refill;
 /** @type {(url: any, query: string) => void} */
 let setQuery;
 
+/** What a URL's getters say, in the order in which Node shows them. */
+const urlParts = [
+  'href',
+  'origin',
+  'protocol',
+  'username',
+  'password',
+  'host',
+  'hostname',
+  'port',
+  'pathname',
+  'search',
+  'searchParams',
+  'hash',
+];
+
 export class URL {
   /** @type {string[]} */ #parts;
   /** @type {any} */ #params;
@@ -150,45 +166,11 @@ export class URL {
   ) {
     if (typeof depth === 'number' && depth < 0) return this;
     const shown = { __proto__: { constructor: URL } };
-    for (const name of [
-      'href',
-      'origin',
-      'protocol',
-      'username',
-      'password',
-      'host',
-      'hostname',
-      'port',
-      'pathname',
-      'search',
-      'searchParams',
-      'hash',
-    ]) {
-      /** @type {any} */ (shown)[name] = /** @type {any} */ (this)[name];
-    }
+    for (const name of urlParts) /** @type {any} */ (shown)[name] = /** @type {any} */ (this)[name];
     return `URL ${inspect(shown, options)}`;
   }
 }
-webidlClass(
-  URL,
-  [
-    'href',
-    'origin',
-    'protocol',
-    'username',
-    'password',
-    'host',
-    'hostname',
-    'port',
-    'pathname',
-    'search',
-    'searchParams',
-    'hash',
-    'toString',
-    'toJSON',
-  ],
-  ['canParse', 'parse'],
-);
+webidlClass(URL, [...urlParts, 'toString', 'toJSON'], ['canParse', 'parse']);
 
 const hex = '0123456789ABCDEF';
 /** application/x-www-form-urlencoded's percent-encode set. @param {string} text */

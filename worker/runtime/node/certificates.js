@@ -170,12 +170,13 @@ export function certificates({ Buffer, bytesOf, publicKeyObject, keyOf }) {
       return native.certificateVerify(this.#handle, keyObjectOf(key, 'public'));
     }
     toLegacyObject() {
-      const { publicKey, raw } = this;
-      const [kind, bits, curve] = native.keyInfo(native.certificateKey(this.#handle));
-      const { modulus, exponent, point } = numbersOf(native.certificateKey(this.#handle), kind);
+      const { raw } = this;
+      const publicKey = native.certificateKey(this.#handle);
+      const [kind, bits, curve] = native.keyInfo(publicKey);
+      const { modulus, exponent, point } = numbersOf(publicKey, kind);
       const key =
         kind === 'RSA'
-          ? { modulus, exponent, pubkey: publicKey.export({ type: 'spki', format: 'der' }), bits }
+          ? { modulus, exponent, pubkey: publicKeyObject(publicKey).export({ type: 'spki', format: 'der' }), bits }
           : kind === 'EC'
             ? { pubkey: point, bits, asn1Curve: curve, nistCurve: nistNames[curve] }
             : {};

@@ -32,6 +32,8 @@ export function groups({ Buffer, bytesOf, output, later }) {
     const hex = given.toString(16);
     return new Uint8Array(Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex'));
   }
+  /** @param {ArrayBufferView} bytes */
+  const bigOf = (bytes) => BigInt(`0x${Buffer.from(bytes).toString('hex') || 0}`);
   function generatePrimeSync(size, options = {}) {
     validateInt32(size, 'size', 1, kMostBits);
     validateObject(options, 'options');
@@ -40,11 +42,11 @@ export function groups({ Buffer, bytesOf, output, later }) {
     validateBoolean(bigint, 'options.bigint');
     const step = add === undefined ? undefined : numberOf(add, 'options.add');
     const rest = rem === undefined ? undefined : numberOf(rem, 'options.rem');
-    if (step !== undefined && BigInt(`0x${Buffer.from(step).toString('hex') || 0}`) >> BigInt(size) > 0n)
+    if (step !== undefined && bigOf(step) >> BigInt(size) > 0n)
       throw codedError('ERR_OUT_OF_RANGE', 'invalid options.add', RangeError);
     const prime = native.primeGenerate(size, safe, step, rest);
     if (prime === undefined) throw codedError('ERR_OUT_OF_RANGE', 'there is no such prime', RangeError);
-    return bigint ? BigInt(`0x${Buffer.from(prime).toString('hex')}`) : prime.buffer;
+    return bigint ? bigOf(prime) : prime.buffer;
   }
   function checkPrimeSync(candidate, options = {}) {
     const bytes = numberOf(candidate, 'candidate');
@@ -90,8 +92,8 @@ export function groups({ Buffer, bytesOf, output, later }) {
     }
     computeSecret(other, inputEncoding, outputEncoding) {
       if (this.#private === undefined) throw codedError('ERR_CRYPTO_INVALID_STATE', 'There is no private key yet');
-      const key = BigInt(`0x${Buffer.from(bytesOf(other, inputEncoding, 'otherPublicKey')).toString('hex') || 0}`);
-      const prime = BigInt(`0x${Buffer.from(this.#prime).toString('hex')}`);
+      const key = bigOf(bytesOf(other, inputEncoding, 'otherPublicKey'));
+      const prime = bigOf(this.#prime);
       if (key <= 1n) throw codedError('ERR_CRYPTO_INVALID_KEYLEN', 'Supplied key is too small', RangeError);
       if (key >= prime - 1n) throw codedError('ERR_CRYPTO_INVALID_KEYLEN', 'Supplied key is too large', RangeError);
       const secret = native.powerModulo(numberOf(key, 'otherPublicKey'), this.#private, this.#prime);

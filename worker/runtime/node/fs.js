@@ -179,6 +179,8 @@ const standardFile = (standard) => ({
   append: false,
 });
 const standardPaths = ['/dev/stdin', '/dev/stdout', '/dev/stderr'];
+/** Its descriptor in place of a path that is one of these. @param {any} given */
+const standardFdOf = (given) => (standardPaths.includes(given) ? standardPaths.indexOf(given) : given);
 /** Open files, by descriptor. @type {Map<number, {path: string, standard?: number, at: number, reads: boolean, writes: boolean, append: boolean}>} */
 const open = new Map([0, 1, 2].map((standard) => [standard, standardFile(standard)]));
 let lastFd = 2;
@@ -197,6 +199,22 @@ function milliseconds(time, name) {
   if (time instanceof Date) return time.getTime();
   throw new (load('internal/errors').codes.ERR_INVALID_ARG_TYPE)(name, ['Date', 'Time in seconds'], time);
 }
+
+/** @param {any} accessed @param {any} modified */
+const timesOf = (accessed, modified) => [milliseconds(accessed, 'atime'), milliseconds(modified, 'mtime')];
+
+/** @param {any} callback */
+function checkCallback(callback) {
+  if (typeof callback !== 'function')
+    throw codedError(
+      'ERR_INVALID_ARG_TYPE',
+      `The "cb" argument must be of type function. Received ${typeof callback}`,
+      TypeError,
+    );
+}
+/** What needs `recursive`. @param {string} syscall @param {string} path @param {string} message */
+const directoryError = (syscall, path, message) =>
+  new (load('internal/errors').codes.ERR_FS_EISDIR)({ code: 'EISDIR', message, path, syscall, errno: errnos.EISDIR });
 
 /** All that stdin still has; waits for it. @param {{reads: boolean}} file */
 function restOfStdin(file) {
@@ -309,7 +327,7 @@ const sync = {
     return options?.bigint ? inBigInts(stats) : stats;
   },
   readFileSync(given, options) {
-    if (standardPaths.includes(given)) given = standardPaths.indexOf(given);
+    given = standardFdOf(given);
     if (typeof given === 'number') {
       const file = opened(given, 'read');
       if (file.standard !== undefined) return output(restOfStdin(file), options);
@@ -333,7 +351,7 @@ const sync = {
   /** `atomic: true` (ours): all of it or nothing, also after a crash. */
   writeFileSync(given, data, options) {
     const bytes = bytesOf(data, encodingOf(options));
-    if (standardPaths.includes(given)) given = standardPaths.indexOf(given);
+    given = standardFdOf(given);
     if (typeof given === 'number') return void sync.writeSync(given, bytes);
     const path = pathOf(given);
     const { how, append } = flagsOf((typeof options === 'object' && options?.flag) || 'w');
@@ -341,7 +359,7 @@ const sync = {
     attempt('open', path, () => native.fileWrite(path, bytes, way, 0, -1));
   },
   appendFileSync(given, data, options) {
-    if (standardPaths.includes(given)) given = standardPaths.indexOf(given);
+    given = standardFdOf(given);
     if (typeof given === 'number') return void sync.writeSync(given, bytesOf(data, encodingOf(options)));
     const path = pathOf(given);
     attempt('open', path, () => native.fileWrite(path, bytesOf(data, encodingOf(options)), APPEND, 0, -1));
@@ -391,14 +409,7 @@ const sync = {
     if (!options?.force || !recursive) {
       const kind = sync.lstatSync(path, { throwIfNoEntry: !options?.force });
       if (kind === undefined) return;
-      if (kind.isDirectory() && !recursive)
-        throw new (load('internal/errors').codes.ERR_FS_EISDIR)({
-          code: 'EISDIR',
-          message: 'is a directory',
-          path,
-          syscall: 'rm',
-          errno: errnos.EISDIR,
-        });
+      if (kind.isDirectory() && !recursive) throw directoryError('rm', path, 'is a directory');
     }
     attempt('rm', path, () => native.fileRemove(path, false, recursive));
   },
@@ -432,13 +443,7 @@ const sync = {
       return sync.copyFileSync(path, dest);
     }
     if (!options?.recursive)
-      throw new (load('internal/errors').codes.ERR_FS_EISDIR)({
-        code: 'EISDIR',
-        message: `Recursive option not enabled, cannot copy a directory: ${path}`,
-        path,
-        syscall: 'cp',
-        errno: errnos.EISDIR,
-      });
+      throw directoryError('cp', path, `Recursive option not enabled, cannot copy a directory: ${path}`);
     sync.mkdirSync(dest, { recursive: true });
     for (const name of sync.readdirSync(path)) sync.cpSync(`${path}/${name}`, `${dest}/${name}`, options);
   },
@@ -456,12 +461,12 @@ const sync = {
   },
   utimesSync(given, accessed, modified) {
     const path = pathOf(given);
-    const times = [milliseconds(accessed, 'atime'), milliseconds(modified, 'mtime')];
+    const times = timesOf(accessed, modified);
     attempt('utime', path, () => native.fileSetTimes(path, ...times));
   },
   futimesSync(fd, accessed, modified) {
     const { path } = opened(fd, 'futime');
-    const times = [milliseconds(accessed, 'atime'), milliseconds(modified, 'mtime')];
+    const times = timesOf(accessed, modified);
     attempt('futime', path, () => native.fileSetTimes(path, ...times));
   },
   realpathSync: Object.assign(
@@ -594,12 +599,7 @@ const withCallback = (
   ({
     [name](...args) {
       const callback = args.pop();
-      if (typeof callback !== 'function')
-        throw codedError(
-          'ERR_INVALID_ARG_TYPE',
-          `The "cb" argument must be of type function. Received ${typeof callback}`,
-          TypeError,
-        );
+      checkCallback(callback);
       let result;
       try {
         result = f(...args);
@@ -778,12 +778,7 @@ const glob = () => load('internal/fs/glob').Glob;
 fs.globSync = (pattern, options) => new (glob())(pattern, options).globSync();
 fs.glob = (pattern, options, callback) => {
   if (typeof options === 'function') [callback, options] = [options, undefined];
-  if (typeof callback !== 'function')
-    throw codedError(
-      'ERR_INVALID_ARG_TYPE',
-      `The "cb" argument must be of type function. Received ${typeof callback}`,
-      TypeError,
-    );
+  checkCallback(callback);
   Array.fromAsync(new (glob())(pattern, options).glob()).then(
     (found) => callback(null, found),
     (error) => callback(error),
