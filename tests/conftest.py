@@ -1,5 +1,6 @@
 """Fixtures: running postern on a piece of JavaScript, and the misbehaving origin."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -21,17 +22,38 @@ unless_sanitized = pytest.mark.skipif(BUILD != RELEASE, reason="the sanitizers' 
 POSTERN = str(BUILD / "supervisor" / "postern")
 
 
-def our_processes(programs=(str(BUILD / "lib" / "postern"),)):
-    """Pids of this build's workers and brokers, or of other programs: the beginnings of their paths."""
-    found = []
+# What these tests start stays among their descendants when its parent ends, so that they can tell it from what others start.
+PR_SET_CHILD_SUBREAPER = 36
+assert ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0, os.strerror(ctypes.get_errno())
+
+
+def descendants():
+    """Pids of all processes below this one."""
+    children = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                line = (entry / "cmdline").read_bytes()
-            except OSError:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:  # gone by now
                 continue
-            if line.startswith(tuple(p.encode() for p in programs)):
-                found.append(int(entry.name))
+            children.setdefault(parent, []).append(int(entry.name))
+    found, below = [], [os.getpid()]
+    while below:
+        below = [child for pid in below for child in children.get(pid, [])]
+        found += below
+    return found
+
+
+def our_processes(programs=(str(BUILD / "lib" / "postern"),)):
+    """Pids of the workers and brokers that these tests have started, or of other programs: the beginnings of their paths."""
+    found = []
+    for pid in descendants():
+        try:
+            line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if line.startswith(tuple(p.encode() for p in programs)):
+            found.append(pid)
     return found
 
 
