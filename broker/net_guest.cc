@@ -27,11 +27,6 @@ NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, Un
   for (const policy::Rule& rule : policy_.rules) {
     if (!rule.SecretNames().empty()) secret_hosts_.insert(rule.target.host);
   }
-  std::vector<policy::Spelling> spellings;
-  for (const auto& [name, value] : policy_.secrets) {
-    for (policy::Spelling& s : policy::Spellings(name, value)) spellings.push_back(std::move(s));
-  }
-  spellings_ = std::make_shared<const policy::SpellingSet>(std::move(spellings));
 }
 
 void NetGuest::WriteEvent(const std::string& line) {
@@ -43,8 +38,12 @@ NetGuest::~NetGuest() { EndRequests(); }
 
 void NetGuest::EndRequests() { requests_.clear(); }
 
-std::shared_ptr<const policy::SpellingSet> NetGuest::SpellingsFor(const std::string& host) const {
-  return secret_hosts_.contains(host) ? spellings_ : nullptr;
+std::shared_ptr<const policy::SecretIndex> NetGuest::SecretsOf(const std::string& host) {
+  if (!secret_hosts_.contains(host)) return nullptr;
+  if (secrets_ == nullptr) {
+    secrets_ = std::make_shared<const policy::SecretIndex>(policy_.secrets);
+  }
+  return secrets_;
 }
 
 std::optional<int64_t> NetGuest::TakeToken() {

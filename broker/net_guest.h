@@ -19,7 +19,7 @@
 #include "broker/tls_store.h"
 #include "channel/guest_channel.h"
 #include "policy/decision.h"
-#include "policy/secret_text.h"
+#include "policy/secrets/secret_index.h"
 
 namespace postern::broker {
 
@@ -38,7 +38,8 @@ struct NetShared {
 
 struct Usage {
   uint64_t requests = 0, denied = 0;
-  uint64_t bytes_in = 0, bytes_out = 0;    // of bodies: from origins, to origins
+  // Of bodies: from origins, to origins; with placeholders in place of secrets.
+  uint64_t bytes_in = 0, bytes_out = 0;
   std::map<std::string, uint64_t> errors;  // requests that failed, by code
 
   bool operator==(const Usage&) const = default;
@@ -69,8 +70,8 @@ class NetGuest : public channel::Http2Session::Handler {
   // Takes one request's token from the bucket of `rate`; else says in how many milliseconds there
   // is one again.
   std::optional<int64_t> TakeToken();
-  // Spellings of all secrets that may come back from `host`; null where none ever went there.
-  std::shared_ptr<const policy::SpellingSet> SpellingsFor(const std::string& host) const;
+  // All secrets that may come back from `host`; null where none ever goes there.
+  std::shared_ptr<const policy::SecretIndex> SecretsOf(const std::string& host);
   // Ends what still runs, as when the channel is over.
   void EndRequests();
   // Sees to it that every request's CheckDeadline is called at `deadline` or soon after. One timer
@@ -95,7 +96,7 @@ class NetGuest : public channel::Http2Session::Handler {
   const std::string run_;
   const std::function<void(const std::string&)> events_;
   Replay::Cursor replay_cursor_;
-  std::shared_ptr<const policy::SpellingSet> spellings_;
+  std::shared_ptr<const policy::SecretIndex> secrets_;  // made when first asked for
   std::set<std::string> secret_hosts_;
   double tokens_ = 0;
   std::chrono::steady_clock::time_point tokens_at_;

@@ -247,9 +247,17 @@ void Request::OnUploadEnd() {
   UnpauseUpload();
 }
 
-// Gives the guest its window back.
+// Gives the guest its window back. What it sent counts, not what secrets made of it: a limit must
+// not tell how long they are.
 void Request::ConsumeUpload() {
-  guest_.channel().session().Consume(stream_, std::exchange(upload_unconsumed_, 0));
+  const size_t n = std::exchange(upload_unconsumed_, 0);
+  if (upload_secrets_) CountSent(n);
+  guest_.channel().session().Consume(stream_, n);
+}
+
+void Request::CountSent(size_t bytes) {
+  bytes_sent_ += static_cast<int64_t>(bytes);
+  guest_.usage().bytes_out += bytes;
 }
 
 void Request::UnpauseUpload() {
@@ -308,8 +316,9 @@ void Request::Finished(CURLcode code) {
                        url_.HostPort() + " sent no response"};
   }
   if (failure_) return Fail(*std::exchange(failure_, std::nullopt));
-  ReleaseHeld();
+  EndBody();
   StopTransfer();
+  if (failure_) return Fail(*std::exchange(failure_, std::nullopt));
   Done();
 }
 
@@ -327,7 +336,7 @@ void Request::Done() {
 }
 
 void Request::Fail(Failure failure) {
-  if (spellings_ != nullptr) failure.details = policy::ReplaceAll(failure.details, *spellings_);
+  if (secrets_ != nullptr) failure.details = policy::WithoutSecrets(failure.details, secrets_);
   if (phase_ != Phase::kDone) ++guest_.usage().errors[failure.code];
   phase_deadline_ = Clock::time_point::max();
   if (resolving_ != 0) guest_.resolver().Cancel(std::exchange(resolving_, 0));

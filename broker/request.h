@@ -24,6 +24,7 @@
 #include "har/har.h"
 #include "policy/decision.h"
 #include "policy/secret_text.h"
+#include "policy/secrets/secret_filter.h"
 
 namespace postern::broker {
 
@@ -117,17 +118,24 @@ class Request {
   void PutSecretsInUpload();
   void UnpauseUpload();
   void ConsumeUpload();
+  void CountSent(size_t bytes);
 
   // ---- the response
   bool TakeHeaderLine(std::string_view line);
   bool TakeStatusLine(std::string_view line);
   bool TakeField(std::string_view line);
   bool EndOfHeaders();
+  bool CountHeader(size_t bytes);
+  bool Unfilterable(const std::string& why);
   bool TakeBody(std::string_view data);
+  bool CountBody(size_t bytes);
+  void AppendBody(std::string_view bytes);
   void KeepForRecording(size_t begin);
   void ResumeIfDrained();
-  void HoldBack();
-  void ReleaseHeld();
+  bool FilterBody(std::string_view data);
+  void ReleaseFiltered(size_t bytes);
+  void ReleaseLinesAfterPause();
+  void EndBody();
 
   // ---- events
   void LogDecision(const policy::Decision& decision, const char* verdict);
@@ -163,9 +171,12 @@ class Request {
   size_t upload_unconsumed_ = 0;  // bytes of the guest's window that `upload_` stands for
   int64_t upload_total_ = 0;
   // Secrets: what stands for what on the way out, and what is taken out on the way in.
-  std::optional<policy::StreamReplacer> upload_secrets_, body_secrets_;
-  std::shared_ptr<const policy::SpellingSet> spellings_;  // null: no secret ever went there
-  std::unique_ptr<boost::asio::steady_timer> hold_timer_;
+  std::optional<policy::StreamReplacer> upload_secrets_;
+  std::shared_ptr<const policy::SecretIndex> secrets_;  // null: no secret ever goes there
+  std::optional<policy::SecretFilter> body_filter_;
+  std::string filtered_;       // waits for its block, or for its line's end
+  size_t filtered_total_ = 0;  // that left it
+  std::unique_ptr<boost::asio::steady_timer> line_timer_;
 
   int status_ = 0;
   std::string reason_;

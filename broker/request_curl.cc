@@ -10,6 +10,7 @@
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
+#include "policy/secrets/representation.h"
 #include "policy/text.h"
 #include "policy/trace_context.h"
 
@@ -62,7 +63,8 @@ void Request::SetUp(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 128L * 1024);
+  // Filtering a piece takes time, which other guests wait.
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (secrets_ != nullptr ? 32L : 128L) * 1024);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(guest_.policy().limits.total_timeout + 60'000));
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_text_);
@@ -159,8 +161,7 @@ channel::Fields Request::OutgoingFields() const {
   channel::Fields out;
   for (const channel::Field& f : request_fields_) {
     if (!Forwarded(f.name) || f.name == "accept-encoding") continue;
-    // Parts of an answer would let a guest look for a secret between them.
-    if (spellings_ != nullptr && (f.name == "range" || f.name == "if-range")) continue;
+    if (secrets_ != nullptr && policy::AsksForAnotherForm(f.name)) continue;
     const bool traced = rule_ != nullptr && rule_->trace && !policy.trace.empty();
     if (traced && (f.name == "traceparent" || f.name == "tracestate")) continue;
     const bool set = rule_ != nullptr &&
@@ -187,7 +188,7 @@ channel::Fields Request::OutgoingFields() const {
     }
   }
   // What is filtered or recorded must not be coded.
-  const bool plain = spellings_ != nullptr || guest_.shared().record;
+  const bool plain = secrets_ != nullptr || guest_.shared().record;
   const std::string* coding = FindField(request_fields_, "accept-encoding");
   if (plain || coding != nullptr) out.push_back({"accept-encoding", plain ? "identity" : *coding});
   return out;
@@ -312,8 +313,7 @@ size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
   }
   std::copy_n(self->upload_.data() + self->upload_at_, n, buffer);
   self->upload_at_ += n;
-  self->bytes_sent_ += static_cast<int64_t>(n);
-  self->guest_.usage().bytes_out += n;
+  if (!self->upload_secrets_) self->CountSent(n);
   const size_t consumed = self->upload_secrets_ ? 0 : std::min(n, self->upload_unconsumed_);
   self->upload_unconsumed_ -= consumed;
   self->guest_.channel().session().Consume(self->stream_, consumed);

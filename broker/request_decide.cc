@@ -86,8 +86,8 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
   LogDecision(decision, decision.allow ? "allow" : reported ? "report" : "deny");
   if (!decision.allow && !reported) return Denied(decision.Sentence());
   if (decision.allow) rule_ = decision.rule;
-  spellings_ = guest_.SpellingsFor(url_.host);
-  if (spellings_ != nullptr && (kind_ == Kind::kTcp || kind_ == Kind::kWebSocket)) {
+  secrets_ = guest_.SecretsOf(url_.host);
+  if (secrets_ != nullptr && (kind_ == Kind::kTcp || kind_ == Kind::kWebSocket)) {
     return Failure{"http_request_denied", "ERR_SECRET_STREAM",
                    "secrets go to " + url_.host +
                        ", and a stream or WebSocket from there cannot be filtered; use fetch() "

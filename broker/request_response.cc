@@ -6,6 +6,7 @@
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
+#include "policy/secrets/representation.h"
 #include "policy/text.h"
 
 namespace postern::broker {
@@ -15,21 +16,15 @@ using channel::Failure;
 using channel::Fields;
 
 constexpr size_t kBufferedBody = 256 * 1024;  // bytes of a response held here before libcurl pauses
-// For how long the end of what an origin sent is held back where a secret may begin in it: always
-// this long, so that the pause tells nothing.
-constexpr auto kHoldBack = std::chrono::milliseconds(200);
+// What a filter lets through goes to the guest in blocks of this many bytes: pieces of what came in
+// would be shorter by what a placeholder is shorter than its secret.
+constexpr size_t kFilteredBlock = 4 * 1024;
+// After how long a pause of the origin whole lines go before their block is full.
+constexpr auto kLinesAfter = std::chrono::milliseconds(5);
 
 Failure TooLarge(const char* error, const std::string& what, int64_t limit, const char* key) {
   return {error, "ERR_LIMIT",
           what + " is larger than the limit of " + std::to_string(limit) + " (" + key + ")"};
-}
-
-// A field's name is lower case by now: so must be what is looked for in it.
-bool HoldsSecret(const std::string& name, const policy::SpellingSet& spellings) {
-  const auto& list = spellings.list();
-  return std::any_of(list.begin(), list.end(), [&](const policy::Spelling& s) {
-    return name.find(policy::AsciiLower(s.text)) != std::string::npos;
-  });
 }
 
 }  // namespace
@@ -40,18 +35,22 @@ size_t Request::OnHeader(char* data, size_t size, size_t count, void* arg) {
 }
 
 bool Request::TakeHeaderLine(std::string_view line) {
-  const policy::Limits& limits = guest_.policy().limits;
-  header_bytes_ += line.size();
-  if (header_bytes_ > static_cast<size_t>(limits.header_bytes)) {
-    failure_ =
-        TooLarge("http_response_header_section_size", "the header section of " + url_.HostPort(),
-                 limits.header_bytes, "header_bytes");
-    return false;
-  }
+  // Of a host to which secrets go the fields count as the guest gets them (TakeField): what is left
+  // is bounded by libcurl alone, at 300 kB.
+  if (secrets_ == nullptr && !CountHeader(line.size())) return false;
   if (responded_) return true;  // trailers
   if (line.starts_with("HTTP/")) return TakeStatusLine(line);
   if (line == "\r\n" || line == "\n") return EndOfHeaders();
   return TakeField(line);
+}
+
+bool Request::CountHeader(size_t bytes) {
+  const int64_t limit = guest_.policy().limits.header_bytes;
+  header_bytes_ += bytes;
+  if (header_bytes_ <= static_cast<size_t>(limit)) return true;
+  failure_ = TooLarge("http_response_header_section_size",
+                      "the header section of " + url_.HostPort(), limit, "header_bytes");
+  return false;
 }
 
 bool Request::TakeStatusLine(std::string_view line) {
@@ -64,7 +63,11 @@ bool Request::TakeStatusLine(std::string_view line) {
   status_ = 0;
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), status_);
   reason_ = Trim(std::string_view(rest).substr(static_cast<size_t>(end - rest.data())));
-  if (spellings_ != nullptr) reason_ = policy::ReplaceAll(reason_, *spellings_);
+  if (secrets_ != nullptr) {
+    reason_ = Trim(policy::WithoutSecrets(reason_, secrets_));
+    if (const auto why = policy::UnfilterableStatus(status_)) return Unfilterable(*why);
+    if (!CountHeader(reason_.size())) return false;
+  }
   if (error == std::errc() && status_ >= 100 && status_ <= 599) return true;
   failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
                      url_.HostPort() + " answered with a malformed status line"};
@@ -99,24 +102,27 @@ bool Request::TakeField(std::string_view line) {
     }
     // Under another name on the channel: a body cut short must end in a failure, not in a stream
     // error. A length would tell that of a secret, whose place a placeholder takes.
-    if (!content_length_ && spellings_ == nullptr) {
+    if (!content_length_ && secrets_ == nullptr) {
       response_fields_.push_back({channel::kContentLength, value});
     }
     content_length_ = value;
     return true;
   }
-  if (spellings_ != nullptr) {
-    if (name == "content-encoding" && !policy::EqualsIgnoringCase(value, "identity")) {
-      failure_ = Failure{"http_response_content_coding", "ERR_SECRET_CODING",
-                         url_.HostPort() + " sent a coded body (" + value +
-                             ") though none was asked for; a secret could hide in it"};
-      return false;
-    }
-    if (HoldsSecret(name, *spellings_)) return true;
-    value = policy::ReplaceAll(value, *spellings_);
+  if (secrets_ != nullptr) {
+    if (const auto why = policy::UnfilterableField(name, value)) return Unfilterable(*why);
+    if (policy::TellsOfContent(name) || policy::HoldsSecret(name, secrets_)) return true;
+    value = Trim(policy::WithoutSecrets(value, secrets_));
+    if (!CountHeader(name.size() + value.size())) return false;
   }
   if (Forwarded(name)) response_fields_.push_back({std::move(name), std::move(value)});
   return true;
+}
+
+bool Request::Unfilterable(const std::string& why) {
+  failure_ = Failure{"http_response_content_coding", "ERR_SECRET_CODING",
+                     url_.HostPort() + " sent " + policy::WithoutSecrets(why, secrets_) +
+                         "; a secret could hide in it, so that nothing of it is let through"};
+  return false;
 }
 
 bool Request::EndOfHeaders() {
@@ -125,7 +131,7 @@ bool Request::EndOfHeaders() {
                    {"postern-status-text", channel::EscapeText(reason_)}};
   fields.insert(fields.end(), response_fields_.begin(), response_fields_.end());
   responded_ = true;
-  if (spellings_ != nullptr) body_secrets_.emplace(spellings_);
+  if (secrets_ != nullptr) body_filter_.emplace(secrets_);
   Enter(Phase::kBody);
   if (!guest_.channel().session().Respond(stream_, fields, true)) return false;
   guest_.channel().FlushSoon();
@@ -142,9 +148,17 @@ size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
 }
 
 bool Request::TakeBody(std::string_view data) {
-  body_total_ += static_cast<int64_t>(data.size());
   CountProgress(data.size());
-  guest_.usage().bytes_in += data.size();
+  if (body_filter_) return FilterBody(data);
+  if (!CountBody(data.size())) return false;
+  AppendBody(data);
+  return true;
+}
+
+// Counts what the guest gets: of a host to which secrets go, what the filter leaves.
+bool Request::CountBody(size_t bytes) {
+  body_total_ += static_cast<int64_t>(bytes);
+  guest_.usage().bytes_in += bytes;
   const int64_t limit = guest_.policy().limits.response_bytes;
   if (body_total_ > limit) {
     failure_ = TooLarge("http_response_body_size", "the response of " + url_.HostPort(), limit,
@@ -155,20 +169,18 @@ bool Request::TakeBody(std::string_view data) {
     failure_ = TotalBytesFailure();
     return false;
   }
+  return true;
+}
+
+void Request::AppendBody(std::string_view bytes) {
+  if (bytes.empty()) return;
   if (body_at_ > kBufferedBody) body_.erase(0, std::exchange(body_at_, 0));
   const size_t before = body_.size();
-  if (body_secrets_) {
-    body_secrets_->Feed(data, body_);
-    HoldBack();
-  } else {
-    body_.append(data);
-  }
+  body_.append(bytes);
   KeepForRecording(before);
-  if (body_.size() == before) return true;
   if (!blocked_) WaitForGuest();
   guest_.channel().session().ResumeBody(stream_);
   guest_.channel().FlushSoon();
-  return true;
 }
 
 // What the guest gets from `begin` on is what a recording has.
@@ -180,25 +192,41 @@ void Request::KeepForRecording(size_t begin) {
   recorded_->body_omitted = true;
 }
 
-void Request::HoldBack() {
-  if (!hold_timer_) {
-    hold_timer_ = std::make_unique<boost::asio::steady_timer>(guest_.shared().io);
+bool Request::FilterBody(std::string_view data) {
+  const size_t before = filtered_.size();
+  body_filter_->Feed(data, filtered_);
+  if (!CountBody(filtered_.size() - before)) return false;
+  const size_t total = filtered_total_ + filtered_.size();
+  ReleaseFiltered(std::max(total - total % kFilteredBlock, filtered_total_) - filtered_total_);
+  if (!filtered_.empty()) ReleaseLinesAfterPause();
+  return true;
+}
+
+// The first `bytes` of what the filter let through.
+void Request::ReleaseFiltered(size_t bytes) {
+  AppendBody(std::string_view(filtered_).substr(0, bytes));
+  filtered_.erase(0, bytes);
+  filtered_total_ += bytes;
+}
+
+// So that lines of an event stream come when they are sent. What the filter itself holds back is
+// not among them.
+void Request::ReleaseLinesAfterPause() {
+  if (!line_timer_) {
+    line_timer_ = std::make_unique<boost::asio::steady_timer>(guest_.shared().io);
   }
-  hold_timer_->expires_after(kHoldBack);
-  hold_timer_->async_wait([this, alive = alive_](const boost::system::error_code& error) {
+  line_timer_->expires_after(kLinesAfter);
+  line_timer_->async_wait([this, alive = alive_](const boost::system::error_code& error) {
     if (error || !*alive || phase_ != Phase::kBody) return;
-    ReleaseHeld();
-    guest_.channel().session().ResumeBody(stream_);
-    guest_.channel().FlushSoon();
+    ReleaseFiltered(filtered_.rfind('\n') + 1);
   });
 }
 
-void Request::ReleaseHeld() {
-  if (!body_secrets_ || !body_secrets_->holding()) return;
-  const size_t before = body_.size();
-  body_secrets_->Flush(body_);
-  KeepForRecording(before);
-  if (phase_ == Phase::kBody && !blocked_) WaitForGuest();
+void Request::EndBody() {
+  if (!body_filter_) return;
+  const size_t before = filtered_.size();
+  body_filter_->Flush(filtered_);
+  if (CountBody(filtered_.size() - before)) ReleaseFiltered(filtered_.size());
 }
 
 }  // namespace postern::broker

@@ -1,83 +1,12 @@
 #include "policy/secret_text.h"
 
 #include <algorithm>
-#include <cstdint>
 
 #include "base/base64.h"
 #include "policy/text.h"
 
 namespace postern::policy {
 namespace {
-
-constexpr std::string_view kLowerHex = "0123456789abcdef";
-
-// The base64 digits that only `value` decides when `before` bytes stand before it.
-std::string Base64Inside(std::string_view value, size_t before, std::string_view alphabet) {
-  const std::string all = Base64Digits(std::string(before, '\0') + std::string(value), alphabet);
-  const size_t first = (before * 8 + 5) / 6;
-  const size_t last = (before + value.size()) * 8 / 6;
-  return all.substr(first, last - first);
-}
-
-void AppendHex(std::string& out, char c, std::string_view digits) {
-  const auto byte = static_cast<unsigned char>(c);
-  out += digits[byte >> 4];
-  out += digits[byte & 15];
-}
-
-void AppendEscape(std::string& out, uint32_t unit, std::string_view digits) {
-  out += "\\u";
-  for (int shift = 12; shift >= 0; shift -= 4) out += digits[unit >> shift & 15];
-}
-
-struct JsonStyle {
-  bool slash, html, ascii;  // what is escaped besides what must be: "/", "<>&'", all beyond ASCII
-  std::string_view digits;
-};
-
-// `value` is well-formed UTF-8 without control characters.
-std::string Json(std::string_view value, const JsonStyle& style) {
-  std::string out;
-  for (size_t i = 0; i < value.size(); ++i) {
-    const char c = value[i];
-    const auto lead = static_cast<unsigned char>(c);
-    if (lead >= 0x80 && style.ascii) {
-      const int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-      uint32_t point = lead & (0x3f >> more);
-      for (int k = 0; k < more; ++k) point = point << 6 | (value[++i] & 0x3f);
-      if (point >= 0x10000) {
-        AppendEscape(out, 0xd7c0 + (point >> 10), style.digits);
-        point = 0xdc00 | (point & 0x3ff);
-      }
-      AppendEscape(out, point, style.digits);
-    } else if (style.html && std::string_view("<>&'").find(c) != std::string_view::npos) {
-      AppendEscape(out, lead, style.digits);
-    } else {
-      if (c == '"' || c == '\\' || (style.slash && c == '/')) out += '\\';
-      out += c;
-    }
-  }
-  return out;
-}
-
-std::string Html(std::string_view value, std::string_view apostrophe) {
-  std::string out;
-  for (const char c : value) {
-    out += c == '&'    ? "&amp;"
-           : c == '<'  ? "&lt;"
-           : c == '>'  ? "&gt;"
-           : c == '"'  ? "&quot;"
-           : c == '\'' ? std::string(apostrophe)
-                       : std::string(1, c);
-  }
-  return out;
-}
-
-std::string Hex(std::string_view value, std::string_view digits) {
-  std::string out;
-  for (const char c : value) AppendHex(out, c, digits);
-  return out;
-}
 
 std::string Exchange(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;
@@ -118,36 +47,6 @@ std::string ExpandSecrets(std::string_view text,
                           const std::map<std::string, std::string>& secrets) {
   std::string out(text);
   for (const auto& [name, value] : secrets) out = Exchange(out, "${secret:" + name + "}", value);
-  return out;
-}
-
-std::vector<Spelling> Spellings(std::string_view name, std::string_view value) {
-  std::vector<std::string> texts = {std::string(value), Hex(value, kUpperHex),
-                                    Hex(value, kLowerHex)};
-  for (int style = 0; style < 16; ++style) {
-    texts.push_back(Json(value, {(style & 1) != 0, (style & 2) != 0, (style & 4) != 0,
-                                 (style & 8) != 0 ? kUpperHex : kLowerHex}));
-  }
-  for (const char* apostrophe : {"'", "&#39;", "&#x27;", "&apos;"}) {
-    texts.push_back(Html(value, apostrophe));
-  }
-  // encodeURIComponent's characters, a form's, and RFC 3986's unreserved ones.
-  for (const std::string_view kept : {"-_.!~*'()", "*-._", "-._~", ""}) {
-    for (const std::string_view digits : {kUpperHex, kLowerHex}) {
-      texts.push_back(PercentEncode(value, kept, digits));
-      texts.push_back(Exchange(texts.back(), "%20", "+"));  // as forms write a space
-    }
-  }
-  for (const std::string_view alphabet : {kBase64, kBase64Url}) {
-    for (size_t before = 0; before < 3; ++before) {
-      texts.push_back(Base64Inside(value, before, alphabet));
-    }
-  }
-  std::sort(texts.begin(), texts.end());
-  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
-  std::vector<Spelling> out;
-  out.reserve(texts.size());
-  for (std::string& text : texts) out.push_back({std::move(text), Placeholder(name)});
   return out;
 }
 
@@ -206,12 +105,6 @@ void StreamReplacer::Flush(std::string& out) { Replace(held_.size(), out); }
 
 void StreamReplacer::Replace(size_t until, std::string& out) {
   held_.erase(0, Replaced(held_, until, *spellings_, out));
-}
-
-std::string ReplaceAll(std::string_view text, const SpellingSet& spellings) {
-  std::string out;
-  Replaced(text, text.size(), spellings, out);
-  return out;
 }
 
 }  // namespace postern::policy

@@ -1,4 +1,5 @@
-// Secrets in text: their placeholders, and every spelling in which a value may come back.
+// Secrets in text on its way out: their placeholders, and what stands in their place. What comes
+// back is secrets/secret_filter.h's.
 #pragma once
 
 #include <map>
@@ -11,7 +12,7 @@
 
 namespace postern::policy {
 
-inline constexpr size_t kMinSecret = 8, kMaxSecret = 4096;  // bytes
+inline constexpr size_t kMinSecret = 8, kMaxSecret = 4096;  // bytes; the least without blanks
 
 // What a guest sees in place of the secret: made of characters that stay as they are in URLs,
 // header fields, JSON and forms, and never the beginning of another one's.
@@ -30,13 +31,7 @@ struct Spelling {
   std::string text, replacement;
 };
 
-// The value of `name` as it is, percent-encoded, JSON-escaped, HTML-escaped, in base64 (at each of
-// three alignments, both alphabets) and in hexadecimal digits; each once, all standing for the
-// placeholder.
-std::vector<Spelling> Spellings(std::string_view name, std::string_view value);
-
-// Spellings in the order and with the index in which texts are searched for them. Made once, used
-// by every response.
+// Spellings in the order and with the index in which texts are searched for them.
 class SpellingSet {
  public:
   SpellingSet(std::vector<Spelling> spellings);  // NOLINT(google-explicit-constructor)
@@ -69,7 +64,5 @@ class StreamReplacer {
   size_t tail_;
   std::string held_;
 };
-
-std::string ReplaceAll(std::string_view text, const SpellingSet& spellings);
 
 }  // namespace postern::policy

@@ -52,6 +52,11 @@ Result<std::string> CheckSecret(const std::string& name, std::string value) {
                  std::to_string(policy::kMinSecret) + " to " + std::to_string(policy::kMaxSecret) +
                  " are possible: a shorter one could not be told from ordinary text"};
   }
+  if (value.size() - static_cast<size_t>(std::count(value.begin(), value.end(), ' ')) <
+      policy::kMinSecret) {
+    return Error{"the secret " + name + " has fewer than " + std::to_string(policy::kMinSecret) +
+                 " characters that are not blanks: it could not be told from ordinary text"};
+  }
   if (!policy::IsPrintableUtf8(value)) {
     return Error{"the secret " + name + " has characters that no header field can carry"};
   }

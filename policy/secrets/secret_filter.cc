@@ -1,0 +1,399 @@
+#include "policy/secrets/secret_filter.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "policy/text.h"
+
+namespace postern::policy {
+namespace {
+
+// As many characters around a block may be replaced as its index says; base64's base64 has most.
+constexpr size_t kRemembered = 32;
+
+using enum Syntax;
+// What is read besides the text as it is. Two rounds in the last one: JSON in a URL, a URL in JSON,
+// either of them in HTML, HTML in them.
+const std::array<std::vector<Syntax>, 5> kReadings = {
+    {{kPercent},
+     {kBackslash},
+     {kHtml},
+     {kQuotedPrintable},
+     {kPercent, kBackslash, kHtml, kPercent, kBackslash, kHtml}}};
+
+// By a byte: which readings it wakes, as bits.
+const std::array<uint8_t, 256> kWakes = [] {
+  std::array<uint8_t, 256> wakes{};
+  for (size_t byte = 0; byte < wakes.size(); ++byte) {
+    for (size_t i = 0; i < kReadings.size(); ++i) {
+      for (const Syntax syntax : kReadings[i]) {
+        if (!Introduces(syntax, static_cast<uint8_t>(byte))) continue;
+        wakes[byte] = static_cast<uint8_t>(wakes[byte] | 1 << i);
+      }
+    }
+  }
+  return wakes;
+}();
+
+uint8_t Lower(uint8_t byte) { return static_cast<uint8_t>(AsciiLower(static_cast<char>(byte))); }
+
+}  // namespace
+
+// Looks for blocks in one reading of the text, and marks what belongs to them.
+class SecretFilter::Matcher {
+ public:
+  Matcher(const SecretIndex& index, std::vector<Mark>& marks) : index_(&index), marks_(&marks) {}
+
+  void Push(const Glyph& g) {
+    // What was dropped of an escape belongs to the character.
+    const uint64_t begin = std::min(end_, g.begin);
+    end_ = g.end;
+    if (IsBreak(g.byte)) {
+      after_break_ = true;
+      blanks_from_ = kNone;
+      return;
+    }
+    if (IsBlank(g.byte)) {
+      if (after_ > 0 && !after_break_ && !index_->Belongs(block_, ' ')) after_ = 0;
+      if (!after_break_) blanks_from_ = std::min(blanks_from_, begin);
+      return;
+    }
+    const Character c = {begin, std::min(blanks_from_, begin), g.end, Lower(g.byte)};
+    after_break_ = false;
+    blanks_from_ = kNone;
+    if (after_ > 0 && !index_->Belongs(block_, c.byte)) after_ = 0;
+    if (after_ > 0) {
+      --after_;
+      AddMark(c, block_, false);
+    }
+    key_ = key_ << 8 | c.byte;
+    seen_[count_++ % kRemembered] = c;
+    for (const SecretIndex::Block& block : index_->Find(key_)) Found(block);
+  }
+
+  // What comes now does not follow what came.
+  void Reset() {
+    key_ = 0;
+    count_ = 0;
+    after_ = 0;
+    end_ = blanks_from_ = kNone;
+    first_at_ = kLongAgo;
+  }
+
+  // Whether it marks what follows whatever it is.
+  bool busy() const { return after_ > 0; }
+
+  static constexpr size_t kMemory = kRemembered;  // characters
+
+ private:
+  static constexpr uint64_t kNone = UINT64_MAX, kLongAgo = UINT64_MAX / 2;
+  struct Character {
+    uint64_t begin, blanks_begin, end;  // without and with the blanks before it
+    uint8_t byte;
+  };
+
+  void AddMark(const Character& c, const SecretIndex::Block& block, bool begins) {
+    const bool with_blanks = !begins && index_->Belongs(block, ' ');
+    const bool first = begins && block.first;
+    marks_->push_back({with_blanks ? c.blanks_begin : c.begin, c.end, block.secret, first});
+  }
+
+  void Found(SecretIndex::Block block) {
+    // A value that repeats itself begins once.
+    if (block.first && count_ - first_at_ < block.length) block.first = false;
+    if (block.first) first_at_ = count_;
+    const uint64_t remembered = std::min<uint64_t>(count_, kRemembered);
+    uint64_t back = kBlock;
+    while (back < remembered && back < kBlock + block.before &&
+           index_->Belongs(block, seen_[(count_ - back - 1) % kRemembered].byte)) {
+      ++back;
+    }
+    for (bool begins = true; back > 0; --back, begins = false) {
+      AddMark(seen_[(count_ - back) % kRemembered], block, begins);
+    }
+    if (!block.last && block.after < after_) return;
+    after_ = block.after;
+    block_ = block;
+  }
+
+  const SecretIndex* index_;
+  std::vector<Mark>* marks_;
+  BlockKey key_ = 0;
+  uint64_t count_ = 0;
+  uint64_t first_at_ = kLongAgo;  // when a value's first block was found
+  std::array<Character, kRemembered> seen_{};
+  uint64_t end_ = kNone;          // of the last glyph
+  uint64_t blanks_from_ = kNone;  // since the last character
+  bool after_break_ = false;
+  SecretIndex::Block block_{};  // the last one, and how many characters after it are marked too
+  size_t after_ = 0;
+};
+
+// The text with layers of escapes taken off. It sleeps where none of its escapes was seen for so
+// long that it reads what the plain matcher reads.
+struct SecretFilter::Reading {
+  Reading(const std::vector<Syntax>& syntaxes, const Matcher& plain)
+      : stages(syntaxes.begin(), syntaxes.end()), matcher(plain) {}
+
+  void Push(const Glyph& g, bool introduces, const Matcher& plain) {
+    if (!awake) matcher = plain;
+    awake = true;
+    quiet = introduces ? 0 : quiet + (IsBlank(g.byte) || IsBreak(g.byte) ? 0 : 1);
+    from.assign(1, g);
+    bool idle = true;
+    for (Unescaper& stage : stages) {
+      to.clear();
+      for (const Glyph& glyph : from) stage.Push(glyph, to);
+      idle = idle && stage.idle();
+      std::swap(from, to);
+    }
+    for (const Glyph& glyph : from) matcher.Push(glyph);
+    awake = !(idle && quiet > Matcher::kMemory && !matcher.busy() && !plain.busy());
+  }
+
+  void Flush() {
+    for (size_t i = 0; i < stages.size(); ++i) {
+      from.clear();
+      stages[i].Flush(from);
+      for (size_t next = i + 1; next < stages.size(); ++next) {
+        to.clear();
+        for (const Glyph& glyph : from) stages[next].Push(glyph, to);
+        std::swap(from, to);
+      }
+      for (const Glyph& glyph : from) matcher.Push(glyph);
+    }
+  }
+
+  std::vector<Unescaper> stages;
+  Matcher matcher;
+  bool awake = false;
+  size_t quiet = 0;  // characters since the last that began an escape
+  std::vector<Glyph> from, to;
+};
+
+// Bytes as pairs of hexadecimal digits, with or without what separates them. Where a pair begins is
+// not known: both ways are read.
+class SecretFilter::HexReading {
+ public:
+  explicit HexReading(const Matcher& plain) : matchers_{plain, plain} {}
+
+  void Push(const Glyph& g) {
+    const int digit = DigitOf(g.byte);
+    if (std::exchange(zero_, false) && g.byte != 'x' && g.byte != 'X') Digit(zero_at_, 0);
+    if (digit == 0) {  // "0x": the prefix of a byte, or a digit
+      zero_ = true;
+      zero_at_ = g;
+    } else if (digit > 0) {
+      Digit(g, static_cast<uint8_t>(digit));
+    } else if (reading_ && std::string_view(" \t\r\n:-,;_\\xX").find(static_cast<char>(g.byte)) ==
+                               std::string_view::npos) {
+      Reset();
+    }
+  }
+  void Flush() {
+    if (std::exchange(zero_, false)) Digit(zero_at_, 0);
+  }
+
+ private:
+  static int DigitOf(uint8_t byte) {
+    if (byte >= '0' && byte <= '9') return byte - '0';
+    const uint8_t lower = Lower(byte);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+  }
+  void Digit(const Glyph& g, uint8_t digit) {
+    if (reading_) {
+      matchers_[which_].Push({last_.begin, g.end, static_cast<uint8_t>(last_.byte << 4 | digit)});
+      which_ = 1 - which_;
+    }
+    reading_ = true;
+    last_ = {g.begin, g.end, digit};
+  }
+  void Reset() {
+    reading_ = false;
+    for (Matcher& matcher : matchers_) matcher.Reset();
+  }
+
+  std::array<Matcher, 2> matchers_;
+  size_t which_ = 0;
+  bool reading_ = false;  // `last_` is a digit
+  Glyph last_;
+  bool zero_ = false;
+  Glyph zero_at_;
+};
+
+// Bytes as decimal numbers, as in a JSON array.
+class SecretFilter::DecimalReading {
+ public:
+  explicit DecimalReading(const Matcher& plain) : matcher_(plain) {}
+
+  void Push(const Glyph& g) {
+    if (g.byte >= '0' && g.byte <= '9') {
+      if (digits_++ == 0) number_ = {g.begin, g.end, 0}, value_ = 0;
+      number_.end = g.end;
+      value_ = value_ * 10 + static_cast<unsigned>(g.byte - '0');
+      if (digits_ > 3) Reset();
+      return;
+    }
+    if (digits_ > 0) {
+      if (value_ > 255) {
+        Reset();
+      } else {
+        number_.byte = static_cast<uint8_t>(value_);
+        matcher_.Push(number_);
+        reading_ = true;
+      }
+      digits_ = 0;
+    }
+    if (reading_ &&
+        std::string_view(" \t\r\n,;").find(static_cast<char>(g.byte)) == std::string_view::npos) {
+      Reset();
+    }
+  }
+  void Flush() { Push({0, 0, 'x'}); }
+
+ private:
+  void Reset() {
+    reading_ = false;
+    matcher_.Reset();
+  }
+
+  Matcher matcher_;
+  bool reading_ = false;
+  int digits_ = 0;
+  unsigned value_ = 0;
+  Glyph number_;
+};
+
+SecretFilter::SecretFilter(std::shared_ptr<const SecretIndex> index)
+    : index_(std::move(index)),
+      plain_(std::make_unique<Matcher>(*index_, marks_)),
+      hex_(std::make_unique<HexReading>(*plain_)),
+      decimal_(std::make_unique<DecimalReading>(*plain_)) {
+  for (const auto& syntaxes : kReadings) {
+    readings_.push_back(std::make_unique<Reading>(syntaxes, *plain_));
+  }
+}
+
+SecretFilter::~SecretFilter() = default;
+
+void SecretFilter::Read(std::string_view bytes) {
+  uint64_t at = begin_ + held_.size();
+  for (const char c : bytes) {
+    const Glyph g = {at, at + 1, static_cast<uint8_t>(c)};
+    ++at;
+    const uint8_t wakes = kWakes[g.byte];
+    uint8_t takes = wakes | awake_;
+    while (takes != 0) {
+      const int i = std::countr_zero(takes);
+      takes &= takes - 1;
+      const uint8_t bit = static_cast<uint8_t>(1 << i);
+      readings_[static_cast<size_t>(i)]->Push(g, (wakes & bit) != 0, *plain_);
+      awake_ = readings_[static_cast<size_t>(i)]->awake ? awake_ | bit : awake_ & ~bit;
+    }
+    plain_->Push(g);
+    hex_->Push(g);
+    decimal_->Push(g);
+  }
+}
+
+void SecretFilter::Feed(std::string_view bytes, std::string& out) {
+  Read(bytes);
+  held_ += bytes;
+  const size_t line_end = held_.rfind('\n') + 1;  // 0 where there is none
+  const size_t ready = std::max(line_end, held_.size() - std::min(held_.size(), kHeldBytes));
+  Release(begin_ + ready, out);
+}
+
+void SecretFilter::Flush(std::string& out) {
+  for (const auto& reading : readings_) reading->Flush();
+  hex_->Flush();
+  decimal_->Flush();
+  Release(begin_ + held_.size(), out);
+}
+
+void SecretFilter::AppendText(uint64_t begin, uint64_t end, std::string& out) {
+  const std::string_view text = std::string_view(held_).substr(begin - begin_, end - begin);
+  out += text;
+  after_placeholder_ =
+      after_placeholder_ && std::all_of(text.begin(), text.end(), [](char c) {
+        return IsBreak(static_cast<uint8_t>(c)) || IsBlank(static_cast<uint8_t>(c));
+      });
+}
+
+// Marks that touch or overlap are one group, unless a value begins anew. Returns where the next
+// group begins in marks_.
+size_t SecretFilter::EndOfGroup(size_t first, uint64_t* end) const {
+  *end = marks_[first].end;
+  size_t i = first + 1;
+  for (; i < marks_.size(); ++i) {
+    const Mark& m = marks_[i];
+    if (m.begin > *end || (m.begin == *end && m.first)) break;
+    *end = std::max(*end, m.end);
+  }
+  return i;
+}
+
+// Of secrets that begin alike the one of which there is most.
+uint32_t SecretFilter::SecretOf(size_t first, size_t last) const {
+  std::vector<uint32_t> counts(index_->size());
+  for (size_t i = first; i < last; ++i) ++counts[marks_[i].secret];
+  return static_cast<uint32_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
+}
+
+void SecretFilter::Release(uint64_t until, std::string& out) {
+  const auto before = [](const Mark& a, const Mark& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.first && !b.first;
+  };
+  if (!std::is_sorted(marks_.begin(), marks_.end(), before)) {
+    std::sort(marks_.begin(), marks_.end(), before);
+  }
+  uint64_t at = begin_;
+  std::vector<Mark> rest;
+  for (size_t i = 0; i < marks_.size();) {
+    uint64_t end = 0;
+    const size_t next = EndOfGroup(i, &end);
+    const uint64_t begin = std::max(marks_[i].begin, begin_);
+    if (begin >= until) {
+      rest.insert(rest.end(), marks_.begin() + static_cast<ptrdiff_t>(i), marks_.end());
+      break;
+    }
+    if (end > begin) {
+      found_ = true;
+      if (begin > at) AppendText(at, begin, out);
+      const uint32_t secret = SecretOf(i, next);
+      if (marks_[i].first || !after_placeholder_ || last_secret_ != secret) {
+        out += index_->placeholder(secret);
+      }
+      after_placeholder_ = true;
+      last_secret_ = secret;
+      at = std::min(end, until);
+      if (end > until) rest.push_back({until, end, secret, false});
+    }
+    i = next;
+  }
+  if (until > at) AppendText(at, until, out);
+  marks_ = std::move(rest);
+  held_.erase(0, until - begin_);
+  begin_ = until;
+}
+
+std::string WithoutSecrets(std::string_view text, const std::shared_ptr<const SecretIndex>& index) {
+  if (text.size() < kBlock) return std::string(text);
+  SecretFilter filter(index);
+  std::string out;
+  filter.Feed(text, out);
+  filter.Flush(out);
+  return out;
+}
+
+bool HoldsSecret(std::string_view text, const std::shared_ptr<const SecretIndex>& index) {
+  if (text.size() < kBlock) return false;
+  SecretFilter filter(index);
+  std::string out;
+  filter.Feed(text, out);
+  filter.Flush(out);
+  return filter.found();
+}
+
+}  // namespace postern::policy

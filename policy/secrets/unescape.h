@@ -1,0 +1,52 @@
+// Text as its reader has it: one layer of escapes taken off, byte by byte, each with the bytes of
+// the stream that it stands for.
+//
+// Lenient on purpose: it serves to find a secret in whatever form an origin writes it, so that each
+// syntax is read as the most generous of its readers would.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace postern::policy {
+
+// A byte of text, and which bytes of a stream it stands for: [begin, end), counted from its start.
+struct Glyph {
+  uint64_t begin = 0, end = 0;
+  uint8_t byte = 0;
+};
+
+// Line ends, and the NUL bytes of UTF-16: nothing that belongs to a text's words.
+inline bool IsBreak(uint8_t byte) { return byte == '\n' || byte == '\r' || byte == 0; }
+inline bool IsBlank(uint8_t byte) { return byte == ' ' || byte == '\t'; }
+
+enum class Syntax : uint8_t {
+  kPercent,          // %XX, %uXXXX, and + for a space (RFC 3986, forms)
+  kBackslash,        // \uXXXX, \u{X}, \UXXXXXXXX, \xXX, \OOO, \n, \" (JSON, JavaScript, C, Python)
+  kHtml,             // &#N; &#xN; &name;
+  kQuotedPrintable,  // =XX, and = before a line end (RFC 2045 section 6.7)
+};
+
+// Whether an escape of `syntax` may begin with `byte`.
+bool Introduces(Syntax syntax, uint8_t byte);
+
+// Takes glyphs, and appends to `out` what they are without escapes of its syntax. An escape of the
+// character that begins an escape (%25, \\, &amp;) begins one again, so that layers of the same
+// syntax come off at once.
+class Unescaper {
+ public:
+  explicit Unescaper(Syntax syntax) : syntax_(syntax) {}
+  void Push(const Glyph& glyph, std::vector<Glyph>& out);
+  // What began as an escape and did not end is text.
+  void Flush(std::vector<Glyph>& out);
+  bool idle() const { return pending_.empty(); }
+
+ private:
+  void Run(bool end, std::vector<Glyph>& out);
+
+  Syntax syntax_;
+  std::vector<Glyph> pending_;  // an escape's beginning: some twelve at most
+};
+
+}  // namespace postern::policy
