@@ -7,6 +7,7 @@
 #include "broker/curl_failure.h"
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
+#include "policy/address_guard.h"
 
 namespace postern::broker {
 namespace {

@@ -55,18 +55,30 @@ constexpr Special kSpecial[] = {
     {"ff00::/8", "multicast"},
 };
 
-// The addresses at which clouds serve instance metadata, and with it credentials.
-constexpr Special kMetadata[] = {
-    {"169.254.169.254/32", "cloud metadata"},
-    {"169.254.170.2/32", "cloud metadata"},
-    {"100.100.100.200/32", "cloud metadata"},
-    {"fd00:ec2::254/128", "cloud metadata"},
+// The addresses at which clouds serve instance metadata, and with it credentials, from their own
+// documents.
+constexpr const char* kMetadata[] = {
+    "169.254.169.254/32",      // AWS, Azure, Google Cloud, Oracle, DigitalOcean and others
+    "169.254.170.2/32",        // AWS ECS: credentials of a task
+    "169.254.170.23/32",       // AWS EKS: of a pod
+    "169.254.42.42/32",        // Scaleway
+    "169.254.0.23/32",         // Tencent Cloud
+    "100.100.100.200/32",      // Alibaba Cloud
+    "100.96.0.96/32",          // Volcano Engine
+    "168.63.129.16/32",        // Azure's host, though the address is a public one
+    "192.0.0.192/32",          // Oracle, formerly
+    "fd00:ec2::254/128",       // AWS
+    "fd00:ec2::23/128",        // AWS EKS
+    "fd20:ce::254/128",        // Google Cloud
+    "fd00:42::42/128",         // Scaleway
+    "fd00:c1::a9fe:a9fe/128",  // Oracle
 };
+constexpr const char* kMetadataName = "cloud metadata";
 
 std::optional<std::string> Find(const IpAddress& address) {
   static const auto kTable = [] {
     std::vector<std::pair<Cidr, const char*>> table;
-    for (const Special& s : kMetadata) table.emplace_back(*Cidr::Parse(s.cidr), s.name);
+    for (const char* cidr : kMetadata) table.emplace_back(*Cidr::Parse(cidr), kMetadataName);
     for (const Special& s : kSpecial) table.emplace_back(*Cidr::Parse(s.cidr), s.name);
     return table;
   }();
@@ -169,6 +181,10 @@ std::optional<IpAddress> EmbeddedIpv4(const IpAddress& address) {
   }
   return v4;
 }
+
+int EmbeddedAt(const IpAddress& address) { return Embedding(address) == "6to4" ? 16 : 96; }
+
+bool IsMetadata(const IpAddress& address) { return Find(address) == kMetadataName; }
 
 std::optional<std::string> NotPublic(const IpAddress& address) {
   const auto embedded = EmbeddedIpv4(address);

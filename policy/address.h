@@ -43,5 +43,10 @@ std::optional<std::string> NotPublic(const IpAddress& address);
 
 // The IPv4 address inside an IPv6 one, by any of these embeddings.
 std::optional<IpAddress> EmbeddedIpv4(const IpAddress& address);
+// At which bit of an IPv6 address its IPv4 one begins; `address` has one.
+int EmbeddedAt(const IpAddress& address);
+
+// Whether a cloud serves its instances' metadata there, and credentials with it.
+bool IsMetadata(const IpAddress& address);
 
 }  // namespace postern::policy

@@ -1,5 +1,6 @@
 #include "policy/explain.h"
 
+#include "policy/address_guard.h"
 #include "policy/decision.h"
 #include "policy/text.h"
 

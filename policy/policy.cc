@@ -83,43 +83,6 @@ Status CheckRule(const Rule& r) {
   return Ok{};
 }
 
-std::optional<std::string> AddressBlocked(const Policy& policy, const Rule* rule, const Url& url,
-                                          const IpAddress& address,
-                                          const std::vector<IpAddress>& own) {
-  const auto embedded = EmbeddedIpv4(address);
-  for (const Cidr& denied : policy.denied_addresses) {
-    if (denied.Contains(address) || (embedded && denied.Contains(*embedded))) {
-      return "denied by addresses: {deny: [" + denied.ToString() + "]}";
-    }
-  }
-  const auto special = NotPublic(address);
-  static const Target kNothing{.kind = Target::Kind::kAnyPublic};
-  const Target& t = rule == nullptr ? kNothing : rule->target;
-  if (rule != nullptr &&
-      std::any_of(rule->addresses.begin(), rule->addresses.end(),
-                  [&](const Cidr& opened) { return opened.Contains(address); })) {
-    return std::nullopt;
-  }
-  if (t.kind == Target::Kind::kAddress && t.range.Contains(address)) return std::nullopt;
-  if (t.kind == Target::Kind::kRange && url.host_is_ip && t.range.Contains(address)) {
-    // A wide range must not open loopback or link-local by the way: it has to lie inside them.
-    for (const char* cidr : {"127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10"}) {
-      const Result<Cidr> inner = Cidr::Parse(cidr);
-      if (!inner->Contains(address)) continue;
-      if (inner->Contains(t.range.base) && t.range.prefix >= inner->prefix) return std::nullopt;
-      return *special;
-    }
-    return std::nullopt;
-  }
-  if (t.kind == Target::Kind::kHost && IsLocalhost(t.host) && special == "loopback")
-    return std::nullopt;
-  if (special) return *special;
-  for (const IpAddress& mine : own) {
-    if (mine == address) return "an address of this host";
-  }
-  return std::nullopt;
-}
-
 std::optional<std::vector<uint16_t>> ConnectPorts(const Policy& policy) {
   const AdapterKind adapter = policy.adapter.kind;
   if (adapter == AdapterKind::kNone || adapter == AdapterKind::kReplay) {

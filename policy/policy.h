@@ -92,12 +92,6 @@ Status CheckRule(const Rule& rule);
 // The secrets that "…${secret:NAME}…" names. Fails for any other "${".
 Result<std::vector<std::string>> SecretsIn(std::string_view text);
 
-// Whether a connection for `url`, allowed by `rule`, may go to `address`. nullopt: it may; else why
-// not. `rule` is null in report mode, where no rule allowed it.
-std::optional<std::string> AddressBlocked(const Policy& policy, const Rule* rule, const Url& url,
-                                          const IpAddress& address,
-                                          const std::vector<IpAddress>& own);
-
 // Every TCP port that a connection under `policy` can need, DNS over TCP among them; nullopt where
 // any port may be needed.
 std::optional<std::vector<uint16_t>> ConnectPorts(const Policy& policy);

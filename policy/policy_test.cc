@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/address_guard.h"
 #include "policy/decision.h"
 #include "policy/explain.h"
 #include "policy/policy_file.h"
