@@ -1,6 +1,7 @@
 #include "policy/path.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <span>
 
@@ -23,12 +24,128 @@ Segments Split(std::string_view path) {
   return out;
 }
 
-// As servers tidy up: "\" is "/", empty segments and "." vanish, ".." takes one back.
-Segments Tidy(std::string path, bool cut_parameters) {
+constexpr size_t kMaxUnusual = 4 * 1024;  // bytes of a path that has several readings
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+void AppendUtf8(std::string& out, uint32_t point) {
+  if (point < 0x80) {
+    out += static_cast<char>(point);
+  } else if (point < 0x800) {
+    out += static_cast<char>(0xc0 | point >> 6);
+    out += static_cast<char>(0x80 | (point & 63));
+  } else {
+    out += static_cast<char>(0xe0 | point >> 12);
+    out += static_cast<char>(0x80 | (point >> 6 & 63));
+    out += static_cast<char>(0x80 | (point & 63));
+  }
+}
+
+// %uXXXX as IIS and ASP decode it.
+std::string DecodeUnits(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool unit = text[i] == '%' && i + 5 < text.size() && AsciiLower(text[i + 1]) == 'u' &&
+                      std::all_of(text.begin() + static_cast<ptrdiff_t>(i) + 2,
+                                  text.begin() + static_cast<ptrdiff_t>(i) + 6,
+                                  [](char c) { return HexDigit(c) >= 0; });
+    if (!unit) {
+      out += text[i];
+      continue;
+    }
+    uint32_t point = 0;
+    for (size_t k = 2; k < 6; ++k)
+      point = point << 4 | static_cast<uint32_t>(HexDigit(text[i + k]));
+    AppendUtf8(out, point);
+    i += 5;
+  }
+  return out;
+}
+
+// What a server that normalises Unicode (NFKC, Windows' best fit) takes a character for; 0: nothing
+// at all, and the character itself where it stays. UTF-8 of three bytes at most.
+uint32_t Folded(uint32_t point) {
+  if (point >= 0xff01 && point <= 0xff5e) return point - 0xff01 + '!';  // full width
+  switch (point) {
+    case 0x017f:
+      return 's';
+    case 0x0130:
+    case 0x0131:
+      return 'i';
+    case 0x212a:
+      return 'k';
+    case 0x2024:
+    case 0xfe52:
+    case 0x3002:
+    case 0xff61:
+      return '.';
+    case 0x2044:
+    case 0x2215:
+    case 0x29f8:
+      return '/';
+    case 0xfe68:
+    case 0x2216:
+    case 0x29f5:
+      return '\\';
+    case 0x00a0:
+    case 0x1680:
+    case 0x202f:
+    case 0x205f:
+    case 0x3000:
+      return ' ';
+    case 0x00ad:
+    case 0x2060:
+    case 0xfeff:
+      return 0;
+    default:
+      if (point >= 0x2000 && point <= 0x200a) return ' ';
+      if (point >= 0x200b && point <= 0x200f) return 0;
+      return point;
+  }
+}
+
+std::string Fold(std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return c >= 0; })) {
+    return std::string(text);
+  }
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const size_t size = lead < 0xc2 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 1;
+    if (size == 1 || i + size > text.size()) {
+      out += text[i++];
+      continue;
+    }
+    uint32_t point = lead & (0x7f >> size);
+    for (size_t k = 1; k < size; ++k) {
+      point = point << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3f);
+    }
+    const uint32_t folded = Folded(point);
+    if (folded != 0) AppendUtf8(out, folded);
+    i += size;
+  }
+  return out;
+}
+
+// How much servers tidy up.
+struct Tidying {
+  bool parameters;  // ";…" is cut off
+  bool ends;        // so are dots and blanks at a name's end, as Windows does
+};
+
+constexpr std::string_view kEnds = ". ";
+
+// "\" is "/", empty segments and "." vanish, ".." takes one back.
+Segments Tidy(std::string path, const Tidying& tidying) {
   std::replace(path.begin(), path.end(), '\\', '/');
   Segments out;
   for (std::string& segment : Split(path)) {
-    if (cut_parameters) segment.resize(std::min(segment.find(';'), segment.size()));
+    if (tidying.parameters) segment.resize(std::min(segment.find(';'), segment.size()));
+    if (tidying.ends && segment != "..") segment.resize(segment.find_last_not_of(kEnds) + 1);
     if (segment.empty() || segment == ".") continue;
     if (segment != "..") {
       out.push_back(std::move(segment));
@@ -39,13 +156,65 @@ Segments Tidy(std::string path, bool cut_parameters) {
   return out;
 }
 
+// Names of dots and blanks alone, which Windows' versions read differently.
+bool HasDotsAlone(std::string_view path) {
+  const Segments segments = Split(path);
+  return std::any_of(segments.begin(), segments.end(), [](const std::string& s) {
+    return !s.empty() && s != "." && s != ".." && s.find_first_not_of(kEnds) == std::string::npos;
+  });
+}
+
 // Nothing in it could be read in more than one way.
 bool IsPlain(std::string_view path) {
   if (path.find_first_of("%\\;") != std::string_view::npos) return false;
-  if (path.find("//") != std::string_view::npos || path.find("/.") != std::string_view::npos) {
-    return false;
+  for (const std::string_view odd : {"//", "/.", "./", " /"}) {
+    if (path.find(odd) != std::string_view::npos) return false;
   }
-  return IsPrintableUtf8(path);
+  if (path.ends_with('.') || path.ends_with(' ')) return false;
+  return std::all_of(path.begin(), path.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+// Adds each once.
+void Add(std::vector<Segments>& to, Segments segments) {
+  if (std::find(to.begin(), to.end(), segments) == to.end()) to.push_back(std::move(segments));
+}
+
+bool IsScript(std::string_view name) {
+  const size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos) return false;
+  const std::string extension = AsciiLower(name.substr(dot + 1));
+  for (const std::string_view known :
+       {"php", "phtml", "cgi", "fcgi", "pl", "py", "rb", "asp", "aspx", "ashx", "asmx", "jsp",
+        "jspx", "do", "action", "cfm"}) {
+    if (extension == known) return true;
+  }
+  return false;
+}
+
+// What only denies need to know of a reading.
+void AddForDenies(const Segments& read, std::vector<Segments>& out) {
+  // All before the name at `i`, and `name` in its place.
+  const auto until = [&](size_t i, std::string_view name) {
+    Segments segments(read.begin(), read.begin() + static_cast<ptrdiff_t>(i));
+    segments.emplace_back(name);
+    return segments;
+  };
+  for (size_t i = 0; i < read.size(); ++i) {
+    const std::string_view name = read[i];
+    const bool last = i + 1 == read.size();
+    const size_t dot = name.rfind('.');
+    // "/a.json" is "/a" in the format json, "/a.php/b" the script "/a.php".
+    if (last && dot != std::string_view::npos && dot > 0) Add(out, until(i, name.substr(0, dot)));
+    if (!last && IsScript(name)) Add(out, until(i, name));
+    // "a::$DATA" is a stream of the file "a" (NTFS).
+    const size_t stream = std::min(name.find("::"), name.find(":$"));
+    if (stream != std::string_view::npos) Add(out, until(i, name.substr(0, stream)));
+    // "a+" is "a " where "+" is decoded as in forms, and blanks at the end go.
+    if (!name.ends_with('+')) continue;
+    Segments other = until(i, name.substr(0, name.find_last_not_of("+. ") + 1));
+    other.insert(other.end(), read.begin() + static_cast<ptrdiff_t>(i) + 1, read.end());
+    Add(out, std::move(other));
+  }
 }
 
 bool Same(char a, char b, bool ignore_case) {
@@ -64,30 +233,44 @@ PathReadings ReadPath(std::string_view path) {
   PathReadings out;
   if (IsPlain(path)) {
     out.all.push_back(Split(path));
+    if (path.find_first_of(".:+") != std::string_view::npos) {
+      AddForDenies(out.all.front(), out.for_denies);
+    }
     return out;
   }
-  const auto add = [&](Segments segments) {
-    if (std::find(out.all.begin(), out.all.end(), segments) == out.all.end()) {
-      out.all.push_back(std::move(segments));
-    }
-  };
   Segments each = Split(path);
   for (std::string& segment : each) segment = PercentDecode(segment);
-  add(std::move(each));
+  Add(out.all, std::move(each));
+  if (path.size() > kMaxUnusual) {
+    out.opaque = true;
+    return out;
+  }
+  const auto read = [&](const std::string& text) {
+    Add(out.all, Split(text));
+    for (const bool parameters : {false, true}) {
+      for (const bool ends : {false, true}) Add(out.all, Tidy(text, {parameters, ends}));
+    }
+    out.opaque = out.opaque || HasDotsAlone(text);
+  };
   std::string text(path);
   for (int i = 0;; ++i) {
-    std::string decoded = PercentDecode(text);
+    std::string decoded = PercentDecode(DecodeUnits(text));
     if (decoded == text && i > 0) break;
     if (i == kMaxDecodings) {
       out.opaque = true;
       break;
     }
     text = std::move(decoded);
-    add(Split(text));
-    add(Tidy(text, false));
-    add(Tidy(text, true));
+    const std::string folded = Fold(text);
+    read(text);
+    if (folded != text) read(folded);
+    // A decoded "?" or "#" ends the path where a server builds a URL anew.
+    if (const size_t end = folded.find_first_of("?#"); end != std::string::npos) {
+      read(folded.substr(0, end));
+    }
   }
   if (!IsPrintableUtf8(text)) out.opaque = true;
+  for (const Segments& segments : out.all) AddForDenies(segments, out.for_denies);
   return out;
 }
 

@@ -1,8 +1,9 @@
 // Paths in rules: glob patterns, and every way in which a server might read the path of a URL.
 //
-// One server decodes "%2F", another does not; one takes "\" for "/", resolves "..", cuts ";…" off
-// or merges "//". A path is therefore read in all of these ways: a deny matches if any reading
-// does, an allow only if all do, so that no spelling slips past a rule.
+// One server decodes "%2F", another does not; one takes "\" for "/", resolves "..", cuts ";…" off,
+// merges "//", drops dots and blanks at the end of a name. A path is therefore read in all of these
+// ways: a deny matches if any reading does, an allow only if all do, so that no spelling slips past
+// a rule.
 #pragma once
 
 #include <string>
@@ -18,8 +19,12 @@ using Segments =
 
 struct PathReadings {
   std::vector<Segments> all;  // at least one, each once
-  // No server's reading is sure: control characters, bytes that are no UTF-8, or an encoding of
-  // encodings of encodings. Denies match it and allows do not.
+  // Of ordinary paths too, and so for denies alone: without the extension that some frameworks take
+  // for a format ("/a.json"), without what follows a script ("/a.php/b").
+  std::vector<Segments> for_denies;
+  // No server's reading is sure: control characters, bytes that are no UTF-8, an encoding of
+  // encodings of encodings, names of dots and blanks alone, or unusual and of over 4 KiB. Denies
+  // match it and allows do not.
   bool opaque = false;
 };
 

@@ -18,8 +18,9 @@ bool Match(const char* pattern, const char* path, bool ignore_case = false) {
 bool MatchAny(const char* pattern, const char* path) {
   const auto p = PathPattern::Parse(pattern);
   const PathReadings read = ReadPath(path);
-  return read.opaque || std::any_of(read.all.begin(), read.all.end(),
-                                    [&](const Segments& s) { return p->Matches(s, true); });
+  const auto matches = [&](const Segments& s) { return p->Matches(s, true); };
+  return read.opaque || std::any_of(read.all.begin(), read.all.end(), matches) ||
+         std::any_of(read.for_denies.begin(), read.for_denies.end(), matches);
 }
 
 TEST(PathPattern, StarsWithinAndAcrossSegments) {
@@ -93,19 +94,66 @@ TEST(PathReadings, NoSpellingSlipsPastADeny) {
                            "/..%5cv1/admin",
                            "/v1/%252e%252e/v1/admin",
                            "/v1/%25%32%65%2e/v1/admin",
-                           "/%25%37%36%31/../v1/admin"}) {
+                           "/%25%37%36%31/../v1/admin",
+                           "/v1/admin%3Fx",
+                           "/v1/admin%23x",
+                           "/v1/admin%253Fx=1",
+                           "/v1/admin.",
+                           "/v1/admin..",
+                           "/v1/admin%20",
+                           "/v1/admin%20./keys",
+                           "/v1./admin./x",
+                           "/v1%20/admin",
+                           "/v1/x/..%20/admin",
+                           "/v1/%u0061dmin",
+                           "/v1/%U0061dmin/keys",
+                           "/v1%u002fadmin",
+                           "/v1/%25u0061dmin",
+                           "/v1/%u002e%u002e/v1/admin",
+                           "/v1/admin::$DATA",
+                           "/v1/admin:$i30:$INDEX_ALLOCATION/keys",
+                           "/v1/admin%3a%3a$DATA",
+                           "/v1/admin.json",
+                           "/v1/admin+",
+                           "/v1/admin+/keys",
+                           "/v1/%EF%BD%81dmin",
+                           "/v1%EF%BC%8Fadmin",
+                           "/v1%E2%88%95admin",
+                           "/x/%EF%BC%8E%EF%BC%8E/v1/admin",
+                           "/v1/adm%C4%B1n",
+                           "/v1/admin%C2%A0",
+                           "/v1/ad%E2%80%8Bmin",
+                           "/v1/.../admin",
+                           "/v1/.%20./admin"}) {
     EXPECT_TRUE(MatchAny("/v1/admin/**", path)) << path;
   }
 }
 
+TEST(PathReadings, WhatFollowsAScriptIsTheScripts) {
+  EXPECT_TRUE(MatchAny("/admin.php", "/admin.php/x.css"));
+  EXPECT_TRUE(MatchAny("/admin.php", "/admin%2ephp/x"));
+  EXPECT_FALSE(MatchAny("/v1.2", "/v1.2/users"));
+  EXPECT_FALSE(MatchAny("/admin/**", "/administrator.json"));
+  EXPECT_FALSE(MatchAny("/admin/**", "/models/admin:generate"));
+}
+
+TEST(PathReadings, AnUnusualPathIsShort) {
+  const std::string slashes = "//" + std::string(5000, 'a');
+  EXPECT_TRUE(ReadPath(slashes).opaque);
+  EXPECT_FALSE(ReadPath("/" + std::string(50'000, 'a')).opaque);
+}
+
 TEST(PathReadings, AnAllowNeedsEveryReading) {
-  for (const char* path : {"/v1/%2e%2e/admin", "/v1/public%2f..%2f..%2fadmin",
-                           "/v1/x\\..\\..\\admin", "/v1/public/..;/..;/admin",
-                           "/v1/%252e%252e/admin", "/v1/a%00", "/v1/%ff", "/v1/%25252525252e"}) {
+  for (const char* path :
+       {"/v1/%2e%2e/admin", "/v1/public%2f..%2f..%2fadmin", "/v1/x\\..\\..\\admin",
+        "/v1/public/..;/..;/admin", "/v1/%252e%252e/admin", "/v1/a%00", "/v1/%ff",
+        "/v1/%25252525252e", "/v1/%u002e%u002e/admin", "/v1/..%20/admin", "/v1/.../admin",
+        "/v1/%EF%BC%8E%EF%BC%8E/admin", "/%76%31%3F"}) {
     EXPECT_FALSE(Match("/v1/**", path)) << path;
   }
   for (const char* path :
-       {"/v1/a%20b", "/v1/a;b", "/v1/a%2Fb", "/v1//a", "/v1/%25", "/v1/100%25"}) {
+       {"/v1/a%20b", "/v1/a;b", "/v1/a%2Fb", "/v1//a", "/v1/%25", "/v1/100%25", "/v1/a.json",
+        "/v1/a:b", "/v1/c++", "/v1/what%3F", "/v1/Inc.", "/v1/%E6%97%A5%E6%9C%AC", "/v1/a.php/b"}) {
     EXPECT_TRUE(Match("/v1/**", path)) << path;
   }
   EXPECT_FALSE(Match("/v1/*", "/v1/a%2Fb"));
