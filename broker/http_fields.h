@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "channel/connection_fields.h"
 #include "channel/http2_session.h"
@@ -22,14 +23,15 @@ inline bool Forwarded(std::string_view name) {
              std::end(kNotForwarded);
 }
 
-// What X-HTTP-Method-Override and its like ask an origin to take for the method; empty where none
-// does.
-inline std::string_view OverridingMethod(const channel::Fields& fields) {
-  for (const char* name : {"x-http-method-override", "x-http-method", "x-method-override"}) {
-    if (const std::string* value = channel::FindField(fields, name)) return *value;
-  }
-  return {};
-}
+// What fields ask an origin to take for a request's method and path.
+struct Overrides {
+  std::vector<std::string> methods;  // upper case
+  std::vector<std::string> paths;    // as in policy::Url::path
+};
+
+// Of every field that a framework's documents name for that, however it is spelled ("_" is "-" to
+// CGI): each of its values, and each word of a value.
+Overrides OverridesIn(const channel::Fields& fields);
 
 // Without white space at its ends.
 inline std::string Trim(std::string_view text) {

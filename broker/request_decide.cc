@@ -80,8 +80,9 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
     LogDecision({false, nullptr, failure->details, {}}, "deny");
     return failure;
   }
-  const policy::Decision decision =
-      guest_.decider().Decide({url_, method_, OverridingMethod(fields)});
+  Overrides overrides = OverridesIn(fields);
+  const policy::Decision decision = guest_.decider().Decide(
+      {url_, method_, std::move(overrides.methods), std::move(overrides.paths)});
   const bool reported = !decision.allow && policy.report && policy.permission;
   LogDecision(decision, decision.allow ? "allow" : reported ? "report" : "deny");
   if (!decision.allow && !reported) return Denied(decision.Sentence());

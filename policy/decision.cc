@@ -1,7 +1,6 @@
 #include "policy/decision.h"
 
 #include <algorithm>
-#include <optional>
 #include <tuple>
 
 #include "policy/text.h"
@@ -36,16 +35,18 @@ class Reader {
     const auto named = [&](std::string_view method) {
       return std::find(rule.methods.begin(), rule.methods.end(), method) != rule.methods.end();
     };
-    return rule.methods.empty() || (named(request_.method) && (request_.other_method.empty() ||
-                                                               named(request_.other_method)));
+    const auto& others = request_.other_methods;
+    return rule.methods.empty() ||
+           (named(request_.method) && std::all_of(others.begin(), others.end(), named));
   }
   bool AllowPath(const Rule& rule) {
     if (rule.paths.empty()) return true;
-    const PathReadings& read = Readings();
-    return !read.opaque && std::all_of(read.all.begin(), read.all.end(), [&](const Segments& path) {
-      return std::any_of(rule.paths.begin(), rule.paths.end(),
-                         [&](const PathPattern& p) { return p.Matches(path, false); });
-    });
+    const auto allows = [&](const PathReadings& read) {
+      return !read.opaque &&
+             std::all_of(read.all.begin(), read.all.end(),
+                         [&](const Segments& path) { return MatchesAny(rule, path, false); });
+    };
+    return std::all_of(Readings().begin(), Readings().end(), allows);
   }
 
  private:
@@ -54,25 +55,34 @@ class Reader {
   bool DenyMethod(const Rule& rule) const {
     return rule.methods.empty() ||
            std::any_of(rule.methods.begin(), rule.methods.end(), [&](const std::string& m) {
-             return EqualsIgnoringCase(m, request_.method) ||
-                    EqualsIgnoringCase(m, request_.other_method);
+             const auto is = [&](std::string_view method) { return EqualsIgnoringCase(m, method); };
+             const auto& others = request_.other_methods;
+             return is(request_.method) || std::any_of(others.begin(), others.end(), is);
            });
   }
   bool DenyPath(const Rule& rule) {
     if (rule.paths.empty()) return true;
-    const PathReadings& read = Readings();
-    return read.opaque || std::any_of(read.all.begin(), read.all.end(), [&](const Segments& path) {
-             return std::any_of(rule.paths.begin(), rule.paths.end(),
-                                [&](const PathPattern& p) { return p.Matches(path, true); });
-           });
+    const auto matches = [&](const Segments& path) { return MatchesAny(rule, path, true); };
+    return std::any_of(Readings().begin(), Readings().end(), [&](const PathReadings& read) {
+      return read.opaque || std::any_of(read.all.begin(), read.all.end(), matches) ||
+             std::any_of(read.for_denies.begin(), read.for_denies.end(), matches);
+    });
   }
-  const PathReadings& Readings() {
-    if (!readings_) readings_ = ReadPath(request_.url.path);
-    return *readings_;
+  static bool MatchesAny(const Rule& rule, const Segments& path, bool ignore_case) {
+    return std::any_of(rule.paths.begin(), rule.paths.end(),
+                       [&](const PathPattern& p) { return p.Matches(path, ignore_case); });
+  }
+  // Of the URL's path, and of each other one.
+  const std::vector<PathReadings>& Readings() {
+    if (readings_.empty()) {
+      readings_.push_back(ReadPath(request_.url.path));
+      for (const std::string& path : request_.other_paths) readings_.push_back(ReadPath(path));
+    }
+    return readings_;
   }
 
   const RequestLine& request_;
-  std::optional<PathReadings> readings_;
+  std::vector<PathReadings> readings_;
 };
 
 auto Specificity(const Rule& r) {
@@ -146,22 +156,33 @@ Decider::Decider(const Policy& policy) : policy_(policy) {
 }
 
 template <typename Visit>
+void Decider::EachRange(const IpAddress& ip, bool denies_only, const Visit& visit) const {
+  for (const Ranges& r : ranges_) {
+    if (r.v6 != ip.v6) continue;
+    const auto found = r.by_base.find(BaseKey(ip, r.prefix));
+    if (found != r.by_base.end()) visit(found->second, denies_only);
+  }
+}
+
+template <typename Visit>
 void Decider::EachCandidate(const Url& url, const Visit& visit) const {
-  if (const auto found = exact_.find(url.host); found != exact_.end()) visit(found->second);
-  visit(any_);
+  if (const auto found = exact_.find(url.host); found != exact_.end()) visit(found->second, false);
+  visit(any_, false);
   if (url.host_is_ip) {
     const auto ip = IpAddress::Parse(url.host);
-    for (const Ranges& r : ranges_) {
-      if (!ip || r.v6 != ip->v6) continue;
-      const auto found = r.by_base.find(BaseKey(*ip, r.prefix));
-      if (found != r.by_base.end()) visit(found->second);
-    }
+    if (!ip) return;
+    EachRange(*ip, false, visit);
+    const auto embedded = EmbeddedIpv4(*ip);
+    if (!embedded) return;
+    EachRange(*embedded, true, visit);
+    const auto found = exact_.find(embedded->ToString());
+    if (found != exact_.end()) visit(found->second, true);
     return;
   }
   std::string_view rest = url.host;
   for (size_t dot = rest.find('.'); dot != std::string_view::npos; dot = rest.find('.')) {
     rest.remove_prefix(dot + 1);
-    if (const auto found = below_.find(rest); found != below_.end()) visit(found->second);
+    if (const auto found = below_.find(rest); found != below_.end()) visit(found->second, false);
   }
 }
 
@@ -170,8 +191,9 @@ Decision Decider::Decide(const RequestLine& request) const {
   Reader reader(request);
   const Rule* denied = nullptr;
   const Rule* allowed = nullptr;
-  EachCandidate(request.url, [&](const Rules& rules) {
+  EachCandidate(request.url, [&](const Rules& rules, bool denies_only) {
     for (const Rule* rule : rules) {
+      if (denies_only && rule->allow) continue;
       if (!rule->allow) {
         if (denied == nullptr && reader.Denies(*rule)) denied = rule;
       } else if ((allowed == nullptr || Specificity(*rule) > Specificity(*allowed)) &&
@@ -214,9 +236,9 @@ Decision Decider::Denied(const RequestLine& request) const {
   Reader reader(request);
   const Rule* method = nullptr;
   const Rule* path = nullptr;
-  EachCandidate(url, [&](const Rules& rules) {
+  EachCandidate(url, [&](const Rules& rules, bool denies_only) {
     for (const Rule* rule : rules) {
-      if (!rule->allow || !rule->target.MatchesSchemeAndPort(url)) continue;
+      if (denies_only || !rule->allow || !rule->target.MatchesSchemeAndPort(url)) continue;
       if (reader.AllowPath(*rule)) {
         method = rule;
       } else if (reader.AllowMethod(*rule)) {
@@ -227,9 +249,12 @@ Decision Decider::Denied(const RequestLine& request) const {
   if (method != nullptr) {
     std::string list;
     for (const std::string& m : method->methods) list += (list.empty() ? "" : ", ") + m;
-    const auto& known = method->methods;
-    const bool other = std::find(known.begin(), known.end(), request.method) != known.end();
-    const std::string wanted(other ? request.other_method : request.method);
+    std::string wanted(request.method);
+    for (const std::string& other : request.other_methods) {
+      const auto& known = method->methods;
+      const bool is_known = std::find(known.begin(), known.end(), wanted) != known.end();
+      if (is_known) wanted = other;
+    }
     d.change = "add " + wanted + " to the methods of " + Quoted(*method);
     d.reason += Quoted(*method) + " allows " + list + " only, not " + wanted;
   } else if (path != nullptr) {

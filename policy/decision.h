@@ -18,9 +18,10 @@ namespace postern::policy {
 struct RequestLine {
   const Url& url;
   std::string_view method;  // "CONNECT" for tcp, "GET" for a WebSocket, "LOOKUP" for dns
-  // What X-HTTP-Method-Override and its like ask the origin to take for the method, or empty. A
-  // request is what either method says: a deny matches either, an allow must match both.
-  std::string_view other_method;
+  // What X-HTTP-Method-Override and its like ask the origin to take for the method, and
+  // X-Original-URL and its like for the path (as in Url::path). A request is all of them: a deny
+  // matches any, an allow must match each.
+  std::vector<std::string> other_methods = {}, other_paths = {};
 };
 
 struct Decision {
@@ -64,7 +65,10 @@ class Decider {
     ByHost by_base;
   };
 
-  // Calls `visit` with each list of rules whose host can be that of `url`.
+  // Calls `visit` with each list of rules whose host can be that of `url`, and whether only their
+  // denies count: those for the IPv4 address inside an IPv6 one.
+  template <typename Visit>
+  void EachRange(const IpAddress& ip, bool denies_only, const Visit& visit) const;
   template <typename Visit>
   void EachCandidate(const Url& url, const Visit& visit) const;
   Decision Denied(const RequestLine& request) const;

@@ -19,10 +19,11 @@ Policy FromYaml(const std::string& rules) {
 }
 
 Decision Decide(const Policy& p, const std::string& url, std::string_view method = "GET",
-                std::string_view other = {}) {
+                std::vector<std::string> other_methods = {},
+                std::vector<std::string> other_paths = {}) {
   const auto parsed = ParseUrl(url);
   EXPECT_TRUE(parsed) << url;
-  return Decider(p).Decide({*parsed, method, other});
+  return Decider(p).Decide({*parsed, method, std::move(other_methods), std::move(other_paths)});
 }
 
 TEST(Decision, MethodsAndPaths) {
@@ -49,10 +50,42 @@ TEST(Decision, AnOverriddenMethodCountsAsWell) {
     - {allow: "https://b.test"}
     - {deny: "https://b.test", methods: [DELETE]}
 )");
-  EXPECT_FALSE(Decide(p, "https://a.test/", "POST", "DELETE").allow);
-  EXPECT_TRUE(Decide(p, "https://a.test/", "POST", "GET").allow);
-  EXPECT_FALSE(Decide(p, "https://b.test/", "POST", "delete").allow);
-  EXPECT_TRUE(Decide(p, "https://b.test/", "POST", "PATCH").allow);
+  EXPECT_FALSE(Decide(p, "https://a.test/", "POST", {"DELETE"}).allow);
+  EXPECT_FALSE(Decide(p, "https://a.test/", "POST", {"GET", "DELETE"}).allow);
+  EXPECT_TRUE(Decide(p, "https://a.test/", "POST", {"GET"}).allow);
+  EXPECT_FALSE(Decide(p, "https://b.test/", "POST", {"delete"}).allow);
+  EXPECT_FALSE(Decide(p, "https://b.test/", "POST", {"PATCH", "DELETE"}).allow);
+  EXPECT_TRUE(Decide(p, "https://b.test/", "POST", {"PATCH"}).allow);
+  EXPECT_EQ(Decide(p, "https://a.test/", "POST", {"GET", "DELETE"}).change,
+            "add DELETE to the methods of the rule \"https://a.test\" (p.yaml:6:7)");
+}
+
+TEST(Decision, AnOverriddenPathCountsAsWell) {
+  const Policy p = FromYaml(R"(
+    - {allow: "https://a.test", paths: [/v1/**]}
+    - {allow: "https://b.test"}
+    - {deny: "https://b.test/admin/**"}
+)");
+  EXPECT_TRUE(Decide(p, "https://a.test/v1/x", "GET", {}, {"/v1/y"}).allow);
+  EXPECT_FALSE(Decide(p, "https://a.test/v1/x", "GET", {}, {"/v1/y", "/v2"}).allow);
+  EXPECT_TRUE(Decide(p, "https://b.test/x", "GET", {}, {"/y"}).allow);
+  EXPECT_FALSE(Decide(p, "https://b.test/x", "GET", {}, {"/y", "/%61dmin"}).allow);
+}
+
+// A deny of an IPv4 address, or of a range of them, is for the IPv6 addresses that embed it too.
+TEST(Decision, AnEmbeddedAddressIsDeniedAsWhatItEmbeds) {
+  const Policy p = FromYaml(R"(
+    - {allow: "::/0"}
+    - {allow: "*"}
+    - {allow: "10.2.0.1"}
+    - {deny: "10.1.0.0/16"}
+    - {deny: "10.2.0.7"}
+)");
+  EXPECT_FALSE(Decide(p, "http://[::ffff:10.1.2.3]/").allow);
+  EXPECT_FALSE(Decide(p, "http://[64:ff9b::a01:203]/").allow);
+  EXPECT_FALSE(Decide(p, "http://[2002:a01:203::]/").allow);
+  EXPECT_FALSE(Decide(p, "http://[::ffff:10.2.0.7]/").allow);
+  EXPECT_TRUE(Decide(p, "http://[::ffff:10.2.0.8]/").allow);
 }
 
 TEST(Decision, DenialsSayWhatIsNearest) {
