@@ -16,12 +16,16 @@ CurlMulti::CurlMulti(boost::asio::io_context& io, long max_idle_connections)
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, OnTimer);
   curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, max_idle_connections);
+  // One request at a time on a connection, HTTP/2 too: of one that others share libcurl goes on
+  // reading for a stream that is paused, and keeps it all, as much as its window of 32 MiB.
+  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
 }
 
 CurlMulti::~CurlMulti() {
   *alive_ = false;
-  for (const auto& [easy, running] : running_) {
-    curl_multi_remove_handle(multi_, easy);
+  while (!running_.empty()) {
+    CURL* easy = running_.begin()->first;
+    Remove(easy);
     curl_easy_cleanup(easy);
   }
   for (CURL* easy : pool_) curl_easy_cleanup(easy);
@@ -50,7 +54,16 @@ void CurlMulti::Add(CURL* easy, Done done, bool connect_only) {
 }
 
 void CurlMulti::Remove(CURL* easy) {
-  if (running_.erase(easy) != 0) curl_multi_remove_handle(multi_, easy);
+  if (running_.erase(easy) == 0) return;
+  // What libcurl keeps of a paused transfer of HTTP/2 is lost to its memory when that is removed
+  // (7.88): it has to come out first.
+  const curl_write_callback swallow = [](char*, size_t size, size_t count, void*) {
+    return size * count;
+  };
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, swallow);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, swallow);
+  curl_easy_pause(easy, CURLPAUSE_SEND);
+  curl_multi_remove_handle(multi_, easy);
 }
 
 int CurlMulti::OnSocket(CURL* /*easy*/, curl_socket_t fd, int what, void* arg, void* /*socket*/) {

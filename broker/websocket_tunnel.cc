@@ -37,12 +37,16 @@ using channel::Failure;
 
 constexpr uint8_t kText = 1, kBinary = 2, kClose = 8;
 constexpr size_t kHead = 5;  // bytes before a payload
+constexpr size_t kKeptBuffer = 256 * 1024;  // bytes, from one message to the next
+
+std::string FrameHead(uint8_t kind, size_t size) {
+  const auto n = static_cast<uint32_t>(size);
+  return {static_cast<char>(kind), static_cast<char>(n >> 24), static_cast<char>(n >> 16),
+          static_cast<char>(n >> 8), static_cast<char>(n)};
+}
 
 std::string Frame(uint8_t kind, std::string_view payload) {
-  const auto n = static_cast<uint32_t>(payload.size());
-  std::string out = {static_cast<char>(kind), static_cast<char>(n >> 24),
-                     static_cast<char>(n >> 16), static_cast<char>(n >> 8), static_cast<char>(n)};
-  return out.append(payload);
+  return FrameHead(kind, payload.size()).append(payload);
 }
 
 std::string CloseFrame(const websocket::close_reason& reason) {
@@ -108,9 +112,7 @@ class WebSocketTunnel : public Tunnel {
                                std::to_string(max_message_) + " bytes (message_bytes)"});
       }
       if (incoming_.size() < kHead + size) {
-        // Its beginning is here to stay: the window must not wait for it.
-        events().sent(incoming_.size() - counted_);
-        counted_ = incoming_.size();
+        CountIncoming();
         return;
       }
       messages_.push_back({head[0], incoming_.substr(kHead, size), kHead + size - counted_});
@@ -132,6 +134,14 @@ class WebSocketTunnel : public Tunnel {
     std::string payload;
     size_t counts;  // bytes of the guest's window
   };
+
+  // The window must not wait for the end of a message that is larger; but it does wait for the
+  // origin to take what is whole. So what is kept is two messages and a window at most.
+  void CountIncoming() {
+    if (writing_ || !messages_.empty() || counted_ == incoming_.size()) return;
+    const size_t more = incoming_.size() - std::exchange(counted_, incoming_.size());
+    events().sent(more);
+  }
 
   Failure HandshakeFailure(const error_code& error) const {
     if (error == websocket::error::upgrade_declined) {
@@ -160,10 +170,11 @@ class WebSocketTunnel : public Tunnel {
       if (error && closing_) return;  // how a close of ours ends is told where it was begun
       if (error) return ReadFailed(error);
       const auto bytes = buffer_.data();
-      const std::string message = Frame(socket_.got_text() ? kText : kBinary,
-                                        {static_cast<const char*>(bytes.data()), bytes.size()});
+      events().data(FrameHead(socket_.got_text() ? kText : kBinary, bytes.size()));
+      if (!closed()) events().data({static_cast<const char*>(bytes.data()), bytes.size()});
+      if (closed()) return;
       buffer_.consume(buffer_.size());
-      events().data(message);
+      if (buffer_.capacity() > kKeptBuffer) buffer_.shrink_to_fit();
       Read();
     });
   }
@@ -201,8 +212,11 @@ class WebSocketTunnel : public Tunnel {
       if (closed()) return;
       // The read tells why a connection is over, and it does so in a moment.
       if (error) return;
+      sending_.payload = {};
       if (sending_.counts > 0) events().sent(sending_.counts);
-      Write();
+      if (closed()) return;
+      CountIncoming();
+      if (!closed()) Write();
     };
     if (sending_.kind == kClose) {
       closing_ = true;

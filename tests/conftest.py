@@ -5,9 +5,11 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
@@ -173,3 +175,36 @@ def allowing(*rules, **limits):
     """A policy that allows `rules` (texts, or mappings) with `limits`."""
     return {"version": 1, "network": {"permission": "allow", "limits": limits,
                                       "rules": [r if isinstance(r, dict) else {"allow": r} for r in rules]}}
+
+
+@pytest.fixture
+def nginx(tmp_path, certificates):
+    """nginx: its ports http2 (over TLS), tls (HTTP/1.1 over TLS) and plain, and www, the directory that it serves, with "big" of 3 MB."""
+    ports = []
+    for _ in range(3):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            ports.append(s.getsockname()[1])
+    http2, tls, plain = ports
+    cert, key = certificates[0]["good"]
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "big").write_bytes(b"x" * 3_000_000)
+    (tmp_path / "nginx.conf").write_text(f"""
+daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; worker_processes 1; user root;
+events {{ worker_connections 512; }}
+http {{ access_log {tmp_path}/access.log; client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
+  ssl_certificate {cert}; ssl_certificate_key {key}; root {tmp_path}/www;
+  server {{ listen 127.0.0.1:{http2} ssl http2; location /version {{ return 200 "$server_protocol"; }} }}
+  server {{ listen 127.0.0.1:{tls} ssl; }}
+  server {{ listen 127.0.0.1:{plain}; }} }}
+""")
+    process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")], stderr=subprocess.DEVNULL)
+    for port in ports:
+        while True:
+            assert process.poll() is None
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+    yield types.SimpleNamespace(http2=http2, tls=tls, plain=plain, www=tmp_path / "www")
+    process.terminate()
+    process.wait(10)

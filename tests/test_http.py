@@ -176,34 +176,6 @@ def test_expect_is_not_waited_for(fetch, origin):
     assert len(result["body"]) == 100_000 and "expect" not in origin.requests[0][2] and result["ms"] < 900
 
 
-@pytest.fixture
-def nginx(tmp_path, certificates):
-    """nginx with HTTP/2 over TLS; yields its port."""
-    import socket
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    cert, key = certificates[0]["good"]
-    (tmp_path / "www").mkdir()
-    (tmp_path / "www" / "big").write_bytes(b"x" * 3_000_000)
-    (tmp_path / "nginx.conf").write_text(f"""
-daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; worker_processes 1; user root;
-events {{ worker_connections 128; }}
-http {{ access_log {tmp_path}/access.log; client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
-  server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {cert}; ssl_certificate_key {key}; root {tmp_path}/www;
-    location /version {{ return 200 "$server_protocol"; }} }} }}
-""")
-    process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")], stderr=subprocess.DEVNULL)
-    while True:
-        assert process.poll() is None
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                break
-    yield port
-    process.terminate()
-    process.wait(10)
-
-
 def test_http2_upstream(postern, nginx, certificates, tmp_path):
     policy = allowing({"allow": "good.test", "addresses": ["127.0.0.0/8"]})
     policy["network"].update({"dns": {"hosts": {"good.test": "127.0.0.1"}}, "tls": {"ca_file": str(certificates[1])}})
@@ -212,7 +184,7 @@ def test_http2_upstream(postern, nginx, certificates, tmp_path):
       const o = process.argv[2];
       const version = await (await fetch(o + '/version')).text();
       const sizes = await Promise.all(Array.from({ length: 8 }, async () => (await (await fetch(o + '/big')).arrayBuffer()).byteLength));
-      __return([version, sizes]);""", args=[f"https://good.test:{nginx}"], policy=policy)
+      __return([version, sizes]);""", args=[f"https://good.test:{nginx.http2}"], policy=policy)
     assert result.value == ["HTTP/2.0", [3_000_000] * 8]
     ends = [e for e in map(json.loads, (tmp_path / "log").read_text().splitlines()) if e["event"] == "end"]
     assert {e["http"] for e in ends} == {"HTTP/2"} and len(ends) == 9
