@@ -130,7 +130,7 @@ void Request::TellAddresses() {
   resolved_ = Clock::now();
   status_ = 200;
   response_fields_ = {{"content-type", "text/plain"}};
-  if (!EndOfHeaders()) return;
+  if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
   for (const policy::IpAddress& address : addresses_) body_ += address.ToString() + "\n";
   body_total_ = static_cast<int64_t>(body_.size());
   Done();
@@ -190,7 +190,7 @@ void Request::ReplayNow() {
       response_fields_.push_back(f);
     }
   }
-  if (!EndOfHeaders()) return;
+  if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
   body_ = e.response_body;
   guest_.usage().bytes_in += body_.size();
   body_total_ = static_cast<int64_t>(body_.size());

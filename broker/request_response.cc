@@ -130,10 +130,15 @@ bool Request::EndOfHeaders() {
   Fields fields = {{":status", std::to_string(status_)},
                    {"postern-status-text", channel::EscapeText(reason_)}};
   fields.insert(fields.end(), response_fields_.begin(), response_fields_.end());
+  if (const Status sent = guest_.channel().session().Respond(stream_, fields, true); !sent) {
+    failure_ = Failure{"http_response_header_section_size", "ERR_LIMIT",
+                       url_.HostPort() + " answered what a guest cannot get: " +
+                           sent.error().message};
+    return false;
+  }
   responded_ = true;
   if (secrets_ != nullptr) body_filter_.emplace(secrets_);
   Enter(Phase::kBody);
-  if (!guest_.channel().session().Respond(stream_, fields, true)) return false;
   guest_.channel().FlushSoon();
   return true;
 }

@@ -56,11 +56,12 @@ void Request::OnTunnelOpen(const Fields& fields) {
   status_ = kind_ == Kind::kTcp ? 200 : 101;
   Fields response = {{":status", "200"}};
   response.insert(response.end(), fields.begin(), fields.end());
+  if (const Status sent = guest_.channel().session().Respond(stream_, response, true); !sent) {
+    return Fail({"http_response_header_section_size", "ERR_LIMIT",
+                 url_.HostPort() + " answered what a guest cannot get: " + sent.error().message});
+  }
   responded_ = true;
   Enter(Phase::kStream);
-  if (!guest_.channel().session().Respond(stream_, response, true)) {
-    return guest_.channel().session().Reset(stream_, NGHTTP2_INTERNAL_ERROR);
-  }
   guest_.channel().FlushSoon();
   if (!upload_.empty()) tunnel_->Send(std::exchange(upload_, {}));
   if (tunnel_ && upload_ended_) tunnel_->EndSending();

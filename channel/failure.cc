@@ -5,6 +5,9 @@
 namespace postern::channel {
 namespace {
 
+// Bytes of a sentence: it may quote an origin, and each may become three.
+constexpr size_t kMaxDetails = 4 * 1024;
+
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
@@ -58,7 +61,7 @@ std::string UnescapeText(std::string_view text) {
 
 std::string FormatProxyStatus(const Failure& failure) {
   std::string out = "postern; error=" + failure.error + "; code=" + failure.code + "; details=\"";
-  for (const char c : EscapeText(failure.details)) {
+  for (const char c : EscapeText(std::string_view(failure.details).substr(0, kMaxDetails))) {
     if (c == '"' || c == '\\') out += '\\';
     out += c;
   }

@@ -39,6 +39,28 @@ const std::string* FindField(const Fields& fields, std::string_view name) {
   return nullptr;
 }
 
+Status CheckFields(const Fields& fields) {
+  size_t all = 0;
+  for (const Field& f : fields) {
+    const size_t longer = std::max(f.name.size(), f.value.size());
+    if (longer > kMaxFieldBytes) {
+      return Error{"a header field of " + std::to_string(longer) + " bytes (\"" +
+                   f.name.substr(0, 64) + "\"); one has at most " +
+                   std::to_string(kMaxFieldBytes)};
+    }
+    const auto* name = reinterpret_cast<const uint8_t*>(f.name.data());
+    const auto* value = reinterpret_cast<const uint8_t*>(f.value.data());
+    const bool valid = (f.name.starts_with(':') ||
+                        nghttp2_check_header_name(name, f.name.size()) != 0) &&
+                       nghttp2_check_header_value_rfc9113(value, f.value.size()) != 0;
+    if (!valid) return Error{"a malformed header field (\"" + f.name.substr(0, 64) + "\")"};
+    all += f.name.size() + f.value.size() + 32;  // as RFC 9113 section 6.5.2 counts
+  }
+  if (all <= kMaxHeaderBytes) return Ok{};
+  return Error{"header fields of " + std::to_string(all) + " bytes; they have at most " +
+               std::to_string(kMaxHeaderBytes)};
+}
+
 struct Http2Session::Callbacks {
   static Http2Session& Self(void* user) { return *static_cast<Http2Session*>(user); }
 
@@ -202,6 +224,9 @@ Status Http2Session::CheckSubmitted(int rc, const char* what) {
 }
 
 Result<int32_t> Http2Session::Request(const Fields& fields, bool has_body) {
+  if (const Status fits = CheckFields(fields); !fits) {
+    return Error{"a request has " + fits.error().message};
+  }
   const auto nv = ToNv(fields);
   nghttp2_data_provider provider{{0}, Callbacks::ReadBody};
   const int32_t stream = nghttp2_submit_request(session_.get(), nullptr, nv.data(), nv.size(),
@@ -211,6 +236,9 @@ Result<int32_t> Http2Session::Request(const Fields& fields, bool has_body) {
 }
 
 Status Http2Session::Respond(int32_t stream, const Fields& fields, bool has_body) {
+  if (const Status fits = CheckFields(fields); !fits) {
+    return Error{"a response has " + fits.error().message};
+  }
   const auto nv = ToNv(fields);
   nghttp2_data_provider provider{{0}, Callbacks::ReadBody};
   return CheckSubmitted(nghttp2_submit_response(session_.get(), stream, nv.data(), nv.size(),

@@ -34,6 +34,13 @@ inline constexpr char kContentLength[] = "postern-content-length";
 const std::string* FindField(const Fields& fields, std::string_view name);
 
 inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one block, names and values
+// One name or value: nghttp2 takes none of over 64 KiB, and ends the connection of whoever sends it.
+inline constexpr size_t kMaxFieldBytes = 60 * 1024;
+
+// Whether the fields can be sent as one block: else the peer would end the whole connection for
+// what one stream sends. The error is a sentence's end, as in "a response has …".
+Status CheckFields(const Fields& fields);
+
 inline constexpr uint32_t kMaxFrameSize = 128 * 1024;
 inline constexpr uint32_t kStreamWindow = 1024 * 1024;  // bytes a stream may have unread
 // The same of a response that the supervisor passes on: it holds as much for each slow client.

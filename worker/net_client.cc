@@ -60,7 +60,7 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   e.raw = outgoing.raw;
   const auto stream = endpoint_->session().Request(outgoing.fields, outgoing.has_body);
   if (!stream)
-    return FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST", stream.error().message});
+    return FailLater(id, {"http_request_denied", "ERR_LIMIT", stream.error().message});
   e.stream = *stream;
   ids_[*stream] = id;
   AddDue(queue_due_, limits_.queue_seconds, id, *stream);
