@@ -11,8 +11,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
@@ -177,11 +175,6 @@ Result<std::string> ReadToEnd(int fd, const char* what) {
   }
 }
 
-std::string ReadText(const char* path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 // An event to the supervisor, unless it has too many to read already: other guests must not wait.
 void SendEvent(uint64_t guest, const std::string& line, int64_t& lost) {
   pollfd p{kControl, POLLOUT, 0};
@@ -200,7 +193,6 @@ Status RunNet(Arguments& a) {
   // Read as who started us, before the namespaces make us nobody.
   auto tls = TlsStore::Read(a.ca_file);
   if (!tls) return tls.error();
-  const std::string resolv_conf = ReadText("/etc/resolv.conf");
   auto own = OwnAddresses::Open();
   if (!own) return own.error();
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
@@ -224,7 +216,6 @@ Status RunNet(Arguments& a) {
   NetShared shared{io,
                    *addresses,
                    *tls,
-                   ParseResolvConf(resolv_conf),
                    log ? &*log : nullptr,
                    a.record,
                    replay ? &*replay : nullptr};

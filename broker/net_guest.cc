@@ -19,7 +19,7 @@ NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, Un
       tokens_at_(std::chrono::steady_clock::now()),
       curl_(shared.io, policy_.limits.concurrent),
       resolver_(shared.io, policy_.dns,
-                policy_.dns.servers.empty() ? shared.resolv_conf_servers : policy_.dns.servers),
+                policy_.dns.servers),
       timer_(shared.io),
       channel_(shared.io, channel::Http2Session::Role::kServer,
                static_cast<uint32_t>(policy_.limits.concurrent), *this, std::move(in),

@@ -30,7 +30,6 @@ struct NetShared {
   boost::asio::io_context& io;
   OwnAddresses& own_addresses;
   TlsStore& tls;
-  std::vector<std::string> resolv_conf_servers;
   EventLog* log = nullptr;         // where events are wanted
   bool record = false;             // HAR entries as well
   const Replay* replay = nullptr;  // what the replay adapter answers from

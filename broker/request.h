@@ -96,6 +96,8 @@ class Request {
   void Arm(Clock::time_point deadline);
   void Expired(Clock::time_point now);
   void ExpiredInBody();
+  bool WaitsForUpload() const;
+  std::string WhoIsLate() const;
   void CountProgress(size_t bytes);
   void RunIdleClock();
   void WaitForGuest();

@@ -66,9 +66,9 @@ Request::Clock::time_point Request::CheckDeadline(Clock::time_point now) {
 void Request::Expired(Clock::time_point now) {
   const policy::Limits& l = guest_.policy().limits;
   const std::string where = url_.HostPort();
-  if (now >= total_deadline_ && phase_ != Phase::kDone) {
+  if (now >= total_deadline_) {
     const std::string what =
-        where + " did not finish within " + Seconds(l.total_timeout) + " (total_timeout)";
+        WhoIsLate() + " within " + Seconds(l.total_timeout) + " (total_timeout)";
     return responded_ ? Fail({"connection_read_timeout", "ERR_TOTAL_TIMEOUT", what})
                       : Fail({"http_response_timeout", "ERR_TOTAL_TIMEOUT", what});
   }
@@ -89,8 +89,7 @@ void Request::Expired(Clock::time_point now) {
                    "the TLS handshake with " + where + " took more than " + Seconds(l.tls_timeout) +
                        " (tls_timeout)"});
     case Phase::kSend:
-      if (upload_.empty())
-        return Enter(Phase::kSend);  // the guest has nothing to send: the total bounds it
+      if (WaitsForUpload()) return Enter(Phase::kSend);  // the total bounds it
       return Fail({"connection_write_timeout", "ERR_UPLOAD_TIMEOUT",
                    where + " took nothing of the request body for " + Seconds(l.upload_timeout) +
                        " (upload_timeout)"});
@@ -111,6 +110,22 @@ void Request::Expired(Clock::time_point now) {
     case Phase::kDecide:
       return;
   }
+}
+
+// Whether it is the guest that has to go on. A replay keeps what came until all is there.
+bool Request::WaitsForUpload() const {
+  return !upload_ended_ &&
+         (upload_.empty() || guest_.policy().adapter.kind == policy::AdapterKind::kReplay);
+}
+
+std::string Request::WhoIsLate() const {
+  if (phase_ == Phase::kDone || (phase_ == Phase::kBody && blocked_)) {
+    return "the guest did not read the body of " + url_.HostPort() + " to its end";
+  }
+  if (phase_ == Phase::kSend && WaitsForUpload()) {
+    return "the guest did not send the body of its request to " + url_.HostPort();
+  }
+  return url_.HostPort() + " did not finish";
 }
 
 void Request::ExpiredInBody() {

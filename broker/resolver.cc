@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <sstream>
 
 namespace postern::broker {
 namespace {
@@ -11,8 +10,9 @@ using namespace std::chrono_literals;
 
 constexpr auto kMinTtl = 1s;
 constexpr auto kMaxTtl = 300s;
-constexpr size_t kMaxCached = 1024;  // names a guest
-constexpr int kTryMs = 1500;         // c-ares' first patience with a server; it doubles
+constexpr size_t kMaxCached = 1024;   // names a guest
+constexpr size_t kMaxAddresses = 64;  // of a name; connections are tried in turn
+constexpr int kTryMs = 1500;          // c-ares' first patience with a server; it doubles
 
 channel::Failure DnsFailure(const std::string& name, int status) {
   switch (status) {
@@ -37,17 +37,6 @@ channel::Failure DnsFailure(const std::string& name, int status) {
 }
 
 }  // namespace
-
-std::vector<std::string> ParseResolvConf(std::string_view text) {
-  std::vector<std::string> servers;
-  std::istringstream lines{std::string(text)};
-  for (std::string line; std::getline(lines, line) && servers.size() < 3;) {
-    std::istringstream words(line);
-    std::string key, value;
-    if (words >> key >> value && key == "nameserver") servers.push_back(value);
-  }
-  return servers;
-}
 
 struct Resolver::Query {
   std::shared_ptr<Resolver*> resolver;
@@ -145,20 +134,32 @@ void Resolver::Answered(void* arg, int status, int /*timeouts*/, ares_addrinfo* 
   std::chrono::seconds ttl = kMaxTtl;
   for (const ares_addrinfo_node* n = result == nullptr ? nullptr : result->nodes; n != nullptr;
        n = n->ai_next) {
-    if (auto ip = policy::IpAddress::From(n->ai_addr)) addresses.push_back(*ip);
+    if (auto ip = policy::IpAddress::From(n->ai_addr); ip && addresses.size() < kMaxAddresses) {
+      addresses.push_back(*ip);
+    }
     ttl = std::min(ttl, std::chrono::seconds(n->ai_ttl));
   }
   std::optional<channel::Failure> failure;
   if (status != ARES_SUCCESS || addresses.empty()) {
     failure = DnsFailure(query->name, status == ARES_SUCCESS ? ARES_ENODATA : status);
-  } else if (self->cache_.size() < kMaxCached) {
-    self->cache_[query->name] = {
-        addresses, std::chrono::steady_clock::now() + std::max<std::chrono::seconds>(ttl, kMinTtl)};
+  } else {
+    self->Remember(query->name, addresses, std::max<std::chrono::seconds>(ttl, kMinTtl));
   }
   // Later, never inside a c-ares call: a waiter may end this guest and its resolver.
   boost::asio::post(self->io_, [alive = query->resolver, name = query->name, addresses, failure] {
     if (*alive != nullptr) (*alive)->Finish(name, addresses, failure);
   });
+}
+
+// Where there is no room, what ends first makes it.
+void Resolver::Remember(const std::string& name, const Addresses& addresses,
+                        std::chrono::seconds ttl) {
+  if (cache_.size() >= kMaxCached && !cache_.contains(name)) {
+    cache_.erase(std::min_element(cache_.begin(), cache_.end(), [](const auto& a, const auto& b) {
+      return a.second.until < b.second.until;
+    }));
+  }
+  cache_[name] = {addresses, std::chrono::steady_clock::now() + ttl};
 }
 
 void Resolver::Finish(const std::string& name, const Addresses& addresses,

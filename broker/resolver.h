@@ -1,8 +1,7 @@
 // Resolver: names to addresses by DNS (c-ares) on the broker's loop, one a guest.
 //
 // A name is looked up as an absolute one, never with search domains, so that what was decided is
-// what is looked up. No file is read: servers come from the policy or from resolv.conf, read at
-// start.
+// what is looked up. No file is read: servers come with the policy.
 #pragma once
 
 #include <ares.h>
@@ -21,9 +20,6 @@
 #include "policy/policy.h"
 
 namespace postern::broker {
-
-// "nameserver" lines of a resolv.conf(5), at most three as there.
-std::vector<std::string> ParseResolvConf(std::string_view text);
 
 class Resolver {
  public:
@@ -52,6 +48,7 @@ class Resolver {
   static void SocketState(void* self, ares_socket_t fd, int readable, int writable);
   static void Answered(void* query, int status, int timeouts, ares_addrinfo* result);
   void ArmTimer();
+  void Remember(const std::string& name, const Addresses& addresses, std::chrono::seconds ttl);
   void Finish(const std::string& name, const Addresses& addresses,
               const std::optional<channel::Failure>& failure);
 

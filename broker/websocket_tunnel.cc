@@ -36,7 +36,7 @@ using boost::system::error_code;
 using channel::Failure;
 
 constexpr uint8_t kText = 1, kBinary = 2, kClose = 8;
-constexpr size_t kHead = 5;  // bytes before a payload
+constexpr size_t kHead = 5;                 // bytes before a payload
 constexpr size_t kKeptBuffer = 256 * 1024;  // bytes, from one message to the next
 
 std::string FrameHead(uint8_t kind, size_t size) {

@@ -8,6 +8,7 @@
 
 #include "base/eintr.h"
 #include "base/unique_fd.h"
+#include "policy/resolv_conf.h"
 #include "policy/secret_text.h"
 #include "policy/text.h"
 
@@ -135,6 +136,14 @@ Status LoadSecrets(policy::PolicyFile& file) {
     file.env.emplace(name, policy::Placeholder(name));
   }
   return Ok{};
+}
+
+policy::Policy WithServers(policy::Policy network) {
+  if (!network.permission || !network.dns.servers.empty()) return network;
+  // Without the file there is no server, as for others; who looks a name up is told so.
+  const auto text = ReadFile("/etc/resolv.conf", "");
+  if (text) network.dns.servers = policy::ParseResolvConf(*text);
+  return network;
 }
 
 }  // namespace postern::supervisor

@@ -14,6 +14,7 @@
 #include "base/eintr.h"
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
+#include "supervisor/load_policy.h"
 #include "supervisor/settings.h"
 #include "worker/spare_fds.h"
 
@@ -68,7 +69,7 @@ Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
       done_(std::move(done)),
       will_kill_(std::move(will_kill)),
       net_(
-          host.net, policy::ToJson(job_.network), job_.name,
+          host.net, policy::ToJson(WithServers(job_.network)), job_.name,
           [this](const std::string& why, bool bad_input) {
             if (bad_input) return Refuse(job_.network.adapter.target + ": " + why, kBadInput);
             Refuse("the network broker cannot run: " + why);

@@ -276,6 +276,29 @@ def test_unread_body_has_an_end_of_its_own(postern, origin):
     assert value["code"] == "ERR_BODY_UNREAD", value
 
 
+def test_a_guest_that_reads_slowly_is_told_so_at_the_total_deadline(postern, origin):
+    """The origin is done; what is left is the guest's to read, and it does read."""
+    value = postern(f"""
+      const reader = (await fetch('http://{origin.http}/bytes?n=3000000')).body.getReader();
+      try {{ for (;;) {{ if ((await reader.read()).done) break; await new Promise((done) => setTimeout(done, 50)); }} }}
+      catch (error) {{ __return([error.cause?.code, error.message]); }}
+    """, policy=allowing(origin.http, unread_timeout="300ms", total_timeout="800ms")).value
+    assert value[0] == "ERR_TOTAL_TIMEOUT" and "the guest did not read" in value[1], value
+
+
+@pytest.mark.parametrize("replayed", [True, False])
+def test_a_guest_that_sends_slowly_is_told_so_at_the_total_deadline(postern, origin, tmp_path, replayed):
+    (tmp_path / "r.har").write_text(json.dumps({"log": {"entries": [
+        {"request": {"method": "POST", "url": f"http://{origin.http}/echo"}, "response": {"status": 200, "headers": [], "content": {"text": ""}}}]}}))
+    policy = allowing(origin.http, upload_timeout="100ms", total_timeout="600ms")
+    options = [f"--adapter=replay:{tmp_path}/r.har"] if replayed else []
+    value = postern(f"""
+      const body = new ReadableStream({{ start(c) {{ c.enqueue(new Uint8Array(10)); }} }});
+      __return(await fetch('http://{origin.http}/echo', {{ method: 'POST', duplex: 'half', body }}).then((r) => r.status, (e) => [e.cause?.code, e.message]));
+    """, *options, policy=policy).value
+    assert value[0] == "ERR_TOTAL_TIMEOUT" and "the guest did not send" in value[1], value
+
+
 def test_second_fetch_while_a_first_body_is_never_read(postern, origin):
     value = postern(f"""
       const first = await fetch('http://{origin.http}/bytes?n=8000000');
