@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
 
@@ -14,10 +15,12 @@ namespace {
 using channel::ControlMessage;
 using channel::ControlType;
 
+constexpr auto kPatience = std::chrono::seconds(1);
 constexpr auto kBatchFor = std::chrono::milliseconds(100);
 constexpr size_t kBatchBytes = 32 << 10;
-constexpr size_t kMaxWaiting = 4 << 20;         // bytes of events
-constexpr size_t kMaxEntryBytes = 512UL << 20;  // bytes of HAR entries
+constexpr size_t kMaxWaiting = 4 << 20;  // bytes of events
+constexpr size_t kMaxHeads = 16 << 20;   // bytes of exchanges' heads that wait
+constexpr int kPartsATurn = 16;          // of them, before others have their turn
 
 }  // namespace
 
@@ -26,6 +29,7 @@ EventLog::EventLog(boost::asio::io_context& io, UniqueFd socket)
       socket_(std::move(socket)),
       watch_(io, socket_.get(), [this](bool readable, bool) { readable ? Readable() : Flush(); }),
       timer_(io),
+      patience_(io),
       // Higher than any number of a broker before this one, whose answers may still lie in the
       // socket.
       number_(static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())) {
@@ -73,21 +77,62 @@ void EventLog::WhenRecorded(Recorded done) {
   FlushSoon();
 }
 
-void EventLog::WriteEntry(const std::string& entry) {
-  if (!broken_.empty() || queued_entries_ + entry.size() > kMaxEntryBytes) {
-    ++lost_;
-    return;
+bool EventLog::ReserveRecording(size_t bytes) {
+  if (!broken_.empty() || recording_ + bytes > kMaxRecording) return false;
+  recording_ += bytes;
+  return true;
+}
+
+void EventLog::WriteEntry(har::Exchange exchange) {
+  Entry entry;
+  entry.pieces = {har::PackHead(exchange), std::move(exchange.request_body),
+                  std::move(exchange.response_body)};
+  if (broken_.empty() && heads_ + entry.pieces[0].size() <= kMaxHeads) {
+    heads_ += entry.pieces[0].size();
+    entries_.push_back(std::move(entry));
+    return FlushSoon();
   }
-  for (size_t at = 0; at < entry.size(); at += channel::kMaxPayload) {
-    std::string part = entry.substr(at, channel::kMaxPayload);
-    const bool last = at + part.size() == entry.size();
-    queued_entries_ += part.size();
-    queue_.push_back({.type = ControlType::kEntry,
-                      .a = at == 0 ? 1 : 0,
-                      .b = last ? 1 : 0,
-                      .payload = std::move(part)});
+  ReleaseRecording(entry.pieces[1].size() + entry.pieces[2].size());
+  ++lost_;
+}
+
+// The next part of what is left of an exchange.
+channel::ControlMessage EventLog::NextPart(const Entry& entry) {
+  const std::string& piece = entry.pieces[entry.piece];
+  ControlMessage part{.type = ControlType::kEntry,
+                      .id = entry.piece == 0 && entry.at == 0 ? 1U : 0U,
+                      .a = static_cast<int64_t>(entry.piece),
+                      .payload = piece.substr(entry.at, channel::kMaxPayload)};
+  bool last = entry.at + part.payload.size() == piece.size();
+  for (size_t i = entry.piece + 1; i < entry.pieces.size(); ++i)
+    last = last && entry.pieces[i].empty();
+  part.b = last ? 1 : 0;
+  return part;
+}
+
+// All lines, and as many parts of exchanges as a turn has. EAGAIN where the socket is full.
+Status EventLog::SendQueue() {
+  while (!queue_.empty()) {
+    const ControlMessage& m = queue_.front();
+    if (Status s = channel::SendControl(socket_.get(), m); !s) return s;
+    AwaitProgress();
+    queued_lines_ -= m.payload.size();
+    queue_.pop_front();
   }
-  FlushSoon();
+  for (int turn = 0; turn < kPartsATurn && !entries_.empty(); ++turn) {
+    Entry& entry = entries_.front();
+    const ControlMessage part = NextPart(entry);
+    if (Status s = channel::SendControl(socket_.get(), part); !s) return s;
+    AwaitProgress();
+    entry.at += part.payload.size();
+    while (entry.piece < entry.pieces.size() && entry.at == entry.pieces[entry.piece].size()) {
+      (entry.piece == channel::kEntryHead ? heads_ : recording_) -= entry.at;
+      ++entry.piece;
+      entry.at = 0;
+    }
+    if (part.b == 1) entries_.pop_front();
+  }
+  return Ok{};
 }
 
 void EventLog::FlushSoon() {
@@ -97,17 +142,13 @@ void EventLog::FlushSoon() {
 }
 
 void EventLog::Flush() {
-  while (!queue_.empty() && broken_.empty()) {
-    const ControlMessage& m = queue_.front();
-    if (const Status s = channel::SendControl(socket_.get(), m); !s) {
-      if (s.error().errnum == EAGAIN) return watch_.Want(true, true);
-      return Fail("the log process is gone: " + s.error().message);
-    }
-    (m.type == ControlType::kLines ? queued_lines_ : queued_entries_) -= m.payload.size();
-    queue_.pop_front();
-  }
+  const Status sent = broken_.empty() ? SendQueue() : Status(Ok{});
+  if (!sent && sent.error().errnum == EAGAIN) return watch_.Want(true, true);
+  if (!sent) return Fail("the log process is gone: " + sent.error().message);
+  if (!entries_.empty()) return FlushSoon();
   watch_.Want(broken_.empty(), false);
   if (!broken_.empty()) Fail(broken_);
+  if (!when_sent_.empty()) AllSent();
 }
 
 void EventLog::Readable() {
@@ -129,7 +170,14 @@ void EventLog::Fail(const std::string& why) {
   broken_ = why;
   queue_.clear();
   lines_.clear();
-  queued_lines_ = queued_entries_ = 0;
+  queued_lines_ = 0;
+  for (const Entry& e : entries_) {
+    for (size_t i = std::max<size_t>(e.piece, 1); i < e.pieces.size(); ++i) {
+      ReleaseRecording(e.pieces[i].size());
+    }
+  }
+  heads_ = 0;
+  entries_.clear();
   watch_.Want(false, false);
   const auto alive = alive_;
   for (const auto& [number, done] : std::exchange(waiting_, {})) {
@@ -138,16 +186,27 @@ void EventLog::Fail(const std::string& why) {
   }
 }
 
-void EventLog::Drain(int milliseconds) {
+void EventLog::WhenSent(std::function<void()> done) {
   Pack(false);
-  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
-  for (Flush(); !queue_.empty(); Flush()) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        until - std::chrono::steady_clock::now());
-    pollfd p{socket_.get(), POLLOUT, 0};
-    if (left.count() <= 0 ||
-        Uninterrupted([&] { return ::poll(&p, 1, static_cast<int>(left.count())); }) <= 0)
-      return;
+  when_sent_.push_back(std::move(done));
+  AwaitProgress();
+  FlushSoon();
+}
+
+void EventLog::AwaitProgress() {
+  if (when_sent_.empty()) return;
+  patience_.expires_after(kPatience);
+  patience_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) AllSent();
+  });
+}
+
+void EventLog::AllSent() {
+  patience_.cancel();
+  const auto alive = alive_;
+  for (const auto& done : std::exchange(when_sent_, {})) {
+    done();
+    if (!*alive) return;
   }
 }
 

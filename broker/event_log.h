@@ -5,6 +5,7 @@
 // loss is counted. Events are sent in batches, at once only where somebody waits for them.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
@@ -12,10 +13,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "channel/control.h"
 #include "channel/fd_watch.h"
+#include "har/har.h"
 
 namespace postern::broker {
 
@@ -33,29 +36,47 @@ class EventLog {
   // else with the reason why they are not.
   using Recorded = std::function<void(const std::string& error)>;
   void WhenRecorded(Recorded done);
-  // Adds one HAR entry. Where too much waits already it is lost, and counted.
-  void WriteEntry(const std::string& entry);
-  // Sends what waits, for as long as `milliseconds` at most.
-  void Drain(int milliseconds);
+  // Bytes of bodies that are kept for the recording, by all requests and here until they are sent:
+  // kMaxRecording in all. False where there is no room. WriteEntry gives them back when they are
+  // sent, or ReleaseRecording where they are not kept after all.
+  bool ReserveRecording(size_t bytes);
+  void ReleaseRecording(size_t bytes) { recording_ -= bytes; }
+  static constexpr size_t kMaxRecording = 64 << 20;
+  // Adds one exchange to the recording.
+  void WriteEntry(har::Exchange exchange);
+  // Calls `done` once all that there is now is sent, or nothing has been taken for a second.
+  void WhenSent(std::function<void()> done);
 
  private:
+  // An exchange on its way: head and bodies (channel::EntryPart), and up to where they are sent.
+  struct Entry {
+    std::array<std::string, 3> pieces;
+    size_t piece = 0, at = 0;
+  };
+  static channel::ControlMessage NextPart(const Entry& entry);
+  Status SendQueue();
   void FlushSoon();
   void Flush();
   void Pack(bool ask);
+  void AwaitProgress();
+  void AllSent();
   void Readable();
   void Fail(const std::string& why);
 
   boost::asio::io_context& io_;
   UniqueFd socket_;
   channel::FdWatch watch_;
-  boost::asio::steady_timer timer_;
+  boost::asio::steady_timer timer_, patience_;
   bool timer_armed_ = false;
   std::string lines_;    // not yet packed
   uint64_t number_ = 0;  // of the last event
   uint64_t lost_ = 0;
   std::deque<channel::ControlMessage> queue_;
-  size_t queued_lines_ = 0, queued_entries_ = 0;  // bytes
+  size_t queued_lines_ = 0;  // bytes
+  std::deque<Entry> entries_;
+  size_t recording_ = 0, heads_ = 0;  // bytes of bodies, and of heads
   std::deque<std::pair<uint64_t, Recorded>> waiting_;
+  std::vector<std::function<void()>> when_sent_;
   std::string broken_;  // why nothing can be sent any more
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

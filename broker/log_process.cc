@@ -17,8 +17,6 @@ using channel::ControlMessage;
 using channel::ControlType;
 using nlohmann::json;
 
-constexpr size_t kMaxEntryBytes = 8 * har::kMaxKeptBody;
-
 // Writes all of `bytes`, waiting where it must. Returns how much was written; less on an error,
 // with its errno in `failure`.
 size_t WriteAll(int fd, std::string_view bytes, int* failure) {
@@ -108,7 +106,7 @@ bool LogProcess::OnEvents() {
   const auto m = channel::ReceiveControl(events_.get());
   if (!m || !*m) return false;
   if ((*m)->type == ControlType::kLines) WriteLines(**m);
-  if ((*m)->type == ControlType::kEntry) WriteEntry(**m);
+  if ((*m)->type == ControlType::kEntry) TakePart(**m);
   return true;
 }
 
@@ -186,17 +184,27 @@ void LogProcess::ForPeople(std::string_view line) try {
   // Not of the net broker's making as we know it: people can do without the line.
 }
 
-// The file is whole JSON after each entry: the ending is overwritten by the next one.
-void LogProcess::WriteEntry(const ControlMessage& m) {
-  if (m.a == 1) entry_.clear();
-  if (entry_.size() < kMaxEntryBytes) entry_ += m.payload;
+// Bodies are put together here, where no loop of others waits while they become JSON.
+void LogProcess::TakePart(const ControlMessage& m) {
+  if (m.id == 1) entry_ = {};
+  if (m.a < channel::kEntryHead || m.a > channel::kEntryResponseBody) return;
+  std::string& piece = entry_[static_cast<size_t>(m.a)];
+  if (piece.size() <= har::kMaxKeptBody) piece += m.payload;
   if (m.b != 1) return;
-  if (entry_.size() >= kMaxEntryBytes) {  // more than an entry with the largest kept bodies has
+  auto exchange = har::UnpackHead(entry_[channel::kEntryHead]);
+  if (!exchange) {
     ++lost_;
-    entry_.clear();
     return;
   }
-  const std::string text = (any_entry_ ? ",\n" : "") + std::exchange(entry_, {});
+  exchange->request_body = std::move(entry_[channel::kEntryRequestBody]);
+  exchange->response_body = std::move(entry_[channel::kEntryResponseBody]);
+  entry_ = {};
+  WriteEntry(*exchange);
+}
+
+// The file is whole JSON after each entry: the ending is overwritten by the next one.
+void LogProcess::WriteEntry(const har::Exchange& entry) {
+  const std::string text = (any_entry_ ? ",\n" : "") + har::FormatEntry(entry);
   if (har_end_ < 0 || !outputs_.har.valid()) return;
   const std::string bytes = text + std::string(har::Ending());
   size_t at = 0;

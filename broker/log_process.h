@@ -5,11 +5,13 @@
 // process that talks to the network has no file.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
 #include "base/unique_fd.h"
 #include "channel/control.h"
+#include "har/har.h"
 #include "policy/reported_policy.h"
 
 namespace postern::broker {
@@ -34,7 +36,8 @@ class LogProcess {
   bool OnEvents();
   int WriteAudit(const std::string& lines);  // 0, or an errno
   void WriteLines(const channel::ControlMessage& m);
-  void WriteEntry(const channel::ControlMessage& m);
+  void TakePart(const channel::ControlMessage& m);
+  void WriteEntry(const har::Exchange& entry);
   void ForPeople(std::string_view line);
   Status SendSummary();
 
@@ -42,11 +45,11 @@ class LogProcess {
   UniqueFd events_;
   int control_;
   policy::ReportedPolicy report_;
-  uint64_t lost_ = 0;     // events and entries, in all
-  uint64_t unnoted_ = 0;  // lost events of which the audit log does not tell yet
-  std::string error_;     // the last one, for the summary
-  std::string owed_;      // the rest of a line that a full disk took a part of
-  std::string entry_;
+  uint64_t lost_ = 0;                 // events and entries, in all
+  uint64_t unnoted_ = 0;              // lost events of which the audit log does not tell yet
+  std::string error_;                 // the last one, for the summary
+  std::string owed_;                  // the rest of a line that a full disk took a part of
+  std::array<std::string, 3> entry_;  // whose parts arrive, by channel::EntryPart
   bool any_entry_ = false;
   int64_t har_end_ = 0;  // where the next entry goes; -1 where the file takes no more
 };

@@ -31,7 +31,6 @@ using channel::ControlType;
 
 constexpr int kControl = 3;
 constexpr int kBadInput = 10'000;  // in place of an errno: the user's file is at fault
-constexpr int kDrainMs = 1'000;    // for the last events of a guest
 constexpr auto kTellUsageEvery = std::chrono::seconds(1);
 
 struct Arguments {
@@ -126,14 +125,17 @@ template <typename G>
 void Serve(
     boost::asio::io_context& io, const sandbox::Layers& layers,
     const std::function<Result<std::unique_ptr<G>>(ControlMessage&, std::function<void()>)>& make,
-    const std::function<std::string(G&)>& usage) {
+    const std::function<void(G&, std::function<void(std::string usage)>)>& finish) {
   std::map<uint64_t, std::unique_ptr<G>> guests;
   ControlLoop* loop = nullptr;
   const auto end = [&](uint64_t id) {
     const auto g = guests.find(id);
     if (g == guests.end()) return;
-    loop->Send({.type = ControlType::kEnded, .id = id, .payload = usage(*g->second)});
+    const std::unique_ptr<G> guest = std::move(g->second);
     guests.erase(g);
+    finish(*guest, [&loop, id](std::string usage) {
+      loop->Send({.type = ControlType::kEnded, .id = id, .payload = std::move(usage)});
+    });
   };
   ControlLoop control(io, kControl, [&](ControlMessage message) {
     const uint64_t id = message.id;
@@ -213,12 +215,8 @@ Status RunNet(Arguments& a) {
     if (!parsed) return Error{parsed.error().message, kBadInput};
     replay.emplace(*std::move(parsed));
   }
-  NetShared shared{io,
-                   *addresses,
-                   *tls,
-                   log ? &*log : nullptr,
-                   a.record,
-                   replay ? &*replay : nullptr};
+  NetShared shared{
+      io, *addresses, *tls, log ? &*log : nullptr, a.record, replay ? &*replay : nullptr};
   Serve<NetGuest>(
       io, layers,
       [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<NetGuest>> {
@@ -237,10 +235,11 @@ Status RunNet(Arguments& a) {
                                           std::move(m.fds[0]), std::move(m.fds[1]),
                                           std::move(ended), std::move(events));
       },
-      [&](NetGuest& g) {
+      [&](NetGuest& g, const std::function<void(std::string)>& ended) {
         g.EndRequests();
-        if (log) log->Drain(kDrainMs);
-        return UsageJson(g.usage());
+        std::string usage = UsageJson(g.usage());
+        if (!log) return ended(std::move(usage));
+        log->WhenSent([ended, usage = std::move(usage)] { ended(usage); });
       });
   return Ok{};
 }
@@ -275,7 +274,7 @@ Status RunFiles(Arguments& a) {
         return std::make_unique<FilesGuest>(io, a.mounts, std::move(m.fds[0]), std::move(m.fds[1]),
                                             std::move(ended));
       },
-      [](FilesGuest&) { return std::string("{}"); });
+      [](FilesGuest&, const std::function<void(std::string)>& ended) { ended("{}"); });
   return Ok{};
 }
 

@@ -213,9 +213,7 @@ void Request::OnUpload(std::span<const uint8_t> data) {
                      " bytes (request_bytes)"});
   }
   const std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
-  if (recorded_ && recorded_->request_body.size() < har::kMaxKeptBody) {
-    recorded_->request_body += bytes;
-  }
+  KeepForRecording(&har::Exchange::request_body, bytes);
   if (tunnel_ && responded_) {
     upload_unconsumed_ += data.size();
     moved_ = Clock::now();

@@ -219,7 +219,7 @@ void Request::WriteHarEntry() {
   e.failure = logged_failure_;
   e.address = address_.substr(0, address_.rfind(':'));
   e.timings = timings_;
-  guest_.shared().log->WriteEntry(har::FormatEntry(e));
+  guest_.shared().log->WriteEntry(std::move(e));
   recorded_.reset();
 }
 

@@ -131,9 +131,9 @@ bool Request::EndOfHeaders() {
                    {"postern-status-text", channel::EscapeText(reason_)}};
   fields.insert(fields.end(), response_fields_.begin(), response_fields_.end());
   if (const Status sent = guest_.channel().session().Respond(stream_, fields, true); !sent) {
-    failure_ = Failure{"http_response_header_section_size", "ERR_LIMIT",
-                       url_.HostPort() + " answered what a guest cannot get: " +
-                           sent.error().message};
+    failure_ =
+        Failure{"http_response_header_section_size", "ERR_LIMIT",
+                url_.HostPort() + " answered what a guest cannot get: " + sent.error().message};
     return false;
   }
   responded_ = true;
@@ -180,19 +180,27 @@ bool Request::CountBody(size_t bytes) {
 void Request::AppendBody(std::string_view bytes) {
   if (bytes.empty()) return;
   if (body_at_ > kBufferedBody) body_.erase(0, std::exchange(body_at_, 0));
-  const size_t before = body_.size();
   body_.append(bytes);
-  KeepForRecording(before);
+  KeepForRecording(&har::Exchange::response_body, bytes);
   if (!blocked_) WaitForGuest();
   guest_.channel().session().ResumeBody(stream_);
   guest_.channel().FlushSoon();
 }
 
-// What the guest gets from `begin` on is what a recording has.
-void Request::KeepForRecording(size_t begin) {
-  if (!recorded_ || recorded_->body_omitted) return;
-  recorded_->response_body.append(body_, begin);
-  if (recorded_->response_body.size() <= har::kMaxKeptBody) return;
+// What a recording has of a body is what the guest sends or gets. One that is too large, or for
+// which there is no room beside the others, is left out as a whole.
+void Request::KeepForRecording(std::string har::Exchange::*body, std::string_view bytes) {
+  if (!recorded_ || recorded_->body_omitted || bytes.empty()) return;
+  std::string& kept = (*recorded_).*body;
+  const bool room = kept.size() + bytes.size() <= har::kMaxKeptBody &&
+                    guest_.shared().log->ReserveRecording(bytes.size());
+  if (room) {
+    kept.append(bytes);
+    return;
+  }
+  guest_.shared().log->ReleaseRecording(recorded_->request_body.size() +
+                                        recorded_->response_body.size());
+  recorded_->request_body = {};
   recorded_->response_body = {};
   recorded_->body_omitted = true;
 }

@@ -37,10 +37,14 @@ enum class ControlType : uint32_t {
   // On the net broker's socket to the log process:
   kLines,   // audit events, a JSON text a line; `a` the last one's number, `b` how many were lost
             // before them, `id` 1 where kLogged is asked for
-  kEntry,   // a part of a HAR entry; `a` 1 for its first part, `b` 1 for its last
+  kEntry,   // a part of a recorded exchange; `a`: of what, a channel::EntryPart; `id` 1 for its
+            // first part, `b` 1 for its last
   kLogged,  // log -> net broker: all up to number `a` are written; or `b`, an errno
   kUsage,   // net broker -> supervisor: what guest `id` has used until now; payload as of kEnded
 };
+
+// What a kEntry carries pieces of, in this order: the head is har::PackHead's.
+enum EntryPart : int64_t { kEntryHead, kEntryRequestBody, kEntryResponseBody };
 
 inline constexpr size_t kMaxFds = 16;
 inline constexpr size_t kMaxPayload = 96 * 1024;  // below the default SO_SNDBUF (212 992 bytes)

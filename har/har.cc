@@ -62,6 +62,14 @@ std::string TypeOf(const Fields& fields) {
   return type == nullptr ? "application/octet-stream" : Widen(*type);
 }
 
+// Text that JSON holds without becoming many times as long: UTF-8 of which no byte becomes six.
+bool IsText(std::string_view body) {
+  const auto escaped = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r';
+  };
+  return std::none_of(body.begin(), body.end(), escaped) && policy::IsUtf8(body);
+}
+
 ordered_json RequestToJson(const Exchange& e, ordered_json& ours) {
   ordered_json request = {{"method", e.method},
                           {"url", e.url},
@@ -72,7 +80,7 @@ ordered_json RequestToJson(const Exchange& e, ordered_json& ours) {
                           {"headersSize", -1},
                           {"bodySize", e.request_body.size()}};
   if (e.request_body.empty()) return request;
-  const bool text = policy::IsUtf8(e.request_body);
+  const bool text = IsText(e.request_body);
   request["postData"] = {{"mimeType", TypeOf(e.request_fields)},
                          {"text", text ? e.request_body : ""}};
   if (!text) ours["requestBody"] = EncodeBase64(e.request_body);
@@ -82,7 +90,7 @@ ordered_json RequestToJson(const Exchange& e, ordered_json& ours) {
 ordered_json ResponseToJson(const Exchange& e, ordered_json& ours) {
   ordered_json content = {{"size", e.response_body.size()},
                           {"mimeType", TypeOf(e.response_fields)}};
-  if (policy::IsUtf8(e.response_body)) {
+  if (IsText(e.response_body)) {
     content["text"] = e.response_body;
   } else {
     content["text"] = EncodeBase64(e.response_body);
@@ -187,6 +195,50 @@ std::string FormatEntry(const Exchange& e) {
                               {"serverIPAddress", e.address},
                               {"_postern", std::move(ours)}};
   return entry.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string PackHead(const Exchange& e) {
+  const auto fields = [](const Fields& list) {
+    json out = json::array();
+    for (const channel::Field& f : list) out.push_back({f.name, f.value});
+    return out;
+  };
+  const Timings& t = e.timings;
+  json head = {e.time,         e.method,
+               e.url,          fields(e.request_fields),
+               e.status,       e.status_text,
+               e.http_version, fields(e.response_fields),
+               nullptr,        e.body_omitted,
+               e.address,      {t.queue, t.dns, t.connect, t.tls, t.first_byte, t.total}};
+  if (e.failure) head[8] = {e.failure->error, e.failure->code, e.failure->details};
+  std::string packed;
+  json::to_cbor(head, packed);
+  return packed;
+}
+
+Result<Exchange> UnpackHead(std::string_view packed) try {
+  const json head = json::from_cbor(packed);
+  const auto fields = [](const json& list) {
+    Fields out;
+    for (const json& f : list) out.push_back({f.at(0), f.at(1)});
+    return out;
+  };
+  const json& t = head.at(11);
+  Exchange e{.time = head.at(0),
+             .method = head.at(1),
+             .url = head.at(2),
+             .request_fields = fields(head.at(3)),
+             .status = head.at(4),
+             .status_text = head.at(5),
+             .http_version = head.at(6),
+             .response_fields = fields(head.at(7)),
+             .body_omitted = head.at(9),
+             .address = head.at(10),
+             .timings = {t.at(0), t.at(1), t.at(2), t.at(3), t.at(4), t.at(5)}};
+  if (const json& f = head.at(8); !f.is_null()) e.failure = Failure{f.at(0), f.at(1), f.at(2)};
+  return e;
+} catch (const json::exception& error) {
+  return Error{std::string("a recorded exchange is malformed: ") + error.what()};
 }
 
 std::string_view Beginning() {

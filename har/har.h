@@ -32,16 +32,19 @@ struct Exchange {
   channel::Fields response_fields;
   std::string response_body;
   std::optional<channel::Failure> failure;  // of the request, or of the body midway
-  bool body_omitted = false;                // too large to be kept
+  bool body_omitted = false;                // too large to be kept; of either
   std::string address;
   Timings timings;
 };
 
-inline constexpr size_t kMaxKeptBody = 64 << 20;  // bytes of one body
+inline constexpr size_t kMaxKeptBody = 16 << 20;  // bytes of one body
 inline constexpr size_t kMaxHarBytes = 1 << 30;
 
 // One entry, as JSON on one line.
 std::string FormatEntry(const Exchange& exchange);
+// All of it but the bodies, from one process to another (CBOR, RFC 8949).
+std::string PackHead(const Exchange& exchange);
+Result<Exchange> UnpackHead(std::string_view packed);
 // What stands before the first entry, and after the last. Entries are parted by ",\n".
 std::string_view Beginning();
 std::string_view Ending();

@@ -84,5 +84,17 @@ TEST(Har, MalformedOnesAreRefused) {
   }
 }
 
+TEST(Har, AHeadIsTheSameOnTheOtherSide) {
+  Exchange e = Sample();
+  e.failure = channel::Failure{"http_protocol_error", "ERR_X", "bytes \xff\x01"};
+  e.response_fields.push_back({"x-bytes", "\xff\xfe"});
+  e.request_body = e.response_body = {};
+  const auto again = UnpackHead(PackHead(e));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(FormatEntry(*again), FormatEntry(e));
+  EXPECT_FALSE(UnpackHead("\x9f"));
+  EXPECT_FALSE(UnpackHead(""));
+}
+
 }  // namespace
 }  // namespace postern::har

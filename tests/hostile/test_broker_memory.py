@@ -27,10 +27,10 @@ def live(tmp_path):
     """live(code, policy, arguments): a run that says a line, whose broker is looked at, and that goes on when it is told to."""
     runs = []
 
-    def start(code, policy, *arguments):
+    def start(code, policy, *arguments, options=()):
         (tmp_path / "live.mjs").write_text("const next = (() => { const it = process.stdin[Symbol.asyncIterator](); return () => it.next(); })();\n" + code)
         (tmp_path / "live.json").write_text(json.dumps(policy))
-        run = subprocess.Popen([POSTERN, "run", f"--policy={tmp_path}/live.json", str(tmp_path / "live.mjs"), *arguments], stdin=subprocess.PIPE,
+        run = subprocess.Popen([POSTERN, "run", f"--policy={tmp_path}/live.json", *options, str(tmp_path / "live.mjs"), *arguments], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
         runs.append(run)
         return run
@@ -128,3 +128,24 @@ def test_messages_that_no_origin_takes(live, size):
         run = live(DEAF, allowing({"allow": f"ws://127.0.0.1:{origin.port}"}), f"ws://127.0.0.1:{origin.port}/", str(size))
         said(run, "waits")
         assert broker_memory("VmHWM") < 88 * MIB
+
+
+def test_recorded_bodies_have_a_bound_together(live, nginx, tmp_path):
+    """Twelve of them at once; those for which there is no room are left out, and said to be."""
+    with open(nginx.www / "medium", "wb") as file:
+        file.truncate(15 << 20)
+    code = """
+      const url = process.argv[2];
+      const size = async (r) => { let n = 0; for await (const piece of r.body) n += piece.length; return n; };
+      const sizes = await Promise.all(Array.from({ length: 24 }, async () => size(await fetch(url))));
+      console.log(new Set(sizes).size); await next();
+      process.exit(0);"""
+    run = live(code, allowing(f"http://127.0.0.1:{nginx.plain}"), f"http://127.0.0.1:{nginx.plain}/medium", options=[f"--record={tmp_path}/r.har"])
+    said(run, "1")
+    assert broker_memory("VmHWM") < 300 * MIB
+    go_on(run)
+    assert run.wait(60) == 0
+    entries = json.loads((tmp_path / "r.har").read_text())["log"]["entries"]
+    kept = [len(base64.b64decode(e["response"]["content"]["text"])) for e in entries]
+    assert len(kept) == 24 and set(kept) <= {0, 15 << 20} and 15 << 20 in kept
+    assert all(e["_postern"].get("bodyOmitted", False) == (size == 0) for e, size in zip(entries, kept))
