@@ -1,4 +1,5 @@
-// WebSocket (RFC 6455) with permessage-deflate (RFC 7692), by Boost.Beast.
+// WebSocket (RFC 6455), by Boost.Beast. Without permessage-deflate (RFC 7692): Beast has a zlib of
+// its own, of before CVE-2018-25032, and both ends' messages are hostile.
 //
 // On the guest's channel each message is one frame: kind (1 text, 2 binary, 8 close), length as 32
 // bits big-endian, and the payload; that of a close is its code as 16 bits, or nothing, and its
@@ -71,9 +72,6 @@ class WebSocketTunnel : public Tunnel {
     timeout.idle_timeout = std::chrono::milliseconds(limits.idle_timeout);
     timeout.keep_alive_pings = true;
     socket_.set_option(timeout);
-    websocket::permessage_deflate deflate;
-    deflate.client_enable = true;
-    socket_.set_option(deflate);
     socket_.read_message_max(max_message_);
     socket_.auto_fragment(false);
   }

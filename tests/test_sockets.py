@@ -315,6 +315,20 @@ def test_websocket_messages(postern, ws):
     assert (state, buffered, url) == (3, 0, f"ws://127.0.0.1:{port}/")
 
 
+def test_no_compression_is_offered(postern, ws):
+    """Beast's zlib is of before CVE-2018-25032."""
+    seen = []
+
+    async def handler(socket, path=None):
+        seen.append(socket.request_headers.get("Sec-WebSocket-Extensions") if hasattr(socket, "request_headers") else socket.request.headers.get("Sec-WebSocket-Extensions"))
+        await ws_echo(socket)
+
+    port = ws(handler)
+    code = "const s = new WebSocket(process.argv[2]); await new Promise((done) => { s.onopen = () => s.send('x'.repeat(1000)); s.onmessage = (e) => done(e); }); s.close(); __return(s.extensions);"
+    assert postern(code, args=[f"ws://127.0.0.1:{port}/"], policy=allowing(f"ws://127.0.0.1:{port}")).value == ""
+    assert seen == [None]
+
+
 def test_websocket_over_tls_with_a_subprotocol(postern, ws, certificates):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificates[0]["good"])
