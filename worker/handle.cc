@@ -1,5 +1,7 @@
 #include "worker/handle.h"
 
+#include "worker/natives.h"
+
 namespace postern::worker {
 namespace {
 
@@ -13,11 +15,14 @@ struct Owned {
   v8::Global<v8::Object> object;
 };
 
-v8::Local<v8::ObjectTemplate> Template(v8::Isolate* isolate) {
-  static v8::Eternal<v8::ObjectTemplate> made;
+// What all handles are instances of. JavaScript reaches it as their constructor, by which it could
+// make one that owns nothing.
+v8::Local<v8::FunctionTemplate> Template(v8::Isolate* isolate) {
+  static v8::Eternal<v8::FunctionTemplate> made;
   if (made.IsEmpty()) {
-    const auto fresh = v8::ObjectTemplate::New(isolate);
-    fresh->SetInternalFieldCount(1);
+    const auto fresh = v8::FunctionTemplate::New(
+        isolate, [](const Args& args) { ThrowType(args.GetIsolate(), "Illegal constructor"); });
+    fresh->InstanceTemplate()->SetInternalFieldCount(1);
     made.Set(isolate, fresh);
   }
   return made.Get(isolate);
@@ -27,7 +32,10 @@ v8::Local<v8::ObjectTemplate> Template(v8::Isolate* isolate) {
 
 v8::Local<v8::Object> WrapHandle(v8::Isolate* isolate, std::unique_ptr<Handle> handle,
                                  const void* kind, size_t bytes) {
-  const auto object = Template(isolate)->NewInstance(isolate->GetCurrentContext()).ToLocalChecked();
+  const auto object = Template(isolate)
+                          ->InstanceTemplate()
+                          ->NewInstance(isolate->GetCurrentContext())
+                          .ToLocalChecked();
   auto owned = std::make_unique<Owned>();
   owned->handle = std::move(handle);
   owned->kind = kind;
@@ -48,10 +56,9 @@ v8::Local<v8::Object> WrapHandle(v8::Isolate* isolate, std::unique_ptr<Handle> h
   return object;
 }
 
-Handle* UnwrapHandle(v8::Local<v8::Value> value, const void* kind) {
-  if (!value->IsObject()) return nullptr;
+Handle* UnwrapHandle(v8::Isolate* isolate, v8::Local<v8::Value> value, const void* kind) {
+  if (!Template(isolate)->HasInstance(value)) return nullptr;
   const auto object = value.As<v8::Object>();
-  if (object->InternalFieldCount() != 1) return nullptr;
   const auto* owned = static_cast<Owned*>(object->GetAlignedPointerFromInternalField(0, kTag));
   return owned != nullptr && owned->kind == kind ? owned->handle.get() : nullptr;
 }

@@ -15,7 +15,7 @@ class Key : public Handle {
 
 // nullptr where the argument is none.
 inline EVP_PKEY* KeyOf(const Args& args, int i) {
-  auto* key = Unwrap<Key>(args[i]);
+  auto* key = Unwrap<Key>(args.GetIsolate(), args[i]);
   return key == nullptr ? nullptr : key->pkey.get();
 }
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "worker/natives.h"
+#include "worker/arguments.h"
 
 namespace postern::worker {
 namespace {
@@ -23,10 +23,7 @@ constexpr char kBase64UrlText[] =
 
 // An index as Node's bindings take it: a number cut to [0, most]; `otherwise` where it is none.
 size_t Index(const Args& args, int i, size_t otherwise, size_t most) {
-  if (!args[i]->IsNumber()) return std::min(otherwise, most);
-  const double number = args[i].As<v8::Number>()->Value();
-  if (std::isnan(number) || number < 0) return 0;
-  return number > static_cast<double>(most) ? most : static_cast<size_t>(number);
+  return std::min(args[i]->IsNumber() ? Size(args, i) : otherwise, most);
 }
 
 // args: bytes, from, to
@@ -170,22 +167,26 @@ void AsciiSlice(const Args& args) {
 }
 void Ucs2Slice(const Args& args) {
   const auto bytes = Slice(args);
+  if (bytes.size() / 2 > static_cast<size_t>(String::kMaxLength)) return ReturnText(args, {});
   std::vector<uint16_t> units(bytes.size() / 2);
-  std::memcpy(units.data(), bytes.data(), units.size() * 2);
-  if (units.size() > static_cast<size_t>(String::kMaxLength)) return ReturnText(args, {});
+  if (!units.empty()) std::memcpy(units.data(), bytes.data(), units.size() * 2);
   ReturnText(args,
              String::NewFromTwoByte(args.GetIsolate(), units.data(), v8::NewStringType::kNormal,
                                     static_cast<int>(units.size())));
 }
 void HexSlice(const Args& args) {
   constexpr char kDigits[] = "0123456789abcdef";
+  const auto bytes = Slice(args);
+  if (bytes.size() > static_cast<size_t>(String::kMaxLength) / 2) return ReturnText(args, {});
   std::string text;
-  for (const uint8_t byte : Slice(args)) text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  for (const uint8_t byte : bytes) text += {kDigits[byte >> 4], kDigits[byte & 15]};
   ReturnText(args, OneByte(args, reinterpret_cast<const uint8_t*>(text.data()), text.size()));
 }
 template <bool url>
 void Base64Slice(const Args& args) {
-  const std::string text = ToBase64(Slice(args), url);
+  const auto bytes = Slice(args);
+  if (bytes.size() > static_cast<size_t>(String::kMaxLength)) return ReturnText(args, {});
+  const std::string text = ToBase64(bytes, url);
   ReturnText(args, OneByte(args, reinterpret_cast<const uint8_t*>(text.data()), text.size()));
 }
 
@@ -199,7 +200,7 @@ void Write(const Args& args) {
   const size_t from = Index(args, 2, 0, bytes.size());
   const size_t most = Index(args, 3, bytes.size() - from, bytes.size() - from);
   const auto room = bytes.subspan(from, most);
-  const auto text = args[1].As<String>();
+  const auto text = StringOf(args, 1);
   if constexpr (encoding == kUtf8) {
     // Whole characters only.
     const size_t written = text->WriteUtf8V2(isolate, reinterpret_cast<char*>(room.data()),
@@ -215,7 +216,7 @@ void Write(const Args& args) {
 
 void ByteLengthUtf8(const Args& args) {
   args.GetReturnValue().Set(
-      static_cast<double>(args[0].As<String>()->Utf8LengthV2(args.GetIsolate())));
+      static_cast<double>(StringOf(args, 0)->Utf8LengthV2(args.GetIsolate())));
 }
 
 // ---- comparing, copying, filling
@@ -247,9 +248,7 @@ void Copy(const Args& args) {
   std::memmove(target.data() + to, source.data() + from, size);
   args.GetReturnValue().Set(static_cast<double>(size));
 }
-Encoding EncodingOf(v8::Isolate* isolate, Local<Value> value) {
-  if (!value->IsString()) return kUtf8;
-  std::string name = Utf8(isolate, value);
+Encoding EncodingNamed(std::string name) {
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return std::tolower(c); });
   if (name == "ucs2" || name == "ucs-2" || name == "utf16le" || name == "utf-16le") return kUcs2;
@@ -260,25 +259,23 @@ Encoding EncodingOf(v8::Isolate* isolate, Local<Value> value) {
   if (name == "hex") return kHex;
   return kUtf8;
 }
-// fill(bytes, a string, number or bytes, start, end, encoding): -2 out of range, -1 with nothing to
-// fill with
+// fill(bytes, a string, number from 0 to 2**32 - 1, or bytes, start, end, encoding): -2 out of
+// range, -1 with nothing to fill with
 void Fill(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto bytes = Bytes(args[0]);
-  const double start = args[2]->IsNumber() ? args[2].As<v8::Number>()->Value() : 0;
-  const double end = args[3]->IsNumber() ? args[3].As<v8::Number>()->Value() : 0;
-  if (start < 0 || end > static_cast<double>(bytes.size())) return args.GetReturnValue().Set(-2);
+  const size_t start = Size(args, 2), end = Size(args, 3);
+  if (Number(args, 2) < 0 || end > bytes.size()) return args.GetReturnValue().Set(-2);
   if (start >= end) return;
-  const auto room = bytes.subspan(static_cast<size_t>(start), static_cast<size_t>(end - start));
+  const auto room = bytes.subspan(start, end - start);
   std::string pattern;
   if (args[1]->IsString()) {
-    pattern = Encoded(isolate, args[1].As<String>(), EncodingOf(isolate, args[4]));
+    pattern = Encoded(isolate, StringOf(args, 1), EncodingNamed(Text(args, 4)));
   } else if (args[1]->IsArrayBufferView()) {
     const auto given = Bytes(args[1]);
     pattern.assign(reinterpret_cast<const char*>(given.data()), given.size());
   } else {
-    const uint32_t number = args[1]->Uint32Value(isolate->GetCurrentContext()).FromMaybe(0);
-    std::memset(room.data(), static_cast<int>(number & 255), room.size());
+    std::memset(room.data(), static_cast<int>(Uint32(args, 1) & 255), room.size());
     return;
   }
   if (pattern.empty()) return args.GetReturnValue().Set(-1);
@@ -331,31 +328,29 @@ void Search(const Args& args, std::span<const uint8_t> haystack, std::span<const
       return args.GetReturnValue().Set(static_cast<double>(at));
   }
 }
-double Offset(const Args& args, int i) {
-  const double number = args[i]->IsNumber() ? args[i].As<v8::Number>()->Value() : 0;
-  return std::isnan(number) ? 0 : std::trunc(number);
+double Offset(const Args& args, int i) { return std::trunc(Number(args, i)); }
+// As bufferEncodings numbers it.
+Encoding EncodingOf(const Args& args, int i) {
+  const uint32_t number = Uint32(args, i);
+  return number <= kBase64Url && args[i]->IsNumber() ? static_cast<Encoding>(number) : kUtf8;
 }
 std::span<uint8_t> Haystack(const Args& args, int end) {
   const auto bytes = Bytes(args[0]);
   return bytes.first(Index(args, end, bytes.size(), bytes.size()));
 }
 void IndexOfString(const Args& args) {
-  v8::Isolate* isolate = args.GetIsolate();
-  const auto encoding =
-      static_cast<Encoding>(args[3]->Uint32Value(isolate->GetCurrentContext()).FromMaybe(kUtf8));
-  const std::string needle = Encoded(isolate, args[1].As<String>(), encoding);
+  const Encoding encoding = EncodingOf(args, 3);
+  const std::string needle = Encoded(args.GetIsolate(), StringOf(args, 1), encoding);
   Search(args, Haystack(args, 5), {reinterpret_cast<const uint8_t*>(needle.data()), needle.size()},
          Offset(args, 2), args[4]->IsTrue(), encoding == kUcs2 ? 2 : 1);
 }
 void IndexOfBuffer(const Args& args) {
-  const auto encoding = static_cast<Encoding>(
-      args[3]->Uint32Value(args.GetIsolate()->GetCurrentContext()).FromMaybe(kUtf8));
+  const Encoding encoding = EncodingOf(args, 3);
   Search(args, Haystack(args, 5), Bytes(args[1]), Offset(args, 2), args[4]->IsTrue(),
          encoding == kUcs2 ? 2 : 1);
 }
 void IndexOfNumber(const Args& args) {
-  const auto byte = static_cast<uint8_t>(
-      args[1]->Uint32Value(args.GetIsolate()->GetCurrentContext()).FromMaybe(0) & 255);
+  const auto byte = static_cast<uint8_t>(Uint32(args, 1) & 255);
   Search(args, Haystack(args, 4), {&byte, 1}, Offset(args, 2), args[3]->IsTrue(), 1);
 }
 
@@ -378,8 +373,9 @@ void IsAscii(const Args& args) {
 void CreateUnsafeArrayBuffer(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   Local<v8::ArrayBuffer> buffer;
-  if (!v8::ArrayBuffer::MaybeNew(isolate, static_cast<size_t>(args[0].As<v8::Number>()->Value()))
-           .ToLocal(&buffer))
+  const size_t size = Size(args, 0);
+  if (!HasRoom(isolate, size)) return;
+  if (!v8::ArrayBuffer::MaybeNew(isolate, size).ToLocal(&buffer))
     return ThrowRange(isolate, "Array buffer allocation failed");
   args.GetReturnValue().Set(buffer);
 }

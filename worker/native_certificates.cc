@@ -28,7 +28,7 @@ constexpr unsigned long kNameLines = ASN1_STRFLGS_ESC_2253 | ASN1_STRFLGS_ESC_CT
                                      XN_FLAG_FN_SN;
 
 X509* CertificateOf(const Args& args, int i) {
-  auto* certificate = Unwrap<Certificate>(args[i]);
+  auto* certificate = Unwrap<Certificate>(args.GetIsolate(), args[i]);
   return certificate == nullptr ? nullptr : certificate->x509.get();
 }
 
@@ -320,12 +320,16 @@ void CertificateVerify(const Args& args) {
 }  // namespace
 
 std::span<const Native> CertificateNatives() {
-  static constexpr Native kNatives[] = {
-      {"certificateRead", CertificateRead},   {"certificateTexts", CertificateTexts},
-      {"certificateNames", CertificateNames}, {"certificateDer", CertificateDer},
-      {"certificateTimes", CertificateTimes}, {"certificateKey", CertificateKey},
-      {"certificateIsFor", CertificateIsFor}, {"certificateIssued", CertificateIssued},
-      {"certificateHas", CertificateHas},     {"certificateVerify", CertificateVerify}};
+  static constexpr Native kNatives[] = {{"certificateRead", InInts<CertificateRead>},
+                                        {"certificateTexts", InInts<CertificateTexts>},
+                                        {"certificateNames", InInts<CertificateNames>},
+                                        {"certificateDer", InInts<CertificateDer>},
+                                        {"certificateTimes", InInts<CertificateTimes>},
+                                        {"certificateKey", InInts<CertificateKey>},
+                                        {"certificateIsFor", InInts<CertificateIsFor>},
+                                        {"certificateIssued", InInts<CertificateIssued>},
+                                        {"certificateHas", InInts<CertificateHas>},
+                                        {"certificateVerify", InInts<CertificateVerify>}};
   return kNatives;
 }
 

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <vector>
 
-#include "worker/natives.h"
+#include "worker/arguments.h"
 
 namespace postern::worker {
 namespace {
@@ -20,6 +20,7 @@ Local<v8::Private> PlatformMark(v8::Isolate* isolate) {
 // markPlatform(prototype): what inherits from it is cloned by the runtime. Called in the zygote.
 void MarkPlatform(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
+  if (!args[0]->IsObject()) return;
   args[0]
       .As<v8::Object>()
       ->SetPrivate(isolate->GetCurrentContext(), PlatformMark(isolate), v8::True(isolate))
@@ -87,7 +88,8 @@ class Writer : public PlatformWriter {
                                      bool transfer) {
     Local<Value> args[] = {object, v8::Boolean::New(isolate, transfer)};
     Local<Value> made;
-    if (!host_.As<v8::Function>()
+    if (!host_->IsFunction() ||
+        !host_.As<v8::Function>()
              ->Call(isolate->GetCurrentContext(), v8::Undefined(isolate), 2, args)
              .ToLocal(&made) ||
         !made->IsObject())
@@ -122,26 +124,32 @@ class Reader : public v8::ValueDeserializer::Delegate {
 void Clone(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto context = isolate->GetCurrentContext();
+  const auto transfer = Elements(args, 1);
+  if (!transfer) return;
   Writer writer(isolate, args[2]);
   v8::ValueSerializer serializer(isolate, &writer);
   writer.serializer = &serializer;
   std::vector<std::shared_ptr<v8::BackingStore>> stores;
-  const auto transfer = args[1].As<v8::Array>();
   std::vector<Local<v8::ArrayBuffer>> buffers;
-  for (uint32_t i = 0; i < transfer->Length(); ++i) {
-    buffers.push_back(transfer->Get(context, i).ToLocalChecked().As<v8::ArrayBuffer>());
-    serializer.TransferArrayBuffer(i, buffers.back());
+  for (const auto& buffer : *transfer) {
+    if (!buffer->IsArrayBuffer()) return ThrowType(isolate, "only an ArrayBuffer is transferred");
+    buffers.push_back(buffer.As<v8::ArrayBuffer>());
+    serializer.TransferArrayBuffer(static_cast<uint32_t>(buffers.size() - 1), buffers.back());
   }
   serializer.WriteHeader();
   if (!serializer.WriteValue(context, args[0]).FromMaybe(false)) return;
   // A getter may have detached one meanwhile, and the memory of a WebAssembly instance stays where
   // it is.
-  for (const auto& buffer : buffers) {
-    if (buffer->WasDetached() || !buffer->IsDetachable())
-      return writer.ThrowDataCloneError(
+  const auto all_there = [&] {
+    for (const auto& buffer : buffers) {
+      if (!buffer->WasDetached() && buffer->IsDetachable()) continue;
+      writer.ThrowDataCloneError(
           Str(isolate, "An ArrayBuffer is detached and could not be cloned."));
-  }
-  if (!writer.Transfer(isolate)) return;
+      return false;
+    }
+    return true;
+  };
+  if (!all_there() || !writer.Transfer(isolate) || !all_there()) return;  // Transfer may detach too
   for (const auto& buffer : buffers) {
     stores.push_back(buffer->GetBackingStore());
     if (buffer->Detach({}).IsNothing()) return;

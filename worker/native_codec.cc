@@ -5,8 +5,12 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include "worker/arguments.h"
 #include "worker/handle.h"
-#include "worker/natives.h"
 
 namespace postern::worker {
 namespace {
@@ -39,6 +43,8 @@ class Codec : public Handle {
   static constexpr char kKind = 0;
   virtual void Run(int flush, Step* step) = 0;
   virtual bool Reset() = 0;
+  // Of deflate alone: whether that worked.
+  virtual bool SetParameters(int /*level*/, int /*strategy*/) { return false; }
 };
 
 class Zlib : public Codec {
@@ -61,9 +67,11 @@ class Zlib : public Codec {
     return (Deflates() ? deflateReset(&stream_) : inflateReset(&stream_)) == Z_OK &&
            SetDictionary() == Z_OK;
   }
-  int Params(int level, int strategy) {
-    if (const int rc = Start(); rc != Z_OK) return rc;
-    return deflateParams(&stream_, level, strategy);
+  bool SetParameters(int level, int strategy) override {
+    if (!Deflates() || Start() != Z_OK) return false;
+    // Where something waits for room they stay as they are, which Node takes for no error either.
+    const int rc = deflateParams(&stream_, level, strategy);
+    return rc == Z_OK || rc == Z_BUF_ERROR;
   }
 
   void Run(int flush, Step* step) override {
@@ -100,6 +108,7 @@ class Zlib : public Codec {
                        : inflateInit2(&stream_, window_);
     if (rc != Z_OK) return rc;
     started_ = true;
+    LetGo();
     return SetDictionary();
   }
   int SetDictionary() {
@@ -145,17 +154,32 @@ class Zlib : public Codec {
     finished_ = rc == Z_STREAM_END;
     step->in = step->in.last(stream_.avail_in);
     step->out = step->out.last(stream_.avail_out);
+    LetGo();
     return rc;
+  }
+  // The bytes are JavaScript's again, which may free them: zlib, which writes what it has before it
+  // takes other parameters, is left with no room at all.
+  void LetGo() {
+    stream_.next_in = nullptr;
+    stream_.next_out = &nowhere_;
+    stream_.avail_in = stream_.avail_out = 0;
   }
 
   const Mode mode_;
   const int window_, level_, memory_, strategy_;
   const std::string dictionary_;
   bool started_ = false, finished_ = false;
+  Bytef nowhere_ = 0;
   z_stream stream_{};
 };
 
 constexpr uint32_t kUnset = 0xffffffff;  // of a parameter list, whose index is the parameter
+
+void OutOfMemory(Step* step) {
+  step->error = "Out of memory";
+  step->code = "Z_MEM_ERROR";
+  step->number = -1;
+}
 
 class BrotliEncoder : public Codec {
  public:
@@ -172,10 +196,13 @@ class BrotliEncoder : public Codec {
     return true;
   }
   void Run(int flush, Step* step) override {
+    if (!state_) return OutOfMemory(step);  // where it was to be reset
     size_t in = step->in.size(), out = step->out.size();
     const uint8_t* next_in = step->in.data();
     uint8_t* next_out = step->out.data();
-    if (BrotliEncoderCompressStream(state_.get(), static_cast<BrotliEncoderOperation>(flush), &in,
+    // Brotli itself does not look: with an operation that it does not know it may never come back.
+    if (flush < 0 || flush > BROTLI_OPERATION_EMIT_METADATA ||
+        BrotliEncoderCompressStream(state_.get(), static_cast<BrotliEncoderOperation>(flush), &in,
                                     &next_in, &out, &next_out, nullptr) == BROTLI_FALSE) {
       step->error = "Compression failed";
       step->code = "ERR_BROTLI_COMPRESSION_FAILED";
@@ -209,6 +236,7 @@ class BrotliDecoder : public Codec {
     return true;
   }
   void Run(int flush, Step* step) override {
+    if (!state_) return OutOfMemory(step);  // where it was to be reset
     size_t in = step->in.size(), out = step->out.size();
     const uint8_t* next_in = step->in.data();
     uint8_t* next_out = step->out.data();
@@ -322,17 +350,14 @@ class ZstdDecompressor : public Codec {
   std::unique_ptr<ZSTD_DCtx, Free> context_;
 };
 
+constexpr int kMostWindowBits = 1000;       // far beyond what zlib takes, far below an overflow
 constexpr size_t kCodecBytes = 256 * 1024;  // what a codec holds, more or less
-
-int Int(const Args& args, int i) {
-  return args[i]->IsNumber() ? static_cast<int>(args[i].As<v8::Number>()->Value()) : 0;
-}
 
 std::vector<uint32_t> Parameters(v8::Local<v8::Value> value) {
   if (!value->IsUint32Array()) return {};
   const auto bytes = Bytes(value);
   std::vector<uint32_t> list(bytes.size() / sizeof(uint32_t));
-  std::memcpy(list.data(), bytes.data(), list.size() * sizeof(uint32_t));
+  if (!list.empty()) std::memcpy(list.data(), bytes.data(), list.size() * sizeof(uint32_t));
   return list;
 }
 
@@ -340,7 +365,7 @@ std::vector<uint32_t> Parameters(v8::Local<v8::Value> value) {
 // codecOpen(mode, Uint32Array of parameters): a codec; undefined where the parameters cannot be
 void CodecOpen(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto mode = static_cast<Mode>(Int(args, 0));
+  const auto mode = static_cast<Mode>(std::clamp(Int(args, 0), 0, int{kZstdDecompress}));
   std::unique_ptr<Codec> codec;
   switch (mode) {
     case kBrotliEncode:
@@ -358,7 +383,8 @@ void CodecOpen(const Args& args) {
     default: {
       const auto dictionary = Bytes(args[5]);
       codec = std::make_unique<Zlib>(
-          mode, Int(args, 1), Int(args, 2), Int(args, 3), Int(args, 4),
+          mode, std::clamp(Int(args, 1), -kMostWindowBits, kMostWindowBits), Int(args, 2),
+          Int(args, 3), Int(args, 4),
           std::string(reinterpret_cast<const char*>(dictionary.data()), dictionary.size()));
     }
   }
@@ -366,13 +392,19 @@ void CodecOpen(const Args& args) {
   args.GetReturnValue().Set(Wrap(isolate, std::move(codec), kCodecBytes));
 }
 
+constexpr size_t kMostAtOnce = 1u << 30;  // zlib counts in 32 bits
+
 // The piece [from, from + size) of the bytes of args[at], cut where they end.
 std::span<uint8_t> Piece(const Args& args, int at) {
   const auto bytes = Bytes(args[at]);
-  const size_t from =
-      std::min<size_t>(static_cast<size_t>(std::max(Int(args, at + 1), 0)), bytes.size());
-  return bytes.subspan(from, std::min<size_t>(static_cast<size_t>(std::max(Int(args, at + 2), 0)),
-                                              bytes.size() - from));
+  const size_t from = std::min(Size(args, at + 1), bytes.size());
+  return bytes.subspan(from, std::min({Size(args, at + 2), bytes.size() - from, kMostAtOnce}));
+}
+
+bool Overlap(std::span<const uint8_t> one, std::span<const uint8_t> other) {
+  const std::less<const uint8_t*> before;
+  return before(one.data(), other.data() + other.size()) &&
+         before(other.data(), one.data() + one.size());
 }
 
 // codecStep(codec, flush, in, its offset, its size, out, its offset, its size, state): state[0] is
@@ -380,9 +412,15 @@ std::span<uint8_t> Piece(const Args& args, int at) {
 // [message, code, number] of an error.
 void CodecStep(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  auto* codec = Unwrap<Codec>(args[0]);
+  auto* codec = Unwrap<Codec>(args.GetIsolate(), args[0]);
   if (codec == nullptr) return ThrowType(isolate, "not a codec");
   Step step{.in = Piece(args, 2), .out = Piece(args, 5), .error = {}, .code = {}};
+  // What is read must not be what is written meanwhile.
+  std::vector<uint8_t> copy;
+  if (Overlap(step.in, step.out)) {
+    copy.assign(step.in.begin(), step.in.end());
+    step.in = copy;
+  }
   codec->Run(Int(args, 1), &step);
   const auto state = Bytes(args[8]);
   const uint32_t left[3] = {static_cast<uint32_t>(step.out.size()),
@@ -396,22 +434,21 @@ void CodecStep(const Args& args) {
 
 // codecReset(codec): as it was when it was opened; whether that worked
 void CodecReset(const Args& args) {
-  auto* codec = Unwrap<Codec>(args[0]);
+  auto* codec = Unwrap<Codec>(args.GetIsolate(), args[0]);
   args.GetReturnValue().Set(codec != nullptr && codec->Reset());
 }
 
 // codecParams(codec of deflate, level, strategy): whether that worked
 void CodecParams(const Args& args) {
-  auto* codec = Unwrap<Codec>(args[0]);
-  args.GetReturnValue().Set(codec != nullptr &&
-                            static_cast<Zlib*>(codec)->Params(Int(args, 1), Int(args, 2)) == Z_OK);
+  auto* codec = Unwrap<Codec>(args.GetIsolate(), args[0]);
+  args.GetReturnValue().Set(codec != nullptr && codec->SetParameters(Int(args, 1), Int(args, 2)));
 }
 
 // crc32(bytes, value so far)
 void Crc32(const Args& args) {
   const auto bytes = Bytes(args[0]);
-  args.GetReturnValue().Set(static_cast<uint32_t>(
-      ::crc32_z(args[1].As<v8::Uint32>()->Value(), bytes.data(), bytes.size())));
+  args.GetReturnValue().Set(
+      static_cast<uint32_t>(::crc32_z(Uint32(args, 1), bytes.data(), bytes.size())));
 }
 
 }  // namespace

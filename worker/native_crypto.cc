@@ -36,6 +36,7 @@ class Hash : public Handle {
   OwnMacContext mac;
   size_t size = 0;  // of what it gives; may be chosen for the extendable ones
   bool extendable = false;
+  bool finished = false;
 };
 
 constexpr size_t kHashBytes = 512;
@@ -49,7 +50,7 @@ void HashOpen(const Args& args) {
   hash->extendable = (EVP_MD_get_flags(md.get()) & EVP_MD_FLAG_XOF) != 0;
   hash->size = static_cast<size_t>(std::max(EVP_MD_get_size(md.get()), 0));
   if (args[1]->IsNumber()) {
-    const auto size = static_cast<size_t>(std::max(Int(args, 1), 0));
+    const size_t size = Size(args, 1);
     if (!hash->extendable && size != hash->size) return;
     hash->size = size;
   } else if (hash->extendable && hash->size == 0) {
@@ -88,8 +89,8 @@ void HmacOpen(const Args& args) {
 
 // hashUpdate(hash, bytes)
 void HashUpdate(const Args& args) {
-  auto* hash = Unwrap<Hash>(args[0]);
-  if (hash == nullptr) return ThrowType(args.GetIsolate(), "not a hash");
+  auto* hash = Unwrap<Hash>(args.GetIsolate(), args[0]);
+  if (hash == nullptr || hash->finished) return ThrowType(args.GetIsolate(), "not a hash");
   const auto bytes = Bytes(args[1]);
   if (hash->mac)
     EVP_MAC_update(hash->mac.get(), bytes.data(), bytes.size());
@@ -99,21 +100,23 @@ void HashUpdate(const Args& args) {
 
 // hashCopy(hash): another that goes on from here; may be given another size
 void HashCopy(const Args& args) {
-  auto* hash = Unwrap<Hash>(args[0]);
-  if (hash == nullptr || !hash->digest) return;
+  auto* hash = Unwrap<Hash>(args.GetIsolate(), args[0]);
+  if (hash == nullptr || !hash->digest || hash->finished) return;
   auto copy = std::make_unique<Hash>();
   copy->digest.reset(EVP_MD_CTX_new());
   copy->extendable = hash->extendable;
   copy->size = hash->size;
-  if (args[1]->IsNumber() && hash->extendable) copy->size = static_cast<size_t>(Int(args, 1));
+  if (args[1]->IsNumber() && hash->extendable) copy->size = Size(args, 1);
   if (EVP_MD_CTX_copy_ex(copy->digest.get(), hash->digest.get()) != 1) return ERR_clear_error();
   args.GetReturnValue().Set(Wrap(args.GetIsolate(), std::move(copy), kHashBytes));
 }
 
 // hashDigest(hash): the bytes; nothing can be added after
 void HashDigest(const Args& args) {
-  auto* hash = Unwrap<Hash>(args[0]);
-  if (hash == nullptr) return ThrowType(args.GetIsolate(), "not a hash");
+  auto* hash = Unwrap<Hash>(args.GetIsolate(), args[0]);
+  if (hash == nullptr || hash->finished) return ThrowType(args.GetIsolate(), "not a hash");
+  if (!HasRoom(args.GetIsolate(), hash->size)) return;
+  hash->finished = true;
   ByteString out(std::max<size_t>(hash->size, EVP_MAX_MD_SIZE));
   bool ok = true;
   if (hash->mac) {
@@ -173,8 +176,10 @@ void Equal(const Args& args) {
 void Pbkdf2(const Args& args) {
   const OwnDigest md = FetchDigest(Text(args, 0));
   if (!md) return ERR_clear_error();
+  const auto size = ResultSize(args, 4);
+  if (!size) return;
   const auto password = Bytes(args[1]), salt = Bytes(args[2]);
-  ByteString out(static_cast<size_t>(std::max(Int(args, 4), 0)));
+  ByteString out(*size);
   const bool ok = PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(password.data()),
                                     static_cast<int>(password.size()), salt.data(),
                                     static_cast<int>(salt.size()), Int(args, 3), md.get(),
@@ -199,21 +204,22 @@ OSSL_PARAM Octets(const char* name, ByteView bytes) {
 
 // hkdf(hash, key, salt, info, bytes)
 void Hkdf(const Args& args) {
+  const auto size = ResultSize(args, 4);
+  if (!size) return;
   std::string hash = Text(args, 0);
   OSSL_PARAM parameters[] = {
       OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash.data(), 0),
       Octets(OSSL_KDF_PARAM_KEY, Bytes(args[1])), Octets(OSSL_KDF_PARAM_SALT, Bytes(args[2])),
       Octets(OSSL_KDF_PARAM_INFO, Bytes(args[3])), OSSL_PARAM_construct_end()};
-  Return(args, Derive("HKDF", parameters, static_cast<size_t>(std::max(Int(args, 4), 0))));
+  Return(args, Derive("HKDF", parameters, *size));
 }
 
 // scrypt(password, salt, N, r, p, memory, bytes)
 void Scrypt(const Args& args) {
-  const auto number = [&](int i) {
-    return static_cast<uint64_t>(args[i].As<v8::Number>()->Value());
-  };
-  uint64_t n = number(2), memory = number(5);
-  auto r = static_cast<uint32_t>(number(3)), p = static_cast<uint32_t>(number(4));
+  const auto size = ResultSize(args, 6);
+  if (!size) return;
+  uint64_t n = Size(args, 2), memory = Size(args, 5);
+  uint32_t r = Uint32(args, 3), p = Uint32(args, 4);
   OSSL_PARAM parameters[] = {Octets(OSSL_KDF_PARAM_PASSWORD, Bytes(args[0])),
                              Octets(OSSL_KDF_PARAM_SALT, Bytes(args[1])),
                              OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
@@ -221,7 +227,7 @@ void Scrypt(const Args& args) {
                              OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
                              OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
                              OSSL_PARAM_construct_end()};
-  Return(args, Derive("SCRYPT", parameters, static_cast<size_t>(std::max(Int(args, 6), 0))));
+  Return(args, Derive("SCRYPT", parameters, *size));
 }
 
 // ---- ciphers
@@ -285,8 +291,10 @@ std::optional<ByteString> RunCipher(const EVP_CIPHER* cipher, bool encrypt, Byte
 class Cipher : public Handle {
  public:
   static constexpr char kKind = 0;
-  explicit Cipher(OwnCipherContext context) : context(std::move(context)) {}
+  Cipher(OwnCipherContext context, bool tagged) : context(std::move(context)), tagged(tagged) {}
   OwnCipherContext context;
+  bool tagged;
+  bool finished = false;
 };
 constexpr size_t kCipherBytes = 1024;
 
@@ -357,16 +365,15 @@ void CipherOpen(const Args& args) {
   ERR_clear_error();
   if (context)
     args.GetReturnValue().Set(
-        Wrap(args.GetIsolate(), std::make_unique<Cipher>(std::move(context)), kCipherBytes));
+        Wrap(args.GetIsolate(), std::make_unique<Cipher>(std::move(context), HasTag(cipher.get())),
+             kCipherBytes));
 }
-
-constexpr size_t kMostAtOnce = 1u << 30;
 
 // cipherUpdate(cipher, bytes)
 void CipherUpdate(const Args& args) {
-  auto* cipher = Unwrap<Cipher>(args[0]);
+  auto* cipher = Unwrap<Cipher>(args.GetIsolate(), args[0]);
   const auto bytes = Bytes(args[1]);
-  if (cipher == nullptr || bytes.size() > kMostAtOnce) return;
+  if (cipher == nullptr || cipher->finished) return;
   ByteString out(bytes.size() + EVP_MAX_BLOCK_LENGTH);
   int size = 0;
   if (EVP_CipherUpdate(cipher->context.get(), out.data(), &size, bytes.data(),
@@ -377,10 +384,10 @@ void CipherUpdate(const Args& args) {
 
 // cipherAuthenticate(cipher, bytes): what is not encrypted, and is sealed with the rest
 void CipherAuthenticate(const Args& args) {
-  auto* cipher = Unwrap<Cipher>(args[0]);
+  auto* cipher = Unwrap<Cipher>(args.GetIsolate(), args[0]);
   const auto bytes = Bytes(args[1]);
   int size = 0;
-  args.GetReturnValue().Set(cipher != nullptr && bytes.size() <= kMostAtOnce &&
+  args.GetReturnValue().Set(cipher != nullptr && cipher->tagged && !cipher->finished &&
                             EVP_CipherUpdate(cipher->context.get(), nullptr, &size, bytes.data(),
                                              static_cast<int>(bytes.size())) == 1);
   ERR_clear_error();
@@ -388,8 +395,9 @@ void CipherAuthenticate(const Args& args) {
 
 // cipherFinal(cipher): the last bytes, or OpenSSL's words for what is wrong
 void CipherFinal(const Args& args) {
-  auto* cipher = Unwrap<Cipher>(args[0]);
-  if (cipher == nullptr) return;
+  auto* cipher = Unwrap<Cipher>(args.GetIsolate(), args[0]);
+  if (cipher == nullptr || cipher->finished) return;
+  cipher->finished = true;
   ByteString out(EVP_MAX_BLOCK_LENGTH);
   int size = 0;
   ERR_clear_error();
@@ -402,8 +410,8 @@ void CipherFinal(const Args& args) {
 
 // cipherTag(cipher, bytes): to be checked; or cipherTag(cipher, size): of what was encrypted
 void CipherTag(const Args& args) {
-  auto* cipher = Unwrap<Cipher>(args[0]);
-  if (cipher == nullptr) return;
+  auto* cipher = Unwrap<Cipher>(args.GetIsolate(), args[0]);
+  if (cipher == nullptr || !cipher->tagged) return;
   if (args[1]->IsNumber()) {
     ByteString tag(static_cast<size_t>(std::clamp(Int(args, 1), 0, EVP_MAX_BLOCK_LENGTH)));
     if (EVP_CIPHER_CTX_ctrl(cipher->context.get(), EVP_CTRL_AEAD_GET_TAG,
@@ -419,7 +427,7 @@ void CipherTag(const Args& args) {
 
 // cipherPadding(cipher, on)
 void CipherPadding(const Args& args) {
-  if (auto* cipher = Unwrap<Cipher>(args[0]); cipher != nullptr)
+  if (auto* cipher = Unwrap<Cipher>(args.GetIsolate(), args[0]); cipher != nullptr)
     EVP_CIPHER_CTX_set_padding(cipher->context.get(), args[1]->IsTrue() ? 1 : 0);
 }
 
@@ -427,13 +435,11 @@ void CipherPadding(const Args& args) {
 void Aes(const Args& args) {
   StartOpenSsl();
   const auto key = Bytes(args[2]), data = Bytes(args[4]);
-  constexpr size_t kMost = 1u << 30;
-  if (data.size() > kMost) return;
   const std::string name = "AES-" + std::to_string(key.size() * 8) + "-" + Text(args, 0);
   const OwnCipher cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
   if (!cipher) return ERR_clear_error();
   Return(args, RunCipher(cipher.get(), args[1]->IsTrue(), key, Bytes(args[3]), data, Bytes(args[5]),
-                         static_cast<size_t>(Int(args, 6))));
+                         std::min<size_t>(Size(args, 6), kBlock)));
 }
 
 // aesCtr(key, counter block, bits of the counter, data): undefined where the counter would repeat.
@@ -443,7 +449,7 @@ void AesCtr(const Args& args) {
   const auto key = Bytes(args[0]), data = Bytes(args[3]);
   const auto given = Bytes(args[1]);
   const int bits = Int(args, 2);
-  if (given.size() != kBlock || bits < 1 || bits > 128 || data.size() > (1u << 30)) return;
+  if (given.size() != kBlock || bits < 1 || bits > 128) return;
   const std::string name = "AES-" + std::to_string(key.size() * 8) + "-CTR";
   const OwnCipher cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
   if (!cipher) return ERR_clear_error();
@@ -475,28 +481,28 @@ void AesCtr(const Args& args) {
 }  // namespace
 
 std::span<const Native> CryptoNatives() {
-  static constexpr Native kNatives[] = {{"digest", Digest},
-                                        {"hashOpen", HashOpen},
-                                        {"hmacOpen", HmacOpen},
-                                        {"hashUpdate", HashUpdate},
-                                        {"hashCopy", HashCopy},
-                                        {"hashDigest", HashDigest},
-                                        {"hashNames", HashNames},
-                                        {"hmac", Hmac},
-                                        {"equal", Equal},
-                                        {"pbkdf2", Pbkdf2},
-                                        {"hkdf", Hkdf},
-                                        {"scrypt", Scrypt},
-                                        {"cipherInfo", CipherInfo},
-                                        {"cipherNames", CipherNames},
-                                        {"cipherOpen", CipherOpen},
-                                        {"cipherUpdate", CipherUpdate},
-                                        {"cipherAuthenticate", CipherAuthenticate},
-                                        {"cipherFinal", CipherFinal},
-                                        {"cipherTag", CipherTag},
-                                        {"cipherPadding", CipherPadding},
-                                        {"aes", Aes},
-                                        {"aesCtr", AesCtr}};
+  static constexpr Native kNatives[] = {{"digest", InInts<Digest>},
+                                        {"hashOpen", InInts<HashOpen>},
+                                        {"hmacOpen", InInts<HmacOpen>},
+                                        {"hashUpdate", InInts<HashUpdate>},
+                                        {"hashCopy", InInts<HashCopy>},
+                                        {"hashDigest", InInts<HashDigest>},
+                                        {"hashNames", InInts<HashNames>},
+                                        {"hmac", InInts<Hmac>},
+                                        {"equal", InInts<Equal>},
+                                        {"pbkdf2", InInts<Pbkdf2>},
+                                        {"hkdf", InInts<Hkdf>},
+                                        {"scrypt", InInts<Scrypt>},
+                                        {"cipherInfo", InInts<CipherInfo>},
+                                        {"cipherNames", InInts<CipherNames>},
+                                        {"cipherOpen", InInts<CipherOpen>},
+                                        {"cipherUpdate", InInts<CipherUpdate>},
+                                        {"cipherAuthenticate", InInts<CipherAuthenticate>},
+                                        {"cipherFinal", InInts<CipherFinal>},
+                                        {"cipherTag", InInts<CipherTag>},
+                                        {"cipherPadding", InInts<CipherPadding>},
+                                        {"aes", InInts<Aes>},
+                                        {"aesCtr", InInts<AesCtr>}};
   return kNatives;
 }
 

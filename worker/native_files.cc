@@ -1,16 +1,13 @@
 // Natives for node:fs. Paths are absolute. What fails throws an Error with `code`.
+#include <algorithm>
+
+#include "worker/arguments.h"
 #include "worker/guest.h"
-#include "worker/natives.h"
 
 namespace postern::worker {
 namespace {
 
 FileClient& Files() { return Guest::Current().modules().files(); }
-
-std::string Path(const Args& args, int i) { return Utf8(args.GetIsolate(), args[i]); }
-int64_t Number(const Args& args, int i, int64_t otherwise) {
-  return args[i]->IsNumber() ? static_cast<int64_t>(args[i].As<v8::Number>()->Value()) : otherwise;
-}
 
 // Whether it went well; else throws.
 bool Check(const Args& args, const FileClient::Answer& answer) {
@@ -26,7 +23,7 @@ bool Check(const Args& args, const FileClient::Answer& answer) {
 // (the path without links), target (of a link), inode, device}
 void FileLook(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto answer = Files().LookAt(Path(args, 0), !args[1]->IsFalse());
+  const auto answer = Files().LookAt(Text(args, 0), !args[1]->IsFalse());
   if (!Check(args, answer)) return;
   const auto found = v8::Object::New(isolate);
   const auto set = [&](const char* name, v8::Local<v8::Value> value) {
@@ -39,7 +36,7 @@ void FileLook(const Args& args) {
   set("size", number(answer.size));
   set("modified", number(answer.modified));
   set("writable", v8::Boolean::New(isolate, answer.writable));
-  set("real", Str(isolate, answer.real.empty() ? Path(args, 0) : answer.real));
+  set("real", Str(isolate, answer.real.empty() ? Text(args, 0) : answer.real));
   set("target", Str(isolate, answer.target));
   set("inode", number(answer.inode));
   set("device", number(answer.device));
@@ -48,7 +45,8 @@ void FileLook(const Args& args) {
 
 // fileRead(path, offset, length or -1): a Uint8Array
 void FileRead(const Args& args) {
-  auto answer = Files().Read(Path(args, 0), Number(args, 1, 0), Number(args, 2, -1));
+  auto answer = Files().Read(Text(args, 0), std::max<int64_t>(Int64(args, 1, 0), 0),
+                             std::max<int64_t>(Int64(args, 2, -1), -1));
   if (!Check(args, answer)) return;
   v8::Local<v8::Uint8Array> bytes;
   if (AdoptBytes(args.GetIsolate(), std::move(answer.bytes)).ToLocal(&bytes))
@@ -57,7 +55,7 @@ void FileRead(const Args& args) {
 
 // fileList(path): the JSON text of [[name, kind], …]
 void FileList(const Args& args) {
-  const auto answer = Files().List(Path(args, 0));
+  const auto answer = Files().List(Text(args, 0));
   if (Check(args, answer)) args.GetReturnValue().Set(Str(args.GetIsolate(), answer.bytes));
 }
 
@@ -65,27 +63,27 @@ void FileList(const Args& args) {
 // or -1)
 void FileWrite(const Args& args) {
   const auto bytes = Bytes(args[1]);
-  Check(args, Files().Write(Path(args, 0),
-                            std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
-                            static_cast<WriteHow>(Number(args, 2, 0)), Number(args, 3, 0),
-                            Number(args, 4, -1)));
+  Check(args,
+        Files().Write(
+            Text(args, 0), std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+            static_cast<WriteHow>(std::clamp(Int(args, 2), 0, static_cast<int>(WriteHow::kWhole))),
+            std::max<int64_t>(Int64(args, 3, 0), 0), Int64(args, 4, -1)));
 }
 
 // fileMakeDirectory(path, with what is missing above)
 void FileMakeDirectory(const Args& args) {
-  Check(args, Files().MakeDirectory(Path(args, 0), args[1]->IsTrue()));
+  Check(args, Files().MakeDirectory(Text(args, 0), args[1]->IsTrue()));
 }
 // fileRemove(path, a directory, with all beneath)
 void FileRemove(const Args& args) {
-  Check(args, Files().Remove(Path(args, 0), args[1]->IsTrue(), args[2]->IsTrue()));
+  Check(args, Files().Remove(Text(args, 0), args[1]->IsTrue(), args[2]->IsTrue()));
 }
 // fileMove(from, to)
-void FileMove(const Args& args) { Check(args, Files().Move(Path(args, 0), Path(args, 1))); }
+void FileMove(const Args& args) { Check(args, Files().Move(Text(args, 0), Text(args, 1))); }
 
 // fileSetTimes(path, accessed, modified): in milliseconds
 void FileSetTimes(const Args& args) {
-  Check(args, Files().SetTimes(Path(args, 0), args[1].As<v8::Number>()->Value(),
-                               args[2].As<v8::Number>()->Value()));
+  Check(args, Files().SetTimes(Text(args, 0), Number(args, 1), Number(args, 2)));
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ void KeyGenerate(const Args& args) {
   if (!context || EVP_PKEY_keygen_init(context.get()) != 1) return ERR_clear_error();
   if (kind == "RSA") {
     const OwnNumber exponent(BN_new());
-    BN_set_word(exponent.get(), static_cast<BN_ULONG>(args[2].As<v8::Number>()->Value()));
+    BN_set_word(exponent.get(), Nearest<BN_ULONG>(Number(args, 2)));
     if (EVP_PKEY_CTX_set_rsa_keygen_bits(context.get(), Int(args, 1)) != 1 ||
         EVP_PKEY_CTX_set1_rsa_keygen_pubexp(context.get(), exponent.get()) != 1)
       return ERR_clear_error();
@@ -119,15 +119,15 @@ constexpr const char* kRsaParts[] = {
 // keyRsa([n, e] or [n, e, d, p, q, dp, dq, qi])
 void KeyRsa(const Args& args) {
   StartOpenSsl();
-  const auto context = args.GetIsolate()->GetCurrentContext();
-  const auto parts = args[0].As<v8::Array>();
+  const auto parts = Elements(args, 0);
+  if (!parts) return;
   ParameterBuilder builder;
-  for (uint32_t i = 0; i < parts->Length() && i < std::size(kRsaParts); ++i) {
-    Local<Value> part;
-    if (!parts->Get(context, i).ToLocal(&part)) return;
-    builder.Number(kRsaParts[i], Bytes(part));
+  for (size_t i = 0; i < parts->size() && i < std::size(kRsaParts); ++i) {
+    const auto bytes = Bytes((*parts)[i]);
+    if (bytes.size() > kMostBytes) return;
+    builder.Number(kRsaParts[i], bytes);
   }
-  ReturnKey(args, builder.Make("RSA", parts->Length() > 2));
+  ReturnKey(args, builder.Make("RSA", parts->size() > 2));
 }
 
 // The point of a private part, uncompressed; empty where there is none.
@@ -189,8 +189,7 @@ void CurveNames(const Args& args) {
   std::vector<EC_builtin_curve> curves(EC_get_builtin_curves(nullptr, 0));
   EC_get_builtin_curves(curves.data(), curves.size());
   std::vector<Local<Value>> names;
-  for (const EC_builtin_curve& curve : curves)
-    names.push_back(Str(isolate, OBJ_nid2sn(curve.nid)));
+  for (const EC_builtin_curve& curve : curves) names.push_back(Str(isolate, OBJ_nid2sn(curve.nid)));
   args.GetReturnValue().Set(v8::Array::New(isolate, names.data(), names.size()));
 }
 
@@ -503,23 +502,23 @@ void Agree(const Args& args) {
 }  // namespace
 
 std::span<const Native> KeyNatives() {
-  static constexpr Native kNatives[] = {{"keyGenerate", KeyGenerate},
-                                        {"keyImport", KeyImport},
-                                        {"keyRaw", KeyRaw},
-                                        {"keyRsa", KeyRsa},
-                                        {"keyEc", KeyEc},
-                                        {"keyInfo", KeyInfo},
-                                        {"keyParts", KeyParts},
-                                        {"curveNames", CurveNames},
-                                        {"keyExport", KeyExport},
-                                        {"keyRead", KeyRead},
-                                        {"keyWrite", KeyWrite},
-                                        {"keyEqual", KeyEqual},
-                                        {"sign", Sign},
-                                        {"verify", Verify},
-                                        {"rsaOaep", RsaOaep},
-                                        {"rsa", Rsa},
-                                        {"agree", Agree}};
+  static constexpr Native kNatives[] = {{"keyGenerate", InInts<KeyGenerate>},
+                                        {"keyImport", InInts<KeyImport>},
+                                        {"keyRaw", InInts<KeyRaw>},
+                                        {"keyRsa", InInts<KeyRsa>},
+                                        {"keyEc", InInts<KeyEc>},
+                                        {"keyInfo", InInts<KeyInfo>},
+                                        {"keyParts", InInts<KeyParts>},
+                                        {"curveNames", InInts<CurveNames>},
+                                        {"keyExport", InInts<KeyExport>},
+                                        {"keyRead", InInts<KeyRead>},
+                                        {"keyWrite", InInts<KeyWrite>},
+                                        {"keyEqual", InInts<KeyEqual>},
+                                        {"sign", InInts<Sign>},
+                                        {"verify", InInts<Verify>},
+                                        {"rsaOaep", InInts<RsaOaep>},
+                                        {"rsa", InInts<Rsa>},
+                                        {"agree", InInts<Agree>}};
   return kNatives;
 }
 

@@ -1,6 +1,6 @@
 // Natives for modules: what runtime/commonjs.js and the stack traces ask of the loader.
+#include "worker/arguments.h"
 #include "worker/guest.h"
-#include "worker/natives.h"
 
 namespace postern::worker {
 namespace {
@@ -12,7 +12,7 @@ void ModuleResolve(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   std::string url;
   if (Loader()
-          .Resolve(Utf8(isolate, args[0]), Utf8(isolate, args[1]),
+          .Resolve(Text(args, 0), Text(args, 1),
                    args[2]->IsTrue() ? ModuleResolver::How::kRequire : ModuleResolver::How::kImport)
           .To(&url))
     args.GetReturnValue().Set(Str(isolate, url));
@@ -22,7 +22,7 @@ void ModuleResolve(const Args& args) {
 void ModuleFormatOf(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   FileFormat format{};
-  if (!Loader().Format(Utf8(isolate, args[0])).To(&format)) return;
+  if (!Loader().Format(Text(args, 0)).To(&format)) return;
   std::string text = format.format == ModuleFormat::kModule     ? "module"
                      : format.format == ModuleFormat::kCommonJs ? "commonjs"
                                                                 : "json";
@@ -34,48 +34,44 @@ void ModuleFormatOf(const Args& args) {
 void ModuleSource(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   std::string source;
-  if (Loader()
-          .Source(Utf8(isolate, args[0]), Utf8(isolate, args[1]).ends_with(" typescript"))
-          .To(&source))
+  if (Loader().Source(Text(args, 0), Text(args, 1).ends_with(" typescript")).To(&source))
     args.GetReturnValue().Set(Str(isolate, source));
 }
 
 // compileCommonJs(source, URL): a function of exports, require, module, __filename and __dirname
 void CompileCommonJs(const Args& args) {
-  v8::Isolate* isolate = args.GetIsolate();
   v8::Local<v8::Function> function;
-  if (Loader().CompileCommonJs(Utf8(isolate, args[1]), Utf8(isolate, args[0])).ToLocal(&function))
+  if (Loader().CompileCommonJs(Text(args, 1), Text(args, 0)).ToLocal(&function))
     args.GetReturnValue().Set(function);
 }
 
 // requireModule(URL): the namespace of an ES module
 void RequireModule(const Args& args) {
   v8::Local<v8::Value> names;
-  if (Loader().Require(Utf8(args.GetIsolate(), args[0])).ToLocal(&names))
-    args.GetReturnValue().Set(names);
+  if (Loader().Require(Text(args, 0)).ToLocal(&names)) args.GetReturnValue().Set(names);
 }
 
 // urlOfPath(path), pathOfUrl(URL): "" where it has none
 void UrlOfPathText(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  args.GetReturnValue().Set(Str(isolate, UrlOfPath(Utf8(isolate, args[0]))));
+  args.GetReturnValue().Set(Str(isolate, UrlOfPath(Text(args, 0))));
 }
 void PathOfUrlText(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  args.GetReturnValue().Set(Str(isolate, PathOfUrl(Utf8(isolate, args[0]))));
+  args.GetReturnValue().Set(Str(isolate, PathOfUrl(Text(args, 0))));
 }
 
 // sourceMapOf(URL of a script): where its source map is, "" where it names none
 void SourceMapOf(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   if (Guest::Running())
-    args.GetReturnValue().Set(Str(isolate, Loader().SourceMapOf(Utf8(isolate, args[0]))));
+    args.GetReturnValue().Set(Str(isolate, Loader().SourceMapOf(Text(args, 0))));
 }
 
 // readText(path): a mounted file's text, undefined where it cannot be read
 void ReadText(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto read = Loader().files().Read(Utf8(isolate, args[0]));
+  const auto read = Loader().files().Read(Text(args, 0));
   if (read.ok && read.bytes.size() <= static_cast<size_t>(v8::String::kMaxLength))
     args.GetReturnValue().Set(Str(isolate, read.bytes));
 }

@@ -1,17 +1,18 @@
 // Natives for fetch and for handlers: what the runtime's net.js and handler.js ask of the channels.
+#include "worker/arguments.h"
 #include "worker/guest.h"
-#include "worker/natives.h"
 
 namespace postern::worker {
 namespace {
 
-uint32_t Id(const Args& args) { return args[0].As<v8::Uint32>()->Value(); }
+uint32_t Id(const Args& args) { return Uint32(args, 0); }
 
 // The exchanges that the first argument is the id of one of.
 Exchanges& Of(const Args& args) { return Guest::Current().exchanges(Id(args)); }
 
 // A header value's bytes: its units are all below 256 (isomorphic encode of the Infra standard).
 std::string Latin1(v8::Isolate* isolate, v8::Local<v8::Value> value) {
+  if (!value->IsString()) return {};
   const auto text = value.As<v8::String>();
   std::string out(static_cast<size_t>(text->Length()), '\0');
   text->WriteOneByteV2(isolate, 0, static_cast<uint32_t>(text->Length()),
@@ -19,17 +20,15 @@ std::string Latin1(v8::Isolate* isolate, v8::Local<v8::Value> value) {
   return out;
 }
 
-// The second argument: [name, value, …].
-channel::Fields FieldsOf(const Args& args) {
+// The second argument: [name, value, …]; nullopt with an exception pending.
+std::optional<channel::Fields> FieldsOf(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto context = isolate->GetCurrentContext();
+  const auto flat = Elements(args, 1);
+  if (!flat) return std::nullopt;
   channel::Fields fields;
-  const auto flat = args[1].As<v8::Array>();
-  fields.reserve(flat->Length() / 2);
-  for (uint32_t i = 0; i + 1 < flat->Length(); i += 2) {
-    fields.push_back({Latin1(isolate, flat->Get(context, i).ToLocalChecked()),
-                      Latin1(isolate, flat->Get(context, i + 1).ToLocalChecked())});
-  }
+  fields.reserve(flat->size() / 2);
+  for (size_t i = 0; i + 1 < flat->size(); i += 2)
+    fields.push_back({Latin1(isolate, (*flat)[i]), Latin1(isolate, (*flat)[i + 1])});
   return fields;
 }
 
@@ -42,8 +41,10 @@ std::string BodyOf(const Args& args) {
 // netFetch(id, fields [name, value, …], body: undefined | bytes | true for a stream that is written
 // later, endless: boolean, raw: the response's body is given as it came, coded)
 void NetFetch(const Args& args) {
+  auto fields = FieldsOf(args);
+  if (!fields) return;
   NetClient::Outgoing out;
-  out.fields = FieldsOf(args);
+  out.fields = *std::move(fields);
   out.has_body = !args[2]->IsUndefined();
   out.streaming = args[2]->IsTrue();
   out.body = BodyOf(args);
@@ -54,8 +55,10 @@ void NetFetch(const Args& args) {
 
 // handlerRespond(id, fields, body: as of netFetch)
 void HandlerRespond(const Args& args) {
+  auto fields = FieldsOf(args);
+  if (!fields) return;
   HandlerServer::Answer answer;
-  answer.fields = FieldsOf(args);
+  answer.fields = *std::move(fields);
   answer.has_body = !args[2]->IsUndefined();
   answer.streaming = args[2]->IsTrue();
   answer.body = BodyOf(args);

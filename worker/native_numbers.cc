@@ -30,11 +30,11 @@ using OwnNumberContext = Own<BN_CTX, BN_CTX_free>;
 // primeGenerate(bits, safe, add or undefined, remainder or undefined)
 void PrimeGenerate(const Args& args) {
   StartOpenSsl();
-  const int bits = Int(args, 0);
+  const int bits = std::min<int>(Int(args, 0), static_cast<int>(kMostBytes));
   const OwnNumber add = NumberOrNone(args, 2), remainder = NumberOrNone(args, 3);
   const OwnNumber prime(BN_new());
   const OwnNumberContext context(BN_CTX_new());
-  if (!prime || !context ||
+  if (!prime || !context || bits < 0 ||
       BN_generate_prime_ex2(prime.get(), bits, args[1]->IsTrue() ? 1 : 0, add.get(),
                             remainder.get(), nullptr, context.get()) != 1)
     return ERR_clear_error();
@@ -45,6 +45,7 @@ void PrimeGenerate(const Args& args) {
 void PrimeCheck(const Args& args) {
   const OwnNumber candidate = NumberOf(args, 0);
   const OwnNumberContext context(BN_CTX_new());
+  if (!candidate || !context) return;
   const int prime = BN_is_prime_ex(candidate.get(), Int(args, 1), context.get(), nullptr);
   args.GetReturnValue().Set(prime == 1);
   ERR_clear_error();
@@ -56,7 +57,7 @@ void PowerModulo(const Args& args) {
                   modulus = NumberOf(args, 2);
   const OwnNumber result(BN_new());
   const OwnNumberContext context(BN_CTX_new());
-  if (!result || !context || !BN_is_odd(modulus.get()) ||
+  if (!result || !context || !base || !exponent || !modulus || !BN_is_odd(modulus.get()) ||
       BN_mod_exp_mont_consttime(result.get(), base.get(), exponent.get(), modulus.get(),
                                 context.get(), nullptr) != 1)
     return ERR_clear_error();
@@ -88,7 +89,8 @@ void GroupCheck(const Args& args) {
   const Own<DH, DH_free> group(DH_new());
   OwnNumber prime = NumberOf(args, 0), generator = NumberOf(args, 1);
   int flags = 0;
-  if (group && DH_set0_pqg(group.get(), prime.get(), nullptr, generator.get()) == 1) {
+  if (group && prime && generator &&
+      DH_set0_pqg(group.get(), prime.get(), nullptr, generator.get()) == 1) {
     (void)prime.release();
     (void)generator.release();
     if (DH_check(group.get(), &flags) != 1) flags |= DH_NOT_SUITABLE_GENERATOR;
@@ -101,8 +103,9 @@ void GroupCheck(const Args& args) {
 
 std::span<const Native> NumberNatives() {
   static constexpr Native kNatives[] = {
-      {"primeGenerate", PrimeGenerate}, {"primeCheck", PrimeCheck}, {"powerModulo", PowerModulo},
-      {"groupPrime", GroupPrime},       {"groupCheck", GroupCheck},
+      {"primeGenerate", InInts<PrimeGenerate>}, {"primeCheck", InInts<PrimeCheck>},
+      {"powerModulo", InInts<PowerModulo>},     {"groupPrime", InInts<GroupPrime>},
+      {"groupCheck", InInts<GroupCheck>},
   };
   return kNatives;
 }

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/eintr.h"
+#include "worker/arguments.h"
 #include "worker/guest.h"
-#include "worker/natives.h"
 #include "worker/parts.h"
 
 namespace postern::worker {
@@ -27,8 +27,7 @@ void Now(const Args& args) { args.GetReturnValue().Set(MonotonicSeconds() * 1000
 
 // setTimer(due in monotonic milliseconds, keeps the run going): runTimers is called then
 void SetTimer(const Args& args) {
-  if (Guest::Running())
-    Guest::Current().loop().SetTimer(args[0].As<v8::Number>()->Value() / 1000, args[1]->IsTrue());
+  if (Guest::Running()) Guest::Current().loop().SetTimer(Number(args, 0) / 1000, args[1]->IsTrue());
 }
 
 // microtasks(): runs them, between two timers
@@ -55,13 +54,13 @@ void Random(const Args& args) {
 // write(1 or 2, string or bytes): to stdout or stderr, in order, waiting while the reader is slow;
 // the run is over when there is none any more
 void Write(const Args& args) {
-  const int fd = args[0].As<v8::Int32>()->Value() == 2 ? 2 : 1;
+  const int fd = Int(args, 0) == 2 ? 2 : 1;
   std::string text;
   std::span<const uint8_t> bytes;
   if (args[1]->IsArrayBufferView()) {
     bytes = Bytes(args[1]);
   } else {
-    text = Utf8(args.GetIsolate(), args[1]);
+    text = Text(args, 1);
     bytes = {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
   }
   while (!bytes.empty()) {
@@ -73,19 +72,18 @@ void Write(const Args& args) {
 
 // stdinWant(bytes at most, 0 for none; whether that keeps the run going): stdinPiece is called then
 void StdinWant(const Args& args) {
-  Guest::Current().input().Want(static_cast<size_t>(args[0].As<v8::Number>()->Value()),
-                                args[1]->IsTrue());
+  Guest::Current().input().Want(Size(args, 0), args[1]->IsTrue());
 }
 
 // stdinRead(most): a Uint8Array, empty at the end; waits for it
 void StdinRead(const Args& args) {
   v8::Local<v8::Uint8Array> bytes;
-  const auto most = static_cast<size_t>(args[0].As<v8::Number>()->Value());
-  if (AdoptBytes(args.GetIsolate(), Guest::Current().input().ReadNow(most)).ToLocal(&bytes))
+  if (AdoptBytes(args.GetIsolate(), Guest::Current().input().ReadNow(Size(args, 0)))
+          .ToLocal(&bytes))
     args.GetReturnValue().Set(bytes);
 }
 
-void Exit(const Args& args) { Guest::Current().Exit(args[0].As<v8::Int32>()->Value()); }
+void Exit(const Args& args) { Guest::Current().Exit(Int(args, 0)); }
 
 // die(error): as if nobody had caught it
 void Die(const Args& args) {
@@ -93,9 +91,7 @@ void Die(const Args& args) {
 }
 
 // setReturnValue(json)
-void SetReturnValue(const Args& args) {
-  Guest::Current().SetReturnValue(Utf8(args.GetIsolate(), args[0]));
-}
+void SetReturnValue(const Args& args) { Guest::Current().SetReturnValue(Text(args, 0)); }
 
 // What is put into an environment becomes text, as in Node.
 v8::Intercepted SetVariable(Local<v8::Name> name, Local<Value> value,
@@ -120,6 +116,7 @@ v8::Intercepted DefineVariable(Local<v8::Name> name, const v8::PropertyDescripto
 void Environment(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto context = isolate->GetCurrentContext();
+  if (!args[0]->IsObject()) return;
   const auto shape = v8::ObjectTemplate::New(isolate);
   shape->SetHandler(v8::NamedPropertyHandlerConfiguration(
       nullptr, SetVariable, nullptr, nullptr, nullptr, DefineVariable, nullptr, {},
@@ -174,9 +171,9 @@ void ProxyDetails(const Args& args) {
 void Part(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   std::vector<Local<v8::String>> parameters;
-  for (int i = 1; i < args.Length(); ++i) parameters.push_back(args[i].As<v8::String>());
+  for (int i = 1; i < args.Length(); ++i) parameters.push_back(StringOf(args, i));
   Local<v8::Function> compiled;
-  if (CompilePart(isolate, isolate->GetCurrentContext(), Utf8(isolate, args[0]), parameters)
+  if (CompilePart(isolate, isolate->GetCurrentContext(), Text(args, 0), parameters)
           .ToLocal(&compiled))
     args.GetReturnValue().Set(compiled);
 }

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstring>
 
-#include "worker/natives.h"
+#include "worker/arguments.h"
 
 namespace postern::worker {
 namespace {
@@ -71,7 +71,7 @@ void Utf8Prefix(const Args& args) {
 // utf8Encode(string): Uint8Array
 void Utf8Encode(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto text = args[0].As<String>();
+  const auto text = StringOf(args, 0);
   const size_t size = text->Utf8LengthV2(isolate);
   Local<v8::ArrayBuffer> buffer;
   if (!v8::ArrayBuffer::MaybeNew(isolate, size, v8::BackingStoreInitializationMode::kUninitialized)
@@ -86,7 +86,7 @@ void Utf8Encode(const Args& args) {
 // utf8EncodeInto(string, bytes): [units read, bytes written]
 void Utf8EncodeInto(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto text = args[0].As<String>();
+  const auto text = StringOf(args, 0);
   const auto out = Bytes(args[1]);
   size_t read = 0;
   const size_t written = text->WriteUtf8V2(isolate, reinterpret_cast<char*>(out.data()), out.size(),
@@ -115,7 +115,7 @@ constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 // btoa(string): undefined where a unit is above 255
 void Btoa(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto text = args[0].As<String>();
+  const auto text = StringOf(args, 0);
   if (!text->ContainsOnlyOneByte()) return;
   const auto length = static_cast<uint32_t>(text->Length());
   std::string in(length, '\0');
@@ -145,7 +145,7 @@ void Atob(const Args& args) {
     return v;
   }();
   std::string in;
-  for (const char c : Utf8(isolate, args[0])) {
+  for (const char c : Text(args, 0)) {
     if (c != ' ' && c != '\t' && c != '\n' && c != '\f' && c != '\r') in += c;
   }
   if (in.size() % 4 == 0) {
@@ -162,10 +162,11 @@ void Atob(const Args& args) {
     count += 6;
     if (count >= 8) out += static_cast<char>(bits >> (count -= 8) & 0xff);
   }
-  args.GetReturnValue().Set(
-      String::NewFromOneByte(isolate, reinterpret_cast<const uint8_t*>(out.data()),
+  Local<String> text;  // shorter than what it came from
+  if (String::NewFromOneByte(isolate, reinterpret_cast<const uint8_t*>(out.data()),
                              v8::NewStringType::kNormal, static_cast<int>(out.size()))
-          .ToLocalChecked());
+          .ToLocal(&text))
+    args.GetReturnValue().Set(text);
 }
 
 }  // namespace

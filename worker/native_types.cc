@@ -1,7 +1,9 @@
 // Natives for node:util: what a value is inside of V8, whatever its prototype says.
 #include <node_version.h>
 
-#include "worker/natives.h"
+#include <algorithm>
+
+#include "worker/arguments.h"
 
 namespace postern::worker {
 namespace {
@@ -22,12 +24,15 @@ void IsBoxedPrimitive(const Args& args) {
                             v->IsBigIntObject() || v->IsSymbolObject());
 }
 
+constexpr uint32_t kAllFilters = v8::ONLY_WRITABLE | v8::ONLY_ENUMERABLE | v8::ONLY_CONFIGURABLE |
+                                 v8::SKIP_STRINGS | v8::SKIP_SYMBOLS;
+constexpr int kMostFrames = 200;  // as Node has it
+
 // ownNonIndexProperties(object, 2 for the enumerable ones only)
 void OwnNonIndexProperties(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   if (!args[0]->IsObject()) return;
-  const auto filter = static_cast<v8::PropertyFilter>(
-      args[1]->Uint32Value(isolate->GetCurrentContext()).FromMaybe(0));
+  const auto filter = static_cast<v8::PropertyFilter>(Uint32(args, 1) & kAllFilters);
   Local<v8::Array> names;
   if (args[0]
           .As<v8::Object>()
@@ -67,8 +72,7 @@ void V8Version(const Args& args) {
 // callSites(most): [[function, script, line, column], …] of who called the caller
 void CallSites(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const int most =
-      static_cast<int>(args[0]->Uint32Value(isolate->GetCurrentContext()).FromMaybe(10));
+  const int most = std::clamp(args[0]->IsNumber() ? Int(args, 0) : 10, 0, kMostFrames);
   const auto stack = v8::StackTrace::CurrentStackTrace(isolate, most);
   std::vector<Local<Value>> sites;
   for (int i = 0; i < stack->GetFrameCount(); ++i) {

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "worker/natives.h"
+#include "worker/arguments.h"
 
 namespace postern::worker {
 namespace {
@@ -69,12 +69,12 @@ void UrlParse(const Args& args) {
   static auto* const parse_with_base =
       Ada<AdaUrl(const char*, size_t, const char*, size_t)>("ada_parse_with_base");
   v8::Isolate* isolate = args.GetIsolate();
-  const std::string input = Utf8(isolate, args[0]);
+  const std::string input = Text(args, 0);
   OwnUrl url;
   if (args[1]->IsUndefined()) {
     url = Parse(input);
   } else {
-    const std::string base = Utf8(isolate, args[1]);
+    const std::string base = Text(args, 1);
     url.reset(parse_with_base(input.data(), input.size(), base.data(), base.size()));
   }
   if (Valid(url)) args.GetReturnValue().Set(Parts(isolate, url));
@@ -92,10 +92,10 @@ void UrlSet(const Args& args) {
   static LastSetter* const last_setters[] = {Ada<LastSetter>("ada_set_search"),
                                              Ada<LastSetter>("ada_set_hash")};
   v8::Isolate* isolate = args.GetIsolate();
-  const OwnUrl url = Parse(Utf8(isolate, args[0]));
+  const OwnUrl url = Parse(Text(args, 0));
   if (!Valid(url)) return;
-  const std::string value = Utf8(isolate, args[2]);
-  const auto part = static_cast<size_t>(args[1].As<v8::Int32>()->Value());
+  const std::string value = Text(args, 2);
+  const auto part = Size(args, 1);
   if (part < std::size(setters)) {
     if (!setters[part](url.get(), value.data(), value.size()) && part == 0) return;
   } else if (part < std::size(setters) + std::size(last_setters)) {

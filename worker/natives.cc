@@ -1,6 +1,7 @@
 #include "worker/natives.h"
 
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include "worker/engine.h"
@@ -45,18 +46,39 @@ const intptr_t* NativeAddresses() {
   return kAddresses.data();
 }
 
+v8::Local<v8::String> Str(v8::Isolate* isolate, std::string_view text) {
+  v8::Local<v8::String> made;
+  if (text.size() <= static_cast<size_t>(std::numeric_limits<int>::max()) &&
+      v8::String::NewFromUtf8(isolate, text.data(), v8::NewStringType::kNormal,
+                              static_cast<int>(text.size()))
+          .ToLocal(&made))
+    return made;
+  ThrowRange(isolate, "the text is longer than a string can be");
+  return v8::String::Empty(isolate);
+}
+
 std::span<uint8_t> Bytes(v8::Local<v8::Value> value) {
-  if (value->IsArrayBufferView()) {
-    const auto view = value.As<v8::ArrayBufferView>();
-    auto* data = static_cast<uint8_t*>(view->Buffer()->Data());
-    if (data == nullptr) return {};
-    return {data + view->ByteOffset(), view->ByteLength()};
-  }
-  if (value->IsArrayBuffer()) {
-    const auto buffer = value.As<v8::ArrayBuffer>();
-    return {static_cast<uint8_t*>(buffer->Data()), buffer->ByteLength()};
-  }
-  return {};
+  // What is copied to or from nowhere still needs an address: memcpy(3) takes no null pointer.
+  static uint8_t nowhere = 0;
+  const std::span<uint8_t> none(&nowhere, 0);
+  const bool is_view = value->IsArrayBufferView();
+  if (!is_view && !value->IsArrayBuffer()) return none;
+  const auto buffer =
+      is_view ? value.As<v8::ArrayBufferView>()->Buffer() : value.As<v8::ArrayBuffer>();
+  auto* data = static_cast<uint8_t*>(buffer->Data());
+  const size_t from = is_view ? value.As<v8::ArrayBufferView>()->ByteOffset() : 0;
+  const size_t size =
+      is_view ? value.As<v8::ArrayBufferView>()->ByteLength() : buffer->ByteLength();
+  const size_t whole = buffer->ByteLength();
+  if (data == nullptr || from > whole || size > whole - from) return none;
+  return {data + from, size};
+}
+
+bool HasRoom(v8::Isolate* isolate, size_t size) {
+  Engine::Held held;
+  if (held.Add(size)) return true;
+  ThrowRange(isolate, "Array buffer allocation failed");
+  return false;
 }
 
 v8::MaybeLocal<v8::Uint8Array> NewBytes(v8::Isolate* isolate, std::span<const uint8_t> bytes) {

@@ -13,12 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "worker/natives.h"
+#include "worker/arguments.h"
 
 namespace postern::worker {
 
 using ByteView = std::span<const uint8_t>;
 using ByteString = std::vector<uint8_t>;
+// Below what an int can count by all that is put around bytes.
+inline constexpr size_t kMostBytes = 1u << 30;
 
 template <auto Free>
 struct Freed {
@@ -36,9 +38,25 @@ using OwnDigestContext = Own<EVP_MD_CTX, EVP_MD_CTX_free>;
 using OwnMacContext = Own<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 using OwnNumber = Own<BIGNUM, BN_clear_free>;
 
-inline std::string Text(const Args& args, int i) { return Utf8(args.GetIsolate(), args[i]); }
-inline int Int(const Args& args, int i) {
-  return args[i]->IsNumber() ? static_cast<int>(args[i].As<v8::Number>()->Value()) : 0;
+// A native for which no argument has more bytes than an int can count, which is what OpenSSL does.
+template <v8::FunctionCallback function>
+void InInts(const Args& args) {
+  for (int i = 0; i < args.Length(); ++i) {
+    if (Bytes(args[i]).size() > kMostBytes)
+      return ThrowRange(args.GetIsolate(),
+                        "more than " + std::to_string(kMostBytes) + " bytes are too many at once");
+  }
+  function(args);
+}
+// How many bytes a result is to have; nullopt, with an exception pending, where the guest's memory
+// has no room for them.
+inline std::optional<size_t> ResultSize(const Args& args, int i) {
+  const size_t size = Size(args, i);
+  if (size > kMostBytes || !HasRoom(args.GetIsolate(), size)) {
+    if (size > kMostBytes) ThrowRange(args.GetIsolate(), "Array buffer allocation failed");
+    return std::nullopt;
+  }
+  return size;
 }
 inline void Return(const Args& args, ByteView bytes) {
   v8::Local<v8::Uint8Array> array;

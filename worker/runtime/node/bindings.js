@@ -23,7 +23,15 @@ export const bindings = {
     copy: native.copyBytes,
     copyArrayBuffer: (to, toOffset, from, fromOffset, size) =>
       new Uint8Array(to, toOffset, size).set(new Uint8Array(from, fromOffset, size)),
-    fill: native.fillBytes,
+    // A native converts nothing: what valueOf does to the bytes is done before.
+    fill: (bytes, value, start, end, encoding) =>
+      native.fillBytes(
+        bytes,
+        typeof value === 'string' || ArrayBuffer.isView(value) ? value : value >>> 0,
+        start,
+        end,
+        encoding,
+      ),
     isAscii: native.isAscii,
     isUtf8: (bytes) => native.utf8Decode(bytes, true) !== undefined,
     indexOfBuffer: native.indexOfBuffer,

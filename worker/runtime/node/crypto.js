@@ -10,7 +10,7 @@ import nodeConstants from 'node-constants';
 export function crypto() {
   const { Buffer } = load('buffer');
   const { Transform } = load('stream');
-  const { validateFunction, validateInteger, validateString } = load('internal/validators');
+  const { validateFunction, validateInteger, validateString, validateUint32 } = load('internal/validators');
   const { codes } = load('internal/errors');
 
   /** @param {any} data @param {string} [encoding] @param {string} [what] @returns {Uint8Array} */
@@ -72,15 +72,20 @@ export function crypto() {
   }
   const finalized = () => new codes.ERR_CRYPTO_HASH_FINALIZED();
 
+  const outputLength = (options) => {
+    const length = options?.outputLength;
+    if (length !== undefined) validateUint32(length, 'options.outputLength');
+    return length;
+  };
   class Hash extends Digest {
     constructor(algorithm, options) {
-      super(native.hashOpen(hashName(algorithm), options?.outputLength), options);
+      super(native.hashOpen(hashName(algorithm), outputLength(options)), options);
       if (this.handle === undefined) throw unsupported();
     }
     copy(options) {
       if (this.done) throw finalized();
       // A Hash over another handle.
-      return Reflect.construct(Digest, [native.hashCopy(this.handle, options?.outputLength), options], Hash);
+      return Reflect.construct(Digest, [native.hashCopy(this.handle, outputLength(options)), options], Hash);
     }
   }
   class Hmac extends Digest {
@@ -300,7 +305,10 @@ export function crypto() {
     },
     getCurves: () => native.curveNames().sort(),
     getHashes: () => native.hashNames().map((name) => name.toLowerCase()),
-    hash(algorithm, data, encoding = 'hex') {
+    hash(algorithm, data, options) {
+      const encoding = (typeof options === 'string' ? options : options?.outputEncoding) ?? 'hex';
+      if (outputLength(options) !== undefined)
+        return new Hash(algorithm, options).update(bytesOf(data, 'utf8')).digest(encoding);
       const bytes = native.digest(hashName(algorithm), bytesOf(data, 'utf8'));
       if (bytes === undefined) throw unsupported();
       return output(bytes, encoding);
