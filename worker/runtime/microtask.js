@@ -20,26 +20,32 @@ export function queueMicrotask(/** @type {any} */ callback) {
 
 /** @type {{callback: Function, args: any[], context: any}[]} */
 let ticks = [];
+let ran = 0; // of these
 
 /** @param {any} callback @param {any[]} args */
 export function nextTick(callback, ...args) {
   if (typeof callback !== 'function')
     throw codedError('ERR_INVALID_ARG_TYPE', 'process.nextTick needs a function', TypeError);
-  ArrayPush(ticks, { callback, args, context: getContinuationData() });
+  // Asked for first: where the stack ends in between, nothing is left that nobody comes for.
+  const tick = { callback, args, context: getContinuationData() };
   wantTicks();
+  ArrayPush(ticks, tick);
 }
 
 /** Called by the event loop: runs the ticks, and those that they add. */
 export function runTicks() {
-  for (let i = 0; i < ticks.length; i++) {
-    const { callback, args, context } = ticks[i];
+  while (ran < ticks.length) {
+    const { callback, args, context } = ticks[ran++];
     setContinuationData(context);
     try {
       applyTo(callback, undefined, args);
     } catch (error) {
+      // Where that throws, the others are still to come, and this one is over.
+      if (ran < ticks.length) wantTicks();
       reportError(error);
     }
   }
   setContinuationData(undefined);
   ticks = [];
+  ran = 0;
 }
