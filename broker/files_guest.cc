@@ -7,7 +7,6 @@
 #include <sys/syscall.h>
 
 #include <charconv>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
@@ -16,10 +15,12 @@
 namespace postern::broker {
 namespace {
 
-constexpr uint32_t kMaxRequests = 16;  // at once, a guest
-constexpr size_t kMaxNames = 100'000;  // that a directory's listing has
-constexpr int kMaxDepth = 100;         // of what is removed with all beneath
-constexpr int kMaxLinks = 40;          // on the way to one file, as the kernel has it
+constexpr uint32_t kMaxRequests = 16;    // at once, a guest
+constexpr size_t kMaxNames = 100'000;    // that a directory's listing has
+constexpr int kMaxDepth = 100;           // of what is removed with all beneath
+constexpr uint64_t kFirstDevice = 2;     // 1 is the guest's own memory
+constexpr uint64_t kAbove = 1ULL << 52;  // numbers that JavaScript has, beyond those of the known
+constexpr size_t kMaxKnown = 1 << 20;    // files that have a number of their own
 
 std::string ErrorName(int errnum) {
   switch (errnum) {
@@ -50,10 +51,15 @@ std::string ErrorName(int errnum) {
   }
 }
 
-int64_t NumberOf(const channel::Fields& fields, const char* name, int64_t otherwise) {
+int64_t SignedOf(const channel::Fields& fields, const char* name, int64_t otherwise) {
   const std::string* text = FindField(fields, name);
   int64_t number = otherwise;
   if (text != nullptr) std::from_chars(text->data(), text->data() + text->size(), number);
+  return number;
+}
+
+int64_t NumberOf(const channel::Fields& fields, const char* name, int64_t otherwise) {
+  const int64_t number = SignedOf(fields, name, otherwise);
   return number < 0 ? otherwise : number;
 }
 
@@ -65,14 +71,6 @@ std::string TextOf(const channel::Fields& fields, const char* name) {
 Error Told(const std::string& what, const std::string& path) {
   const int errnum = errno;
   return Error{"cannot " + what + " " + path + ": " + std::strerror(errnum), errnum};
-}
-
-// Where an open link leads.
-Result<std::string> TargetOf(int link, const std::string& path) {
-  char target[PATH_MAX];
-  const ssize_t n = ::readlinkat(link, "", target, sizeof target);
-  if (n < 0) return Told("look at", path);
-  return std::string(target, static_cast<size_t>(n));
 }
 
 // glibc's renameat2 is another system call where there are no flags.
@@ -105,27 +103,6 @@ Result<std::vector<std::pair<std::string, unsigned char>>> Entries(UniqueFd fd,
   return entries;
 }
 
-// Removes `name` in `parent` with all beneath. Descriptors of directories are opened without
-// following links.
-Status RemoveAll(int parent, const std::string& name, const std::string& path, int depth) {
-  if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return Ok{};
-  if (errno != EISDIR && errno != EPERM) return Told("remove", path);
-  if (depth > kMaxDepth) return Error{path + " is too deep to be removed", ENAMETOOLONG};
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, parent, name.c_str(), &how, sizeof how)));
-  if (!fd.valid()) return Told("remove", path);
-  UniqueFd again(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-  auto entries = Entries(std::move(again), path);
-  if (!entries) return entries.error();
-  for (const auto& [entry, type] : *entries) {
-    if (Status s = RemoveAll(fd.get(), entry, path + "/" + entry, depth + 1); !s) return s;
-  }
-  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0) return Told("remove", path);
-  return Ok{};
-}
-
 }  // namespace
 
 struct FilesGuest::Writing {
@@ -147,32 +124,17 @@ FilesGuest::Open::Open() = default;
 FilesGuest::Open::Open(Open&&) noexcept = default;
 FilesGuest::Open::~Open() = default;
 
-FilesGuest::FilesGuest(boost::asio::io_context& io, const std::vector<Mount>& mounts, UniqueFd in,
+FilesGuest::FilesGuest(boost::asio::io_context& io, const MountTable& mounts, UniqueFd in,
                        UniqueFd out, std::function<void()> ended)
     : mounts_(mounts),
       channel_(io, channel::Http2Session::Role::kServer, kMaxRequests, *this, std::move(in),
-               std::move(out), std::move(ended)) {}
-
-Result<FilesGuest::Place> FilesGuest::Find(const std::string& path) const {
-  if (path.find('\0') != std::string::npos)
-    return Error{"a path cannot contain a zero byte", ENOENT};
-  const Mount* best = nullptr;
-  for (const Mount& m : mounts_) {
-    const bool beneath = path == m.guest || path.starts_with(m.guest + "/");
-    if (beneath && (best == nullptr || m.guest.size() > best->guest.size())) best = &m;
-  }
-  if (best == nullptr) {
-    return Error{path + " is outside what is mounted; add --mount=HOST:GUEST for its directory",
-                 EACCES};
-  }
-  std::string relative =
-      path.size() > best->guest.size() ? path.substr(best->guest.size() + 1) : "";
-  while (relative.ends_with('/')) relative.pop_back();
-  return Place{best, relative.empty() ? "." : relative};
+               std::move(out), std::move(ended)) {
+  // Without them inodes beyond the first million are told apart all the same.
+  (void)!::getrandom(secret_.data(), sizeof secret_, 0);
 }
 
-Result<FilesGuest::Place> FilesGuest::FindToWrite(const std::string& path) const {
-  auto place = Find(path);
+Result<Place> FilesGuest::FindToWrite(const std::string& path, Last last) const {
+  auto place = mounts_.Find(path, last);
   if (place && !place->mount->writable) {
     const std::string guest = place->mount->guest.empty() ? "/" : place->mount->guest;
     return Error{path + " may be read only; mount " + guest + " with --mount=HOST:" + guest +
@@ -182,68 +144,18 @@ Result<FilesGuest::Place> FilesGuest::FindToWrite(const std::string& path) const
   return place;
 }
 
-Result<UniqueFd> FilesGuest::OpenBeneath(const Place& place, int flags, const std::string& path,
-                                         uint64_t mode, uint64_t resolve) {
-  open_how how{};
-  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC |
-              ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY);
-  how.mode = mode;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve;
-  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, place.mount->directory.get(),
-                                         place.relative.c_str(), &how, sizeof how)));
-  if (!fd.valid()) {
-    if (errno == EXDEV || errno == ELOOP) return Error{path + " leads out of its mount", errno};
-    return Told("open", path);
-  }
-  return fd;
-}
-
 Result<UniqueFd> FilesGuest::Follow(const Place& place, int flags, const std::string& path,
-                                    channel::Fields& fields) {
+                                    channel::Fields& fields) const {
   auto fd = OpenBeneath(place, flags, path, 0, RESOLVE_NO_SYMLINKS);
-  if (fd || fd.error().errnum != ELOOP) return fd;
-  fd = OpenBeneath(place, flags, path);
-  if (!fd) return fd;
-  auto real = WithoutLinks(place, path);
-  if (!real) return real.error();
-  fields.push_back({"postern-real", channel::EscapeText(*real)});
-  return fd;
-}
-
-Result<std::string> FilesGuest::WithoutLinks(const Place& place, const std::string& path) {
-  const Error out{path + " leads out of its mount", EXDEV};
-  std::vector<std::string> ahead;  // the next name is the last
-  const auto put = [&](const std::filesystem::path& names) {
-    const std::vector<std::string> list(names.begin(), names.end());
-    ahead.insert(ahead.end(), list.rbegin(), list.rend());
-  };
-  put(place.relative);
-  std::string real = ".";  // of links, beneath the mount
-  for (int links = 0; !ahead.empty();) {
-    const std::string name = std::move(ahead.back());
-    ahead.pop_back();
-    if (name.empty() || name == ".") continue;
-    if (name == "..") {
-      if (real == ".") return out;
-      real.resize(real.rfind('/'));
-      continue;
-    }
-    const std::string next = real + "/" + name;
-    auto fd = OpenBeneath({place.mount, next}, O_PATH | O_NOFOLLOW, path);
-    if (!fd) return fd.error();
-    struct stat st {};
-    if (::fstat(fd->get(), &st) != 0) return Told("look at", path);
-    if (!S_ISLNK(st.st_mode)) {
-      real = next;
-      continue;
-    }
-    auto target = TargetOf(fd->get(), path);
-    if (!target) return target.error();
-    if (++links > kMaxLinks || target->starts_with('/')) return out;
-    put(*target);
+  if (!place.walked) {
+    if (fd || fd.error().errnum != ELOOP) return fd;
+    fd = OpenBeneath(place, flags, path);
   }
-  real = place.mount->guest + real.substr(1);
-  return real.empty() ? "/" : real;
+  if (!fd) return fd;
+  auto real = place.walked ? Result<Place>(place) : mounts_.Walk(place, Last::kFollow, path);
+  if (!real) return real.error();
+  if (PathOf(*real) != path) fields.push_back({"postern-real", channel::EscapeText(PathOf(*real))});
+  return fd;
 }
 
 Result<std::pair<UniqueFd, std::string>> FilesGuest::OpenParent(const Place& place,
@@ -259,8 +171,57 @@ Result<std::pair<UniqueFd, std::string>> FilesGuest::OpenParent(const Place& pla
   return std::pair{*std::move(fd), name};
 }
 
-Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) const {
-  auto place = Find(path);
+// Removes `name` in `parent` with all beneath. Descriptors of directories are opened without
+// following links.
+Status FilesGuest::RemoveAll(int parent, const std::string& name, const std::string& path,
+                             int depth) const {
+  if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return Ok{};
+  if (errno != EISDIR && errno != EPERM) return Told("remove", path);
+  if (depth > kMaxDepth) return Error{path + " is too deep to be removed", ENAMETOOLONG};
+  open_how how{};
+  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, parent, name.c_str(), &how, sizeof how)));
+  if (!fd.valid()) return Told("remove", path);
+  if (Status s = mounts_.MayChange(fd.get(), path); !s) return s;
+  UniqueFd again(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  auto entries = Entries(std::move(again), path);
+  if (!entries) return entries.error();
+  for (const auto& [entry, type] : *entries) {
+    if (Status s = RemoveAll(fd.get(), entry, path + "/" + entry, depth + 1); !s) return s;
+  }
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0) return Told("remove", path);
+  return Ok{};
+}
+
+Status FilesGuest::MayChange(int parent, const std::string& name, const std::string& path) const {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  const UniqueFd fd(
+      static_cast<int>(::syscall(SYS_openat2, parent, name.c_str(), &how, sizeof how)));
+  // A link is no directory; what cannot be opened, the call itself refuses.
+  return fd.valid() ? mounts_.MayChange(fd.get(), path) : Status(Ok{});
+}
+
+// In the order in which the guest meets them: they tell nothing else. There is room for a million;
+// a later file gets a number by a secret function, which is hardly ever another's too.
+std::pair<uint64_t, uint64_t> FilesGuest::InodeAndDevice(const struct stat& st) {
+  const uint64_t device =
+      devices_.try_emplace(st.st_dev, devices_.size() + kFirstDevice).first->second;
+  const std::pair<dev_t, ino_t> id{st.st_dev, st.st_ino};
+  if (const auto known = inodes_.find(id); known != inodes_.end()) return {known->second, device};
+  if (inodes_.size() < kMaxKnown) return {inodes_[id] = inodes_.size() + 1, device};
+  uint64_t mixed = st.st_ino ^ secret_[0];
+  for (const uint64_t key : secret_) {
+    mixed = (mixed ^ mixed >> 31 ^ key) * 0x9fb21c651e98df25;
+    mixed ^= mixed >> 29;
+  }
+  return {kAbove | mixed % kAbove, device};
+}
+
+Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) {
+  auto place = mounts_.Find(path, follow ? Last::kFollow : Last::kKeep);
   if (!place) return place.error();
   channel::Fields fields = {{":status", "200"}};
   auto fd = follow ? Follow(*place, O_PATH, path, fields)
@@ -269,6 +230,7 @@ Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) c
   struct stat st {};
   if (::fstat(fd->get(), &st) != 0) return Told("look at", path);
   const bool directory = S_ISDIR(st.st_mode);
+  const auto [inode, device] = InodeAndDevice(st);
   if (S_ISLNK(st.st_mode)) {
     auto target = TargetOf(fd->get(), path);
     if (!target) return target.error();
@@ -284,14 +246,14 @@ Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) c
                                {"postern-modified",
                                 std::to_string(static_cast<double>(st.st_mtim.tv_sec) * 1000 +
                                                static_cast<double>(st.st_mtim.tv_nsec) / 1e6)},
-                               {"postern-inode", std::to_string(st.st_ino)},
-                               {"postern-device", std::to_string(st.st_dev)},
+                               {"postern-inode", std::to_string(inode)},
+                               {"postern-device", std::to_string(device)},
                                {"postern-writable", place->mount->writable ? "1" : "0"}});
   return fields;
 }
 
 Status FilesGuest::Get(int32_t stream, const std::string& path, const channel::Fields& fields) {
-  auto place = Find(path);
+  auto place = mounts_.Find(path, Last::kFollow);
   if (!place) return place.error();
   channel::Fields found = {{":status", "200"}};
   auto fd = Follow(*place, O_RDONLY, path, found);
@@ -318,7 +280,7 @@ Status FilesGuest::Get(int32_t stream, const std::string& path, const channel::F
 }
 
 Status FilesGuest::List(int32_t stream, const std::string& path, const channel::Fields& fields) {
-  auto place = Find(path);
+  auto place = mounts_.Find(path, Last::kFollow);
   if (!place) return place.error();
   auto fd = OpenBeneath(*place, O_RDONLY | O_DIRECTORY, path);
   if (!fd) return fd.error();
@@ -340,8 +302,8 @@ Status FilesGuest::List(int32_t stream, const std::string& path, const channel::
   return Ok{};
 }
 
-Status FilesGuest::CountMade(const std::string& path) {
-  if (++made_ > kMaxFilesMade)
+Status FilesGuest::MayMake(const std::string& path) const {
+  if (made_ >= kMaxFilesMade)
     return Error{path + " would be one file more than the " + std::to_string(kMaxFilesMade) +
                      " that a guest may make",
                  ENOSPC};
@@ -350,15 +312,16 @@ Status FilesGuest::CountMade(const std::string& path) {
 
 Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
                             const channel::Fields& fields) {
-  auto place = FindToWrite(path);
-  if (!place) return place.error();
   const std::string how = TextOf(fields, "postern-how");
+  const bool of_the_name = how == "whole" || how == "new";  // a link there is no way to go
+  auto place = FindToWrite(path, of_the_name ? Last::kKeep : Last::kFollow);
+  if (!place) return place.error();
   auto writing = std::make_unique<Writing>();
   writing->path = path;
   if (how == "whole") {
     auto parent = OpenParent(*place, path);
     if (!parent) return parent.error();
-    if (Status s = CountMade(path); !s) return s;
+    if (Status s = MayMake(path); !s) return s;
     uint64_t salt = 0;
     if (::getrandom(&salt, sizeof salt, 0) != sizeof salt) return Told("write", path);
     std::string temporary = ".postern-" + std::to_string(salt);
@@ -369,6 +332,7 @@ Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
     writing->file.reset(static_cast<int>(
         ::syscall(SYS_openat2, parent->first.get(), temporary.c_str(), &beneath, sizeof beneath)));
     if (!writing->file.valid()) return Told("write", path);
+    ++made_;
     writing->directory = std::move(parent->first);
     writing->name = parent->second;
     writing->temporary = std::move(temporary);
@@ -379,15 +343,18 @@ Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
     if (how == "append") flags |= O_CREAT | O_APPEND;
     // Looked at first: opening a pipe or a device may do something.
     struct stat st {};
+    bool made = false;
     if (auto known = OpenBeneath(*place, O_PATH, path)) {
       if (::fstat(known->get(), &st) != 0) return Told("write", path);
       if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return Error{path + " is no regular file", EACCES};
     } else if (how != "update") {
-      if (Status s = CountMade(path); !s) return s;
+      if (Status s = MayMake(path); !s) return s;
+      made = true;
     }
     auto fd = OpenBeneath(*place, flags, path, (flags & O_CREAT) != 0 ? 0666 : 0);
     if (!fd) return fd.error();
+    if (made) ++made_;
     if (::fstat(fd->get(), &st) != 0) return Told("write", path);
     if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file", EACCES};
     writing->file = *std::move(fd);
@@ -419,7 +386,7 @@ Status FilesGuest::FinishPut(Writing& writing) {
 }
 
 Status FilesGuest::MakeDirectory(const std::string& path, bool all) {
-  auto place = FindToWrite(path);
+  auto place = FindToWrite(path, all ? Last::kFollow : Last::kKeep);
   if (!place) return place.error();
   if (all) {
     // What is there already stays.
@@ -429,8 +396,11 @@ Status FilesGuest::MakeDirectory(const std::string& path, bool all) {
       if (OpenBeneath(above, O_PATH | O_DIRECTORY, path)) continue;
       auto parent = OpenParent(above, path);
       if (!parent) return parent.error();
-      if (Status s = CountMade(path); !s) return s;
-      if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) == 0) continue;
+      if (Status s = MayMake(path); !s) return s;
+      if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) == 0) {
+        ++made_;
+        continue;
+      }
       if (errno == EEXIST && at != std::string::npos) errno = ENOTDIR;  // a file stands in between
       return Told("make", path);
     }
@@ -439,17 +409,19 @@ Status FilesGuest::MakeDirectory(const std::string& path, bool all) {
   if (place->relative == ".") return Error{"cannot make " + path + ": it is there already", EEXIST};
   auto parent = OpenParent(*place, path);
   if (!parent) return parent.error();
-  if (Status s = CountMade(path); !s) return s;
+  if (Status s = MayMake(path); !s) return s;
   if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) != 0) return Told("make", path);
+  ++made_;
   return Ok{};
 }
 
 Status FilesGuest::Remove(const std::string& path, const std::string& kind, bool all) {
-  auto place = FindToWrite(path);
+  auto place = FindToWrite(path, Last::kKeep);
   if (!place) return place.error();
   auto parent = OpenParent(*place, path);
   if (!parent) return parent.error();
   const auto& [directory, name] = *parent;
+  if (Status s = MayChange(directory.get(), name, path); !s) return s;
   if (all) return RemoveAll(directory.get(), name, path, 0);
   const int flags = kind == "directory" ? AT_REMOVEDIR : 0;
   if (::unlinkat(directory.get(), name.c_str(), flags) != 0) {
@@ -461,14 +433,16 @@ Status FilesGuest::Remove(const std::string& path, const std::string& kind, bool
 }
 
 Status FilesGuest::Move(const std::string& from, const std::string& to) {
-  auto source = FindToWrite(from);
+  auto source = FindToWrite(from, Last::kKeep);
   if (!source) return source.error();
-  auto target = FindToWrite(to);
+  auto target = FindToWrite(to, Last::kKeep);
   if (!target) return target.error();
   auto old_parent = OpenParent(*source, from);
   if (!old_parent) return old_parent.error();
   auto new_parent = OpenParent(*target, to);
   if (!new_parent) return new_parent.error();
+  if (Status s = MayChange(old_parent->first.get(), old_parent->second, from); !s) return s;
+  if (Status s = MayChange(new_parent->first.get(), new_parent->second, to); !s) return s;
   if (Rename(old_parent->first.get(), old_parent->second.c_str(), new_parent->first.get(),
              new_parent->second.c_str()) != 0)
     return Told("rename " + from + " to", to);
@@ -476,13 +450,17 @@ Status FilesGuest::Move(const std::string& from, const std::string& to) {
 }
 
 Status FilesGuest::SetTimes(const std::string& path, int64_t accessed, int64_t modified) {
-  auto place = FindToWrite(path);
+  auto place = FindToWrite(path, Last::kFollow);
   if (!place) return place.error();
   auto file = OpenBeneath(*place, O_PATH, path);
   if (!file) return file.error();
-  constexpr int64_t kSecond = 1'000'000'000;
-  const timespec times[] = {{accessed / kSecond, accessed % kSecond},
-                            {modified / kSecond, modified % kSecond}};
+  // Nanoseconds count forwards, before 1970 too.
+  const auto time_of = [](int64_t nanoseconds) {
+    constexpr int64_t kSecond = 1'000'000'000;
+    const int64_t rest = (nanoseconds % kSecond + kSecond) % kSecond;
+    return timespec{(nanoseconds - rest) / kSecond, rest};
+  };
+  const timespec times[] = {time_of(accessed), time_of(modified)};
   if (::utimensat(file->get(), "", times, AT_EMPTY_PATH) != 0)
     return Told("set the times of", path);
   return Ok{};
@@ -525,8 +503,8 @@ void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stre
   } else if (method == "MOVE") {
     Answer(stream, Move(path, TextOf(fields, "postern-to")));
   } else if (method == "PROPPATCH") {
-    Answer(stream, SetTimes(path, NumberOf(fields, "postern-accessed", 0),
-                            NumberOf(fields, "postern-modified", 0)));
+    Answer(stream, SetTimes(path, SignedOf(fields, "postern-accessed", 0),
+                            SignedOf(fields, "postern-modified", 0)));
   } else {
     Fail(stream, {"there is no such request of files", EINVAL});
   }

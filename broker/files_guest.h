@@ -13,10 +13,13 @@
 //   what is missing above, or with all beneath
 //
 // Paths are opened beneath their mount by the kernel (openat2, RESOLVE_BENEATH), so neither "..",
-// nor a symlink, nor a race between the two can leave it. Only regular files and directories are
-// there. What may be written has a limit of bytes and of files that are made, for one guest.
+// nor a symlink, nor a race between the two can leave it; where one mount lies in another,
+// files_mounts.h says which it is. Only regular files and directories are there. What may be
+// written has a limit of bytes and of files that are made, for one guest. Inodes and devices are
+// numbers of the guest's own: they tell files apart, and nothing of the host.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <map>
@@ -24,15 +27,10 @@
 #include <string>
 #include <vector>
 
+#include "broker/files_mounts.h"
 #include "channel/guest_channel.h"
 
 namespace postern::broker {
-
-struct Mount {
-  std::string guest;  // absolute, without a trailing slash; "" for the root
-  UniqueFd directory;
-  bool writable = false;
-};
 
 inline constexpr int64_t kMaxFileBytes = 64LL << 20;
 inline constexpr int64_t kMaxWrittenBytes = 1LL << 30;  // by one guest
@@ -40,8 +38,8 @@ inline constexpr int64_t kMaxFilesMade = 10'000;        // by one guest, directo
 
 class FilesGuest : public channel::Http2Session::Handler {
  public:
-  FilesGuest(boost::asio::io_context& io, const std::vector<Mount>& mounts, UniqueFd in,
-             UniqueFd out, std::function<void()> ended);
+  FilesGuest(boost::asio::io_context& io, const MountTable& mounts, UniqueFd in, UniqueFd out,
+             std::function<void()> ended);
 
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
@@ -51,11 +49,6 @@ class FilesGuest : public channel::Http2Session::Handler {
                   channel::Fields* trailers) override;
 
  private:
-  // Where a path leads: its mount, and what of it is beneath that; "." for the mount itself.
-  struct Place {
-    const Mount* mount;
-    std::string relative;
-  };
   // A file that is being written. Removes what is not whole when it goes.
   struct Writing;
   struct Open {
@@ -68,18 +61,16 @@ class FilesGuest : public channel::Http2Session::Handler {
     ~Open();
   };
 
-  Result<Place> Find(const std::string& path) const;
-  Result<Place> FindToWrite(const std::string& path) const;
-  static Result<UniqueFd> OpenBeneath(const Place& place, int flags, const std::string& path,
-                                      uint64_t mode = 0, uint64_t resolve = 0);
+  using Last = MountTable::Last;
+
+  Result<Place> FindToWrite(const std::string& path, Last last) const;
   // Opens what a path leads to; where links lead there, says in `fields` what its path is without.
-  static Result<UniqueFd> Follow(const Place& place, int flags, const std::string& path,
-                                 channel::Fields& fields);
-  static Result<std::string> WithoutLinks(const Place& place, const std::string& path);
+  Result<UniqueFd> Follow(const Place& place, int flags, const std::string& path,
+                          channel::Fields& fields) const;
   // The directory that a name stands in, and the name; EACCES for the mount itself.
   static Result<std::pair<UniqueFd, std::string>> OpenParent(const Place& place,
                                                              const std::string& path);
-  Result<channel::Fields> Head(const std::string& path, bool follow) const;
+  Result<channel::Fields> Head(const std::string& path, bool follow);
   Status Get(int32_t stream, const std::string& path, const channel::Fields& fields);
   Status List(int32_t stream, const std::string& path, const channel::Fields& fields);
   Status BeginPut(int32_t stream, const std::string& path, const channel::Fields& fields);
@@ -87,13 +78,22 @@ class FilesGuest : public channel::Http2Session::Handler {
   Status MakeDirectory(const std::string& path, bool all);
   Status Remove(const std::string& path, const std::string& kind, bool all);
   Status Move(const std::string& from, const std::string& to);
-  // In nanoseconds since 1970.
+  // In nanoseconds since 1970, or before.
   Status SetTimes(const std::string& path, int64_t accessed, int64_t modified);
-  Status CountMade(const std::string& path);
+  // Whether one more file may be made: it counts once it is there.
+  Status MayMake(const std::string& path) const;
+  // EBUSY where that name is a directory that must stay; Ok where there is none.
+  Status MayChange(int parent, const std::string& name, const std::string& path) const;
+  Status RemoveAll(int parent, const std::string& name, const std::string& path, int depth) const;
+  // What the guest is told instead of the host's numbers.
+  std::pair<uint64_t, uint64_t> InodeAndDevice(const struct stat& st);
   void Answer(int32_t stream, const Status& status);
   void Fail(int32_t stream, const Error& error);
 
-  const std::vector<Mount>& mounts_;
+  const MountTable& mounts_;
+  std::map<std::pair<dev_t, ino_t>, uint64_t> inodes_;
+  std::map<dev_t, uint64_t> devices_;
+  std::array<uint64_t, 4> secret_{};
   std::map<int32_t, Open> open_;
   int64_t written_ = 0, made_ = 0;
   channel::GuestChannel channel_;

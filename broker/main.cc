@@ -259,10 +259,12 @@ Status RunLog(Arguments& a) {
 
 Status RunFiles(Arguments& a) {
   sandbox::Layers layers;
+  // While what lies above the mounts can still be seen.
+  const MountTable mounts(std::move(a.mounts));
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
   boost::asio::io_context io(1);
   sandbox::LandlockRules rules;
-  for (const Mount& m : a.mounts)
+  for (const Mount& m : mounts.mounts())
     (m.writable ? rules.writable : rules.readable).push_back(m.directory.get());
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
@@ -271,7 +273,7 @@ Status RunFiles(Arguments& a) {
       io, layers,
       [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<FilesGuest>> {
         if (Status s = PrepareChannel(m); !s) return s.error();
-        return std::make_unique<FilesGuest>(io, a.mounts, std::move(m.fds[0]), std::move(m.fds[1]),
+        return std::make_unique<FilesGuest>(io, mounts, std::move(m.fds[0]), std::move(m.fds[1]),
                                             std::move(ended));
       },
       [](FilesGuest&, const std::function<void(std::string)>& ended) { ended("{}"); });

@@ -282,7 +282,8 @@ FileClient::Answer FileClient::Move(const std::string& from, const std::string& 
 FileClient::Answer FileClient::SetTimes(const std::string& path, double accessed, double modified) {
   ++writes_;
   const auto nanoseconds = [](double ms) {
-    return std::to_string(static_cast<int64_t>(std::clamp(ms, 0.0, kLatest)) * 1'000'000);
+    return std::to_string(static_cast<int64_t>(std::floor(std::clamp(ms, -kLatest, kLatest))) *
+                          1'000'000);
   };
   switch (OwnerOf(path)) {
     case Owner::kOrder:

@@ -1,0 +1,86 @@
+// MountTable: which mount a guest's path leads into, and which directories must stay where they
+// are.
+//
+// A mount may lie inside another: what it hides, and what it makes read-only, must not be reached
+// through the outer one under another name, by a link of the host's, a path that is not normal, or
+// after a directory above it was moved. So mounts are told by what they are, device and inode: a
+// directory that is a mount inside, or that one hides, is that mount wherever a path meets it; and
+// no directory that is a mount, is hidden by one or stands above one is moved, removed or replaced.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace postern::broker {
+
+struct Mount {
+  std::string guest;  // absolute, without a trailing slash; "" for the root
+  UniqueFd directory;
+  bool writable = false;
+};
+
+// Where a path leads: its mount, and what of it is beneath that; "." for the mount itself.
+struct Place {
+  const Mount* mount;
+  std::string relative;
+  bool walked = false;  // no links lead there any more, but for the last name where it was kept
+};
+
+// The path that a guest would give for it.
+std::string PathOf(const Place& place);
+
+// Opens beneath its mount by the kernel (openat2, RESOLVE_BENEATH); `path` is for the message.
+Result<UniqueFd> OpenBeneath(const Place& place, int flags, const std::string& path,
+                             uint64_t mode = 0, uint64_t resolve = 0);
+// Where an open link leads.
+Result<std::string> TargetOf(int link, const std::string& path);
+
+class MountTable {
+ public:
+  // Looks at what lies above the mounts: before their directories are all that can be named.
+  explicit MountTable(std::vector<Mount> mounts);
+
+  const std::vector<Mount>& mounts() const { return mounts_; }
+
+  // Whether the last name of a path is followed where it is a link.
+  enum class Last { kFollow, kKeep };
+  // EACCES where it is in no mount, or leads out of its own. What is there need not exist.
+  Result<Place> Find(const std::string& path, Last last) const;
+  // The same without links, for a path of any mount: how they lead is looked up name by name.
+  Result<Place> Walk(const Place& place, Last last, const std::string& path) const;
+  // EBUSY for a directory that may be neither moved nor removed nor replaced.
+  Status MayChange(int directory, const std::string& path) const;
+
+ private:
+  using Id = std::pair<dev_t, ino_t>;
+  // A mount inside another, as seen from that: where it stands, and what it hides there.
+  struct Inner {
+    const Mount* mount;
+    std::string at;   // beneath the outer one
+    UniqueFd hidden;  // as it was in the beginning: held, so that its inode is nobody else's
+    Id root, hidden_id;
+  };
+  struct Outer {
+    const Mount* mount;
+    std::vector<Inner> inner;
+  };
+
+  const Outer& OuterOf(const Mount* mount) const;
+  // The mount inside `outer` that a directory is or that hides it; nullptr for any other.
+  const Mount* InnerAt(const Outer& outer, const struct stat& directory) const;
+  void KeepAbove(int directory);
+  bool Stays(Id id) const;
+
+  std::vector<Mount> mounts_;
+  std::vector<Outer> outers_;  // one for each mount
+  std::set<Id> kept_;
+};
+
+}  // namespace postern::broker
