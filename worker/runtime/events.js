@@ -181,6 +181,12 @@ export class PromiseRejectionEvent extends Event {
 }
 webidlClass(PromiseRejectionEvent, ['promise', 'reason']);
 
+/** Told of a target whose listeners of "abort" have changed (abort.js). @type {(target: any) => void} */
+let abortListeners = () => {};
+export function watchAbortListeners(/** @type {typeof abortListeners} */ watch) {
+  abortListeners = watch;
+}
+
 export class EventTarget {
   /** @type {any[]} */ #listeners = [];
 
@@ -204,6 +210,7 @@ export class EventTarget {
       removed: false,
     };
     ArrayPush(list, listener);
+    if (type === 'abort') abortListeners(self);
     signal?.addEventListener('abort', () => removeListener(self, type, callback, { capture }), { once: true });
   }
 
@@ -216,6 +223,7 @@ export class EventTarget {
       if (list[i].type === `${type}` && list[i].callback === callback && list[i].capture === capture) {
         list[i].removed = true;
         ArraySplice(list, i, 1);
+        if (`${type}` === 'abort') abortListeners(self);
         return;
       }
     }

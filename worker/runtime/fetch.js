@@ -77,13 +77,10 @@ async function exchange(url, method, headers, referer, body, signal) {
   const whole = body !== null && body.bytes !== null;
   if (whole) ArrayPush(flat, 'content-length', `${body.bytes.length}`);
   const { e, promise } = openExchange(flat, body === null ? null : whole ? body.bytes : true);
-  const unlisten = signal === null ? null : onAbort(signal, (/** @type {any} */ reason) => abortExchange(e, reason));
+  if (signal !== null) e.over = onAbort(signal, (/** @type {any} */ reason) => abortExchange(e, reason));
   if (body !== null && !whole) upload(e, body.stream);
   const outcome = await promise;
-  if (outcome.failure) {
-    unlisten?.();
-    throw errorOf(e);
-  }
+  if (outcome.failure) throw errorOf(e);
   return { __proto__: null, ...outcome, e };
 }
 

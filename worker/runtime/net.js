@@ -9,7 +9,7 @@ const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = nati
 /**
  * One exchange on the channel.
  * @typedef {{id: number, settle: Function, readable: Function | null, collected: Function | null, writable: Function | null,
- *   failed: ((error: any) => void) | null, failure: any, what: string, received: boolean}} Exchange
+ *   failed: ((error: any) => void) | null, failure: any, what: string, received: boolean, over: Function | null}} Exchange
  */
 /** @type {Map<number, Exchange>} */
 const exchanges = new Map();
@@ -49,6 +49,7 @@ function newExchange(id, settle, what, received) {
     failure: null,
     what,
     received,
+    over: null, // called once it is: nothing can abort it any more
   };
   MapSet(exchanges, id, e);
   return e;
@@ -59,18 +60,26 @@ export const acceptExchange = (id) => newExchange(id, () => {}, 'the request', t
 
 /** With the end of a response an exchange is over; with that of a request it is not. @param {Exchange} e */
 function bodyRead(e) {
-  if (!e.received) MapDelete(exchanges, e.id);
+  if (!e.received) forget(e);
+}
+
+/** @param {Exchange} e */
+function forget(e) {
+  MapDelete(exchanges, e.id);
+  const { over } = e;
+  e.over = null;
+  over?.();
 }
 
 /** Its response has left, and nothing more is to be told of it. @param {Exchange} e */
 export function finishExchange(e) {
-  MapDelete(exchanges, e.id);
+  forget(e);
   e.failure ??= { reason: new TypeError('The request was answered already') };
 }
 
 /** Lets go of an exchange that needs no more. @param {Exchange} e */
 export function dropExchange(e) {
-  MapDelete(exchanges, e.id);
+  forget(e);
   netCancel(e.id);
 }
 
@@ -135,7 +144,7 @@ export function netFailure(
 
 /** @param {Exchange} e @param {any} failure a Failure, or {reason} of an abort */
 function fail(e, failure) {
-  MapDelete(exchanges, e.id);
+  forget(e);
   e.failure = failure;
   e.settle({ __proto__: null, failure });
   e.failed?.(errorOf(e));

@@ -1,6 +1,6 @@
 // Request (Fetch standard, section 5.4).
 import { RegExpExec, StringUpper, defineProperty, webidlClass } from './primordials.js';
-import { AbortController, isSignal, onAbort, signalAbort } from './abort.js';
+import { dependentSignal, isSignal } from './abort.js';
 import { bodyMixin, cloneBody, extractBody, isUnusable, streamOf } from './body.js';
 import { Headers, headerList, wrapHeaders } from './headers.js';
 import { parseReferrer, referrerPolicies } from './referrer.js';
@@ -195,10 +195,7 @@ export class Request {
     const s = this.#state;
     if (s.ownSignal === undefined) {
       // A request's signal is its own and follows the one that it was given.
-      const controller = new AbortController();
-      s.ownSignal = controller.signal;
-      if (s.signal?.aborted) signalAbort(s.ownSignal, s.signal.reason);
-      else if (s.signal) onAbort(s.signal, (/** @type {any} */ reason) => signalAbort(s.ownSignal, reason));
+      s.ownSignal = dependentSignal(s.signal === null ? [] : [s.signal]);
     }
     return s.ownSignal;
   }
