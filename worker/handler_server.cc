@@ -28,14 +28,16 @@ void HandlerServer::OnHeaders(int32_t stream, channel::Fields fields, bool end_s
   arrived_.push_back({id, std::move(fields), !end_stream});
 }
 
-void HandlerServer::Respond(uint32_t id, Answer answer) {
+Status HandlerServer::Respond(uint32_t id, Answer answer) {
   Exchange* e = Find(id);
-  if (e == nullptr || e->failure || e->responded || !endpoint_) return;
+  if (e == nullptr || e->failure || e->responded || !endpoint_) return Ok{};
+  if (Status s = CheckFields(answer.fields, "the header fields of the response"); !s) return s;
   e->responded = true;
   e->upload = std::move(answer.body);
   e->upload_ended = !answer.streaming;
   const Status sent = endpoint_->session().Respond(e->stream, answer.fields, answer.has_body);
   if (!sent) FailLater(id, {"proxy_internal_error", "ERR_RESPONSE", sent.error().message});
+  return Ok{};
 }
 
 void HandlerServer::OnClosed(int32_t stream, uint32_t error) {

@@ -21,7 +21,8 @@ class HandlerServer : public Exchanges {
     bool has_body = false;
     bool streaming = false;  // Write and EndWrite follow
   };
-  void Respond(uint32_t id, Answer answer);
+  // An error, and nothing has been sent yet, where the fields are more than one block may have.
+  Status Respond(uint32_t id, Answer answer);
   // Asks for no further requests; those that are on their way are still answered.
   void Retire();
   // No requests come any more: the supervisor has closed the channel.

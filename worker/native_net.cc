@@ -53,7 +53,7 @@ void NetFetch(const Args& args) {
   Guest::Current().net().Fetch(Id(args), std::move(out));
 }
 
-// handlerRespond(id, fields, body: as of netFetch)
+// handlerRespond(id, fields, body: as of netFetch): throws where the fields are too many
 void HandlerRespond(const Args& args) {
   auto fields = FieldsOf(args);
   if (!fields) return;
@@ -62,7 +62,8 @@ void HandlerRespond(const Args& args) {
   answer.has_body = !args[2]->IsUndefined();
   answer.streaming = args[2]->IsTrue();
   answer.body = BodyOf(args);
-  Guest::Current().handler().Respond(Id(args), std::move(answer));
+  const Status answered = Guest::Current().handler().Respond(Id(args), std::move(answer));
+  if (!answered) ThrowRange(args.GetIsolate(), answered.error().message);
 }
 
 // netWrite(id, bytes, all): bytes that wait; where more than 0, netWritable comes when they are

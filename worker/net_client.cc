@@ -38,14 +38,8 @@ bool NetClient::OpenChannel() {
 
 void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   Exchange& e = exchanges_[id];
-  size_t header_bytes = 0;
-  for (const channel::Field& f : outgoing.fields)
-    header_bytes += f.name.size() + f.value.size() + 32;
-  if (header_bytes > channel::kMaxHeaderBytes) {
-    return FailLater(id, {"http_request_denied", "ERR_LIMIT",
-                          "the URL and header fields of the request are larger than " +
-                              std::to_string(channel::kMaxHeaderBytes) + " bytes"});
-  }
+  if (Status s = CheckFields(outgoing.fields, "the URL and header fields of the request"); !s)
+    return FailLater(id, {"http_request_denied", "ERR_LIMIT", s.error().message});
   if (gone_ && endpoint_) OnLost("it closed the channel");
   if (!OpenChannel()) return FailLater(id, BrokerLost("it was replaced too often"));
   if (ids_.size() >= limits_.concurrent + limits_.queue) {
