@@ -182,6 +182,22 @@ async function writeLicences() {
   await writeFile(join(outDir, 'LICENSE.packages'), (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`));
 }
 
+/**
+ * esbuild keeps a CommonJS module from its first line on: one that broke off, as where the stack ended, would be empty for ever.
+ * @param {string} text of a bundle
+ */
+function wholeOrNone(text) {
+  const kept =
+    /\(\) \{\s*return (mod) \|\| (.{1,80}\(\(mod = \{ exports: \{\} \}\)\.exports, mod\)), mod\.exports;\s*\}|\(\)=>\((\w+)\|\|(\w+\(\(\3=\{exports:\{\}\}\)\.exports,\3\)),\3\.exports\)/g;
+  const changed = text.replace(kept, (_, name, load, short, shortLoad) => {
+    const [module, evaluate] = name === undefined ? [short, shortLoad] : [name, load];
+    const body = `try{return ${module}||${evaluate},${module}.exports}catch(error){throw ${module}=0,error}`;
+    return name === undefined ? `()=>{${body}}` : `() {${body}}`;
+  });
+  if (changed === text && /module\.exports\s*=/.test(text)) throw new Error('how esbuild keeps a module is not found');
+  return changed;
+}
+
 const common = { write: false, metafile: true, bundle: true, format: 'iife', target: 'esnext', logLevel: 'warning' };
 
 async function buildRuntime() {
@@ -193,7 +209,7 @@ async function buildRuntime() {
     plugins: [inspectWithNatives, streamsWithImports],
   });
   notePackages(bundle);
-  const { globals, captured, code } = harden(bundle.outputFiles[0].text);
+  const { globals, captured, code } = harden(wholeOrNone(bundle.outputFiles[0].text));
   const library = await readFile(join(here, 'captured.js'), 'utf8');
   // As a module's export while it is minified, since an expression that nothing uses would go.
   const kExport = 'export default ';
@@ -220,7 +236,7 @@ async function buildPart(name) {
     plugins: [sharedModules, lexerKeepsNames],
   });
   notePackages(bundle);
-  return [name, `"use strict";${bundle.outputFiles[0].text}return part;`];
+  return [name, `"use strict";${wholeOrNone(bundle.outputFiles[0].text)}return part;`];
 }
 
 async function buildParts() {

@@ -100,6 +100,7 @@ function $lookup([protos, found]) {
 
 const $exec = RegExp.prototype.exec;
 const $then = Promise.prototype.then;
+const $withResolvers = Promise.withResolvers;
 const $slice = String.prototype.slice;
 const $split = String.prototype.split;
 const $replace = String.prototype.replace;
@@ -178,30 +179,43 @@ const $settle = (value, resolve, reject) => {
     $apply($then, value, [resolve, reject]);
   else resolve(value);
 };
+// Where the stack ends in a promise's beginning, whoever called for it is told: a promise that is rejected within the runtime is
+// nobody's, and would end the run later.
+const $rangeErrorProto = RangeError.prototype;
+const $outOfStack = (/** @type {any} */ error) =>
+  typeof error === 'object' &&
+  error !== null &&
+  $protoOf(error) === $rangeErrorProto &&
+  $descriptor(error, 'message')?.value === 'Maximum call stack size exceeded';
 /** What the bundle knows as Promise: makes real ones. @param {any} executor */
 function $SafePromise(executor) {
-  return new $Promise((resolve, reject) =>
-    executor((/** @type {any} */ value) => $settle(value, resolve, reject), reject),
-  );
+  const { promise, resolve, reject } = $apply($withResolvers, $Promise, []);
+  try {
+    executor((/** @type {any} */ value) => $settle(value, resolve, reject), reject);
+  } catch (error) {
+    if ($outOfStack(error)) throw error;
+    reject(error);
+  }
+  return promise;
 }
 $SafePromise.prototype = $promiseProto;
 /** Promise.prototype.then. @this {any} @param {any} fulfilled @param {any} rejected */
 function $safeThen(fulfilled, rejected) {
-  return new $Promise((resolve, reject) => {
-    const by = (/** @type {any} */ f, /** @type {any} */ otherwise) =>
-      typeof f !== 'function'
-        ? otherwise
-        : (/** @type {any} */ value) => {
-            let result;
-            try {
-              result = f(value);
-            } catch (error) {
-              return reject(error);
-            }
-            $settle(result, resolve, reject);
-          };
-    $apply($then, this, [by(fulfilled, resolve), by(rejected, reject)]);
-  });
+  const { promise, resolve, reject } = $apply($withResolvers, $Promise, []);
+  const by = (/** @type {any} */ f, /** @type {any} */ otherwise) =>
+    typeof f !== 'function'
+      ? otherwise
+      : (/** @type {any} */ value) => {
+          let result;
+          try {
+            result = f(value);
+          } catch (error) {
+            return reject(error);
+          }
+          $settle(result, resolve, reject);
+        };
+  $apply($then, this, [by(fulfilled, resolve), by(rejected, reject)]);
+  return promise;
 }
 
 /** Where the built-in itself would ask what a guest may have replaced. @type {Record<string, Record<string, Function>>} */

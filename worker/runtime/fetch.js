@@ -78,7 +78,7 @@ async function exchange(url, method, headers, referer, body, signal) {
   if (whole) ArrayPush(flat, 'content-length', `${body.bytes.length}`);
   const { e, promise } = openExchange(flat, body === null ? null : whole ? body.bytes : true);
   if (signal !== null) e.over = onAbort(signal, (/** @type {any} */ reason) => abortExchange(e, reason));
-  if (body !== null && !whole) upload(e, body.stream);
+  if (body !== null && !whole) upload(e, body.stream).catch((error) => abortExchange(e, error));
   const outcome = await promise;
   if (outcome.failure) throw errorOf(e);
   return { __proto__: null, ...outcome, e };

@@ -13,7 +13,7 @@ export function replace(modules) {
 /** @type {any} */
 let primordials;
 function makePrimordials() {
-  primordials = {};
+  const made = {};
   const symbols = new Proxy({}, { get: (target, name) => (target[name] ??= Symbol(String(name))) });
   native.part(
     'node/internal/per_context/primordials',
@@ -21,7 +21,8 @@ function makePrimordials() {
     'primordials',
     'privateSymbols',
     'perIsolateSymbols',
-  )({}, primordials, symbols, symbols);
+  )({}, made, symbols, symbols);
+  primordials = made;
 }
 
 /** @param {string} name */
@@ -35,18 +36,42 @@ const made = { __proto__: null };
 
 /** @type {Record<string, any>} */
 const modules = { __proto__: null };
+/** Those that are being loaded, and what they have loaded meanwhile. @type {string[]} */
+const begun = [];
+let depth = 0;
 /** The exports of a module of Node's by its id, as "internal/util" or "stream". @param {string} id */
 export function load(id) {
   const known = modules[id];
   if (known !== undefined) return known.exports;
   if (primordials === undefined) makePrimordials();
+  const from = begun.length;
   const module = (modules[id] = { exports: {}, id, loaded: false });
-  if (replaced[id] !== undefined) {
-    module.exports = replaced[id]();
-  } else {
-    const body = native.part(`node/${id}`, 'exports', 'require', 'module', 'process', 'internalBinding', 'primordials');
-    body(module.exports, load, module, process, internalBinding, primordials);
+  try {
+    depth++;
+    begun[from] = id;
+    if (replaced[id] !== undefined) {
+      module.exports = replaced[id]();
+    } else {
+      const body = native.part(
+        `node/${id}`,
+        'exports',
+        'require',
+        'module',
+        'process',
+        'internalBinding',
+        'primordials',
+      );
+      body(module.exports, load, module, process, internalBinding, primordials);
+    }
+    module.loaded = true;
+  } catch (error) {
+    // As where the stack ends: the half of a module is none, and others may have taken it for whole.
+    modules[id] = undefined;
+    for (let i = from; i < begun.length; i++) modules[begun[i]] = undefined;
+    begun.length = from;
+    throw error;
+  } finally {
+    if (--depth === 0) begun.length = 0;
   }
-  module.loaded = true;
   return module.exports;
 }
