@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <cstddef>
 #include <cstring>
 
 namespace postern::broker {
@@ -213,7 +214,7 @@ bool MountTable::Stays(Id id) const {
       for (size_t n = 1; n <= names.size(); ++n) {
         struct stat st {};
         const UniqueFd now = Directory(
-            *o.mount, Joined({names.begin(), names.begin() + static_cast<ptrdiff_t>(n)}, 0));
+            *o.mount, Joined({names.begin(), names.begin() + static_cast<std::ptrdiff_t>(n)}, 0));
         if (!now.valid()) break;
         if (::fstat(now.get(), &st) == 0 && Id{st.st_dev, st.st_ino} == id) return true;
       }

@@ -32,6 +32,10 @@ void PrimeGenerate(const Args& args) {
   StartOpenSsl();
   const int bits = std::min<int>(Int(args, 0), static_cast<int>(kMostBytes));
   const OwnNumber add = NumberOrNone(args, 2), remainder = NumberOrNone(args, 3);
+  // OpenSSL would look for what cannot be for ever.
+  if (add &&
+      (BN_num_bits(add.get()) > bits || (remainder && BN_cmp(remainder.get(), add.get()) >= 0)))
+    return;
   const OwnNumber prime(BN_new());
   const OwnNumberContext context(BN_CTX_new());
   if (!prime || !context || bits < 0 ||

@@ -15,7 +15,17 @@ const smallNumbers = /scrypt|pbkdf2|prime|generate|alloc|repeat|padStart|random|
 const pair = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const cbc = () => crypto.createCipheriv('aes-256-cbc', new Uint8Array(32), new Uint8Array(16));
 const gcm = () => crypto.createDecipheriv('aes-256-gcm', new Uint8Array(32), new Uint8Array(12));
-const streams = ['createGzip', 'createGunzip', 'createDeflateRaw', 'createInflate', 'createUnzip', 'createBrotliCompress', 'createBrotliDecompress', 'createZstdCompress', 'createZstdDecompress'];
+const streams = [
+  'createGzip',
+  'createGunzip',
+  'createDeflateRaw',
+  'createInflate',
+  'createUnzip',
+  'createBrotliCompress',
+  'createBrotliDecompress',
+  'createZstdCompress',
+  'createZstdDecompress',
+];
 
 /** What is looked into: a name, and what makes the object on which its functions are called. */
 const targets = {
@@ -47,8 +57,13 @@ const targets = {
 /** The functions of an object and of what it inherits. */
 function functionsOf(object) {
   const names = new Set();
-  for (let at = object; at !== null && at !== Object.prototype && at !== Function.prototype; at = Object.getPrototypeOf(at)) {
-    for (const name of Object.getOwnPropertyNames(at)) if (name !== 'constructor' && !leaveOut.test(name)) names.add(name);
+  for (
+    let at = object;
+    at !== null && at !== Object.prototype && at !== Function.prototype;
+    at = Object.getPrototypeOf(at)
+  ) {
+    for (const name of Object.getOwnPropertyNames(at))
+      if (name !== 'constructor' && !leaveOut.test(name)) names.add(name);
   }
   return [...names].filter((name) => {
     try {

@@ -32,7 +32,33 @@ function free(buffer) {
   if (canaries.length > 400) canaries.splice(0, 200);
 }
 
-export const numbers = [0, 1, -1, 0.5, 2, 7, 16, 32, 255, 256, 4096, -4096, 65536, NaN, Infinity, -Infinity, -0, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), 2 ** 32 - 1, 2 ** 32, 2 ** 53, -(2 ** 53), 1e308];
+export const numbers = [
+  0,
+  1,
+  -1,
+  0.5,
+  2,
+  7,
+  16,
+  32,
+  255,
+  256,
+  4096,
+  -4096,
+  65536,
+  NaN,
+  Infinity,
+  -Infinity,
+  -0,
+  2 ** 31 - 1,
+  2 ** 31,
+  -(2 ** 31),
+  2 ** 32 - 1,
+  2 ** 32,
+  2 ** 53,
+  -(2 ** 53),
+  1e308,
+];
 export const few = [0, 1, -1, 0.5, 2, 7, 16, 64, NaN, -Infinity];
 
 export const words = [
