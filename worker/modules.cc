@@ -580,6 +580,16 @@ v8::Local<v8::Value> Modules::EntryNamespace() {
   return entry_.Get(engine_.isolate())->GetModuleNamespace();
 }
 
+namespace {
+
+// V8 wants to find the exception where a callback gives nothing: as where the stack has ended.
+v8::MaybeLocal<v8::Promise> Passed(v8::TryCatch& caught) {
+  caught.ReThrow();
+  return {};
+}
+
+}  // namespace
+
 v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context,
                                             v8::Local<v8::Data> /*options*/,
                                             v8::Local<v8::Value> referrer,
@@ -600,7 +610,8 @@ v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context,
       self.LoadRequests(module, url) && self.Evaluate(module).ToLocal(&evaluated);
   if (!ok) {
     if (caught.HasTerminated()) return {};
-    resolver->Reject(context, caught.Exception()).Check();
+    const auto reason = caught.HasCaught() ? caught.Exception() : v8::Exception::Error(specifier);
+    if (resolver->Reject(context, reason).IsNothing()) return Passed(caught);
     return resolver->GetPromise();
   }
   // import() settles with the namespace once evaluation has.
@@ -609,7 +620,8 @@ v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context,
           context, [](const Args& args) { args.GetReturnValue().Set(args.Data()); },
           module->GetModuleNamespace())
           .ToLocalChecked();
-  return evaluated->Then(context, namespace_of);
+  v8::Local<v8::Promise> imported;
+  return evaluated->Then(context, namespace_of).ToLocal(&imported) ? imported : Passed(caught);
 }
 
 void Modules::ImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module,

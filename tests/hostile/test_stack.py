@@ -24,6 +24,13 @@ INSIDE = {
     "inspect": "if (given.ran++ < 2000) require('node:util').inspect({ a: [new Map()] }); given.some++",
     "a module of many": "if (given.ran++ < 3000) require('node:zlib').createGzip(); given.some++",
     "fetch": "if (given.ran++ < 2000) fetch('data:,x', { method: 'POST', body: new Blob(['x']).stream(), duplex: 'half' }).catch(() => {}); given.some++",
+    "an import": "if (given.ran++ < 1000) { import('node:path').catch(() => {}); } given.some++",
+    "EventSource": "if (given.ran++ < 1000) { new EventSource('http://refused.test/').close(); } given.some++",
+    "WebSocket": "if (given.ran++ < 1000) { new WebSocket('ws://refused.test/').onerror = () => {}; } given.some++",
+    "a message": "if (given.ran++ < 1000) { const c = new MessageChannel(); c.port1.postMessage(1); c.port1.close(); } given.some++",
+    "a digest": "if (given.ran++ < 1000) { crypto.subtle.digest('SHA-256', new Uint8Array(3)).catch(() => {}); } given.some++",
+    "a pipeline": "if (given.ran++ < 1000) { require('node:stream/promises').pipeline(require('node:stream').Readable.from(['a']), new (require('node:stream').PassThrough)()).catch(() => {}); } given.some++",
+    "a pipe": "if (given.ran++ < 1000) { new Blob(['x']).stream().pipeThrough(new TextDecoderStream()).getReader().read().catch(() => {}); } given.some++",
     "a module's first use": "require('node:querystring').stringify({ a: 1 })",
 }
 

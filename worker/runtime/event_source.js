@@ -1,4 +1,5 @@
 // EventSource (HTML section 9.2), over fetch.
+import { queueMicrotask } from './microtask.js';
 import {
   ArrayPush,
   RegExpExec,
@@ -96,9 +97,12 @@ export class EventSource extends EventTarget {
   }
   #connect() {
     const controller = (this.#controller = new AbortController());
-    this.#run(controller).catch((error) => {
-      if (!controller.signal.aborted) reportError(error);
-    });
+    // In a turn of its own: where the stack ends in the constructor, whoever called that is told.
+    queueMicrotask(() =>
+      this.#run(controller).catch((error) => {
+        if (!controller.signal.aborted) reportError(error);
+      }),
+    );
   }
   /** @param {AbortController} controller */
   async #run(controller) {
