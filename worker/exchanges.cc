@@ -14,22 +14,7 @@ using channel::Failure;
 constexpr size_t kPieceBytes = 64 * 1024;
 constexpr size_t kUploadBuffer = 256 * 1024;
 
-constexpr size_t kMaxFieldBytes = 64 * 1024;  // of a name, and of a value
-
 }  // namespace
-
-Status CheckFields(const channel::Fields& fields, const std::string& what) {
-  constexpr size_t kEach = 32;  // as RFC 9113 6.5.2 counts
-  size_t bytes = 0;
-  for (const channel::Field& f : fields) {
-    bytes += f.name.size() + f.value.size() + kEach;
-    if (f.name.size() > kMaxFieldBytes || f.value.size() > kMaxFieldBytes)
-      return Error{what + " are larger than " + std::to_string(kMaxFieldBytes) + " bytes in one"};
-  }
-  if (bytes > channel::kMaxHeaderBytes)
-    return Error{what + " are larger than " + std::to_string(channel::kMaxHeaderBytes) + " bytes"};
-  return Ok{};
-}
 
 Exchanges::Exchange* Exchanges::Find(uint32_t id) {
   const auto e = exchanges_.find(id);

@@ -35,10 +35,6 @@ class ExchangeEvents {
   virtual void OnFailure(uint32_t id, const channel::Failure& failure) = 0;
 };
 
-// Whether fields can be sent as one block: the other end takes no more, and nghttp2 ends the
-// channel where one name or value has more than 64 KiB. `what` they are is for the message.
-Status CheckFields(const channel::Fields& fields, const std::string& what);
-
 class Exchanges : public EventLoop::Source, public channel::Http2Session::Handler {
  public:
   // Bytes that wait to be sent, for the caller's backpressure; OnWritable comes when they are gone.

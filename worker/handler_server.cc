@@ -31,7 +31,9 @@ void HandlerServer::OnHeaders(int32_t stream, channel::Fields fields, bool end_s
 Status HandlerServer::Respond(uint32_t id, Answer answer) {
   Exchange* e = Find(id);
   if (e == nullptr || e->failure || e->responded || !endpoint_) return Ok{};
-  if (Status s = CheckFields(answer.fields, "the header fields of the response"); !s) return s;
+  if (Status s = channel::CheckFields(answer.fields); !s) {
+    return Error{"the response has " + s.error().message};
+  }
   e->responded = true;
   e->upload = std::move(answer.body);
   e->upload_ended = !answer.streaming;

@@ -38,8 +38,9 @@ bool NetClient::OpenChannel() {
 
 void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   Exchange& e = exchanges_[id];
-  if (Status s = CheckFields(outgoing.fields, "the URL and header fields of the request"); !s)
-    return FailLater(id, {"http_request_denied", "ERR_LIMIT", s.error().message});
+  if (Status s = channel::CheckFields(outgoing.fields); !s)
+    return FailLater(id,
+                     {"http_request_denied", "ERR_LIMIT", "the request has " + s.error().message});
   if (gone_ && endpoint_) OnLost("it closed the channel");
   if (!OpenChannel()) return FailLater(id, BrokerLost("it was replaced too often"));
   if (ids_.size() >= limits_.concurrent + limits_.queue) {
@@ -53,8 +54,7 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   e.endless = outgoing.endless;
   e.raw = outgoing.raw;
   const auto stream = endpoint_->session().Request(outgoing.fields, outgoing.has_body);
-  if (!stream)
-    return FailLater(id, {"http_request_denied", "ERR_LIMIT", stream.error().message});
+  if (!stream) return FailLater(id, {"http_request_denied", "ERR_LIMIT", stream.error().message});
   e.stream = *stream;
   ids_[*stream] = id;
   AddDue(queue_due_, limits_.queue_seconds, id, *stream);

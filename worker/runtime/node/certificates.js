@@ -80,13 +80,13 @@ export function certificates({ Buffer, bytesOf, publicKeyObject, keyOf }) {
       return this.#texts;
     }
     get subject() {
-      return orNone(this.#all.subject);
+      return this.#all.subject;
     }
     get subjectAltName() {
       return orNone(this.#all.subjectAltName);
     }
     get issuer() {
-      return orNone(this.#all.issuer);
+      return this.#all.issuer;
     }
     get issuerCertificate() {
       return undefined; // of a connection's chain, which is the broker's
