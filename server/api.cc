@@ -55,6 +55,15 @@ void AnswerNoSuchRun(HttpConnection& c, const std::string& id) {
                     "there is no run " + id.substr(0, 64) + " of yours, or not any more"});
 }
 
+// RFC 9112 section 3.2.2: a server takes a URL as well. Without its query.
+std::string PathOf(const std::string& target) {
+  size_t from = 0;
+  if (!target.starts_with('/') && target.find("://") != std::string::npos)
+    from = std::min(target.find('/', target.find("://") + 3), target.size());
+  const std::string path = target.substr(from, target.find('?', from) - from);
+  return path.empty() ? "/" : path;
+}
+
 const char* StateText(RunService::State state) {
   return state == RunService::State::kQueued    ? "queued"
          : state == RunService::State::kRunning ? "running"
@@ -75,15 +84,16 @@ void Api::Accept(HttpConnection::Socket socket, Door door) {
   const bool local = door == Door::kLocal;
   if (connections_.size() >= options_.connections) return;  // which closes it
   HttpConnection::Handler handler{
-      [this](HttpConnection& c, HttpRequest request) { OnRequest(c, std::move(request)); }, nullptr,
-      nullptr,
-      [this](HttpConnection& c) {
-        const auto found = connections_.find(&c);
-        if (found == connections_.end()) return;
-        const RunService::RecordPtr waited_for = found->second.second.answering;
-        connections_.erase(found);
-        if (waited_for) runs_.Kill(waited_for, "the client went away");
-      }};
+      .request = [this](HttpConnection& c,
+                        HttpRequest request) { OnRequest(c, std::move(request)); },
+      .closed =
+          [this](HttpConnection& c) {
+            const auto found = connections_.find(&c);
+            if (found == connections_.end()) return;
+            const RunService::RecordPtr waited_for = found->second.second.answering;
+            connections_.erase(found);
+            if (waited_for) runs_.Kill(waited_for, "the client went away");
+          }};
   const auto connection = HttpConnection::Start(io_, std::move(socket), local, options_.limits,
                                                 std::move(handler), held_);
   Client client{.door = door};
@@ -126,7 +136,7 @@ void Api::OnRequest(HttpConnection& c, HttpRequest request) {
   const auto found = connections_.find(&c);
   if (found == connections_.end()) return;
   Client& client = found->second.second;
-  const std::string target = request.target.substr(0, request.target.find('?'));
+  const std::string target = PathOf(request.target);
   const bool get = request.method == "GET" || request.method == "HEAD";
   if (target == "/v1/health") {
     if (!get) return AnswerMethods(c, "GET, HEAD");

@@ -1,5 +1,5 @@
-// HttpConnection: a client's connection to the server, HTTP/1.1 by Boost.Beast's parser, on the
-// server's one loop.
+// HttpConnection: a client's connection to the server, HTTP/1.1 by RequestParser, on the server's
+// one loop.
 //
 // It reads the socket itself, with recvmsg(2): over a Unix socket descriptors come with requests. A
 // client that sends too much, too slowly or nonsense gets an answer that says so, and its end.
@@ -18,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "channel/http2_session.h"
 #include "server/deadline.h"
+#include "server/request_parser.h"
 
 namespace postern::server {
 
@@ -35,7 +36,8 @@ struct HttpRequest {
   }
 };
 
-class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
+class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
+                       private RequestParser::Sink {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
 
@@ -53,6 +55,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     std::function<void(HttpConnection&, HttpRequest)> request;
     std::function<void(HttpConnection&, std::string_view)> body;
     std::function<void(HttpConnection&)> body_end;
+    // Where bodies are gathered: the head of a request that has one. What refuses it answers it,
+    // and the body is not taken. May be null.
+    std::function<void(HttpConnection&, const HttpRequest&)> head;
     // The client is gone, or was too slow; called once, at the end of every connection.
     std::function<void(HttpConnection&)> closed;
   };
@@ -61,7 +66,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   static std::shared_ptr<HttpConnection> Start(boost::asio::io_context& io, Socket socket, bool fds,
                                                const Limits& limits, Handler handler,
                                                std::shared_ptr<size_t> held);
-  ~HttpConnection();
+  ~HttpConnection() override;
 
   // An answer with a body; `type` is its media type.
   void Respond(int status, const std::string& type, std::string body,
@@ -89,7 +94,6 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string PeerAddress() const;
 
  private:
-  class Parser;
   struct Piece {
     std::string bytes;
     std::function<void()> written;
@@ -102,13 +106,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void AwaitReadable();
   bool Receive();
   void Parse();
-  void OnHead();
-  void OnBody(std::string_view bytes);
-  void OnComplete();
+  void OnHead(RequestHead head) override;
+  void OnBody(std::string_view bytes) override;
+  void OnComplete() override;
   void OnTimeout();
-  void Refuse(const boost::system::error_code& error);
+  void Refuse(const RequestParser::Problem& problem);
   void RefuseWith(int status, const std::string& code, const std::string& detail);
   void Release();
+  void Drop();
   void Answered();
   void Linger();
   void NextRequest();
@@ -121,7 +126,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   const bool takes_fds_;
   const Limits limits_;
   Handler handler_;
-  std::unique_ptr<Parser> parser_;
+  std::optional<RequestParser> parser_;
   HttpRequest request_;
   std::string unread_;  // received, not parsed yet
   const std::shared_ptr<size_t> held_;
