@@ -23,12 +23,12 @@ struct Heard : server::RequestParser::Sink {
   std::string text;
 };
 
-struct Result {
+struct Parsed {
   std::string text;
   int status = 0;
 };
 
-Result Parse(std::string_view bytes, size_t first, size_t then) {
+Parsed Parse(std::string_view bytes, size_t first, size_t then) {
   Heard heard;
   server::RequestParser parser(heard, 1 << 20);
   std::string unread;
@@ -48,8 +48,8 @@ Result Parse(std::string_view bytes, size_t first, size_t then) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
-  const Result whole = Parse(bytes, bytes.size(), 1);
-  const Result split = Parse(bytes, data[0] + 1, data[1] + 1);
+  const Parsed whole = Parse(bytes, bytes.size(), 1);
+  const Parsed split = Parse(bytes, data[0] + 1, data[1] + 1);
   if (whole.status != split.status) __builtin_trap();
   if (whole.status == 0 && whole.text != split.text) __builtin_trap();
   return 0;
