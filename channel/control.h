@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "channel/descriptor_rights.h"
 
 namespace postern::channel {
 
@@ -42,7 +43,6 @@ enum class ControlType : uint32_t {
   kUsage,   // net broker -> supervisor: what guest `id` has used until now; payload as of kEnded
 };
 
-inline constexpr size_t kMaxFds = 16;
 inline constexpr size_t kMaxPayload = 96 * 1024;  // below the default SO_SNDBUF (212 992 bytes)
 
 struct ControlMessage {

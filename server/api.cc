@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/base64.h"
+#include "channel/descriptor_rights.h"
 #include "policy/text.h"
 #include "policy/trace_context.h"
 
@@ -225,6 +226,10 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
   auto parsed = ParseRunRequest(request.body, runs_.policy()->settings.policy);
   if (const auto* problem = std::get_if<Problem>(&parsed)) return AnswerProblem(c, *problem);
   auto& run = std::get<RunRequest>(parsed);
+  if (request.lost_fds)
+    return AnswerProblem(c, {400, "bad_request",
+                             "a request has at most " + std::to_string(channel::kMaxFds) +
+                                 " descriptors, as far as the server can have more of them"});
   if (run.mounts.size() != fds.size())
     return AnswerProblem(c, {400, "bad_request",
                              "mounts names " + std::to_string(run.mounts.size()) +

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
+#include "channel/descriptor_rights.h"
 #include "policy/text.h"
 #include "server/socket_address.h"
 
@@ -21,7 +22,6 @@ namespace http = boost::beast::http;
 using ErrorCode = boost::system::error_code;
 
 constexpr size_t kReadBytes = 64 * 1024;
-constexpr size_t kMaxFds = 16;
 constexpr int kPiecesACall = 64;
 constexpr auto kLingerFor = std::chrono::seconds(2);
 
@@ -133,24 +133,20 @@ void HttpConnection::Resume() {
 bool HttpConnection::Receive() {
   char buffer[kReadBytes];
   iovec part{buffer, sizeof buffer};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
+  channel::DescriptorRights rights;
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  rights.MakeRoom(message);
   const ssize_t n = Uninterrupted([&] {
     return ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   });
   if (n < 0) return errno == EAGAIN;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
-      UniqueFd owned(fd);
-      if (takes_fds_ && fds_.size() < kMaxFds) fds_.push_back(std::move(owned));
-    }
+  lost_fds_ = lost_fds_ || (message.msg_flags & MSG_CTRUNC) != 0;
+  for (UniqueFd& fd : channel::DescriptorRights::Take(message)) {
+    if (!takes_fds_) continue;
+    lost_fds_ = lost_fds_ || fds_.size() == channel::kMaxFds;
+    if (fds_.size() < channel::kMaxFds) fds_.push_back(std::move(fd));
   }
   unread_.append(buffer, static_cast<size_t>(n));
   held_here_ += static_cast<size_t>(n);
@@ -203,6 +199,7 @@ void HttpConnection::OnHead(RequestHead head) {
   }
   answering_ = true;
   request_.fds = std::move(fds_);
+  request_.lost_fds = std::exchange(lost_fds_, false);
   handler_.request(*this, std::move(request_));
 }
 
@@ -227,6 +224,7 @@ void HttpConnection::OnComplete() {
   if (answered_) return;  // by its head
   answering_ = true;
   request_.fds = std::move(fds_);
+  request_.lost_fds = std::exchange(lost_fds_, false);
   handler_.request(*this, std::move(request_));
 }
 

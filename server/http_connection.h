@@ -28,6 +28,7 @@ struct HttpRequest {
   std::string body;
   bool has_body = false;
   std::vector<UniqueFd> fds;  // that came with it
+  bool lost_fds = false;      // more came than may, or than this process can have
 
   // The first field of that name; empty where there is none.
   std::string_view Field(std::string_view name) const {
@@ -88,6 +89,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void Finish();
   void Close();
 
+  bool closed() const { return over_; }
   size_t unwritten() const { return unwritten_; }  // bytes
   // Who it is: a uid, for Unix sockets; an address, for others ("" for Unix sockets).
   std::optional<uid_t> PeerUid() const;
@@ -132,6 +134,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   const std::shared_ptr<size_t> held_;
   size_t held_here_ = 0;
   std::vector<UniqueFd> fds_;
+  bool lost_fds_ = false;
   std::deque<Piece> pieces_;
   size_t written_ = 0;  // of the first piece
   size_t unwritten_ = 0;

@@ -15,6 +15,8 @@ using channel::ControlType;
 
 namespace {
 
+static_assert(worker::kSpareFdCount + 1 <= channel::kMaxFds, "a spare comes with one message");
+
 constexpr int kFailuresInARow = 3;  // zygotes that did not start: then who waits is told
 
 }  // namespace
