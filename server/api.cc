@@ -83,26 +83,47 @@ std::string RunText(const RunService::Record& run) {
 
 void Api::Accept(HttpConnection::Socket socket, Door door) {
   const bool local = door == Door::kLocal;
-  if (connections_.size() >= options_.connections) return;  // which closes it
+  if (!MakeRoom(door)) return;  // which closes it
   HttpConnection::Handler handler{
       .request = [this](HttpConnection& c,
                         HttpRequest request) { OnRequest(c, std::move(request)); },
+      .head = [this](HttpConnection& c, const HttpRequest& request) { OnHead(c, request); },
       .closed =
-          [this](HttpConnection& c) {
+          [this, door](HttpConnection& c) {
             const auto found = connections_.find(&c);
             if (found == connections_.end()) return;
             const RunService::RecordPtr waited_for = found->second.second.answering;
             connections_.erase(found);
+            --TableOf(door).connections;
             if (waited_for) runs_.Kill(waited_for, "the client went away");
           }};
-  const auto connection = HttpConnection::Start(io_, std::move(socket), local, options_.limits,
-                                                std::move(handler), held_);
-  Client client{.door = door};
+  HttpConnection::Limits limits = options_.limits;
+  if (door == Door::kAdmin) limits.body_bytes = 0;
+  const auto connection = HttpConnection::Start(io_, std::move(socket), local, limits,
+                                                std::move(handler), TableOf(door).held);
+  Client client{.door = door, .number = next_number_++};
   if (local) {
     client.uid = connection->PeerUid();
     client.caller = client.uid ? "uid:" + std::to_string(*client.uid) : "local";
   }
   connections_[connection.get()] = {connection, std::move(client)};
+  ++TableOf(door).connections;
+}
+
+// Where a door's table is full, whoever has not said yet who it is makes room, the first to come
+// first: connections cost nothing, a token is what counts.
+bool Api::MakeRoom(Door door) {
+  if (TableOf(door).connections < options_.connections) return true;
+  if (door == Door::kLocal) return false;
+  const std::pair<std::shared_ptr<HttpConnection>, Client>* oldest = nullptr;
+  for (const auto& [c, entry] : connections_) {
+    const Client& client = entry.second;
+    if (client.door != door || !client.caller.empty() || entry.first->closed()) continue;
+    if (oldest == nullptr || client.number < oldest->second.number) oldest = &entry;
+  }
+  if (oldest == nullptr) return false;
+  oldest->first->Close();
+  return true;
 }
 
 void Api::Drain() {
@@ -131,6 +152,13 @@ bool Api::Authorized(HttpConnection& c, Client& client, const HttpRequest& reque
        "a request needs the field Authorization: Bearer TOKEN, with a token of this server"},
       {{"WWW-Authenticate", "Bearer"}});
   return false;
+}
+
+// Nobody's body is read before a token has said whose it is.
+void Api::OnHead(HttpConnection& c, const HttpRequest& request) {
+  const auto found = connections_.find(&c);
+  if (found != connections_.end() && found->second.second.door == Door::kToken)
+    Authorized(c, found->second.second, request);
 }
 
 void Api::OnRequest(HttpConnection& c, HttpRequest request) {
