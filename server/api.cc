@@ -18,6 +18,7 @@ constexpr char kJson[] = "application/json";
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kEvents[] = "text/event-stream";
 constexpr size_t kMaxInput = 1024 * 1024;     // of a piece of stdin, which a run may hold for long
+constexpr size_t kMaxAdminBody = 4 * 1024;    // nothing there has a body
 constexpr size_t kMaxUnwritten = 256 * 1024;  // of console output, until a client takes some
 
 std::string Dump(const json& value) {
@@ -98,7 +99,7 @@ void Api::Accept(HttpConnection::Socket socket, Door door) {
             if (waited_for) runs_.Kill(waited_for, "the client went away");
           }};
   HttpConnection::Limits limits = options_.limits;
-  if (door == Door::kAdmin) limits.body_bytes = 0;
+  if (door == Door::kAdmin) limits.body_bytes = kMaxAdminBody;
   const auto connection = HttpConnection::Start(io_, std::move(socket), local, limits,
                                                 std::move(handler), TableOf(door).held);
   Client client{.door = door, .number = next_number_++};
