@@ -17,6 +17,7 @@ using nlohmann::json;
 constexpr char kJson[] = "application/json";
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kEvents[] = "text/event-stream";
+constexpr size_t kLongBody = 8 * 1024;        // bytes: below, it is read in a millisecond or two
 constexpr size_t kMaxInput = 1024 * 1024;     // of a piece of stdin, which a run may hold for long
 constexpr size_t kMaxAdminBody = 4 * 1024;    // nothing there has a body
 constexpr size_t kMaxUnwritten = 256 * 1024;  // of console output, until a client takes some
@@ -72,12 +73,16 @@ const char* StateText(RunService::State state) {
                                                 : "ended";
 }
 
+HttpConnection::SharedText Shared(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
+
 // The outcome goes in as the text that it is: it holds a value that a guest wrote.
-std::string RunText(const RunService::Record& run) {
+std::vector<HttpConnection::SharedText> RunText(const RunService::Record& run) {
   std::string text = Dump({{"id", run.id}, {"state", StateText(run.state)}});
-  if (run.outcome.empty()) return text;
+  if (!run.outcome) return {Shared(text + "\n")};
   text.pop_back();
-  return text + ",\"outcome\":" + run.outcome + "}";
+  return {Shared(text + ",\"outcome\":"), run.outcome, Shared("}\n")};
 }
 
 }  // namespace
@@ -216,7 +221,7 @@ void Api::OnRun(HttpConnection& c, Client& client, const HttpRequest& request,
   const bool removes = request.method == "DELETE";
   if (!removes && request.method != "GET") return AnswerMethods(c, "GET, DELETE");
   if (!run) return AnswerNoSuchRun(c, id);
-  if (!removes) return c.Respond(200, kJson, RunText(*run) + "\n");
+  if (!removes) return c.RespondShared(200, kJson, RunText(*run));
   runs_.Kill(run, "killed by DELETE");
   c.Respond(204, {}, {});
 }
@@ -249,10 +254,36 @@ void Api::OnInput(HttpConnection& c, Client& client, HttpRequest request, const 
 void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
   if (draining_) return AnswerProblem(c, {503, "stopping", "the server is stopping"});
   const std::string_view type = request.Field("content-type");
-  std::vector<UniqueFd>& fds = request.fds;
   if (!type.empty() && !type.starts_with(kJson))
     return AnswerProblem(c, {415, "not_json", "a run is asked for in application/json"});
-  auto parsed = ParseRunRequest(request.body, runs_.policy()->settings.policy);
+  const auto policy = runs_.policy();
+  if (request.body.size() < kLongBody) {
+    auto parsed = ParseRunRequest(request.body, policy->settings.policy);
+    return OnParsed(c, client, std::move(request), std::move(parsed));
+  }
+  // What a client sends may take long to read; others do not wait for that.
+  struct Asked {
+    HttpRequest request;
+    std::variant<RunRequest, Problem> parsed;
+  };
+  const auto asked = std::make_shared<Asked>(Asked{std::move(request), Problem{}});
+  background_.Do(
+      [asked, policy] {
+        asked->parsed = ParseRunRequest(asked->request.body, policy->settings.policy);
+        std::string().swap(asked->request.body);
+      },
+      // The policy is let go of here, by the loop: it holds a broker.
+      [this, asked, policy, connection = c.shared_from_this()] {
+        const auto found = connections_.find(connection.get());
+        if (found == connections_.end() || connection->closed()) return;
+        OnParsed(*connection, found->second.second, std::move(asked->request),
+                 std::move(asked->parsed));
+      });
+}
+
+void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
+                   std::variant<RunRequest, Problem> parsed) {
+  std::vector<UniqueFd>& fds = request.fds;
   if (const auto* problem = std::get_if<Problem>(&parsed)) return AnswerProblem(c, *problem);
   auto& run = std::get<RunRequest>(parsed);
   if (request.lost_fds)
@@ -291,7 +322,7 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
         c, {429, "too_many_runs", "the server is busy, and as many runs wait as may wait"},
         {{"Retry-After", "1"}});
   if (!wait)
-    return c.Respond(202, kJson, RunText(*record) + "\n", {{"Location", "/v1/runs/" + record->id}});
+    return c.RespondShared(202, kJson, RunText(*record), {{"Location", "/v1/runs/" + record->id}});
   if (stream) {
     c.Start(200, {{"Content-Type", kEvents}, {"Cache-Control", "no-store"}}, true);
     c.Write(Event("run", Dump({{"id", record->id}, {"state", StateText(record->state)}})));
@@ -307,7 +338,7 @@ void Api::AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
     if (r.late)
       return AnswerProblem(*connection, {503, "queue_timeout", "no place came free in time"},
                            {{"Retry-After", "1"}});
-    connection->Respond(200, kJson, r.outcome + "\n", {{"Postern-Run", r.id}});
+    connection->RespondShared(200, kJson, {r.outcome, Shared("\n")}, {{"Postern-Run", r.id}});
   };
 }
 
@@ -343,7 +374,9 @@ void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::
   record.ended = [this, connection](const RunService::Record& r) {
     if (const auto found = connections_.find(connection.get()); found != connections_.end())
       found->second.second.answering = nullptr;
-    connection->Write(Event("outcome", r.outcome));
+    connection->Write(std::string("event: outcome\ndata: "));
+    connection->Write(r.outcome);
+    connection->Write(std::string("\n\n"));
     connection->EndStream();
   };
 }

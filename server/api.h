@@ -24,8 +24,9 @@ class Api {
   // needs none and has nothing else.
   enum class Door { kLocal, kToken, kAdmin };
 
-  Api(boost::asio::io_context& io, RunService& runs, Options options)
-      : io_(io), runs_(runs), options_(std::move(options)) {}
+  Api(boost::asio::io_context& io, RunService& runs, supervisor::Background& background,
+      Options options)
+      : io_(io), runs_(runs), background_(background), options_(std::move(options)) {}
 
   void Accept(HttpConnection::Socket socket, Door door);
   // No new runs; connections end when they have their answers.
@@ -57,6 +58,8 @@ class Api {
   void OnInput(HttpConnection& connection, Client& client, HttpRequest request,
                const std::string& id);
   void Submit(HttpConnection& connection, Client& client, HttpRequest request);
+  void OnParsed(HttpConnection& connection, Client& client, HttpRequest request,
+                std::variant<RunRequest, Problem> parsed);
   void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record,
               bool console);
   void AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
@@ -65,6 +68,7 @@ class Api {
 
   boost::asio::io_context& io_;
   RunService& runs_;
+  supervisor::Background& background_;
   Options options_;
   Table tables_[3];  // by Door
   uint64_t next_number_ = 1;

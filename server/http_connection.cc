@@ -42,6 +42,12 @@ const std::string& DateLine() {
   return line;
 }
 
+std::string ChunkLine(size_t size) {
+  char line[20];
+  std::snprintf(line, sizeof line, "%zx\r\n", size);
+  return line;
+}
+
 }  // namespace
 
 std::string StatusText(int status) {
@@ -306,11 +312,28 @@ void HttpConnection::Write(std::string piece, std::function<void()> written) {
   if (answered_) return;  // the request was refused meanwhile
   if (head_ || piece.empty()) return Send({}, std::move(written));
   if (framing_ == Framing::kChunked) {
-    char size[20];
-    std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
-    piece = size + piece + "\r\n";
+    piece = ChunkLine(piece.size()) + piece + "\r\n";
   }
   Send(std::move(piece), std::move(written));
+}
+
+void HttpConnection::Write(SharedText text) {
+  if (answered_ || head_ || text->empty()) return;
+  if (framing_ == Framing::kChunked) Send(ChunkLine(text->size()));
+  Send(Piece{.shared = std::move(text)});
+  if (framing_ == Framing::kChunked) Send("\r\n");
+}
+
+void HttpConnection::RespondShared(int status, const std::string& type,
+                                   const std::vector<SharedText>& pieces,
+                                   const std::vector<std::pair<std::string, std::string>>& fields) {
+  size_t length = 0;
+  for (const SharedText& piece : pieces) length += piece->size();
+  channel::Fields all = {{"Content-Type", type}, {"Content-Length", std::to_string(length)}};
+  for (const auto& [name, value] : fields) all.push_back({name, value});
+  Start(status, all, length > 0);
+  for (const SharedText& piece : pieces) Write(piece);
+  EndStream();
 }
 
 void HttpConnection::EndStream() {
@@ -354,9 +377,13 @@ void HttpConnection::Finish() {
 }
 
 void HttpConnection::Send(std::string bytes, std::function<void()> written) {
+  Send(Piece{.own = std::move(bytes), .written = std::move(written)});
+}
+
+void HttpConnection::Send(Piece piece) {
   if (over_) return;
-  unwritten_ += bytes.size();
-  pieces_.push_back({std::move(bytes), std::move(written)});
+  unwritten_ += piece.bytes().size();
+  pieces_.push_back(std::move(piece));
   if (std::exchange(flushing_, true)) return;
   boost::asio::post(io_, [self = shared_from_this()] { self->Flush(); });
 }
@@ -367,7 +394,8 @@ ssize_t HttpConnection::SendPieces() {
   int count = 0;
   for (auto piece = pieces_.begin(); piece != pieces_.end() && count < kPiecesACall; ++piece) {
     const size_t from = count == 0 ? written_ : 0;
-    parts[count++] = {piece->bytes.data() + from, piece->bytes.size() - from};
+    const std::string_view bytes = piece->bytes().substr(from);
+    parts[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
   }
   msghdr message{};
   message.msg_iov = parts;
@@ -392,8 +420,8 @@ void HttpConnection::Flush() {
     }
     unwritten_ -= static_cast<size_t>(n);
     written_ += static_cast<size_t>(n);
-    while (!over_ && !pieces_.empty() && written_ >= pieces_.front().bytes.size()) {
-      written_ -= pieces_.front().bytes.size();
+    while (!over_ && !pieces_.empty() && written_ >= pieces_.front().bytes().size()) {
+      written_ -= pieces_.front().bytes().size();
       const auto written = std::move(pieces_.front().written);
       pieces_.pop_front();
       if (written) written();

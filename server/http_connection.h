@@ -79,6 +79,12 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void Start(int status, const channel::Fields& fields, bool has_body);
   // `written` is called when the piece has been taken by the socket, where that matters.
   void Write(std::string piece, std::function<void()> written = nullptr);
+  // A text that others hold too: it is not copied.
+  using SharedText = std::shared_ptr<const std::string>;
+  void Write(SharedText text);
+  // Its pieces, one after the other, are the body.
+  void RespondShared(int status, const std::string& type, const std::vector<SharedText>& pieces,
+                     const std::vector<std::pair<std::string, std::string>>& fields = {});
   void EndStream();
   // An answer that has begun cannot be completed: the client must not take it for complete.
   void Abort();
@@ -97,8 +103,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
 
  private:
   struct Piece {
-    std::string bytes;
+    std::string own;
+    SharedText shared;  // in the other's place, where there is one
     std::function<void()> written;
+    std::string_view bytes() const { return shared ? *shared : own; }
   };
   enum class Framing { kNone, kLength, kChunked, kUntilClose };
 
@@ -120,6 +128,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void Linger();
   void NextRequest();
   void Send(std::string bytes, std::function<void()> written = nullptr);
+  void Send(Piece piece);
   ssize_t SendPieces();
   void Flush();
 

@@ -49,8 +49,9 @@ class RunService {
   struct Record {
     std::string id, caller;
     State state = State::kQueued;
-    std::string outcome;  // JSON, when ended
-    bool late = false;    // it waited too long, and never began
+    // JSON, when ended. Shared with the answers that hold it.
+    std::shared_ptr<const std::string> outcome;
+    bool late = false;  // it waited too long, and never began
     // Called as it happens; all may be empty.
     std::function<void()> started;
     supervisor::Forwarder::Sink out, err;
@@ -71,11 +72,13 @@ class RunService {
     std::chrono::steady_clock::time_point ended_at;
     std::chrono::steady_clock::time_point submitted_at, started_at;
     bool kept = false;
+    bool ending = false;  // its outcome is being written
   };
   using RecordPtr = std::shared_ptr<Record>;
 
   RunService(boost::asio::io_context& io, const Options& options,
-             std::shared_ptr<PolicyInForce> policy, Metrics& metrics);
+             std::shared_ptr<PolicyInForce> policy, Metrics& metrics,
+             supervisor::Background& background);
   ~RunService();
 
   // Starts the workers of `caller`, whom the first run is expected from.
@@ -115,6 +118,8 @@ class RunService {
   Result<std::shared_ptr<Pool>> PoolOf(const std::string& caller);
   void Start(const RecordPtr& record);
   void OnEnded(const RecordPtr& record, supervisor::Outcome outcome, bool started);
+  void OnOutcome(const RecordPtr& record, const supervisor::Outcome& outcome, bool started,
+                 std::string json);
   void Keep(const RecordPtr& record);
   void Forget();
 
@@ -124,6 +129,7 @@ class RunService {
   const Result<supervisor::MemoryCgroups> cgroups_;
   RunQueue queue_;
   Metrics& metrics_;
+  supervisor::Background& background_;
   std::map<std::string, std::shared_ptr<Pool>> pools_;
   std::map<std::string, RecordPtr> records_;
   std::deque<RecordPtr> kept_;  // the first to end first

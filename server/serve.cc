@@ -15,6 +15,7 @@
 #include "server/api.h"
 #include "server/handler_front.h"
 #include "server/listeners.h"
+#include "server/loop_watch.h"
 #include "server/notify.h"
 #include "server/run_service.h"
 #include "supervisor/doctor.h"
@@ -117,8 +118,9 @@ class Server {
       : settings_(settings),
         reload_(std::move(reload)),
         metrics_(doctor),
-        runs_(io_, OptionsFrom(settings), std::make_shared<PolicyInForce>(io_, settings), metrics_),
-        api_(io_, runs_,
+        runs_(io_, OptionsFrom(settings), std::make_shared<PolicyInForce>(io_, settings), metrics_,
+              background_),
+        api_(io_, runs_, background_,
              {.tokens = std::move(tokens),
               .doctor = std::move(doctor),
               .limits = {.request = std::chrono::milliseconds(settings.serve.request_timeout)},
@@ -157,7 +159,14 @@ class Server {
   }
 
   int Run() {
-    io_.run();
+    LoopWatch([this](LoopWatch::Duration took, LoopWatch::Duration cpu) {
+      using std::chrono::duration_cast, std::chrono::milliseconds;
+      metrics_.Stalled();
+      Say(kWarning, "one turn of the event loop took " +
+                        std::to_string(duration_cast<milliseconds>(took).count()) + " ms, " +
+                        std::to_string(duration_cast<milliseconds>(cpu).count()) +
+                        " ms of CPU time");
+    }).Run(io_);
     listeners_.Close();
     admin_.Close();
     if (handler_) handler_->listeners.Close();
@@ -383,6 +392,7 @@ class Server {
   supervisor::Orphans orphans_{io_};
   supervisor::LogLink log_{io_};
   Metrics metrics_;
+  supervisor::Background background_{io_};
   RunService runs_;
   Api api_;
   Listeners listeners_, admin_;  // of the run API; of probes and metrics
