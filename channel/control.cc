@@ -63,10 +63,11 @@ Result<std::optional<ControlMessage>> ReceiveControl(int socket) {
   }
   ControlMessage message;
   message.fds = DescriptorRights::Take(msg);
+  message.lost_fds = (msg.msg_flags & MSG_CTRUNC) != 0;
+  if (message.lost_fds) message.fds.clear();
   if (size == 0) return std::optional<ControlMessage>{};
   Header header;
-  if (static_cast<size_t>(size) < sizeof header ||
-      (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  if (static_cast<size_t>(size) < sizeof header || (msg.msg_flags & MSG_TRUNC) != 0) {
     return Error{"malformed control message", EBADMSG};
   }
   std::memcpy(&header, buffer.data(), sizeof header);

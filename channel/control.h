@@ -52,6 +52,8 @@ struct ControlMessage {
   int64_t b = 0;
   std::string payload;
   std::vector<UniqueFd> fds;
+  bool lost_fds = false;  // received: it came with descriptors that this process cannot have; `fds`
+                          // is empty then
 };
 
 // A connected pair, both ends O_CLOEXEC.
@@ -62,7 +64,8 @@ Result<std::pair<UniqueFd, UniqueFd>> MakeControlPair();
 Status SendControl(int socket, const ControlMessage& message, const std::vector<int>& fds = {});
 
 // Receives one message. nullopt: the other side is gone. EAGAIN is an error with that errnum.
-// A truncated or malformed datagram is an error; its descriptors are closed.
+// A malformed datagram is an error; its descriptors are closed. One whose descriptors do not all
+// find room in this process (RLIMIT_NOFILE) is a message all the same, with `lost_fds`.
 Result<std::optional<ControlMessage>> ReceiveControl(int socket);
 
 }  // namespace postern::channel
