@@ -299,6 +299,10 @@ void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
   if (!fds.empty() && client.uid != ::geteuid())
     return AnswerProblem(
         c, {403, "not_your_server", "directories are taken from the server's own user only"});
+  if (!runs_.HasRoomForMounts(fds.size()))
+    return AnswerProblem(
+        c, {503, "too_much_at_once", "the server holds as many directories as it may; try again"},
+        {{"Retry-After", "1"}});
   std::vector<supervisor::OpenMount> mounts;
   for (size_t i = 0; i < fds.size(); ++i) {
     struct stat st {};

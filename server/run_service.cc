@@ -274,6 +274,12 @@ std::vector<RunService::RecordPtr> RunService::All(const std::string& caller) {
   return all;
 }
 
+bool RunService::HasRoomForMounts(size_t count) const {
+  if (count == 0) return true;
+  for (const auto& [id, record] : records_) count += record->mounts.size();
+  return count <= options_.mounts;
+}
+
 void RunService::Kill(const RecordPtr& record, const std::string& why) {
   if (record->state == State::kEnded) return;
   if (queue_.Withdraw(record->ticket)) {

@@ -40,6 +40,7 @@ class RunService {
     size_t spares = 2;  // of each caller
     uint64_t guests_per_zygote = 1000;
     size_t callers = 16;  // that have a zygote at a time
+    size_t mounts = 256;  // directories that came with requests, of all runs together
     size_t kept = 1000;   // ended runs that can be asked for
     size_t kept_bytes = 64UL << 20;
     std::chrono::seconds kept_for{600};
@@ -98,6 +99,8 @@ class RunService {
   const std::shared_ptr<PolicyInForce>& policy() const { return policy_; }
   void SetPolicy(std::shared_ptr<PolicyInForce> policy) { policy_ = std::move(policy); }
 
+  // Whether there is room for so many directories more.
+  bool HasRoomForMounts(size_t count) const;
   size_t running() const { return queue_.running(); }
   size_t waiting() const { return queue_.waiting(); }
   size_t places() const { return options_.queue.places; }

@@ -13,6 +13,7 @@
 
 #include "policy/text.h"
 #include "server/api.h"
+#include "server/descriptor_budget.h"
 #include "server/handler_front.h"
 #include "server/listeners.h"
 #include "server/loop_watch.h"
@@ -31,7 +32,9 @@ using supervisor::Settings;
 constexpr int kCannotServe = 125, kHandlerFailed = 1;
 constexpr auto kReadyWithin = std::chrono::seconds(20);
 constexpr size_t kMinTokenBytes = 16;
-constexpr size_t kHandlerConnections = 10'000;
+// Where there are descriptors for them: callers that have spares, connections at each door of the
+// run API, and those to a handler.
+constexpr size_t kCallers = 16, kConnections = 256, kHandlerConnections = 10'000;
 
 constexpr int kErrorPriority = 3, kWarning = 4, kInfo = 6;
 
@@ -90,10 +93,11 @@ Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
 
 // What answers requests by a module's `fetch`.
 struct HandlerSide {
-  HandlerSide(boost::asio::io_context& io, const supervisor::ServeSettings& s, Metrics& metrics)
+  HandlerSide(boost::asio::io_context& io, const supervisor::ServeSettings& s,
+              const DescriptorBudget& budget, Metrics& metrics)
       : pool(io,
-             {.guests = s.guests,
-              .processes = std::max(s.runs, s.guests + 1),
+             {.guests = std::min(s.guests, budget.handler_guests - 1),
+              .processes = budget.handler_guests,
               .waiting = s.queue.value_or(1024),
               .queue_patience = std::chrono::milliseconds(s.queue_timeout),
               .guest = {.concurrency = s.concurrency,
@@ -101,7 +105,7 @@ struct HandlerSide {
                         .patience = std::chrono::milliseconds(s.handler_timeout)}},
              metrics),
         front(io, pool, {.request = std::chrono::milliseconds(s.request_timeout)},
-              kHandlerConnections),
+              budget.handler_connections),
         listeners(io, [this](Listeners::Socket socket, bool) { front.Accept(std::move(socket)); }) {
   }
   bool busy() const { return front.connections() > 0 || pool.outstanding() > 0; }
@@ -113,17 +117,20 @@ struct HandlerSide {
 
 class Server {
  public:
-  Server(const Settings& settings, nlohmann::json doctor, std::map<std::string, std::string> tokens,
+  Server(const Settings& settings, const DescriptorBudget& budget, nlohmann::json doctor,
+         std::map<std::string, std::string> tokens,
          std::function<std::variant<Settings, supervisor::Refusal>()> reload)
       : settings_(settings),
+        budget_(budget),
         reload_(std::move(reload)),
         metrics_(doctor),
-        runs_(io_, OptionsFrom(settings), std::make_shared<PolicyInForce>(io_, settings), metrics_,
-              background_),
+        runs_(io_, OptionsFrom(settings, budget), std::make_shared<PolicyInForce>(io_, settings),
+              metrics_, background_),
         api_(io_, runs_, background_,
              {.tokens = std::move(tokens),
               .doctor = std::move(doctor),
               .limits = {.request = std::chrono::milliseconds(settings.serve.request_timeout)},
+              .connections = budget.connections,
               .metrics = [this] { return metrics_.Text(Count()); }}),
         listeners_(io_,
                    [this](Listeners::Socket socket, bool local) {
@@ -136,7 +143,7 @@ class Server {
         watchdog_(io_),
         deadline_(io_),
         poll_(io_) {
-    if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve, metrics_);
+    if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve, budget, metrics_);
   }
 
   Status Start() {
@@ -144,6 +151,7 @@ class Server {
     if (Status s = log_.Start(settings_); !s) return s;
     if (Status s = runs_.policy()->Open(log_.broker_end()); !s) return s;
     if (Status s = Listen(); !s) return s;
+    SayBudget();
     if (!listeners_.addresses().empty()) {
       if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return s;
     }
@@ -174,11 +182,13 @@ class Server {
   }
 
  private:
-  static RunService::Options OptionsFrom(const Settings& s) {
-    return {.queue = {.places = s.serve.runs,
+  static RunService::Options OptionsFrom(const Settings& s, const DescriptorBudget& budget) {
+    return {.queue = {.places = budget.runs,
                       .waiting = s.serve.queue.value_or(64),
                       .patience = std::chrono::milliseconds(s.serve.queue_timeout)},
-            .spares = s.serve.spares};
+            .spares = s.serve.spares,
+            .callers = budget.callers,
+            .mounts = budget.mounts};
   }
 
   // The handler has --listen and the TCP sockets that were given; the run API has the rest.
@@ -386,7 +396,21 @@ class Server {
     io_.stop();
   }
 
+  // What was granted of what was wanted.
+  void SayBudget() const {
+    const DescriptorBudget& b = budget_;
+    std::string line = "of " + std::to_string(b.granted) +
+                       " descriptors: " + std::to_string(b.runs) + " runs at a time, " +
+                       std::to_string(b.connections) + " connections at each door";
+    if (handler_) line += ", " + std::to_string(b.handler_connections) + " to the handler";
+    Say(kInfo, line);
+    if (b.runs < settings_.serve.runs)
+      Say(kWarning, "fewer than --runs=" + std::to_string(settings_.serve.runs) +
+                        ": raise the hard limit on descriptors (ulimit -Hn, LimitNOFILE=)");
+  }
+
   const Settings& settings_;
+  const DescriptorBudget budget_;
   const std::function<std::variant<Settings, supervisor::Refusal>()> reload_;
   boost::asio::io_context io_{1};
   supervisor::Orphans orphans_{io_};
@@ -418,6 +442,17 @@ int Serve(const Settings& settings,
     if (!read) return Refuse(read.error().message, supervisor::kBadInput);
     tokens = *std::move(read);
   }
+  const auto& serve = settings.serve;
+  const bool handler = !serve.handler.empty();
+  const auto budget = DescriptorBudget::Share(
+      RaiseDescriptorLimit(),
+      {.runs = serve.runs,
+       .spares = serve.spares,
+       .callers = kCallers,
+       .handler_guests = handler ? std::max(serve.runs, serve.guests + 1) : 0,
+       .connections = kConnections,
+       .handler_connections = handler ? kHandlerConnections : 0});
+  if (!budget) return Refuse(budget.error().message, kCannotServe);
   auto doctor = supervisor::Examine();
   if (!doctor) return Refuse(doctor.error().message, kCannotServe);
   const bool cgroup = (*doctor)["memoryCgroup"].contains("version");
@@ -426,7 +461,7 @@ int Serve(const Settings& settings,
     return Refuse("the layer \"" + *missing +
                       "\" that --require names is not available here; see postern doctor",
                   kCannotServe);
-  Server server(settings, *std::move(doctor), std::move(tokens), reload);
+  Server server(settings, *budget, *std::move(doctor), std::move(tokens), reload);
   if (Status s = server.Start(); !s) return Refuse(s.error().message, kCannotServe);
   return server.Run();
 }

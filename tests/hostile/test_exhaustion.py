@@ -1,15 +1,14 @@
-"""Who uses up what there is of something: connections, bytes, descriptors, processes, turns of a loop. Others go on."""
+"""Who uses up what there is of something: connections, bytes, descriptors, processes. Others go on."""
 
+import concurrent.futures
 import contextlib
-import json
 import os
 import re
 import socket
 import subprocess
-import time
 
 import pytest
-from conftest import our_processes, unless_sanitized
+from conftest import POSTERN, RELEASE, our_processes, unless_sanitized
 from server import Server, until
 from test_handler import Handler, read_all
 
@@ -24,7 +23,7 @@ def serve(tmp_path):
         (tmp_path / "tokens").write_text(f"a {TOKEN}\n")
         with kind(tmp_path, *options, **more) as server:
             yield server
-        assert our_processes() == []
+        until(lambda: our_processes() == [], "processes stay")  # those of a wrapper end after it
 
     return start
 
@@ -138,155 +137,110 @@ def test_bytes_of_local_bodies_are_not_those_of_other_doors(doors):
         assert b'"value":7' in run_with_token(tcp)
 
 
-# ---- turns of the loop, and memory: every kind of input at its largest
-
-PATHS = ", ".join(f"/p{i}/**" for i in range(20_000))
-RULE = "{allow: https://a.test, paths: "
+# ---- descriptors and processes
 
 
-def yaml_policy(text):
-    return {"code": "1", "policy": "version: 1\n" + text}
+def limited(soft, hard=None):
+    return ("prlimit", f"--nofile={soft}:{hard or soft}", "--")
 
 
-def deep(levels, last="1"):
-    return "[" * levels + last + "]" * levels
+def runs_at_once(server, count, code="await new Promise((done) => setTimeout(done, 300)); __return(1)"):
+    """How `count` runs side by side end."""
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        answers = pool.map(lambda _: server.run({"code": code}, timeout=60), range(count))
+        return [a.json.get("outcome", a.status) for a in answers]
 
 
-# name -> a body of POST /v1/runs, or a text of one; what it is refused with, or None where it runs.
-BODIES = {
-    "aliases": (lambda: yaml_policy("network: {rules: [" + RULE + f"&p [{PATHS}]}}, " + ", ".join([RULE + "*p}"] * 2_000) + "]}"), 400),
-    "aliases of aliases": (lambda: yaml_policy("env: {a: &a [" + "x, " * 99 + "x], b: &b [" + "*a, " * 99 + "*a], c: [" + "*b, " * 99 + "*b]}"), 400),
-    "a merge key": (lambda: yaml_policy("limits: &l {wall: 1s}\nnetwork:\n  limits:\n    <<: *l"), 400),
-    "env of 60 000 keys": (lambda: yaml_policy("env:\n" + "".join(f"  k{i}: v\n" for i in range(20_000))), 400),
-    "env of 60 000 keys in JSON": (lambda: {"code": "1", "policy": {"env": {f"k{i}": "v" for i in range(60_000)}}}, 400),
-    "env of 2 000 keys": (lambda: yaml_policy("env:\n" + "".join(f"  k{i}: v\n" for i in range(2_000))), 200),
-    "1 600 rules": (lambda: yaml_policy("network: {rules: [" + ", ".join("{deny: a.test}" for _ in range(1_600)) + "]}"), 200),
-    "a rule of 4 500 paths": (lambda: yaml_policy("network: {rules: [{deny: a.test, paths: [" + ", ".join(f"/{i}" for i in range(4_500)) + "]}]}"), 200),
-    "a long key": (lambda: yaml_policy("k" * 250_000 + ": 1"), 400),
-    "a long unknown word": (lambda: yaml_policy("network: {permission: " + "k" * 250_000 + "}"), 400),
-    "many keys that are unknown": (lambda: yaml_policy("".join(f"k{i}: 1\n" for i in range(20_000))), 400),
-    "flow lists in each other": (lambda: yaml_policy("env: " + deep(100_000)), 400),
-    "flow lists that stay open": (lambda: yaml_policy("env: " + "[" * 250_000), 400),
-    "mappings in each other": (lambda: yaml_policy("env: " + "{a: " * 50_000), 400),
-    "block lists in each other": (lambda: yaml_policy("env:\n" + "- " * 120_000), 400),
-    "question marks": (lambda: yaml_policy("? " * 120_000), 400),
-    "colons": (lambda: yaml_policy(": " * 120_000), 400),
-    "commas": (lambda: yaml_policy("env: [" + "," * 250_000), 400),
-    "anchors": (lambda: yaml_policy("env: {" + "".join(f"&a{i} k{i}: v, " for i in range(10_000)) + "}"), 400),
-    "tags": (lambda: yaml_policy("env: {" + "".join(f"k{i}: !t{i} v, " for i in range(10_000)) + "}"), None),
-    "a long comment": (lambda: yaml_policy("#" * 250_000), 200),
-    "many comments": (lambda: yaml_policy("#\n" * 125_000), 200),
-    "many blank lines": (lambda: yaml_policy("\n" * 250_000), 200),
-    "a long quoted text": (lambda: yaml_policy('env: {A: "' + "\\x41" * 60_000 + '"}'), 200),
-    "a folded text": (lambda: yaml_policy("env:\n  A: >\n" + "    x\n" * 40_000), None),
-    "a plain text of many lines": (lambda: yaml_policy("env:\n  A: x\n" + "    x\n" * 40_000), None),
-    "a text that stays open": (lambda: yaml_policy('env: {A: "' + "x\n" * 120_000), 400),
-    "many documents": (lambda: yaml_policy("---\n" * 60_000), 400),
-    "many directives": (lambda: {"code": "1", "policy": "%TAG !a! !b\n" * 20_000 + "---\nversion: 1"}, None),
-    "a policy that is too long": (lambda: yaml_policy("#" * 300_000), 400),
-    "a JSON policy in itself": (lambda: '{"code": "1", "policy": ' + '{"network": ' * 60 + "1" + "}" * 60 + "}", 400),
-    "JSON lists": (lambda: '{"code": "1", "arguments": [' + "[],{}," * 5_000_000 + "1]}", 400),
-    "JSON numbers": (lambda: '{"code": "1", "arguments": [' + "0," * 15_000_000 + "1]}", 400),
-    "JSON in itself": (lambda: '{"code": "1", "env": ' + deep(15_000_000), 400),
-    "a JSON text of escapes": (lambda: '{"code": "\\u002f\\u002f' + "\\u0001" * 5_000_000 + '"}', 200),
-    "a JSON text that stays open": (lambda: '{"code": "' + "a" * 31_000_000, 400),
-    "a long code": (lambda: {"code": "//" + "x" * 31_000_000}, 200),
-    "a long environment": (lambda: {"code": "1", "env": {f"k{i}": "v" * 20 for i in range(60_000)}}, None),
-    "many arguments": (lambda: {"code": "1", "arguments": ["a"] * 150_000}, None),
-    "many files": (lambda: {"code": "1", "files": {f"f{i}": "x" for i in range(10_000)}}, 200),
-    "a long file": (lambda: {"code": "1", "files": {"f": "x" * 31_000_000}}, 200),
-    "base64": (lambda: {"code": "1", "files": {"f": {"base64": "AAAA" * 7_500_000}}}, 200),
-    "a long stdin": (lambda: {"code": "1", "stdin": "x" * 31_000_000}, 200),
-    "a long name of a field": (lambda: {"x" * 31_000_000: 1}, 400),
-}  # fmt: skip
-
-# What guests say: their code, and how the run ends.
-GUESTS = {
-    "control characters": ("const s = '\\x01'.repeat(1 << 20); for (let i = 0; i < 60; ++i) console.log(s)", "killed"),
-    "as many as may": ("const s = '\\x01'.repeat(1 << 20); for (let i = 0; i < 10; ++i) process.stdout.write(s)", "succeeded"),
-    "plain text": ("const s = 'a'.repeat(1 << 20); for (let i = 0; i < 63; ++i) process.stdout.write(s)", "succeeded"),
-    "bytes that are no text": ("const b = Buffer.alloc(1 << 20, 0xff); for (let i = 0; i < 21; ++i) process.stdout.write(b)", "succeeded"),
-    "quotes": ("const s = '\"'.repeat(1 << 20); for (let i = 0; i < 31; ++i) process.stderr.write(s)", "succeeded"),
-    "a long value": ("__return('x'.repeat(15 << 20))", "succeeded"),
-    "a value of many": ("__return(new Array(7_000_000).fill(0))", "succeeded"),
-    "a deep value": ("let v = []; for (let i = 0; i < 2_000; ++i) v = [v]; __return(v)", "succeeded"),
-    "a long error": ("throw new Error('\\x01'.repeat(3 << 20))", "failed"),
-    "a long name of an error": ("throw Object.assign(new Error('e'), {name: '\\x01'.repeat(3 << 20)})", "failed"),
-    "many lines": ("console.log('a\\n'.repeat(1_000_000))", "succeeded"),
-}  # fmt: skip
+def test_the_soft_limit_is_raised_and_what_is_granted_is_said(serve):
+    with serve(wrapper=limited(300, 5_000)) as server:
+        with open(f"/proc/{server.process.pid}/limits") as file:
+            assert re.search(r"Max open files +5000 +5000", file.read())
+        assert re.search(r"of 5000 descriptors: \d+ runs at a time, 256 connections at each door", server.said())
+        assert runs_at_once(server, 10) == ["succeeded"] * 10
 
 
-def resident(server):
-    with open(f"/proc/{server.process.pid}/statm") as file:
-        return int(file.read().split()[1]) * 4096
+def test_too_few_descriptors_are_refused_with_a_sentence(tmp_path):
+    done = subprocess.run([*limited(80), POSTERN, "serve", f"--socket={tmp_path}/s"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 125 and "needs more descriptors than the 80" in done.stderr, done
 
 
-def stalls(server):
-    """Turns of its loop that took 50 ms or more of CPU time: what others of this machine take is not the server's."""
-    lines = re.findall(r"one turn of the event loop took (\d+) ms, (\d+) ms of CPU time", server.said())
-    return [cpu for _, cpu in lines if int(cpu) >= 50]
+@pytest.mark.parametrize("limit", [200, 400, 1024])
+def test_more_runs_than_there_are_descriptors_for_wait_and_succeed(serve, limit):
+    with serve("--runs=40", wrapper=limited(limit)) as server:
+        clients = min(40, int(re.search(r"(\d+) connections at each door", server.said())[1]))
+        assert runs_at_once(server, clients) == ["succeeded"] * clients
+        assert "fewer than --runs=40" in server.said() or limit == 1024
+        assert "malformed" not in server.said() and "lost" not in server.said()
 
 
-@pytest.fixture(scope="module")
-def one_server(tmp_path_factory):
-    with Server(tmp_path_factory.mktemp("largest"), "--memory=512MiB", "--timeout=20s", "--allow-net=https://*.test") as server:
-        yield server
-    assert our_processes() == []
+@pytest.mark.parametrize("limit", [256, 1024])
+def test_idle_connections_take_no_descriptors_from_guests(serve, limit):
+    """Each request has a guest of its own: a spare comes for each while the connections stand."""
+    with serve("--guest-requests=1", "--guests=4", kind=Handler, wrapper=limited(limit)) as handler:
+        with contextlib.ExitStack() as stack:
+            for _ in range(1_000):
+                with contextlib.suppress(OSError):
+                    stack.enter_context(to(handler.address()))
+        # The door closed what was too much; as many as it takes stand now.
+        with contextlib.ExitStack() as stack:
+            most = int(re.search(r"(\d+) to the handler", handler.said())[1])
+            for _ in range(most - 6):
+                stack.enter_context(to(handler.address()))
+            with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                answers = list(pool.map(lambda _: handler.get("/hello").status, range(40)))
+        assert answers == [200] * 40
+        assert "malformed" not in handler.said()
 
 
-def run(server, body, accept="application/json"):
-    text = body if isinstance(body, str) else json.dumps(body)
-    with server.connection(timeout=60) as c:
-        c.request("POST", "/v1/runs", text.encode(), {"content-type": "application/json", "accept": accept})
-        answer = c.getresponse()
-        return answer.status, answer.read()
+@pytest.fixture
+def few_processes():
+    """A cgroup that holds few processes, and a wrapper that puts a command into it."""
+    own = next((line for line in open("/proc/self/cgroup") if ":pids:" in line or line.startswith("0::")), None)
+    base = "/sys/fs/cgroup" + ("/pids" if own and ":pids:" in own else "") + (own.split(":", 2)[2].strip() if own else "")
+    place = f"{base}/postern-test-{os.getpid()}"
+    try:
+        os.mkdir(place)
+        with open(place + "/pids.max", "w") as file:
+            file.write("24")
+    except OSError as e:
+        with contextlib.suppress(OSError):
+            os.rmdir(place)
+        pytest.skip(f"no cgroup with a limit on processes can be made here: {e}")
+    yield ("sh", "-c", f'echo $$ >{place}/cgroup.procs && exec "$@"', "sh")
+    until(lambda: not os.path.exists(place) or removed(place), "its processes stay")
 
 
+def removed(directory):
+    with contextlib.suppress(OSError):
+        os.rmdir(directory)
+        return True
+    return False
+
+
+def test_where_no_more_processes_may_be_the_guests_that_there_are_go_on(serve, few_processes):
+    with serve("--runs=24", wrapper=few_processes) as server:
+        assert runs_at_once(server, 24) == ["succeeded"] * 24
+        assert runs_at_once(server, 24) == ["succeeded"] * 24
+        assert len(zygotes(server)) == 1
+
+
+def zygotes(server):
+    """Pids of what the server has started as workers."""
+    children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(server.process.pid)], capture_output=True, text=True).stdout
+    return [line.split()[0] for line in children.splitlines() if "--postern-worker" in line]
+
+
+INJECT = str(RELEASE / "tests" / "faults" / "inject")
+
+
+# What a zygote calls for a spare, and what that may fail with: one spare is lost by it, and no guest.
 @unless_sanitized
-@pytest.mark.parametrize("name", BODIES)
-def test_no_body_holds_up_the_loop(one_server, name):
-    make, status = BODIES[name]
-    body = make()
-    before = len(stalls(one_server))
-    begun = time.monotonic()
-    got, answer = run(one_server, body)
-    assert got in ((status,) if status else (200, 400)), answer[:300]
-    assert status != 400 or len(answer) < 4_000
-    assert time.monotonic() - begun < 10
-    assert stalls(one_server)[before:] == []
-    assert resident(one_server) < 500 << 20
-
-
-@unless_sanitized
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-@pytest.mark.parametrize("name", GUESTS)
-def test_no_guest_s_words_hold_up_the_loop(one_server, name, accept):
-    code, kind = GUESTS[name]
-    before = len(stalls(one_server))
-    status, answer = run(one_server, {"code": code}, accept)
-    assert status == 200 and f'"outcome":"{kind}"'.encode() in answer or accept != "application/json", answer[:300]
-    assert stalls(one_server)[before:] == []
-    assert resident(one_server) < 700 << 20
-
-
-@unless_sanitized
-def test_an_outcome_is_held_once_however_many_ask_for_it(one_server):
-    """Each answer that its client does not take held a copy."""
-    place = one_server.run({"code": GUESTS["plain text"][0], "wait": False, "console": "outcome"}).headers["location"]
-    until(lambda: one_server.ask("GET", "/v1/runs").body.count(b'"running"') == 0, "the run does not end", 60)
-    before = resident(one_server)
-    with contextlib.ExitStack() as stack:
-        for _ in range(50):
-            s = stack.enter_context(to(one_server.socket))
-            s.sendall(f"GET {place} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-            assert s.recv(15).startswith(b"HTTP/1.1 200")
-        assert resident(one_server) - before < 100 << 20
-
-
-def test_a_neighbour_s_limits_hold_meanwhile(one_server):
-    """A large body is read while a run with a short time goes on."""
-    body = BODIES["a JSON text of escapes"][0]()
-    with to(one_server.socket) as s:
-        s.sendall(b"POST /v1/runs HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body.encode())
-        outcome = one_server.outcome({"code": "while (true) {}", "limits": {"wall": "500ms"}})
-    assert outcome["outcome"] == "timed_out" and outcome["usage"]["wallMs"] < 1_500
+@pytest.mark.parametrize("call,error", [("clone", "EAGAIN"), ("clone", "ENOMEM"), ("pipe2", "EMFILE"), ("pipe2", "ENFILE"), ("pidfd_open", "EMFILE"),
+                                        ("pidfd_open", "ENOMEM"), ("sendmsg", "ETOOMANYREFS"), ("sendmsg", "ENOBUFS")])  # fmt: skip
+@pytest.mark.parametrize("nth", [4, 20, 40])
+def test_a_spare_that_cannot_be_made_takes_no_guest_with_it(serve, tmp_path, call, error, nth):
+    calls_for_a_spare = 13 if call == "pipe2" else 1
+    wrapper = (INJECT, f"--report={tmp_path}/report", "--role=zygote", f"--call={call}", f"--nth={nth // 4 * calls_for_a_spare + 2}", f"--error={error}", "--")
+    with serve("--runs=8", wrapper=wrapper) as server:
+        assert runs_at_once(server, 12, "await new Promise((done) => setTimeout(done, 100)); __return(1)") == ["succeeded"] * 12
+        assert runs_at_once(server, 8, "__return(1)") == ["succeeded"] * 8
