@@ -288,14 +288,23 @@ class Answer {
     RemoteResult result{.exit_status = outcome["exitCode"].get<int>()};
     if (settings_.json) result.json = text.substr(0, text.find_last_not_of('\n') + 1);
     const json error = outcome.value("error", json::object());
-    if (error.value("name", "") == "PosternError") result.message = error.value("message", "");
+    if (IsOurs(outcome, result.exit_status)) result.message = error.value("message", "");
     return result;
+  }
+
+  // Whether the error is what Postern itself has to say. What a guest throws, whatever its name,
+  // the guest has printed already.
+  static bool IsOurs(const json& outcome, int exit_status) {
+    const json kind = outcome.value("outcome", json());
+    return outcome.value("error", json::object()).value("name", "") == "PosternError" &&
+           kind != "succeeded" && (kind != "failed" || exit_status == supervisor::Run::kCannotRun);
   }
 
   RemoteResult FromProblem(const std::string& text) {
     const json problem = json::parse(text, nullptr, false);
     const int status = static_cast<int>(parser_.get().result_int());
-    const std::string detail = problem.is_object() ? problem.value("detail", text) : text;
+    const std::string plain = text.substr(0, text.find_last_not_of("\r\n") + 1);
+    const std::string detail = problem.is_object() ? problem.value("detail", plain) : plain;
     const int exit_status = status >= 500 || status == 429 || status == 401
                                 ? supervisor::Run::kCannotRun
                                 : supervisor::kBadInput;

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/printable.h"
 #include "policy/text.h"
 #include "server/api.h"
 #include "server/descriptor_budget.h"
@@ -45,23 +46,17 @@ bool InJournal() {
 
 // A line for people; the journal takes the number for its priority (sd-daemon(3)).
 void Say(int priority, const std::string& line) {
-  std::fprintf(
-      stderr, "%s%s\n",
-      InJournal() ? ("<" + std::to_string(priority) + ">").c_str() : "postern: ", line.c_str());
+  // A guest's error may be a part of it.
+  std::fprintf(stderr, "%s%s\n",
+               InJournal() ? ("<" + std::to_string(priority) + ">").c_str() : "postern: ",
+               Printable(line).c_str());
 }
 
-// A line that a guest of the handler printed: its control characters are shown, not obeyed.
+// A line that a guest of the handler printed: what a terminal would obey is shown.
 void PrintLine(uint64_t guest, bool err, std::string_view line) {
   std::string text = "[" + std::to_string(guest) + "] ";
   if (InJournal()) text = "<" + std::to_string(err ? kWarning : kInfo) + ">" + text;
-  for (const char c : line) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte >= 0x20 && byte != 0x7f) || c == '\t') {
-      text.push_back(c);
-    } else {
-      text += {'\\', 'x', policy::kUpperHex[byte >> 4], policy::kUpperHex[byte & 15]};
-    }
-  }
+  text += Printable(line);
   text.push_back('\n');
   std::FILE* to = err || InJournal() ? stderr : stdout;
   std::fwrite(text.data(), 1, text.size(), to);
