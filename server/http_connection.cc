@@ -24,6 +24,9 @@ using ErrorCode = boost::system::error_code;
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr int kPiecesACall = 64;
 constexpr auto kLingerFor = std::chrono::seconds(2);
+// In which a client sends the rest of its request, or takes something of its answer, when the
+// server is stopping: it holds that up no longer.
+constexpr auto kFinishWithin = std::chrono::seconds(2);
 
 // "Date: …", made once a second.
 const std::string& DateLine() {
@@ -100,6 +103,7 @@ void HttpConnection::OnTimeout() {
   if (over_) return;
   if (lingering_ || !begun_) return Close();
   if (answering_ && !complete_ && !gathers()) return Close();
+  if (!answering_ && finishing_) RefuseWith(503, "stopping", "the server is stopping");
   if (!answering_)
     RefuseWith(
         408, "request_timeout",
@@ -131,7 +135,7 @@ void HttpConnection::Pause() {
 
 void HttpConnection::Resume() {
   if (!std::exchange(paused_, false)) return;
-  read_by_.SetAfter(limits_.request);
+  read_by_.SetAfter(finishing_ ? kFinishWithin : limits_.request);
   AwaitReadable();
 }
 
@@ -215,7 +219,7 @@ void HttpConnection::OnBody(std::string_view bytes) {
     request_.body.append(bytes);
     return;
   }
-  read_by_.SetAfter(limits_.request);
+  read_by_.SetAfter(finishing_ ? kFinishWithin : limits_.request);
   handler_.body(*this, bytes);
 }
 
@@ -373,7 +377,9 @@ void HttpConnection::Linger() {
 
 void HttpConnection::Finish() {
   finishing_ = true;
-  if (!answering_ && !begun_) Close();
+  if (!answering_ && !begun_) return Close();
+  if (!complete_ && !paused_) read_by_.SetAfter(kFinishWithin);
+  if (flushing_) write_by_.SetAfter(kFinishWithin);
 }
 
 void HttpConnection::Send(std::string bytes, std::function<void()> written) {
@@ -405,11 +411,12 @@ ssize_t HttpConnection::SendPieces() {
 }
 
 void HttpConnection::Flush() {
+  write_by_.Clear();
   while (!over_ && !pieces_.empty()) {
     ssize_t n = unwritten_ == 0 ? 0 : SendPieces();
     if (n < 0 && errno != EAGAIN) return Close();
     if (n < 0) {
-      write_by_.SetAfter(limits_.write);
+      write_by_.SetAfter(finishing_ ? kFinishWithin : limits_.write);
       socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const ErrorCode& error) {
         self->write_by_.Clear();
         if (self->over_) return;

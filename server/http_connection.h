@@ -91,7 +91,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   // While paused nothing is read: the client waits.
   void Pause();
   void Resume();
-  // No more requests; what is being answered is still written.
+  // No more requests; what is being answered is still written, as long as its client takes it, and
+  // half a request has two seconds to become a whole one.
   void Finish();
   void Close();
 

@@ -2,10 +2,13 @@
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import re
+import signal
 import socket
 import subprocess
+import time
 
 import pytest
 from conftest import POSTERN, RELEASE, our_processes, unless_sanitized
@@ -244,3 +247,56 @@ def test_a_spare_that_cannot_be_made_takes_no_guest_with_it(serve, tmp_path, cal
     with serve("--runs=8", wrapper=wrapper) as server:
         assert runs_at_once(server, 12, "await new Promise((done) => setTimeout(done, 100)); __return(1)") == ["succeeded"] * 12
         assert runs_at_once(server, 8, "__return(1)") == ["succeeded"] * 8
+
+
+# ---- a stop
+
+
+HALVES = {
+    "half a line": b"GET /hel",
+    "half a head": b"POST PATH HTTP/1.1\r\nHost: h\r\nX: ",
+    "half a body": b"POST PATH HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf",
+    "half a chunk": b"POST PATH HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nhalf",
+    "a body that is not wanted": b"POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("kind,path", [(Server, b"/v1/runs"), (Handler, b"/echo")])
+def test_half_a_request_does_not_hold_up_a_stop(serve, kind, path):
+    with serve("--drain-timeout=60s", kind=kind) as server, contextlib.ExitStack() as stack:
+        address = server.address() if kind is Handler else server.socket
+        for sent in HALVES.values():
+            for _ in range(3):
+                stack.enter_context(to(address)).sendall(sent.replace(b"PATH", path))
+        talk(address, HEALTH)  # the others were read by then
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0, server.said()
+        assert time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize("kind", [Server, Handler])
+def test_an_answer_that_nobody_takes_does_not_hold_up_a_stop(serve, kind):
+    with serve("--drain-timeout=60s", kind=kind) as server, contextlib.ExitStack() as stack:
+        s = stack.enter_context(to(server.address() if kind is Handler else server.socket))
+        body = json.dumps({"code": "process.stdout.write('x'.repeat(30 << 20))"}).encode()
+        request = b"POST /v1/runs HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        s.sendall(b"GET /download?pieces=100000 HTTP/1.1\r\nHost: h\r\n\r\n" if kind is Handler else request)
+        assert s.recv(15).startswith(b"HTTP/1.1 200")
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0, server.said()
+        assert time.monotonic() - begun < 10
+
+
+def test_a_request_that_comes_on_is_answered_by_a_server_that_stops(serve):
+    with serve("--drain-timeout=60s") as server, to(server.socket) as s:
+        body = b'{"code": "__return(5)"}'
+        s.sendall(b"POST /v1/runs HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:5])
+        server.ask("GET", "/v1/health")
+        server.process.send_signal(signal.SIGTERM)
+        server.await_state("STOPPING=1")
+        s.sendall(body[5:])
+        assert read_all(s).startswith(b"HTTP/1.1 503 ")  # told, not cut off
+        assert server.process.wait(20) == 0
