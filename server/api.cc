@@ -116,19 +116,24 @@ void Api::Accept(HttpConnection::Socket socket, Door door) {
   ++TableOf(door).connections;
 }
 
-// Where a door's table is full, whoever has not said yet who it is makes room, the first to come
-// first: connections cost nothing, a token is what counts.
+// Where a door's table is full, who has not said yet who it is makes room, and then who has nothing
+// to ask at the moment; the first to come first. Connections cost nothing: requests count.
 bool Api::MakeRoom(Door door) {
   if (TableOf(door).connections < options_.connections) return true;
   if (door == Door::kLocal) return false;
-  const std::pair<std::shared_ptr<HttpConnection>, Client>* oldest = nullptr;
+  const auto rank = [](const auto& entry) {
+    const auto& [connection, client] = entry;
+    return std::pair(!client.caller.empty(), client.number);
+  };
+  const std::pair<std::shared_ptr<HttpConnection>, Client>* first = nullptr;
   for (const auto& [c, entry] : connections_) {
-    const Client& client = entry.second;
-    if (client.door != door || !client.caller.empty() || entry.first->closed()) continue;
-    if (oldest == nullptr || client.number < oldest->second.number) oldest = &entry;
+    const auto& [connection, client] = entry;
+    const bool dispensable = client.caller.empty() || connection->idle();
+    if (client.door != door || !dispensable || connection->closed()) continue;
+    if (first == nullptr || rank(entry) < rank(*first)) first = &entry;
   }
-  if (oldest == nullptr) return false;
-  oldest->first->Close();
+  if (first == nullptr) return false;
+  first->first->Close();
   return true;
 }
 

@@ -109,8 +109,14 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
   record->submitted_at = std::chrono::steady_clock::now();
   record->request = std::move(request);
   record->policy = policy_;
+  record->request_bytes = supervisor::SizeOf(record->request.order) + record->request.input.size();
   record->mounts = std::move(mounts);
   record->kept = keep;
+  if (queue_.running() >= options_.queue.places &&
+      WaitingBytes() + record->request_bytes > options_.waiting_bytes) {
+    metrics_.RunRefused("queue_full");
+    return nullptr;
+  }
   prepare(*record);
   if (record->request.input_comes)
     record->input = std::make_shared<RunInput>(io_, std::exchange(record->wants_input, nullptr));
@@ -272,6 +278,14 @@ std::vector<RunService::RecordPtr> RunService::All(const std::string& caller) {
     if (record->caller == caller) all.push_back(record);
   }
   return all;
+}
+
+size_t RunService::WaitingBytes() const {
+  size_t bytes = 0;
+  for (const auto& [id, record] : records_) {
+    if (record->state == State::kQueued) bytes += record->request_bytes;
+  }
+  return bytes;
 }
 
 bool RunService::HasRoomForMounts(size_t count) const {

@@ -39,7 +39,8 @@ class RunService {
     RunQueue::Options queue;
     size_t spares = 2;  // of each caller
     uint64_t guests_per_zygote = 1000;
-    size_t callers = 16;  // that have a zygote at a time
+    size_t callers = 16;                 // that have a zygote at a time
+    size_t waiting_bytes = 256UL << 20;  // of what came with runs that wait for a place
     size_t mounts = 256;  // directories that came with requests, of all runs together
     size_t kept = 1000;   // ended runs that can be asked for
     size_t kept_bytes = 64UL << 20;
@@ -66,6 +67,7 @@ class RunService {
     friend class RunService;
     uint64_t ticket = 0;
     RunRequest request;
+    size_t request_bytes = 0;
     std::shared_ptr<PolicyInForce> policy;
     std::vector<supervisor::OpenMount> mounts;  // whose descriptors came with the request
     std::unique_ptr<supervisor::BrokerLink> files;
@@ -118,6 +120,7 @@ class RunService {
     uint64_t used = 0;
   };
 
+  size_t WaitingBytes() const;
   Result<std::shared_ptr<Pool>> PoolOf(const std::string& caller);
   void Start(const RecordPtr& record);
   void OnEnded(const RecordPtr& record, supervisor::Outcome outcome, bool started);

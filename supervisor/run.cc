@@ -53,15 +53,6 @@ void FillIn(worker::Order& order, const policy::RunLimits& limits, const policy:
   order.queue_ms = l.queue_timeout;
 }
 
-// Files and source alone may be as long as a request's body.
-size_t SizeOf(const worker::Order& order) {
-  size_t size = order.source.size();
-  for (const auto& [path, bytes] : order.files) size += path.size() + bytes.size();
-  for (const auto& [name, value] : order.env) size += name.size() + value.size();
-  for (const std::string& argument : order.argv) size += argument.size() + 1;
-  return size;
-}
-
 }  // namespace
 
 std::string RunName() {
@@ -70,6 +61,14 @@ std::string RunName() {
   char text[20];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(bits));
   return text;
+}
+
+size_t SizeOf(const worker::Order& order) {
+  size_t size = order.source.size();
+  for (const auto& [path, bytes] : order.files) size += path.size() + bytes.size();
+  for (const auto& [name, value] : order.env) size += name.size() + value.size();
+  for (const std::string& argument : order.argv) size += argument.size() + 1;
+  return size;
 }
 
 Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,

@@ -124,6 +124,9 @@ class Run : public std::enable_shared_from_this<Run> {
   bool exited_ = false, ending_ = false, leaving_ = false, over_ = false, renewed_ = false;
 };
 
+// Bytes of what an order carries. Files and source alone may be as long as a request's body.
+size_t SizeOf(const worker::Order& order);
+
 // A name for a run: 64 random bits in hexadecimal.
 std::string RunName();
 

@@ -82,6 +82,16 @@ def test_connections_without_a_token_shut_out_nobody(doors, what):
         assert b'"value":7' in run_with_token(tcp)
 
 
+def test_idle_connections_with_a_token_make_room_too(doors):
+    server, tcp, _ = doors
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            s = stack.enter_context(to(tcp))
+            s.sendall(b"GET /v1/runs HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n\r\n" % TOKEN.encode())
+            assert b" 200 " in s.recv(65536)
+        assert b'"value":7' in run_with_token(tcp)
+
+
 def test_probes_shut_out_nobody(doors):
     server, tcp, admin = doors
     with contextlib.ExitStack() as stack:
@@ -127,6 +137,19 @@ def test_bodies_without_a_token_use_up_nobody_s_bytes(doors):
             assert int(file.read().split()[1]) * 4096 < 100 << 20
         assert server.outcome({"code": "__return(1)"})["value"] == 1
         assert b'"value":7' in run_with_token(tcp)
+
+
+def test_runs_that_wait_hold_no_more_than_their_bytes(serve):
+    """Nobody waits for them over a connection: their bodies were taken."""
+    body = json.dumps({"code": "//" + "x" * (30 << 20), "wait": False}).encode()
+    with serve("--runs=1", "--queue=64") as server:
+        server.run({"code": "while (true) {}", "wait": False})
+        statuses = [server.run(body, {"content-type": "application/json"}).status for _ in range(14)]
+        assert set(statuses) == {202, 429} and 6 <= statuses.count(202) <= 9
+        with open(f"/proc/{server.process.pid}/statm") as file:
+            assert int(file.read().split()[1]) * 4096 < 700 << 20
+        for run in server.ask("GET", "/v1/runs").json["runs"]:
+            server.ask("DELETE", f"/v1/runs/{run['id']}")
 
 
 def test_bytes_of_local_bodies_are_not_those_of_other_doors(doors):

@@ -10,6 +10,7 @@ import pytest
 from conftest import our_processes, unless_sanitized
 from server import Server, until
 from test_exhaustion import to
+from test_handler import Handler, read_all
 
 PATHS = ", ".join(f"/p{i}/**" for i in range(20_000))
 RULE = "{allow: https://a.test, paths: "
@@ -161,3 +162,52 @@ def test_a_neighbour_s_limits_hold_meanwhile(one_server):
         s.sendall(b"POST /v1/runs HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body.encode())
         outcome = one_server.outcome({"code": "while (true) {}", "limits": {"wall": "500ms"}})
     assert outcome["outcome"] == "timed_out" and outcome["usage"]["wallMs"] < 1_500
+
+
+# ---- a handler
+
+HANDLER = """
+const many = (n, make) => Object.fromEntries(Array.from({ length: n }, (_, i) => make(i)));
+const ways = {
+  fields: () => new Response('', { headers: many(400, (i) => [`x-${i}`, 'y'.repeat(100)]) }),
+  long: () => new Response('x'.repeat(30 << 20)),
+  pieces: () => new Response(new ReadableStream({ start(c) { for (let i = 0; i < 20_000; ++i) c.enqueue(new Uint8Array(1)); c.close(); } })),
+  line: () => { process.stdout.write('\\x01'.repeat(8 << 20)); return new Response(''); },
+  lines: () => { console.log('a\\n'.repeat(300_000)); return new Response(''); },
+  upload: async (request) => new Response(String((await request.arrayBuffer()).byteLength)),
+  echo: () => new Response('echo'),
+};
+export default { fetch: (request) => ways[new URL(request.url).pathname.slice(1)](request) };
+"""
+
+REQUESTS = {
+    "a connection of many names": b"GET /echo HTTP/1.1\r\nHost: h\r\nConnection: " + b"a," * 4_000 + b"close\r\n" + b"a: b\r\n" * 1_000,
+    "many connection fields": b"GET /echo HTTP/1.1\r\nHost: h\r\n" + b"Connection: a, close\r\n" * 700,
+    "many fields": b"GET /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + b"a:\r\n" * 3_000,
+    "a long target": b"GET /echo?" + b"%" * 16_000 + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n",
+    "a long host": b"GET /echo HTTP/1.1\r\nConnection: close\r\nHost: " + b"a." * 8_000 + b"\r\n",
+    "a host of percents": b"GET /echo HTTP/1.1\r\nConnection: close\r\nHost: " + b"%41" * 5_000 + b"\r\n",
+    "a body": b"POST /upload HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 30000000\r\n\r\n" + b"x" * 30_000_000,
+    "a body of small chunks": b"POST /upload HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 500_000 + b"0\r\n",
+    **{f"an answer: {way}": f"GET /{way} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n".encode() for way in ("fields", "long", "pieces", "line", "lines")},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def one_handler(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("handler")
+    (directory / "handler.mjs").write_text(HANDLER)
+    with Handler(directory, "--guests=1", module=directory / "handler.mjs") as handler:
+        yield handler
+
+
+@unless_sanitized
+@pytest.mark.parametrize("name", REQUESTS)
+def test_no_request_to_a_handler_holds_up_the_loop(one_handler, name):
+    before = len(stalls(one_handler))
+    with to(one_handler.address()) as s:
+        s.sendall(REQUESTS[name] + (b"" if REQUESTS[name].endswith(b"x") else b"\r\n"))
+        got = read_all(s)
+    assert got.startswith(b"HTTP/1.1 "), got[:200]
+    assert stalls(one_handler)[before:] == []
+    assert resident(one_handler) < 200 << 20
