@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "broker/control_loop.h"
 #include "channel/endpoint.h"
 
 namespace postern::channel {
@@ -80,6 +81,35 @@ TEST(ControlOutbox, WhoIsGoneOrTakesNothingForEverIsAnError) {
   EXPECT_LT(taken, 10'000u);
   pair.to.reset();
   EXPECT_FALSE(outbox.Flush());
+}
+
+// A supervisor that is busy for a while: the broker serves all the others meanwhile.
+TEST(ControlLoop, AFullSocketStopsNoBroker) {
+  Pair pair;
+  boost::asio::io_context io;
+  broker::ControlLoop loop(io, pair.from.get(), [](ControlMessage) {});
+  constexpr uint64_t kMany = 3'000;
+  for (uint64_t id = 1; id <= kMany; ++id)
+    loop.Send({.type = ControlType::kEnded, .id = id, .payload = "{}"});
+  EXPECT_FALSE(io.stopped());
+  uint64_t seen = 0;
+  while (seen < kMany) {
+    io.poll();
+    ASSERT_FALSE(io.stopped());
+    auto m = ReceiveControl(pair.to.get());
+    if (!m) continue;
+    ASSERT_TRUE(*m);
+    EXPECT_EQ((*m)->id, ++seen);
+  }
+  // Pings are answered, and the end of the supervisor is the broker's.
+  ASSERT_TRUE(SendControl(pair.to.get(), {.type = ControlType::kPing, .id = 5}));
+  io.poll();
+  const auto pong = ReceiveControl(pair.to.get());
+  ASSERT_TRUE(pong && *pong);
+  EXPECT_EQ((*pong)->type, ControlType::kPong);
+  pair.to.reset();
+  io.run();
+  EXPECT_TRUE(io.stopped());
 }
 
 TEST(Control, AMessageWhoseDescriptorsFindNoRoomIsOneAllTheSame) {

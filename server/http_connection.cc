@@ -87,7 +87,7 @@ HttpConnection::~HttpConnection() = default;
 void HttpConnection::NextRequest() {
   parser_.emplace(static_cast<RequestParser::Sink&>(*this),
                   gathers() ? limits_.body_bytes : std::numeric_limits<uint64_t>::max());
-  request_ = {};
+  (void)std::exchange(request_, {});
   begun_ = expects_continue_ = complete_ = answering_ = answered_ = paused_ = false;
   fds_.clear();
   read_by_.SetAfter(limits_.idle);
@@ -260,7 +260,7 @@ void HttpConnection::RefuseWith(int status, const std::string& code, const std::
 // Of what was received nothing is kept, nor the room for it.
 void HttpConnection::Drop() {
   std::string().swap(unread_);
-  request_ = {};
+  (void)std::exchange(request_, {});  // a string that is assigned to keeps its room
   fds_.clear();
   Release();
 }

@@ -37,7 +37,10 @@ bool HasForm(std::string_view method, std::string_view target) {
   const size_t colon = target.find(':');
   if (target[0] == '/' || colon == std::string_view::npos) return target[0] == '/';
   const std::string scheme = policy::AsciiLower(target.substr(0, colon));
-  return (scheme == "http" || scheme == "https") && target.substr(colon).starts_with("://");
+  if ((scheme != "http" && scheme != "https") || !target.substr(colon).starts_with("://"))
+    return false;
+  const std::string_view authority = target.substr(colon + 3);  // RFC 9110 section 4.2.1: not empty
+  return !authority.empty() && std::string_view("/?").find(authority[0]) == std::string_view::npos;
 }
 
 // RFC 9110 section 7.2: uri-host [ ":" port ], and nothing where there is no authority.

@@ -65,6 +65,7 @@ bool Boolean(const json& value, const std::string& what) {
 }
 
 std::string Directory(const std::string& path) {
+  if (path.size() > kMaxPath) Refuse("cwd is longer than " + std::to_string(kMaxPath) + " bytes");
   const auto directory = policy::WorkingDirectory(path);
   if (!directory) Refuse("cwd must be an absolute path, not " + path);
   return *directory;
@@ -113,6 +114,8 @@ void ReadMounts(const json& value, std::vector<policy::MountSetting>& to) {
   std::vector<std::string> texts;
   ReadTexts(value, "mounts", texts);
   for (std::string& guest : texts) {
+    if (guest.size() > kMaxPath)
+      Refuse("a mount's path is longer than " + std::to_string(kMaxPath) + " bytes");
     const bool writable = guest.ends_with(":rw");
     if (writable) guest.resize(guest.size() - 3);
     to.push_back({"", guest, writable});
@@ -154,13 +157,12 @@ void ReadFields(const json& body, const std::vector<Field>& fields) {
 
 policy::PolicyFile ParsePolicy(const std::string& text, const policy::PolicyFile& ceiling) {
   auto file = policy::ParsePolicyFile(text, "policy", ceiling, policy::kClientPolicy);
-  if (!file) throw Refused{{400, "bad_policy", file.error().message.substr(0, kMaxSentence)}};
+  if (!file) throw Refused{{400, "bad_policy", file.error().message}};
   return *std::move(file);
 }
 
 policy::PolicyFile Within(Result<policy::PolicyFile> narrowed) {
-  if (!narrowed)
-    throw Refused{{403, "policy_exceeds_server", narrowed.error().message.substr(0, kMaxSentence)}};
+  if (!narrowed) throw Refused{{403, "policy_exceeds_server", narrowed.error().message}};
   return *std::move(narrowed);
 }
 
@@ -250,8 +252,10 @@ std::variant<RunRequest, Problem> ParseRunRequest(std::string_view body,
   if (parsed.is_discarded()) Refuse("the body is no JSON");
   if (!parsed.is_object()) Refuse("the body must be a JSON object");
   return Read(parsed, ceiling);
-} catch (const Refused& refused) {
-  return refused.problem;
+} catch (Refused& refused) {
+  // What it quotes may be as long as the body.
+  refused.problem.detail.resize(std::min(refused.problem.detail.size(), kMaxSentence));
+  return std::move(refused.problem);
 }
 
 }  // namespace postern::server

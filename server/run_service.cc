@@ -243,6 +243,8 @@ void RunService::OnOutcome(const RecordPtr& record, const Outcome& outcome, bool
   // Later: this is called by the run, which uses them until it returns.
   boost::asio::post(io_, [this, record, started] {
     record->files.reset();
+    // What it came with, where it never began. A string that is assigned to keeps its room.
+    (void)std::exchange(record->request, {});
     record->mounts.clear();
     record->policy.reset();
     if (started) queue_.Leave();

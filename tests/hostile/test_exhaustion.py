@@ -152,6 +152,21 @@ def test_runs_that_wait_hold_no_more_than_their_bytes(serve):
             server.ask("DELETE", f"/v1/runs/{run['id']}")
 
 
+def test_runs_that_never_began_leave_nothing(serve):
+    """They can be asked for long after: what came with them is not kept until then."""
+    body = json.dumps({"code": "//" + "x" * (30 << 20), "wait": False}).encode()
+    with serve("--runs=1", "--queue=64") as server:
+        server.run({"code": "while (true) {}", "wait": False})
+        for _ in range(12):
+            place = server.run(body, {"content-type": "application/json"}).headers["location"]
+            assert server.ask("DELETE", place).status == 204
+            assert server.ask("GET", place).json["outcome"]["outcome"] == "killed"
+        with open(f"/proc/{server.process.pid}/statm") as file:
+            assert int(file.read().split()[1]) * 4096 < 250 << 20
+        for run in server.ask("GET", "/v1/runs").json["runs"]:
+            server.ask("DELETE", f"/v1/runs/{run['id']}")
+
+
 def test_bytes_of_local_bodies_are_not_those_of_other_doors(doors):
     server, tcp, _ = doors
     head = b"POST /v1/runs HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (31 << 20)

@@ -165,6 +165,7 @@ CORPUS = {
     "a method in brackets": (b"(POST) PATH HTTP/1.1\r\nHost: h\r\n\r\n", 400),
     "a target that is no path": (b"POST hello HTTP/1.1\r\nHost: h\r\n\r\n", 400),
     "a URL of another scheme": (b"POST ftp://hPATH HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    "a URL without a host": (b"POST http://PATH HTTP/1.1\r\nHost: h\r\n\r\n", 400),
     "an authority for a target": (b"POST h:80 HTTP/1.1\r\nHost: h\r\n\r\n", 400),
     "an asterisk for a target": (b"POST * HTTP/1.1\r\nHost: h\r\n\r\n", 400),
 }  # fmt: skip

@@ -69,6 +69,15 @@ BODIES = {
     "a long file": (lambda: {"code": "1", "files": {"f": "x" * 31_000_000}}, 200),
     "base64": (lambda: {"code": "1", "files": {"f": {"base64": "AAAA" * 7_500_000}}}, 200),
     "a long stdin": (lambda: {"code": "1", "stdin": "x" * 31_000_000}, 200),
+    "a long cwd": (lambda: {"code": "1", "cwd": "/" + "x/" * 15_000_000}, 400),
+    "a long cwd that is none": (lambda: {"code": "1", "cwd": "x" * 31_000_000}, 400),
+    "a long path": (lambda: {"code": "1", "files": {"/" + "x/" * 15_000_000: "1"}}, 400),
+    "a long entry": (lambda: {"entry": "x" * 31_000_000}, 400),
+    "a long name of a variable": (lambda: {"code": "1", "env": {"x" * 31_000_000: 1}}, 400),
+    "a long path of a mount": (lambda: {"code": "1", "mounts": ["/" + "x" * 31_000_000]}, 400),
+    "a long limit": (lambda: {"code": "1", "limits": {"wall": "1" * 200_000}}, 400),
+    "a long rule": (lambda: {"code": "1", "policy": {"network": {"rules": [{"allow": "https://" + "a." * 100_000 + "test"}]}}}, None),
+    "a long pattern": (lambda: {"code": "1", "policy": {"network": {"rules": [{"deny": "a.test/" + "**/*a*a*/" * 20_000}]}}}, None),
     "a long name of a field": (lambda: {"x" * 31_000_000: 1}, 400),
 }  # fmt: skip
 
