@@ -98,7 +98,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
 
   bool closed() const { return over_; }
   bool idle() const { return !begun_ && !answering_; }  // between two requests
-  size_t unwritten() const { return unwritten_; }  // bytes
+  size_t unwritten() const { return unwritten_; }       // bytes
   // Who it is: a uid, for Unix sockets; an address, for others ("" for Unix sockets).
   std::optional<uid_t> PeerUid() const;
   std::string PeerAddress() const;
