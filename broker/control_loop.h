@@ -4,7 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 
-#include "channel/control.h"
+#include "channel/control_outbox.h"
 #include "channel/fd_watch.h"
 
 namespace postern::broker {
@@ -18,15 +18,22 @@ class ControlLoop {
       : io_(io),
         socket_(socket),
         on_message_(std::move(on_message)),
-        watch_(io, socket, [this](bool, bool) { Readable(); }) {
+        outbox_(socket),
+        watch_(io, socket, [this](bool readable, bool) { readable ? Readable() : Writable(); }) {
     watch_.Want(true, false);
   }
+  // A supervisor that is busy takes it later.
   void Send(const channel::ControlMessage& message) {
-    // A supervisor that takes nothing is stopped or gone; PDEATHSIG and EOF end this broker then.
-    if (!channel::SendControl(socket_, message)) io_.stop();
+    // One that takes nothing any more is stopped or gone; PDEATHSIG and EOF end this broker then.
+    if (!outbox_.Send(message)) return io_.stop();
+    if (!outbox_.empty()) watch_.Want(true, true);
   }
 
  private:
+  void Writable() {
+    if (!outbox_.Flush()) return io_.stop();
+    if (outbox_.empty()) watch_.Want(true, false);
+  }
   void Readable() {
     auto message = channel::ReceiveControl(socket_);
     if (!message && message.error().errnum == EAGAIN) return;
@@ -41,6 +48,7 @@ class ControlLoop {
   boost::asio::io_context& io_;
   int socket_;
   OnMessage on_message_;
+  channel::ControlOutbox outbox_;
   channel::FdWatch watch_;
 };
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.h"
 #include "har/har.h"
 
 namespace postern::broker {
@@ -34,14 +35,6 @@ size_t WriteAll(int fd, std::string_view bytes, int* failure) {
     }
   }
   return at;
-}
-
-// Nothing that a terminal would take for a command.
-std::string Printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
 }
 
 std::string HumanBytes(int64_t n) {

@@ -28,24 +28,15 @@ Result<std::pair<UniqueFd, UniqueFd>> MakeControlPair() {
 
 Status SendControl(int socket, const ControlMessage& message, const std::vector<int>& fds) {
   if (message.payload.size() > kMaxPayload) return Error{"control message too large", EMSGSIZE};
-  if (fds.size() > kMaxFds) return Error{"too many descriptors for one control message", EINVAL};
   Header header{static_cast<uint32_t>(message.type), static_cast<uint32_t>(message.payload.size()),
                 message.id, message.a, message.b};
   std::array<iovec, 2> parts{{{&header, sizeof header},
                               {const_cast<char*>(message.payload.data()), message.payload.size()}}};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)] = {};
+  DescriptorRights rights;
   msghdr msg{};
   msg.msg_iov = parts.data();
   msg.msg_iovlen = parts.size();
-  if (!fds.empty()) {
-    msg.msg_control = control;
-    msg.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
-    cmsghdr* rights = CMSG_FIRSTHDR(&msg);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
-    std::memcpy(CMSG_DATA(rights), fds.data(), sizeof(int) * fds.size());
-  }
+  if (Status attached = rights.Attach(msg, fds); !attached) return attached;
   for (;;) {
     if (::sendmsg(socket, &msg, MSG_NOSIGNAL) >= 0) return Ok{};
     if (errno != EINTR) return SystemError("cannot send a control message");
@@ -54,13 +45,12 @@ Status SendControl(int socket, const ControlMessage& message, const std::vector<
 
 Result<std::optional<ControlMessage>> ReceiveControl(int socket) {
   static thread_local std::array<char, sizeof(Header) + kMaxPayload> buffer;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)] = {};
+  DescriptorRights rights;
   iovec part{buffer.data(), buffer.size()};
   msghdr msg{};
   msg.msg_iov = &part;
   msg.msg_iovlen = 1;
-  msg.msg_control = control;
-  msg.msg_controllen = sizeof control;
+  rights.MakeRoom(msg);
   ssize_t size;
   bool reset = false;
   do {
@@ -72,19 +62,12 @@ Result<std::optional<ControlMessage>> ReceiveControl(int socket) {
     return SystemError("cannot receive a control message");
   }
   ControlMessage message;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&msg); c != nullptr; c = CMSG_NXTHDR(&msg, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
-      message.fds.emplace_back(fd);
-    }
-  }
+  message.fds = DescriptorRights::Take(msg);
+  message.lost_fds = (msg.msg_flags & MSG_CTRUNC) != 0;
+  if (message.lost_fds) message.fds.clear();
   if (size == 0) return std::optional<ControlMessage>{};
   Header header;
-  if (static_cast<size_t>(size) < sizeof header ||
-      (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  if (static_cast<size_t>(size) < sizeof header || (msg.msg_flags & MSG_TRUNC) != 0) {
     return Error{"malformed control message", EBADMSG};
   }
   std::memcpy(&header, buffer.data(), sizeof header);

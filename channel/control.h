@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "channel/descriptor_rights.h"
 
 namespace postern::channel {
 
@@ -46,7 +47,6 @@ enum class ControlType : uint32_t {
 // What a kEntry carries pieces of, in this order: the head is har::PackHead's.
 enum EntryPart : int64_t { kEntryHead, kEntryRequestBody, kEntryResponseBody };
 
-inline constexpr size_t kMaxFds = 16;
 inline constexpr size_t kMaxPayload = 96 * 1024;  // below the default SO_SNDBUF (212 992 bytes)
 
 struct ControlMessage {
@@ -56,6 +56,8 @@ struct ControlMessage {
   int64_t b = 0;
   std::string payload;
   std::vector<UniqueFd> fds;
+  bool lost_fds = false;  // received: it came with descriptors that this process cannot have; `fds`
+                          // is empty then
 };
 
 // A connected pair, both ends O_CLOEXEC.
@@ -66,7 +68,8 @@ Result<std::pair<UniqueFd, UniqueFd>> MakeControlPair();
 Status SendControl(int socket, const ControlMessage& message, const std::vector<int>& fds = {});
 
 // Receives one message. nullopt: the other side is gone. EAGAIN is an error with that errnum.
-// A truncated or malformed datagram is an error; its descriptors are closed.
+// A malformed datagram is an error; its descriptors are closed. One whose descriptors do not all
+// find room in this process (RLIMIT_NOFILE) is a message all the same, with `lost_fds`.
 Result<std::optional<ControlMessage>> ReceiveControl(int socket);
 
 }  // namespace postern::channel

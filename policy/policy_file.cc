@@ -13,8 +13,6 @@
 namespace postern::policy {
 namespace {
 
-constexpr size_t kMaxPolicyBytes = 4 << 20;
-
 void ReadSecrets(const YamlReader& r, const YAML::Node& node,
                  std::map<std::string, SecretSource>& secrets) {
   r.Entries(node, "secrets", [&](const YAML::Node& key, const YAML::Node& value) {
@@ -116,28 +114,59 @@ PolicyFile Read(const YamlReader& r, const YAML::Node& root, const PolicyFile& b
   return file;
 }
 
-// Where a second document begins, if one does. Not by YAML::LoadAll, which never ends for ", x".
-std::optional<YAML::Mark> SecondDocument(const std::string& text) {
-  struct Starts : YAML::EventHandler {
-    void OnDocumentStart(const YAML::Mark& mark) override { last = mark; }
-    void OnDocumentEnd() override {}
-    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
-    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
-    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                  const std::string&) override {}
-    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                         YAML::EmitterStyle::value) override {}
-    void OnSequenceEnd() override {}
-    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                    YAML::EmitterStyle::value) override {}
-    void OnMapEnd() override {}
-    YAML::Mark last;
-  };
+// Goes through a text without keeping anything of it, and refuses what is beyond its bounds, or
+// more than one document. Not by YAML::LoadAll, which never ends for ", x".
+class BoundsCheck : public YAML::EventHandler {
+ public:
+  BoundsCheck(const YamlReader& reader, const PolicyBounds& bounds)
+      : reader_(reader), bounds_(bounds) {}
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (documents_++ > 0)
+      reader_.Refuse(mark, "a policy is one YAML document; this begins a second one");
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Count(mark, anchor); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { Count(mark, anchor); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                const std::string&) override {
+    Count(mark, anchor);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    Begin(mark, anchor);
+  }
+  void OnSequenceEnd() override { --depth_; }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    Begin(mark, anchor);
+  }
+  void OnMapEnd() override { --depth_; }
+
+ private:
+  void Count(const YAML::Mark& mark, YAML::anchor_t anchor) {
+    if (++values_ > bounds_.values)
+      reader_.Refuse(mark, "this policy has at most " + std::to_string(bounds_.values) + " values");
+    if (anchor != YAML::NullAnchor && !bounds_.anchors)
+      reader_.Refuse(mark, "this policy has no anchors (&) and aliases (*)");
+  }
+  void Begin(const YAML::Mark& mark, YAML::anchor_t anchor) {
+    Count(mark, anchor);
+    if (++depth_ > bounds_.depth)
+      reader_.Refuse(
+          mark, "a policy is nested at most " + std::to_string(bounds_.depth) + " levels deep");
+  }
+
+  const YamlReader& reader_;
+  const PolicyBounds bounds_;
+  size_t documents_ = 0, values_ = 0, depth_ = 0;
+};
+
+void CheckBounds(const YamlReader& reader, const std::string& text, const PolicyBounds& bounds) {
   std::istringstream stream(text);
   YAML::Parser parser(stream);
-  Starts starts;
-  if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return std::nullopt;
-  return starts.last;
+  BoundsCheck check(reader, bounds);
+  if (parser.HandleNextDocument(check)) parser.HandleNextDocument(check);
 }
 
 }  // namespace
@@ -169,15 +198,13 @@ Result<MountSetting> ParseMount(const std::string& host, std::string guest, std:
 }
 
 Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name,
-                                   const PolicyFile& base) {
+                                   const PolicyFile& base, const PolicyBounds& bounds) {
   const YamlReader reader(name);
-  if (text.size() > kMaxPolicyBytes) {
-    return Error{name + ":1:1: a policy has at most " + std::to_string(kMaxPolicyBytes) + " bytes"};
+  if (text.size() > bounds.bytes) {
+    return Error{name + ":1:1: a policy has at most " + std::to_string(bounds.bytes) + " bytes"};
   }
   try {
-    if (const auto second = SecondDocument(std::string(text))) {
-      reader.Refuse(*second, "a policy is one YAML document; this begins a second one");
-    }
+    CheckBounds(reader, std::string(text), bounds);
     return Read(reader, YAML::Load(std::string(text)), base);
   } catch (const Refused& e) {
     return Error{e.what()};

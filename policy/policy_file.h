@@ -68,9 +68,22 @@ struct PolicyFile {
   std::map<std::string, std::string> env;
 };
 
+// What a policy may be as a text. Reading it takes time and memory in proportion to that.
+struct PolicyBounds {
+  size_t bytes = 4UL << 20;
+  size_t values = SIZE_MAX;  // of lists and mappings: keys, values, and they themselves
+  size_t depth = 500;        // of lists and mappings in each other
+  bool anchors = true;       // with which a short text can stand for a long policy
+};
+// Of who runs Postern; of who is only its client.
+inline constexpr PolicyBounds kOwnPolicy;
+inline constexpr PolicyBounds kClientPolicy{
+    .bytes = 256UL << 10, .values = 5'000, .depth = 32, .anchors = false};
+
 // `name` is used in messages. Limits that the text does not name are those of `base`.
 Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& name,
-                                   const PolicyFile& base = {});
+                                   const PolicyFile& base = {},
+                                   const PolicyBounds& bounds = kOwnPolicy);
 
 // A secret's name: a letter or "_", then letters, digits and "_".
 bool IsSecretName(std::string_view name);

@@ -1,6 +1,7 @@
 #include "policy/policy_file_network.h"
 
 #include <algorithm>
+#include <set>
 
 #include "policy/text.h"
 #include "policy/units.h"
@@ -70,11 +71,11 @@ void ReadPaths(const YamlReader& r, const YAML::Node& node, Rule& rule) {
 }
 
 void ReadHeaders(const YamlReader& r, const YAML::Node& node, Rule& rule) {
+  std::set<std::string> names;
   r.Entries(node, "headers", [&](const YAML::Node& key, const YAML::Node& value) {
     rule.headers.push_back({AsciiLower(key.Scalar()), r.Text(value, "a header's value")});
-    const auto same = std::count_if(rule.headers.begin(), rule.headers.end(),
-                                    [&](auto& h) { return h.name == rule.headers.back().name; });
-    if (same > 1) r.Refuse(key.Mark(), "the header " + rule.headers.back().name + " stands twice");
+    if (!names.insert(rule.headers.back().name).second)
+      r.Refuse(key.Mark(), "the header " + rule.headers.back().name + " stands twice");
   });
 }
 

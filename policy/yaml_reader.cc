@@ -1,10 +1,25 @@
 #include "policy/yaml_reader.h"
 
 #include <algorithm>
+#include <set>
 
 #include "policy/text.h"
 
 namespace postern::policy {
+
+namespace {
+
+constexpr size_t kShownBytes = 200;
+
+// Of what a file says, as much as a message has room for.
+std::string Shown(const std::string& text) {
+  if (text.size() <= kShownBytes) return text;
+  size_t end = kShownBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
+
+}  // namespace
 
 std::string YamlReader::Where(const YAML::Mark& mark) const {
   if (mark.is_null()) return file_ + ":1:1";
@@ -15,13 +30,11 @@ void YamlReader::Entries(
     const YAML::Node& node, const std::string& what,
     const std::function<void(const YAML::Node&, const YAML::Node&)>& entry) const {
   if (!node.IsMap()) Refuse(node.Mark(), what + " must be a mapping");
-  std::vector<std::string> seen;
+  std::set<std::string> seen;
   for (const auto& e : node) {
     const std::string key = Text(e.first, "a key");
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
-      Refuse(e.first.Mark(), "key \"" + key + "\" stands twice in " + what);
-    }
-    seen.push_back(key);
+    if (!seen.insert(key).second)
+      Refuse(e.first.Mark(), "key \"" + Shown(key) + "\" stands twice in " + what);
     entry(e.first, e.second);
   }
 }
@@ -33,11 +46,12 @@ void YamlReader::Map(const YAML::Node& node, const std::string& what,
     const auto known =
         std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return name == f.first; });
     if (known != fields.end()) return known->second(value);
+    const std::string shown = Shown(name);
     const auto nearest =
         std::min_element(fields.begin(), fields.end(), [&](const Field& a, const Field& b) {
-          return EditDistance(name, a.first) < EditDistance(name, b.first);
+          return EditDistance(shown, a.first) < EditDistance(shown, b.first);
         });
-    Refuse(key.Mark(), "unknown key \"" + name + "\" in " + what + "; did you mean \"" +
+    Refuse(key.Mark(), "unknown key \"" + shown + "\" in " + what + "; did you mean \"" +
                            nearest->first + "\"?");
   });
 }
@@ -64,7 +78,7 @@ std::string YamlReader::OneOf(const YAML::Node& node, const std::string& what,
     if (text == w) return text;
     list += (list.empty() ? "" : ", ") + std::string(w);
   }
-  Refuse(node.Mark(), what + " must be one of " + list + ", not \"" + text + "\"");
+  Refuse(node.Mark(), what + " must be one of " + list + ", not \"" + Shown(text) + "\"");
 }
 
 bool YamlReader::Boolean(const YAML::Node& node, const std::string& what) const {

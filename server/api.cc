@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/base64.h"
+#include "channel/descriptor_rights.h"
 #include "policy/text.h"
 #include "policy/trace_context.h"
 
@@ -16,7 +17,9 @@ using nlohmann::json;
 constexpr char kJson[] = "application/json";
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kEvents[] = "text/event-stream";
+constexpr size_t kLongBody = 8 * 1024;        // bytes: below, it is read in a millisecond or two
 constexpr size_t kMaxInput = 1024 * 1024;     // of a piece of stdin, which a run may hold for long
+constexpr size_t kMaxAdminBody = 4 * 1024;    // nothing there has a body
 constexpr size_t kMaxUnwritten = 256 * 1024;  // of console output, until a client takes some
 
 std::string Dump(const json& value) {
@@ -55,43 +58,83 @@ void AnswerNoSuchRun(HttpConnection& c, const std::string& id) {
                     "there is no run " + id.substr(0, 64) + " of yours, or not any more"});
 }
 
+// RFC 9112 section 3.2.2: a server takes a URL as well. Without its query.
+std::string PathOf(const std::string& target) {
+  size_t from = 0;
+  if (!target.starts_with('/') && target.find("://") != std::string::npos)
+    from = std::min(target.find('/', target.find("://") + 3), target.size());
+  const std::string path = target.substr(from, target.find('?', from) - from);
+  return path.empty() ? "/" : path;
+}
+
 const char* StateText(RunService::State state) {
   return state == RunService::State::kQueued    ? "queued"
          : state == RunService::State::kRunning ? "running"
                                                 : "ended";
 }
 
+HttpConnection::SharedText Shared(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
+
 // The outcome goes in as the text that it is: it holds a value that a guest wrote.
-std::string RunText(const RunService::Record& run) {
+std::vector<HttpConnection::SharedText> RunText(const RunService::Record& run) {
   std::string text = Dump({{"id", run.id}, {"state", StateText(run.state)}});
-  if (run.outcome.empty()) return text;
+  if (!run.outcome) return {Shared(text + "\n")};
   text.pop_back();
-  return text + ",\"outcome\":" + run.outcome + "}";
+  return {Shared(text + ",\"outcome\":"), run.outcome, Shared("}\n")};
 }
 
 }  // namespace
 
 void Api::Accept(HttpConnection::Socket socket, Door door) {
   const bool local = door == Door::kLocal;
-  if (connections_.size() >= options_.connections) return;  // which closes it
+  if (!MakeRoom(door)) return;  // which closes it
   HttpConnection::Handler handler{
-      [this](HttpConnection& c, HttpRequest request) { OnRequest(c, std::move(request)); }, nullptr,
-      nullptr,
-      [this](HttpConnection& c) {
-        const auto found = connections_.find(&c);
-        if (found == connections_.end()) return;
-        const RunService::RecordPtr waited_for = found->second.second.answering;
-        connections_.erase(found);
-        if (waited_for) runs_.Kill(waited_for, "the client went away");
-      }};
-  const auto connection = HttpConnection::Start(io_, std::move(socket), local, options_.limits,
-                                                std::move(handler), held_);
-  Client client{.door = door};
+      .request = [this](HttpConnection& c,
+                        HttpRequest request) { OnRequest(c, std::move(request)); },
+      .head = [this](HttpConnection& c, const HttpRequest& request) { OnHead(c, request); },
+      .closed =
+          [this, door](HttpConnection& c) {
+            const auto found = connections_.find(&c);
+            if (found == connections_.end()) return;
+            const RunService::RecordPtr waited_for = found->second.second.answering;
+            connections_.erase(found);
+            --TableOf(door).connections;
+            if (waited_for) runs_.Kill(waited_for, "the client went away");
+          }};
+  HttpConnection::Limits limits = options_.limits;
+  if (door == Door::kAdmin) limits.body_bytes = kMaxAdminBody;
+  const auto connection = HttpConnection::Start(io_, std::move(socket), local, limits,
+                                                std::move(handler), TableOf(door).held);
+  Client client{.door = door, .number = next_number_++};
   if (local) {
     client.uid = connection->PeerUid();
     client.caller = client.uid ? "uid:" + std::to_string(*client.uid) : "local";
   }
   connections_[connection.get()] = {connection, std::move(client)};
+  ++TableOf(door).connections;
+}
+
+// Where a door's table is full, who has not said yet who it is makes room, and then who has nothing
+// to ask at the moment; the first to come first. Connections cost nothing: requests count.
+bool Api::MakeRoom(Door door) {
+  if (TableOf(door).connections < options_.connections) return true;
+  if (door == Door::kLocal) return false;
+  const auto rank = [](const auto& entry) {
+    const auto& [connection, client] = entry;
+    return std::pair(!client.caller.empty(), client.number);
+  };
+  const std::pair<std::shared_ptr<HttpConnection>, Client>* first = nullptr;
+  for (const auto& [c, entry] : connections_) {
+    const auto& [connection, client] = entry;
+    const bool dispensable = client.caller.empty() || connection->idle();
+    if (client.door != door || !dispensable || connection->closed()) continue;
+    if (first == nullptr || rank(entry) < rank(*first)) first = &entry;
+  }
+  if (first == nullptr) return false;
+  first->first->Close();
+  return true;
 }
 
 void Api::Drain() {
@@ -122,11 +165,18 @@ bool Api::Authorized(HttpConnection& c, Client& client, const HttpRequest& reque
   return false;
 }
 
+// Nobody's body is read before a token has said whose it is.
+void Api::OnHead(HttpConnection& c, const HttpRequest& request) {
+  const auto found = connections_.find(&c);
+  if (found != connections_.end() && found->second.second.door == Door::kToken)
+    Authorized(c, found->second.second, request);
+}
+
 void Api::OnRequest(HttpConnection& c, HttpRequest request) {
   const auto found = connections_.find(&c);
   if (found == connections_.end()) return;
   Client& client = found->second.second;
-  const std::string target = request.target.substr(0, request.target.find('?'));
+  const std::string target = PathOf(request.target);
   const bool get = request.method == "GET" || request.method == "HEAD";
   if (target == "/v1/health") {
     if (!get) return AnswerMethods(c, "GET, HEAD");
@@ -176,7 +226,7 @@ void Api::OnRun(HttpConnection& c, Client& client, const HttpRequest& request,
   const bool removes = request.method == "DELETE";
   if (!removes && request.method != "GET") return AnswerMethods(c, "GET, DELETE");
   if (!run) return AnswerNoSuchRun(c, id);
-  if (!removes) return c.Respond(200, kJson, RunText(*run) + "\n");
+  if (!removes) return c.RespondShared(200, kJson, RunText(*run));
   runs_.Kill(run, "killed by DELETE");
   c.Respond(204, {}, {});
 }
@@ -209,12 +259,42 @@ void Api::OnInput(HttpConnection& c, Client& client, HttpRequest request, const 
 void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
   if (draining_) return AnswerProblem(c, {503, "stopping", "the server is stopping"});
   const std::string_view type = request.Field("content-type");
-  std::vector<UniqueFd>& fds = request.fds;
   if (!type.empty() && !type.starts_with(kJson))
     return AnswerProblem(c, {415, "not_json", "a run is asked for in application/json"});
-  auto parsed = ParseRunRequest(request.body, runs_.policy()->settings.policy);
+  const auto policy = runs_.policy();
+  if (request.body.size() < kLongBody) {
+    auto parsed = ParseRunRequest(request.body, policy->settings.policy);
+    return OnParsed(c, client, std::move(request), std::move(parsed));
+  }
+  // What a client sends may take long to read; others do not wait for that.
+  struct Asked {
+    HttpRequest request;
+    std::variant<RunRequest, Problem> parsed;
+  };
+  const auto asked = std::make_shared<Asked>(Asked{std::move(request), Problem{}});
+  background_.Do(
+      [asked, policy] {
+        asked->parsed = ParseRunRequest(asked->request.body, policy->settings.policy);
+        std::string().swap(asked->request.body);
+      },
+      // The policy is let go of here, by the loop: it holds a broker.
+      [this, asked, policy, connection = c.shared_from_this()] {
+        const auto found = connections_.find(connection.get());
+        if (found == connections_.end() || connection->closed()) return;
+        OnParsed(*connection, found->second.second, std::move(asked->request),
+                 std::move(asked->parsed));
+      });
+}
+
+void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
+                   std::variant<RunRequest, Problem> parsed) {
+  std::vector<UniqueFd>& fds = request.fds;
   if (const auto* problem = std::get_if<Problem>(&parsed)) return AnswerProblem(c, *problem);
   auto& run = std::get<RunRequest>(parsed);
+  if (request.lost_fds)
+    return AnswerProblem(c, {400, "bad_request",
+                             "a request has at most " + std::to_string(channel::kMaxFds) +
+                                 " descriptors, as far as the server can have more of them"});
   if (run.mounts.size() != fds.size())
     return AnswerProblem(c, {400, "bad_request",
                              "mounts names " + std::to_string(run.mounts.size()) +
@@ -224,6 +304,10 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
   if (!fds.empty() && client.uid != ::geteuid())
     return AnswerProblem(
         c, {403, "not_your_server", "directories are taken from the server's own user only"});
+  if (!runs_.HasRoomForMounts(fds.size()))
+    return AnswerProblem(
+        c, {503, "too_much_at_once", "the server holds as many directories as it may; try again"},
+        {{"Retry-After", "1"}});
   std::vector<supervisor::OpenMount> mounts;
   for (size_t i = 0; i < fds.size(); ++i) {
     struct stat st {};
@@ -247,7 +331,7 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
         c, {429, "too_many_runs", "the server is busy, and as many runs wait as may wait"},
         {{"Retry-After", "1"}});
   if (!wait)
-    return c.Respond(202, kJson, RunText(*record) + "\n", {{"Location", "/v1/runs/" + record->id}});
+    return c.RespondShared(202, kJson, RunText(*record), {{"Location", "/v1/runs/" + record->id}});
   if (stream) {
     c.Start(200, {{"Content-Type", kEvents}, {"Cache-Control", "no-store"}}, true);
     c.Write(Event("run", Dump({{"id", record->id}, {"state", StateText(record->state)}})));
@@ -263,7 +347,7 @@ void Api::AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
     if (r.late)
       return AnswerProblem(*connection, {503, "queue_timeout", "no place came free in time"},
                            {{"Retry-After", "1"}});
-    connection->Respond(200, kJson, r.outcome + "\n", {{"Postern-Run", r.id}});
+    connection->RespondShared(200, kJson, {r.outcome, Shared("\n")}, {{"Postern-Run", r.id}});
   };
 }
 
@@ -299,7 +383,9 @@ void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::
   record.ended = [this, connection](const RunService::Record& r) {
     if (const auto found = connections_.find(connection.get()); found != connections_.end())
       found->second.second.answering = nullptr;
-    connection->Write(Event("outcome", r.outcome));
+    connection->Write(std::string("event: outcome\ndata: "));
+    connection->Write(r.outcome);
+    connection->Write(std::string("\n\n"));
     connection->EndStream();
   };
 }

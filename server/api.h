@@ -17,15 +17,16 @@ class Api {
     std::map<std::string, std::string> tokens;  // of TCP clients: token -> name
     nlohmann::json doctor;                      // what GET /v1/doctor answers
     HttpConnection::Limits limits;
-    size_t connections = 256;              // at a time; more are closed at once
+    size_t connections = 256;              // at a time at each door; more are closed at once
     std::function<std::string()> metrics;  // what GET /metrics answers
   };
   // Over a Unix socket; over TCP, with a token; or at the address for probes and metrics, which
   // needs none and has nothing else.
   enum class Door { kLocal, kToken, kAdmin };
 
-  Api(boost::asio::io_context& io, RunService& runs, Options options)
-      : io_(io), runs_(runs), options_(std::move(options)) {}
+  Api(boost::asio::io_context& io, RunService& runs, supervisor::Background& background,
+      Options options)
+      : io_(io), runs_(runs), background_(background), options_(std::move(options)) {}
 
   void Accept(HttpConnection::Socket socket, Door door);
   // No new runs; connections end when they have their answers.
@@ -35,11 +36,21 @@ class Api {
  private:
   struct Client {
     Door door = Door::kToken;
+    uint64_t number = 0;              // in the order in which they came
     std::string caller;               // empty until a token has said who it is
     std::optional<uid_t> uid;         // of a local one
     RunService::RecordPtr answering;  // the run that its request waits for
   };
 
+  // What is held for each door by itself: who fills one shuts out nobody at another.
+  struct Table {
+    size_t connections = 0;
+    std::shared_ptr<size_t> held = std::make_shared<size_t>(0);
+  };
+
+  Table& TableOf(Door door) { return tables_[static_cast<size_t>(door)]; }
+  bool MakeRoom(Door door);
+  void OnHead(HttpConnection& connection, const HttpRequest& request);
   void OnRequest(HttpConnection& connection, HttpRequest request);
   void OnRuns(HttpConnection& connection, Client& client, HttpRequest request);
   void OnRun(HttpConnection& connection, Client& client, const HttpRequest& request,
@@ -47,6 +58,8 @@ class Api {
   void OnInput(HttpConnection& connection, Client& client, HttpRequest request,
                const std::string& id);
   void Submit(HttpConnection& connection, Client& client, HttpRequest request);
+  void OnParsed(HttpConnection& connection, Client& client, HttpRequest request,
+                std::variant<RunRequest, Problem> parsed);
   void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record,
               bool console);
   void AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
@@ -55,8 +68,10 @@ class Api {
 
   boost::asio::io_context& io_;
   RunService& runs_;
+  supervisor::Background& background_;
   Options options_;
-  const std::shared_ptr<size_t> held_ = std::make_shared<size_t>(0);
+  Table tables_[3];  // by Door
+  uint64_t next_number_ = 1;
   std::map<HttpConnection*, std::pair<std::shared_ptr<HttpConnection>, Client>> connections_;
   bool draining_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "channel/connection_fields.h"
 #include "channel/failure.h"
@@ -25,15 +26,20 @@ bool MayPass(const std::string& name) {
          name != "host" && name != "http2-settings" && name != "postern-remote";
 }
 
-// Names that a Connection field declares to be of the connection.
-void DropConnectionFields(Fields& fields, const std::string& names) {
-  for (size_t at = 0; at < names.size();) {
-    const size_t comma = std::min(names.find(',', at), names.size());
-    std::string name = policy::AsciiLower(std::string_view(names).substr(at, comma - at));
-    std::erase_if(name, [](char c) { return c == ' ' || c == '\t'; });
-    std::erase_if(fields, [&](const Field& f) { return f.name == name; });
-    at = comma + 1;
+// Drops the fields whose names Connection fields declare to be of the connection.
+void DropConnectionFields(Fields& fields) {
+  std::set<std::string> names;
+  for (const Field& f : fields) {
+    if (f.name != "connection") continue;
+    for (size_t at = 0; at < f.value.size();) {
+      const size_t comma = std::min(f.value.find(',', at), f.value.size());
+      std::string name = policy::AsciiLower(std::string_view(f.value).substr(at, comma - at));
+      std::erase_if(name, [](char c) { return c == ' ' || c == '\t'; });
+      names.insert(std::move(name));
+      at = comma + 1;
+    }
   }
+  if (!names.empty()) std::erase_if(fields, [&](const Field& f) { return names.contains(f.name); });
 }
 
 }  // namespace
@@ -146,9 +152,6 @@ class HandlerFront::Exchange : public HandlerClient {
   std::string Prepare(HttpRequest& head) {
     if (head.method == "CONNECT") return kNotImplemented;
     std::string authority(head.Field("host"));
-    if (std::count_if(head.fields.begin(), head.fields.end(),
-                      [](const Field& f) { return f.name == "host"; }) > 1)
-      return "the request has more than one Host field";
     std::string path = head.target;
     if (const size_t scheme = path.find("://"); path[0] != '/' && scheme != std::string::npos) {
       const size_t slash = std::min(path.find('/', scheme + 3), path.size());
@@ -169,11 +172,7 @@ class HandlerFront::Exchange : public HandlerClient {
                {":authority", authority},
                {":path", std::move(path)}};
     if (!remote_.empty()) fields_.push_back({"postern-remote", remote_});
-    std::string connection;
-    for (Field& f : head.fields) {
-      if (f.name == "connection") connection += f.value + ",";
-    }
-    if (!connection.empty()) DropConnectionFields(head.fields, connection);
+    DropConnectionFields(head.fields);
     for (Field& f : head.fields) {
       if (!f.name.empty() && MayPass(f.name)) fields_.push_back(std::move(f));
     }
@@ -200,17 +199,20 @@ void HandlerFront::Accept(HttpConnection::Socket socket) {
     const auto found = connections_.find(&c);
     return found == connections_.end() ? nullptr : found->second;
   };
-  HttpConnection::Handler handler{[exchange_of](HttpConnection& c, HttpRequest head) {
-                                    if (const auto e = exchange_of(c))
-                                      e->OnRequest(std::move(head));
-                                  },
-                                  [exchange_of](HttpConnection& c, std::string_view bytes) {
-                                    if (const auto e = exchange_of(c)) e->OnRequestBody(bytes);
-                                  },
-                                  [exchange_of](HttpConnection& c) {
-                                    if (const auto e = exchange_of(c)) e->OnRequestEnd();
-                                  },
-                                  [this](HttpConnection& c) { connections_.erase(&c); }};
+  HttpConnection::Handler handler{.request =
+                                      [exchange_of](HttpConnection& c, HttpRequest head) {
+                                        if (const auto e = exchange_of(c))
+                                          e->OnRequest(std::move(head));
+                                      },
+                                  .body =
+                                      [exchange_of](HttpConnection& c, std::string_view bytes) {
+                                        if (const auto e = exchange_of(c)) e->OnRequestBody(bytes);
+                                      },
+                                  .body_end =
+                                      [exchange_of](HttpConnection& c) {
+                                        if (const auto e = exchange_of(c)) e->OnRequestEnd();
+                                      },
+                                  .closed = [this](HttpConnection& c) { connections_.erase(&c); }};
   const auto connection =
       HttpConnection::Start(io_, std::move(socket), false, limits_, std::move(handler), held_);
   connections_[connection.get()] = std::make_shared<Exchange>(pool_, connection);

@@ -4,8 +4,6 @@
 #include <time.h>
 
 #include <boost/asio/post.hpp>
-#include <boost/beast/core/string.hpp>
-#include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/status.hpp>
 #include <charconv>
 #include <cstring>
@@ -13,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
+#include "channel/descriptor_rights.h"
 #include "policy/text.h"
 #include "server/socket_address.h"
 
@@ -21,13 +20,13 @@ namespace {
 
 namespace http = boost::beast::http;
 using ErrorCode = boost::system::error_code;
-using boost::beast::string_view;
 
 constexpr size_t kReadBytes = 64 * 1024;
-constexpr size_t kHeaderBytes = 16 * 1024;
-constexpr size_t kMaxFds = 16;
 constexpr int kPiecesACall = 64;
 constexpr auto kLingerFor = std::chrono::seconds(2);
+// In which a client sends the rest of its request, or takes something of its answer, when the
+// server is stopping: it holds that up no longer.
+constexpr auto kFinishWithin = std::chrono::seconds(2);
 
 // "Date: …", made once a second.
 const std::string& DateLine() {
@@ -46,48 +45,17 @@ const std::string& DateLine() {
   return line;
 }
 
+std::string ChunkLine(size_t size) {
+  char line[20];
+  std::snprintf(line, sizeof line, "%zx\r\n", size);
+  return line;
+}
+
 }  // namespace
 
 std::string StatusText(int status) {
   return std::string(http::obsolete_reason(static_cast<http::status>(status)));
 }
-
-// Tells the connection what it finds.
-class HttpConnection::Parser : public http::basic_parser<true> {
- public:
-  explicit Parser(HttpConnection& connection) : connection_(connection) {}
-
- private:
-  void on_request_impl(http::verb, string_view method, string_view target, int version,
-                       ErrorCode&) override {
-    connection_.request_.method = std::string(method);
-    connection_.request_.target = std::string(target);
-    connection_.http11_ = version >= 11;
-  }
-  void on_response_impl(int, string_view, int, ErrorCode&) override {}
-  void on_field_impl(http::field, string_view name, string_view value, ErrorCode&) override {
-    if (is_header_done()) return;  // a trailer
-    connection_.request_.fields.push_back(
-        {policy::AsciiLower({name.data(), name.size()}), std::string(value)});
-  }
-  void on_header_impl(ErrorCode&) override {
-    connection_.request_.has_body = chunked() || content_length().value_or(0) > 0;
-    connection_.OnHead();
-  }
-  void on_body_init_impl(const boost::optional<uint64_t>&, ErrorCode&) override {}
-  size_t on_body_impl(string_view body, ErrorCode&) override {
-    connection_.OnBody({body.data(), body.size()});
-    return body.size();
-  }
-  void on_chunk_header_impl(uint64_t, string_view, ErrorCode&) override {}
-  size_t on_chunk_body_impl(uint64_t, string_view body, ErrorCode&) override {
-    connection_.OnBody({body.data(), body.size()});
-    return body.size();
-  }
-  void on_finish_impl(ErrorCode&) override { connection_.OnComplete(); }
-
-  HttpConnection& connection_;
-};
 
 std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& io, Socket socket,
                                                       bool fds, const Limits& limits,
@@ -117,16 +85,17 @@ HttpConnection::~HttpConnection() = default;
 // ---- reading
 
 void HttpConnection::NextRequest() {
-  parser_ = std::make_unique<Parser>(*this);
-  parser_->header_limit(kHeaderBytes);
-  parser_->body_limit(gathers() ? limits_.body_bytes : std::numeric_limits<uint64_t>::max());
-  parser_->eager(true);
-  request_ = {};
+  parser_.emplace(static_cast<RequestParser::Sink&>(*this),
+                  gathers() ? limits_.body_bytes : std::numeric_limits<uint64_t>::max());
+  (void)std::exchange(request_, {});
   begun_ = expects_continue_ = complete_ = answering_ = answered_ = paused_ = false;
-  Release();
   fds_.clear();
   read_by_.SetAfter(limits_.idle);
-  if (!unread_.empty()) return Parse();
+  if (!unread_.empty()) {
+    Release();
+    return Parse();
+  }
+  Drop();
   AwaitReadable();
 }
 
@@ -134,7 +103,11 @@ void HttpConnection::OnTimeout() {
   if (over_) return;
   if (lingering_ || !begun_) return Close();
   if (answering_ && !complete_ && !gathers()) return Close();
-  if (!answering_) Refuse(http::error::end_of_stream);
+  if (!answering_ && finishing_) RefuseWith(503, "stopping", "the server is stopping");
+  if (!answering_)
+    RefuseWith(
+        408, "request_timeout",
+        "the request did not arrive within " + std::to_string(limits_.request.count()) + " ms");
 }
 
 // Also while a request is being answered: a client that goes away is noticed.
@@ -146,8 +119,7 @@ void HttpConnection::AwaitReadable() {
     if (self->paused_ && !self->lingering_) return;  // Resume goes on
     if (error || !self->Receive()) return self->Close();
     if (self->lingering_) {
-      self->unread_.clear();
-      self->Release();
+      self->Drop();
       return self->AwaitReadable();
     }
     if (!self->complete_) return self->Parse();
@@ -163,7 +135,7 @@ void HttpConnection::Pause() {
 
 void HttpConnection::Resume() {
   if (!std::exchange(paused_, false)) return;
-  read_by_.SetAfter(limits_.request);
+  read_by_.SetAfter(finishing_ ? kFinishWithin : limits_.request);
   AwaitReadable();
 }
 
@@ -171,24 +143,20 @@ void HttpConnection::Resume() {
 bool HttpConnection::Receive() {
   char buffer[kReadBytes];
   iovec part{buffer, sizeof buffer};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
+  channel::DescriptorRights rights;
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  rights.MakeRoom(message);
   const ssize_t n = Uninterrupted([&] {
     return ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   });
   if (n < 0) return errno == EAGAIN;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
-      UniqueFd owned(fd);
-      if (takes_fds_ && fds_.size() < kMaxFds) fds_.push_back(std::move(owned));
-    }
+  lost_fds_ = lost_fds_ || (message.msg_flags & MSG_CTRUNC) != 0;
+  for (UniqueFd& fd : channel::DescriptorRights::Take(message)) {
+    if (!takes_fds_) continue;
+    lost_fds_ = lost_fds_ || fds_.size() == channel::kMaxFds;
+    if (fds_.size() < channel::kMaxFds) fds_.push_back(std::move(fd));
   }
   unread_.append(buffer, static_cast<size_t>(n));
   held_here_ += static_cast<size_t>(n);
@@ -209,12 +177,10 @@ void HttpConnection::Parse() {
                       "the server holds as many bytes of requests as it may; try again");
   if (!std::exchange(begun_, true)) read_by_.SetAfter(limits_.request);
   const auto self = shared_from_this();
-  ErrorCode error;
-  const size_t used = parser_->put(boost::asio::buffer(unread_), error);
-  unread_.erase(0, used);
+  unread_.erase(0, parser_->Parse(unread_));
   if (over_) return;
-  if (error && error != http::error::need_more) return Refuse(error);
-  if (!gathers()) Release();
+  if (parser_->problem()) return Refuse(*parser_->problem());
+  if (!gathers() || answered_) Release();
   if (complete_) {
     if (unread_.empty()) AwaitReadable();
     return;
@@ -224,15 +190,26 @@ void HttpConnection::Parse() {
   if (!paused_) AwaitReadable();
 }
 
-void HttpConnection::OnHead() {
-  keep_alive_ = parser_->keep_alive() && !finishing_;
+void HttpConnection::OnHead(RequestHead head) {
+  request_.has_body = head.has_body();
+  if (gathers()) request_.body.reserve(head.length);
+  request_.method = std::move(head.method);
+  request_.target = std::move(head.target);
+  request_.fields = std::move(head.fields);
+  http11_ = head.http11;
+  keep_alive_ = head.keep_alive && !finishing_;
   head_ = request_.method == "HEAD";
   framing_ = Framing::kNone;
   expects_continue_ =
       request_.has_body && policy::EqualsIgnoringCase(request_.Field("expect"), "100-continue");
-  if (gathers()) return;
+  if (gathers()) {
+    if (request_.has_body && handler_.head) handler_.head(*this, request_);
+    answering_ = answered_;
+    return;
+  }
   answering_ = true;
   request_.fds = std::move(fds_);
+  request_.lost_fds = std::exchange(lost_fds_, false);
   handler_.request(*this, std::move(request_));
 }
 
@@ -242,7 +219,7 @@ void HttpConnection::OnBody(std::string_view bytes) {
     request_.body.append(bytes);
     return;
   }
-  read_by_.SetAfter(limits_.request);
+  read_by_.SetAfter(finishing_ ? kFinishWithin : limits_.request);
   handler_.body(*this, bytes);
 }
 
@@ -254,35 +231,38 @@ void HttpConnection::OnComplete() {
     if (!answered_ && handler_.body_end) handler_.body_end(*this);
     return;
   }
+  if (answered_) return;  // by its head
   answering_ = true;
   request_.fds = std::move(fds_);
+  request_.lost_fds = std::exchange(lost_fds_, false);
   handler_.request(*this, std::move(request_));
 }
 
-void HttpConnection::Refuse(const ErrorCode& error) {
-  int status = 400;
-  std::string code = "bad_http", detail = "this is no HTTP/1.1 request: " + error.message();
-  if (error == http::error::body_limit) {
-    status = 413;
-    code = "body_too_large";
-    detail = "a body has at most " + std::to_string(limits_.body_bytes) + " bytes";
-  } else if (error == http::error::header_limit) {
-    status = 431;
-    code = "headers_too_large";
-    detail = "a request's header fields have at most " + std::to_string(kHeaderBytes) + " bytes";
-  } else if (error == http::error::end_of_stream) {
-    status = 408;
-    code = "request_timeout";
-    detail = "the request did not arrive within " + std::to_string(limits_.request.count()) + " ms";
-  }
-  RefuseWith(status, code, detail);
+void HttpConnection::Refuse(const RequestParser::Problem& problem) {
+  const char* code = problem.status == 413   ? "body_too_large"
+                     : problem.status == 431 ? "headers_too_large"
+                     : problem.status == 501 ? "not_implemented"
+                                             : "bad_http";
+  const bool ours = problem.status == 400;
+  RefuseWith(problem.status, code, (ours ? "this is no HTTP/1.1 request: " : "") + problem.detail);
 }
 
 void HttpConnection::RefuseWith(int status, const std::string& code, const std::string& detail) {
-  if (answered_ || framing_ != Framing::kNone) return Abort();
+  // An answer that has begun is not completed: what the client meant is not known any more.
+  if (!answered_ && framing_ != Framing::kNone) return Abort();
   answering_ = true;
+  complete_ = true;  // nothing that follows is read as a request
   keep_alive_ = false;
-  RespondProblem(status, code, detail);
+  Drop();
+  if (!answered_) RespondProblem(status, code, detail);
+}
+
+// Of what was received nothing is kept, nor the room for it.
+void HttpConnection::Drop() {
+  std::string().swap(unread_);
+  (void)std::exchange(request_, {});  // a string that is assigned to keeps its room
+  fds_.clear();
+  Release();
 }
 
 // ---- answering
@@ -309,7 +289,7 @@ void HttpConnection::RespondProblem(
 }
 
 void HttpConnection::Start(int status, const channel::Fields& fields, bool has_body) {
-  if (over_) return;
+  if (over_ || answered_) return;
   // What of the request is not there yet will not be read.
   if (!complete_) keep_alive_ = false;
   std::string head = "HTTP/1.1 " + std::to_string(status) + " " + StatusText(status) + "\r\n";
@@ -333,16 +313,35 @@ void HttpConnection::Start(int status, const channel::Fields& fields, bool has_b
 }
 
 void HttpConnection::Write(std::string piece, std::function<void()> written) {
+  if (answered_) return;  // the request was refused meanwhile
   if (head_ || piece.empty()) return Send({}, std::move(written));
   if (framing_ == Framing::kChunked) {
-    char size[20];
-    std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
-    piece = size + piece + "\r\n";
+    piece = ChunkLine(piece.size()) + piece + "\r\n";
   }
   Send(std::move(piece), std::move(written));
 }
 
+void HttpConnection::Write(SharedText text) {
+  if (answered_ || head_ || text->empty()) return;
+  if (framing_ == Framing::kChunked) Send(ChunkLine(text->size()));
+  Send(Piece{.shared = std::move(text)});
+  if (framing_ == Framing::kChunked) Send("\r\n");
+}
+
+void HttpConnection::RespondShared(int status, const std::string& type,
+                                   const std::vector<SharedText>& pieces,
+                                   const std::vector<std::pair<std::string, std::string>>& fields) {
+  size_t length = 0;
+  for (const SharedText& piece : pieces) length += piece->size();
+  channel::Fields all = {{"Content-Type", type}, {"Content-Length", std::to_string(length)}};
+  for (const auto& [name, value] : fields) all.push_back({name, value});
+  Start(status, all, length > 0);
+  for (const SharedText& piece : pieces) Write(piece);
+  EndStream();
+}
+
 void HttpConnection::EndStream() {
+  if (answered_) return;
   if (framing_ == Framing::kChunked && !head_) Send("0\r\n\r\n");
   Answered();
 }
@@ -371,19 +370,26 @@ void HttpConnection::Linger() {
   ErrorCode ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
   lingering_ = true;
+  Drop();
   read_by_.SetAfter(kLingerFor);
   AwaitReadable();
 }
 
 void HttpConnection::Finish() {
   finishing_ = true;
-  if (!answering_ && !begun_) Close();
+  if (!answering_ && !begun_) return Close();
+  if (!complete_ && !paused_) read_by_.SetAfter(kFinishWithin);
+  if (flushing_) write_by_.SetAfter(kFinishWithin);
 }
 
 void HttpConnection::Send(std::string bytes, std::function<void()> written) {
+  Send(Piece{.own = std::move(bytes), .written = std::move(written)});
+}
+
+void HttpConnection::Send(Piece piece) {
   if (over_) return;
-  unwritten_ += bytes.size();
-  pieces_.push_back({std::move(bytes), std::move(written)});
+  unwritten_ += piece.bytes().size();
+  pieces_.push_back(std::move(piece));
   if (std::exchange(flushing_, true)) return;
   boost::asio::post(io_, [self = shared_from_this()] { self->Flush(); });
 }
@@ -394,7 +400,8 @@ ssize_t HttpConnection::SendPieces() {
   int count = 0;
   for (auto piece = pieces_.begin(); piece != pieces_.end() && count < kPiecesACall; ++piece) {
     const size_t from = count == 0 ? written_ : 0;
-    parts[count++] = {piece->bytes.data() + from, piece->bytes.size() - from};
+    const std::string_view bytes = piece->bytes().substr(from);
+    parts[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
   }
   msghdr message{};
   message.msg_iov = parts;
@@ -404,11 +411,12 @@ ssize_t HttpConnection::SendPieces() {
 }
 
 void HttpConnection::Flush() {
+  write_by_.Clear();
   while (!over_ && !pieces_.empty()) {
     ssize_t n = unwritten_ == 0 ? 0 : SendPieces();
     if (n < 0 && errno != EAGAIN) return Close();
     if (n < 0) {
-      write_by_.SetAfter(limits_.write);
+      write_by_.SetAfter(finishing_ ? kFinishWithin : limits_.write);
       socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const ErrorCode& error) {
         self->write_by_.Clear();
         if (self->over_) return;
@@ -419,8 +427,8 @@ void HttpConnection::Flush() {
     }
     unwritten_ -= static_cast<size_t>(n);
     written_ += static_cast<size_t>(n);
-    while (!over_ && !pieces_.empty() && written_ >= pieces_.front().bytes.size()) {
-      written_ -= pieces_.front().bytes.size();
+    while (!over_ && !pieces_.empty() && written_ >= pieces_.front().bytes().size()) {
+      written_ -= pieces_.front().bytes().size();
       const auto written = std::move(pieces_.front().written);
       pieces_.pop_front();
       if (written) written();

@@ -1,5 +1,5 @@
-// HttpConnection: a client's connection to the server, HTTP/1.1 by Boost.Beast's parser, on the
-// server's one loop.
+// HttpConnection: a client's connection to the server, HTTP/1.1 by RequestParser, on the server's
+// one loop.
 //
 // It reads the socket itself, with recvmsg(2): over a Unix socket descriptors come with requests. A
 // client that sends too much, too slowly or nonsense gets an answer that says so, and its end.
@@ -18,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "channel/http2_session.h"
 #include "server/deadline.h"
+#include "server/request_parser.h"
 
 namespace postern::server {
 
@@ -27,6 +28,7 @@ struct HttpRequest {
   std::string body;
   bool has_body = false;
   std::vector<UniqueFd> fds;  // that came with it
+  bool lost_fds = false;      // more came than may, or than this process can have
 
   // The first field of that name; empty where there is none.
   std::string_view Field(std::string_view name) const {
@@ -35,7 +37,8 @@ struct HttpRequest {
   }
 };
 
-class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
+class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
+                       private RequestParser::Sink {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
 
@@ -53,6 +56,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     std::function<void(HttpConnection&, HttpRequest)> request;
     std::function<void(HttpConnection&, std::string_view)> body;
     std::function<void(HttpConnection&)> body_end;
+    // Where bodies are gathered: the head of a request that has one. What refuses it answers it,
+    // and the body is not taken. May be null.
+    std::function<void(HttpConnection&, const HttpRequest&)> head;
     // The client is gone, or was too slow; called once, at the end of every connection.
     std::function<void(HttpConnection&)> closed;
   };
@@ -61,7 +67,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   static std::shared_ptr<HttpConnection> Start(boost::asio::io_context& io, Socket socket, bool fds,
                                                const Limits& limits, Handler handler,
                                                std::shared_ptr<size_t> held);
-  ~HttpConnection();
+  ~HttpConnection() override;
 
   // An answer with a body; `type` is its media type.
   void Respond(int status, const std::string& type, std::string body,
@@ -73,26 +79,36 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Start(int status, const channel::Fields& fields, bool has_body);
   // `written` is called when the piece has been taken by the socket, where that matters.
   void Write(std::string piece, std::function<void()> written = nullptr);
+  // A text that others hold too: it is not copied.
+  using SharedText = std::shared_ptr<const std::string>;
+  void Write(SharedText text);
+  // Its pieces, one after the other, are the body.
+  void RespondShared(int status, const std::string& type, const std::vector<SharedText>& pieces,
+                     const std::vector<std::pair<std::string, std::string>>& fields = {});
   void EndStream();
   // An answer that has begun cannot be completed: the client must not take it for complete.
   void Abort();
   // While paused nothing is read: the client waits.
   void Pause();
   void Resume();
-  // No more requests; what is being answered is still written.
+  // No more requests; what is being answered is still written, as long as its client takes it, and
+  // half a request has two seconds to become a whole one.
   void Finish();
   void Close();
 
-  size_t unwritten() const { return unwritten_; }  // bytes
+  bool closed() const { return over_; }
+  bool idle() const { return !begun_ && !answering_; }  // between two requests
+  size_t unwritten() const { return unwritten_; }       // bytes
   // Who it is: a uid, for Unix sockets; an address, for others ("" for Unix sockets).
   std::optional<uid_t> PeerUid() const;
   std::string PeerAddress() const;
 
  private:
-  class Parser;
   struct Piece {
-    std::string bytes;
+    std::string own;
+    SharedText shared;  // in the other's place, where there is one
     std::function<void()> written;
+    std::string_view bytes() const { return shared ? *shared : own; }
   };
   enum class Framing { kNone, kLength, kChunked, kUntilClose };
 
@@ -102,17 +118,19 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void AwaitReadable();
   bool Receive();
   void Parse();
-  void OnHead();
-  void OnBody(std::string_view bytes);
-  void OnComplete();
+  void OnHead(RequestHead head) override;
+  void OnBody(std::string_view bytes) override;
+  void OnComplete() override;
   void OnTimeout();
-  void Refuse(const boost::system::error_code& error);
+  void Refuse(const RequestParser::Problem& problem);
   void RefuseWith(int status, const std::string& code, const std::string& detail);
   void Release();
+  void Drop();
   void Answered();
   void Linger();
   void NextRequest();
   void Send(std::string bytes, std::function<void()> written = nullptr);
+  void Send(Piece piece);
   ssize_t SendPieces();
   void Flush();
 
@@ -121,12 +139,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   const bool takes_fds_;
   const Limits limits_;
   Handler handler_;
-  std::unique_ptr<Parser> parser_;
+  std::optional<RequestParser> parser_;
   HttpRequest request_;
   std::string unread_;  // received, not parsed yet
   const std::shared_ptr<size_t> held_;
   size_t held_here_ = 0;
   std::vector<UniqueFd> fds_;
+  bool lost_fds_ = false;
   std::deque<Piece> pieces_;
   size_t written_ = 0;  // of the first piece
   size_t unwritten_ = 0;

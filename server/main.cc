@@ -1,5 +1,7 @@
 // postern-server: what `postern serve` is. A program of its own: its libraries are more than a
 // command that runs one guest should have to load.
+#include <malloc.h>
+
 #include <cstdio>
 #include <exception>
 
@@ -9,7 +11,12 @@
 namespace postern::server {
 namespace {
 
+// A large block is the kernel's own, and goes back to it when it is freed. glibc would raise this
+// with the largest that it has seen, and keep what clients' bodies took.
+constexpr int kLargeBlock = 256 * 1024;
+
 int Main(int argc, char** argv) {
+  ::mallopt(M_MMAP_THRESHOLD, kLargeBlock);
   auto started = supervisor::Start(argc, argv);
   if (const int* status = std::get_if<int>(&started)) return *status;
   const auto& settings = std::get<supervisor::Settings>(started);

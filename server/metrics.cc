@@ -86,6 +86,9 @@ struct Metrics::Families {
       "postern_fetch_errors_total", "Requests of guests that failed, by code (docs/errors.md)");
   Family<Counter>& fetch_bytes =
       NewCounter("postern_fetch_bytes_total", "Bytes of bodies that guests sent and received");
+  Counter& stalls =
+      NewCounter("postern_loop_stalls_total", "Turns of the event loop that took 50 ms or more")
+          .Add({});
   Family<Gauge>& layers =
       NewGauge("postern_layer_on", "1 where a layer confines a process here (postern doctor)");
   Gauge& resident =
@@ -135,6 +138,8 @@ void Metrics::RequestAnswered(int status, Duration took) {
 void Metrics::GuestEnded(const char* outcome) {
   f_->guests_ended.Add({{"outcome", outcome}}).Increment();
 }
+
+void Metrics::Stalled() { f_->stalls.Increment(); }
 
 void Metrics::Spawned(Duration took) { f_->spawn_seconds.Observe(Seconds(took)); }
 

@@ -31,6 +31,9 @@ class Metrics {
   void Spawned(Duration took);
   void Fetched(const supervisor::Usage& usage);
 
+  // A turn of the event loop took too long (loop_watch.h).
+  void Stalled();
+
   // What is counted when it is asked for.
   struct Now {
     size_t runs_running = 0, runs_waiting = 0, run_places = 0;

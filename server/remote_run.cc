@@ -14,6 +14,7 @@
 
 #include "base/base64.h"
 #include "base/eintr.h"
+#include "channel/descriptor_rights.h"
 #include "policy/address.h"
 #include "policy/target.h"
 #include "policy/text.h"
@@ -144,23 +145,16 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
 }
 
 Status Send(int fd, std::string_view bytes, const std::vector<supervisor::OpenMount>& mounts) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 16)] = {};
+  channel::DescriptorRights rights;
+  std::vector<int> fds;
+  for (const auto& m : mounts) fds.push_back(m.directory.get());
   for (bool first = true; !bytes.empty(); first = false) {
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (first && !mounts.empty()) {
-      message.msg_control = control;
-      message.msg_controllen = CMSG_SPACE(sizeof(int) * mounts.size());
-      cmsghdr* c = CMSG_FIRSTHDR(&message);
-      c->cmsg_level = SOL_SOCKET;
-      c->cmsg_type = SCM_RIGHTS;
-      c->cmsg_len = CMSG_LEN(sizeof(int) * mounts.size());
-      for (size_t i = 0; i < mounts.size(); ++i) {
-        const int directory = mounts[i].directory.get();
-        std::memcpy(CMSG_DATA(c) + i * sizeof(int), &directory, sizeof directory);
-      }
+    if (first) {
+      if (Status attached = rights.Attach(message, fds); !attached) return attached;
     }
     const ssize_t n = Uninterrupted([&] { return ::sendmsg(fd, &message, MSG_NOSIGNAL); });
     if (n < 0) return SystemError("the server hung up");
@@ -294,14 +288,23 @@ class Answer {
     RemoteResult result{.exit_status = outcome["exitCode"].get<int>()};
     if (settings_.json) result.json = text.substr(0, text.find_last_not_of('\n') + 1);
     const json error = outcome.value("error", json::object());
-    if (error.value("name", "") == "PosternError") result.message = error.value("message", "");
+    if (IsOurs(outcome, result.exit_status)) result.message = error.value("message", "");
     return result;
+  }
+
+  // Whether the error is what Postern itself has to say. What a guest throws, whatever its name,
+  // the guest has printed already.
+  static bool IsOurs(const json& outcome, int exit_status) {
+    const json kind = outcome.value("outcome", json());
+    return outcome.value("error", json::object()).value("name", "") == "PosternError" &&
+           kind != "succeeded" && (kind != "failed" || exit_status == supervisor::Run::kCannotRun);
   }
 
   RemoteResult FromProblem(const std::string& text) {
     const json problem = json::parse(text, nullptr, false);
     const int status = static_cast<int>(parser_.get().result_int());
-    const std::string detail = problem.is_object() ? problem.value("detail", text) : text;
+    const std::string plain = text.substr(0, text.find_last_not_of("\r\n") + 1);
+    const std::string detail = problem.is_object() ? problem.value("detail", plain) : plain;
     const int exit_status = status >= 500 || status == 429 || status == 401
                                 ? supervisor::Run::kCannotRun
                                 : supervisor::kBadInput;
@@ -342,6 +345,13 @@ RemoteResult RunRemotely(const Settings& settings) {
   auto connection = Connect(settings.server);
   if (!connection) return Refusal(settings, connection.error(), supervisor::Run::kCannotRun);
   if (!connection->same_user) entry->mounts.clear();
+  if (entry->mounts.size() > channel::kMaxFds)
+    return Refusal(
+        settings,
+        Error{"a run with --server has at most " + std::to_string(channel::kMaxFds) +
+              " directories, its module's among them; this one has " +
+              std::to_string(entry->mounts.size()) + ": mount one that has others in it"},
+        supervisor::kWrongUsage);
   const auto body = Body(settings, *entry, connection->same_user);
   if (!body) return Refusal(settings, body.error(), supervisor::kWrongUsage);
   const std::string bytes = body->dump(-1, ' ', false, json::error_handler_t::replace);

@@ -17,7 +17,10 @@ using nlohmann::json;
 constexpr char kHome[] = "/app";  // what relative paths of files stand below
 constexpr size_t kMaxFiles = 10'000;
 constexpr size_t kMaxPath = 4'096;  // bytes
-constexpr int kMaxDepth = 64;       // of the body's JSON
+constexpr size_t kMaxDepth = 64;    // of the body's JSON
+constexpr size_t kMaxValues =
+    200'000;  // of the body's JSON: each takes more room than it has bytes
+constexpr size_t kMaxSentence = 2'000;  // bytes, of what a refusal quotes
 
 struct Refused {
   Problem problem;
@@ -25,25 +28,31 @@ struct Refused {
 
 [[noreturn]] void Refuse(const std::string& detail) { throw Refused{{400, "bad_request", detail}}; }
 
-// The parser calls itself for each level of what it reads.
-int DepthOf(std::string_view text) {
-  int depth = 0, deepest = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      if (c == '"') quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
-    } else if (c == ']' || c == '}') {
-      --depth;
+// How deep JSON is nested, for the parser calls itself for each level; and how many values it has
+// at most.
+struct Shape {
+  size_t depth = 0, values = 1;
+  explicit Shape(std::string_view text) {
+    size_t open = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < text.size(); ++i) {
+      const char c = text[i];
+      if (quoted) {
+        if (c == '\\') ++i;
+        if (c == '"') quoted = false;
+      } else if (c == '"') {
+        quoted = true;
+      } else if (c == '[' || c == '{') {
+        depth = std::max(depth, ++open);
+        ++values;
+      } else if (c == ']' || c == '}') {
+        if (open > 0) --open;
+      } else if (c == ',') {
+        ++values;
+      }
     }
   }
-  return deepest;
-}
+};
 
 const std::string& Text(const json& value, const std::string& what) {
   if (!value.is_string()) Refuse(what + " must be a string");
@@ -56,6 +65,7 @@ bool Boolean(const json& value, const std::string& what) {
 }
 
 std::string Directory(const std::string& path) {
+  if (path.size() > kMaxPath) Refuse("cwd is longer than " + std::to_string(kMaxPath) + " bytes");
   const auto directory = policy::WorkingDirectory(path);
   if (!directory) Refuse("cwd must be an absolute path, not " + path);
   return *directory;
@@ -104,6 +114,8 @@ void ReadMounts(const json& value, std::vector<policy::MountSetting>& to) {
   std::vector<std::string> texts;
   ReadTexts(value, "mounts", texts);
   for (std::string& guest : texts) {
+    if (guest.size() > kMaxPath)
+      Refuse("a mount's path is longer than " + std::to_string(kMaxPath) + " bytes");
     const bool writable = guest.ends_with(":rw");
     if (writable) guest.resize(guest.size() - 3);
     to.push_back({"", guest, writable});
@@ -144,7 +156,7 @@ void ReadFields(const json& body, const std::vector<Field>& fields) {
 }
 
 policy::PolicyFile ParsePolicy(const std::string& text, const policy::PolicyFile& ceiling) {
-  auto file = policy::ParsePolicyFile(text, "policy", ceiling);
+  auto file = policy::ParsePolicyFile(text, "policy", ceiling, policy::kClientPolicy);
   if (!file) throw Refused{{400, "bad_policy", file.error().message}};
   return *std::move(file);
 }
@@ -232,13 +244,18 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
 
 std::variant<RunRequest, Problem> ParseRunRequest(std::string_view body,
                                                   const policy::PolicyFile& ceiling) try {
-  if (DepthOf(body) > kMaxDepth) Refuse("the body is nested too deeply");
+  const Shape shape(body);
+  if (shape.depth > kMaxDepth) Refuse("the body is nested too deeply");
+  if (shape.values > kMaxValues)
+    Refuse("the body has more than " + std::to_string(kMaxValues) + " values");
   const json parsed = json::parse(body, nullptr, false);
   if (parsed.is_discarded()) Refuse("the body is no JSON");
   if (!parsed.is_object()) Refuse("the body must be a JSON object");
   return Read(parsed, ceiling);
-} catch (const Refused& refused) {
-  return refused.problem;
+} catch (Refused& refused) {
+  // What it quotes may be as long as the body.
+  refused.problem.detail.resize(std::min(refused.problem.detail.size(), kMaxSentence));
+  return std::move(refused.problem);
 }
 
 }  // namespace postern::server

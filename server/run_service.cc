@@ -11,6 +11,7 @@ using supervisor::Outcome;
 using supervisor::SparePool;
 
 constexpr int kKilledStatus = 137;
+constexpr size_t kLongOutcome = 256 * 1024;  // bytes: below, it is written in a millisecond or two
 
 }  // namespace
 
@@ -27,13 +28,15 @@ PolicyInForce::PolicyInForce(boost::asio::io_context& io, supervisor::Settings s
     : settings(std::move(s)), net(io, supervisor::NetBrokerProgram(settings)) {}
 
 RunService::RunService(boost::asio::io_context& io, const Options& options,
-                       std::shared_ptr<PolicyInForce> policy, Metrics& metrics)
+                       std::shared_ptr<PolicyInForce> policy, Metrics& metrics,
+                       supervisor::Background& background)
     : io_(io),
       options_(options),
       policy_(std::move(policy)),
       cgroups_(supervisor::MemoryCgroups::Find()),
       queue_(io, options.queue),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      background_(background) {}
 
 RunService::~RunService() {
   // Records and runs hold each other until they have ended.
@@ -106,8 +109,14 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
   record->submitted_at = std::chrono::steady_clock::now();
   record->request = std::move(request);
   record->policy = policy_;
+  record->request_bytes = supervisor::SizeOf(record->request.order) + record->request.input.size();
   record->mounts = std::move(mounts);
   record->kept = keep;
+  if (queue_.running() >= options_.queue.places &&
+      WaitingBytes() + record->request_bytes > options_.waiting_bytes) {
+    metrics_.RunRefused("queue_full");
+    return nullptr;
+  }
   prepare(*record);
   if (record->request.input_comes)
     record->input = std::make_shared<RunInput>(io_, std::exchange(record->wants_input, nullptr));
@@ -170,7 +179,7 @@ void RunService::Start(const RecordPtr& record) {
   const std::shared_ptr<Pool> ours = *pool;
   const auto id = std::make_shared<uint64_t>(0);
   record->run = std::make_shared<Run>(
-      Run::Host{io_, record->policy->net, *record->files, cgroups_}, std::move(job),
+      Run::Host{io_, record->policy->net, *record->files, cgroups_, &background_}, std::move(job),
       [this, record](Outcome outcome) { OnEnded(record, std::move(outcome), true); },
       [ours, id] { ours->spares->WillKill(*id); });
   ++ours->running;
@@ -195,9 +204,23 @@ void RunService::Start(const RecordPtr& record) {
 }
 
 void RunService::OnEnded(const RecordPtr& record, Outcome outcome, bool started) {
-  if (record->state == State::kEnded) return;
+  if (record->state == State::kEnded || std::exchange(record->ending, true)) return;
+  if (outcome.SizeOfTexts() < kLongOutcome)
+    return OnOutcome(record, outcome, started, outcome.ToJson());
+  const auto kept = std::make_shared<Outcome>(std::move(outcome));
+  const auto json = std::make_shared<std::string>();
+  background_.Do(
+      [kept, json] {
+        *json = kept->ToJson();
+        kept->DropTexts();
+      },
+      [this, record, kept, json, started] { OnOutcome(record, *kept, started, std::move(*json)); });
+}
+
+void RunService::OnOutcome(const RecordPtr& record, const Outcome& outcome, bool started,
+                           std::string json) {
   record->state = State::kEnded;
-  record->outcome = outcome.ToJson();
+  record->outcome = std::make_shared<const std::string>(std::move(json));
   record->ended_at = std::chrono::steady_clock::now();
   if (started) metrics_.RunEnded(outcome, record->ended_at - record->started_at);
   if (log) {
@@ -220,6 +243,8 @@ void RunService::OnEnded(const RecordPtr& record, Outcome outcome, bool started)
   // Later: this is called by the run, which uses them until it returns.
   boost::asio::post(io_, [this, record, started] {
     record->files.reset();
+    // What it came with, where it never began. A string that is assigned to keeps its room.
+    (void)std::exchange(record->request, {});
     record->mounts.clear();
     record->policy.reset();
     if (started) queue_.Leave();
@@ -228,7 +253,7 @@ void RunService::OnEnded(const RecordPtr& record, Outcome outcome, bool started)
 
 void RunService::Keep(const RecordPtr& record) {
   kept_.push_back(record);
-  kept_bytes_ += record->outcome.size();
+  kept_bytes_ += record->outcome->size();
   Forget();
 }
 
@@ -236,7 +261,7 @@ void RunService::Forget() {
   const auto now = std::chrono::steady_clock::now();
   while (!kept_.empty() && (kept_.size() > options_.kept || kept_bytes_ > options_.kept_bytes ||
                             now - kept_.front()->ended_at > options_.kept_for)) {
-    kept_bytes_ -= kept_.front()->outcome.size();
+    kept_bytes_ -= kept_.front()->outcome->size();
     records_.erase(kept_.front()->id);
     kept_.pop_front();
   }
@@ -255,6 +280,20 @@ std::vector<RunService::RecordPtr> RunService::All(const std::string& caller) {
     if (record->caller == caller) all.push_back(record);
   }
   return all;
+}
+
+size_t RunService::WaitingBytes() const {
+  size_t bytes = 0;
+  for (const auto& [id, record] : records_) {
+    if (record->state == State::kQueued) bytes += record->request_bytes;
+  }
+  return bytes;
+}
+
+bool RunService::HasRoomForMounts(size_t count) const {
+  if (count == 0) return true;
+  for (const auto& [id, record] : records_) count += record->mounts.size();
+  return count <= options_.mounts;
 }
 
 void RunService::Kill(const RecordPtr& record, const std::string& why) {

@@ -39,7 +39,9 @@ class RunService {
     RunQueue::Options queue;
     size_t spares = 2;  // of each caller
     uint64_t guests_per_zygote = 1000;
-    size_t callers = 16;  // that have a zygote at a time
+    size_t callers = 16;                 // that have a zygote at a time
+    size_t waiting_bytes = 256UL << 20;  // of what came with runs that wait for a place
+    size_t mounts = 256;  // directories that came with requests, of all runs together
     size_t kept = 1000;   // ended runs that can be asked for
     size_t kept_bytes = 64UL << 20;
     std::chrono::seconds kept_for{600};
@@ -49,8 +51,9 @@ class RunService {
   struct Record {
     std::string id, caller;
     State state = State::kQueued;
-    std::string outcome;  // JSON, when ended
-    bool late = false;    // it waited too long, and never began
+    // JSON, when ended. Shared with the answers that hold it.
+    std::shared_ptr<const std::string> outcome;
+    bool late = false;  // it waited too long, and never began
     // Called as it happens; all may be empty.
     std::function<void()> started;
     supervisor::Forwarder::Sink out, err;
@@ -64,6 +67,7 @@ class RunService {
     friend class RunService;
     uint64_t ticket = 0;
     RunRequest request;
+    size_t request_bytes = 0;
     std::shared_ptr<PolicyInForce> policy;
     std::vector<supervisor::OpenMount> mounts;  // whose descriptors came with the request
     std::unique_ptr<supervisor::BrokerLink> files;
@@ -71,11 +75,13 @@ class RunService {
     std::chrono::steady_clock::time_point ended_at;
     std::chrono::steady_clock::time_point submitted_at, started_at;
     bool kept = false;
+    bool ending = false;  // its outcome is being written
   };
   using RecordPtr = std::shared_ptr<Record>;
 
   RunService(boost::asio::io_context& io, const Options& options,
-             std::shared_ptr<PolicyInForce> policy, Metrics& metrics);
+             std::shared_ptr<PolicyInForce> policy, Metrics& metrics,
+             supervisor::Background& background);
   ~RunService();
 
   // Starts the workers of `caller`, whom the first run is expected from.
@@ -95,6 +101,8 @@ class RunService {
   const std::shared_ptr<PolicyInForce>& policy() const { return policy_; }
   void SetPolicy(std::shared_ptr<PolicyInForce> policy) { policy_ = std::move(policy); }
 
+  // Whether there is room for so many directories more.
+  bool HasRoomForMounts(size_t count) const;
   size_t running() const { return queue_.running(); }
   size_t waiting() const { return queue_.waiting(); }
   size_t places() const { return options_.queue.places; }
@@ -112,9 +120,12 @@ class RunService {
     uint64_t used = 0;
   };
 
+  size_t WaitingBytes() const;
   Result<std::shared_ptr<Pool>> PoolOf(const std::string& caller);
   void Start(const RecordPtr& record);
   void OnEnded(const RecordPtr& record, supervisor::Outcome outcome, bool started);
+  void OnOutcome(const RecordPtr& record, const supervisor::Outcome& outcome, bool started,
+                 std::string json);
   void Keep(const RecordPtr& record);
   void Forget();
 
@@ -124,6 +135,7 @@ class RunService {
   const Result<supervisor::MemoryCgroups> cgroups_;
   RunQueue queue_;
   Metrics& metrics_;
+  supervisor::Background& background_;
   std::map<std::string, std::shared_ptr<Pool>> pools_;
   std::map<std::string, RecordPtr> records_;
   std::deque<RecordPtr> kept_;  // the first to end first

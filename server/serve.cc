@@ -11,10 +11,13 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/printable.h"
 #include "policy/text.h"
 #include "server/api.h"
+#include "server/descriptor_budget.h"
 #include "server/handler_front.h"
 #include "server/listeners.h"
+#include "server/loop_watch.h"
 #include "server/notify.h"
 #include "server/run_service.h"
 #include "supervisor/doctor.h"
@@ -30,7 +33,9 @@ using supervisor::Settings;
 constexpr int kCannotServe = 125, kHandlerFailed = 1;
 constexpr auto kReadyWithin = std::chrono::seconds(20);
 constexpr size_t kMinTokenBytes = 16;
-constexpr size_t kHandlerConnections = 10'000;
+// Where there are descriptors for them: callers that have spares, connections at each door of the
+// run API, and those to a handler.
+constexpr size_t kCallers = 16, kConnections = 256, kHandlerConnections = 10'000;
 
 constexpr int kErrorPriority = 3, kWarning = 4, kInfo = 6;
 
@@ -41,23 +46,17 @@ bool InJournal() {
 
 // A line for people; the journal takes the number for its priority (sd-daemon(3)).
 void Say(int priority, const std::string& line) {
-  std::fprintf(
-      stderr, "%s%s\n",
-      InJournal() ? ("<" + std::to_string(priority) + ">").c_str() : "postern: ", line.c_str());
+  // A guest's error may be a part of it.
+  std::fprintf(stderr, "%s%s\n",
+               InJournal() ? ("<" + std::to_string(priority) + ">").c_str() : "postern: ",
+               Printable(line).c_str());
 }
 
-// A line that a guest of the handler printed: its control characters are shown, not obeyed.
+// A line that a guest of the handler printed: what a terminal would obey is shown.
 void PrintLine(uint64_t guest, bool err, std::string_view line) {
   std::string text = "[" + std::to_string(guest) + "] ";
   if (InJournal()) text = "<" + std::to_string(err ? kWarning : kInfo) + ">" + text;
-  for (const char c : line) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte >= 0x20 && byte != 0x7f) || c == '\t') {
-      text.push_back(c);
-    } else {
-      text += {'\\', 'x', policy::kUpperHex[byte >> 4], policy::kUpperHex[byte & 15]};
-    }
-  }
+  text += Printable(line);
   text.push_back('\n');
   std::FILE* to = err || InJournal() ? stderr : stdout;
   std::fwrite(text.data(), 1, text.size(), to);
@@ -89,10 +88,11 @@ Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
 
 // What answers requests by a module's `fetch`.
 struct HandlerSide {
-  HandlerSide(boost::asio::io_context& io, const supervisor::ServeSettings& s, Metrics& metrics)
+  HandlerSide(boost::asio::io_context& io, const supervisor::ServeSettings& s,
+              const DescriptorBudget& budget, Metrics& metrics)
       : pool(io,
-             {.guests = s.guests,
-              .processes = std::max(s.runs, s.guests + 1),
+             {.guests = std::min(s.guests, budget.handler_guests - 1),
+              .processes = budget.handler_guests,
               .waiting = s.queue.value_or(1024),
               .queue_patience = std::chrono::milliseconds(s.queue_timeout),
               .guest = {.concurrency = s.concurrency,
@@ -100,7 +100,7 @@ struct HandlerSide {
                         .patience = std::chrono::milliseconds(s.handler_timeout)}},
              metrics),
         front(io, pool, {.request = std::chrono::milliseconds(s.request_timeout)},
-              kHandlerConnections),
+              budget.handler_connections),
         listeners(io, [this](Listeners::Socket socket, bool) { front.Accept(std::move(socket)); }) {
   }
   bool busy() const { return front.connections() > 0 || pool.outstanding() > 0; }
@@ -112,16 +112,20 @@ struct HandlerSide {
 
 class Server {
  public:
-  Server(const Settings& settings, nlohmann::json doctor, std::map<std::string, std::string> tokens,
+  Server(const Settings& settings, const DescriptorBudget& budget, nlohmann::json doctor,
+         std::map<std::string, std::string> tokens,
          std::function<std::variant<Settings, supervisor::Refusal>()> reload)
       : settings_(settings),
+        budget_(budget),
         reload_(std::move(reload)),
         metrics_(doctor),
-        runs_(io_, OptionsFrom(settings), std::make_shared<PolicyInForce>(io_, settings), metrics_),
-        api_(io_, runs_,
+        runs_(io_, OptionsFrom(settings, budget), std::make_shared<PolicyInForce>(io_, settings),
+              metrics_, background_),
+        api_(io_, runs_, background_,
              {.tokens = std::move(tokens),
               .doctor = std::move(doctor),
               .limits = {.request = std::chrono::milliseconds(settings.serve.request_timeout)},
+              .connections = budget.connections,
               .metrics = [this] { return metrics_.Text(Count()); }}),
         listeners_(io_,
                    [this](Listeners::Socket socket, bool local) {
@@ -134,7 +138,7 @@ class Server {
         watchdog_(io_),
         deadline_(io_),
         poll_(io_) {
-    if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve, metrics_);
+    if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve, budget, metrics_);
   }
 
   Status Start() {
@@ -142,6 +146,7 @@ class Server {
     if (Status s = log_.Start(settings_); !s) return s;
     if (Status s = runs_.policy()->Open(log_.broker_end()); !s) return s;
     if (Status s = Listen(); !s) return s;
+    SayBudget();
     if (!listeners_.addresses().empty()) {
       if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return s;
     }
@@ -157,7 +162,14 @@ class Server {
   }
 
   int Run() {
-    io_.run();
+    LoopWatch([this](LoopWatch::Duration took, LoopWatch::Duration cpu) {
+      using std::chrono::duration_cast, std::chrono::milliseconds;
+      metrics_.Stalled();
+      Say(kWarning, "one turn of the event loop took " +
+                        std::to_string(duration_cast<milliseconds>(took).count()) + " ms, " +
+                        std::to_string(duration_cast<milliseconds>(cpu).count()) +
+                        " ms of CPU time");
+    }).Run(io_);
     listeners_.Close();
     admin_.Close();
     if (handler_) handler_->listeners.Close();
@@ -165,11 +177,13 @@ class Server {
   }
 
  private:
-  static RunService::Options OptionsFrom(const Settings& s) {
-    return {.queue = {.places = s.serve.runs,
+  static RunService::Options OptionsFrom(const Settings& s, const DescriptorBudget& budget) {
+    return {.queue = {.places = budget.runs,
                       .waiting = s.serve.queue.value_or(64),
                       .patience = std::chrono::milliseconds(s.serve.queue_timeout)},
-            .spares = s.serve.spares};
+            .spares = s.serve.spares,
+            .callers = budget.callers,
+            .mounts = budget.mounts};
   }
 
   // The handler has --listen and the TCP sockets that were given; the run API has the rest.
@@ -377,12 +391,27 @@ class Server {
     io_.stop();
   }
 
+  // What was granted of what was wanted.
+  void SayBudget() const {
+    const DescriptorBudget& b = budget_;
+    std::string line = "of " + std::to_string(b.granted) +
+                       " descriptors: " + std::to_string(b.runs) + " runs at a time, " +
+                       std::to_string(b.connections) + " connections at each door";
+    if (handler_) line += ", " + std::to_string(b.handler_connections) + " to the handler";
+    Say(kInfo, line);
+    if (b.runs < settings_.serve.runs)
+      Say(kWarning, "fewer than --runs=" + std::to_string(settings_.serve.runs) +
+                        ": raise the hard limit on descriptors (ulimit -Hn, LimitNOFILE=)");
+  }
+
   const Settings& settings_;
+  const DescriptorBudget budget_;
   const std::function<std::variant<Settings, supervisor::Refusal>()> reload_;
   boost::asio::io_context io_{1};
   supervisor::Orphans orphans_{io_};
   supervisor::LogLink log_{io_};
   Metrics metrics_;
+  supervisor::Background background_{io_};
   RunService runs_;
   Api api_;
   Listeners listeners_, admin_;  // of the run API; of probes and metrics
@@ -408,6 +437,17 @@ int Serve(const Settings& settings,
     if (!read) return Refuse(read.error().message, supervisor::kBadInput);
     tokens = *std::move(read);
   }
+  const auto& serve = settings.serve;
+  const bool handler = !serve.handler.empty();
+  const auto budget = DescriptorBudget::Share(
+      RaiseDescriptorLimit(),
+      {.runs = serve.runs,
+       .spares = serve.spares,
+       .callers = kCallers,
+       .handler_guests = handler ? std::max(serve.runs, serve.guests + 1) : 0,
+       .connections = kConnections,
+       .handler_connections = handler ? kHandlerConnections : 0});
+  if (!budget) return Refuse(budget.error().message, kCannotServe);
   auto doctor = supervisor::Examine();
   if (!doctor) return Refuse(doctor.error().message, kCannotServe);
   const bool cgroup = (*doctor)["memoryCgroup"].contains("version");
@@ -416,7 +456,7 @@ int Serve(const Settings& settings,
     return Refuse("the layer \"" + *missing +
                       "\" that --require names is not available here; see postern doctor",
                   kCannotServe);
-  Server server(settings, *std::move(doctor), std::move(tokens), reload);
+  Server server(settings, *budget, *std::move(doctor), std::move(tokens), reload);
   if (Status s = server.Start(); !s) return Refuse(s.error().message, kCannotServe);
   return server.Run();
 }

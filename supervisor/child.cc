@@ -28,7 +28,8 @@ struct PassDescriptors : bp::extend::handler {
   template <typename Executor>
   void on_exec_setup(Executor&) const {
     std::vector<int> high;
-    for (const int fd : fds) high.push_back(::fcntl(fd, F_DUPFD, 100));
+    // Out of the way first, and no higher than needed: the limit may be low.
+    for (const int fd : fds) high.push_back(::fcntl(fd, F_DUPFD, static_cast<int>(fds.size()) + 3));
     for (size_t i = 0; i < high.size(); ++i) ::dup2(high[i], static_cast<int>(i) + 3);
     // Close-on-exec, not closed: Boost.Process still has to report a failing exec on a pipe of its
     // own.
@@ -69,7 +70,10 @@ Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const P
 }
 
 Child::Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events events)
-    : pid_(pid), control_(io, control.release()), events_(std::move(events)) {
+    : pid_(pid),
+      control_(io, control.release()),
+      outbox_(control_.native_handle()),
+      events_(std::move(events)) {
   g_pids.insert(pid_);
   Listen();
 }
@@ -87,8 +91,8 @@ Child::~Child() {
     const auto left = channel::ReceiveControl(control_.native_handle());
     if (!left || !*left) break;
   }
-  // A process closes its descriptors before those of its pid namespace are ended with it; by then it
-  // has a status.
+  // A process closes its descriptors before those of its pid namespace are ended with it; by then
+  // it has a status.
   pollfd gone{inner_.get(), POLLIN, 0};
   if (inner_.valid()) Uninterrupted([&] { return ::poll(&gone, 1, kGoneWithinMs); });
 }
@@ -96,7 +100,20 @@ Child::~Child() {
 bool Child::IsOurs(pid_t pid) { return g_pids.contains(pid); }
 
 Status Child::Send(const channel::ControlMessage& message, const std::vector<int>& fds) {
-  return channel::SendControl(control_.native_handle(), message, fds);
+  Status sent = outbox_.Send(message, fds);
+  if (!outbox_.empty()) SendWaiting();
+  return sent;
+}
+
+void Child::SendWaiting() {
+  if (std::exchange(sending_, true)) return;
+  control_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
+                      [this, alive = alive_](const boost::system::error_code& error) {
+                        if (error || !*alive) return;
+                        sending_ = false;
+                        // Where the other side is gone, Listen hears of it.
+                        if (outbox_.Flush() && !outbox_.empty()) SendWaiting();
+                      });
 }
 
 void Child::Listen() {

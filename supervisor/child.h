@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "channel/control.h"
+#include "channel/control_outbox.h"
 
 namespace postern::supervisor {
 
@@ -41,6 +41,7 @@ class Child {
   // Whether a process is the program of one that lives.
   static bool IsOurs(pid_t pid);
 
+  // At once, or when the socket takes it again.
   Status Send(const channel::ControlMessage& message, const std::vector<int>& fds = {});
   // A pidfd of what the program's launcher forked; -1 until it is ready.
   int inner() const { return inner_.get(); }
@@ -48,10 +49,13 @@ class Child {
  private:
   Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events events);
   void Listen();
+  void SendWaiting();
 
   pid_t pid_;
   UniqueFd inner_;
   boost::asio::posix::stream_descriptor control_;
+  channel::ControlOutbox outbox_;
+  bool sending_ = false;  // what waits goes out when the socket is writable
   Events events_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -12,6 +12,8 @@ namespace {
 using Descriptor = boost::asio::posix::stream_descriptor;
 
 constexpr size_t kPieceBytes = 64 * 1024;
+constexpr size_t kMany = 1UL << 20, kMaxRoom = 256UL << 20;
+
 class DescriptorSink : public std::enable_shared_from_this<DescriptorSink> {
  public:
   DescriptorSink(boost::asio::io_context& io, int fd)
@@ -32,6 +34,13 @@ class DescriptorSink : public std::enable_shared_from_this<DescriptorSink> {
 
 }  // namespace
 
+// Room that nobody writes to costs nothing; moving many bytes to a larger place does.
+void Append(std::string& text, std::string_view piece, size_t most) {
+  if (text.size() + piece.size() > text.capacity() && text.size() >= kMany)
+    text.reserve(std::max(text.size() + piece.size(), std::min(most, kMaxRoom)));
+  text.append(piece);
+}
+
 Forwarder::Sink Forwarder::ToDescriptor(boost::asio::io_context& io, int fd) {
   auto sink = std::make_shared<DescriptorSink>(io, fd);
   return [sink](std::string_view piece, std::function<void(bool)> next) {
@@ -39,15 +48,15 @@ Forwarder::Sink Forwarder::ToDescriptor(boost::asio::io_context& io, int fd) {
   };
 }
 
-Forwarder::Sink Forwarder::ToText(std::string& text) {
-  return [&text](std::string_view piece, const std::function<void(bool)>& next) {
-    text.append(piece);
+Forwarder::Sink Forwarder::ToText(std::string& text, size_t most) {
+  return [&text, most](std::string_view piece, const std::function<void(bool)>& next) {
+    Append(text, piece, most);
     next(true);
   };
 }
 
 std::shared_ptr<Forwarder> Forwarder::Start(boost::asio::io_context& io, UniqueFd from, Sink sink,
-                                            std::function<bool(size_t)> count,
+                                            std::function<bool(std::string_view)> count,
                                             std::function<void()> ended) {
   std::shared_ptr<Forwarder> forwarder(
       new Forwarder(io, std::move(from), std::move(sink), std::move(count), std::move(ended)));
@@ -56,7 +65,7 @@ std::shared_ptr<Forwarder> Forwarder::Start(boost::asio::io_context& io, UniqueF
 }
 
 Forwarder::Forwarder(boost::asio::io_context& io, UniqueFd from, Sink sink,
-                     std::function<bool(size_t)> count, std::function<void()> ended)
+                     std::function<bool(std::string_view)> count, std::function<void()> ended)
     : io_(io),
       from_(io, from.release()),
       sink_(std::move(sink)),
@@ -71,7 +80,7 @@ void Forwarder::Read() {
         if (self->over_) return;
         if (error || n == 0) return self->End();
         self->piece_.resize(n);
-        if (!self->count_(n)) return self->End();
+        if (!self->count_(self->piece_)) return self->End();
         self->sink_(self->piece_, [self](bool more) {
           if (self->over_) return;
           if (more) return self->Read();

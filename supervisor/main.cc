@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 
+#include "base/printable.h"
 #include "report/report.h"
 #include "server/remote_run.h"
 #include "supervisor/doctor.h"
@@ -21,6 +22,11 @@ namespace {
 
 constexpr int64_t kMaxReportedBytes = 256LL << 20;
 
+// Postern's own words. What a guest, a server or a file said may be among them.
+void Say(const std::string& text) {
+  std::fprintf(stderr, "postern: %s\n", Printable(text).c_str());
+}
+
 int Doctor(const Settings& settings) {
   auto report = Examine();
   if (!report) {
@@ -32,7 +38,7 @@ int Doctor(const Settings& settings) {
 
 int WriteReport(const Settings& settings) {
   const auto refuse = [](const std::string& why) {
-    std::fprintf(stderr, "postern: %s\n", why.c_str());
+    Say(why);
     return kBadInput;
   };
   const auto text = ReadFile(settings.target, kMaxReportedBytes);
@@ -68,7 +74,7 @@ int Main(int argc, char** argv) {
   if (!settings.server.empty()) {
     const server::RemoteResult result = server::RunRemotely(settings);
     if (!result.json.empty()) return PrintAndExit(result.json + "\n", result.exit_status);
-    if (!result.message.empty()) std::fprintf(stderr, "postern: %s\n", result.message.c_str());
+    if (!result.message.empty()) Say(result.message);
     return result.exit_status;
   }
   const Outcome outcome = RunGuest(settings);
@@ -76,13 +82,13 @@ int Main(int argc, char** argv) {
   if (settings.json) {
     status = PrintAndExit(outcome.ToJson() + "\n", status);
   } else if (!outcome.notice.empty()) {
-    std::fprintf(stderr, "postern: %s\n", outcome.notice.c_str());
+    Say(outcome.notice);
   }
   if (!outcome.log_trouble.empty()) {
-    std::fprintf(stderr, "postern: %s\n", outcome.log_trouble.c_str());
+    Say(outcome.log_trouble);
   }
   if (!outcome.report.empty() && !settings.json) {
-    std::fprintf(stderr, "%s", outcome.report.c_str());
+    std::fprintf(stderr, "%s", Printable(outcome.report, true).c_str());
   }
   return status;
 }

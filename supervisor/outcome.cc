@@ -136,6 +136,29 @@ std::optional<std::string> MissingLayer(const std::vector<std::string>& required
   return std::nullopt;
 }
 
+void Outcome::TakeResult(Outcome&& read) {
+  kind = read.kind;
+  exit_status = read.exit_status;
+  value = std::move(read.value);
+  has_error = read.has_error;
+  error_name = std::move(read.error_name);
+  error_message = std::move(read.error_message);
+  error_stack = std::move(read.error_stack);
+  cause_code = std::move(read.cause_code);
+  cause_message = std::move(read.cause_message);
+}
+
+size_t Outcome::SizeOfTexts() const {
+  return value.size() + out.size() + err.size() + error_name.size() + error_message.size() +
+         error_stack.size() + cause_code.size() + cause_message.size();
+}
+
+void Outcome::DropTexts() {
+  for (std::string* text :
+       {&value, &out, &err, &error_name, &error_message, &error_stack, &cause_code, &cause_message})
+    std::string().swap(*text);
+}
+
 const char* Outcome::KindText() const { return KindName(kind); }
 
 std::string Outcome::ToJson() const {

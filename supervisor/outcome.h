@@ -42,6 +42,11 @@ struct Outcome {
   // Postern's own words: nothing ran, or not to its end.
   static Outcome Refused(const std::string& why, int exit_status);
   void SetError(Kind kind, int exit_status, const std::string& why);
+  // Takes over what ReadResult fills in, and nothing else.
+  void TakeResult(Outcome&& read);
+  // Of what a guest has said, all told.
+  size_t SizeOfTexts() const;
+  void DropTexts();
   const char* KindText() const;  // "succeeded", "timed_out", …
   std::string ToJson() const;
 };

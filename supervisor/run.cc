@@ -26,6 +26,8 @@ using ErrorCode = boost::system::error_code;
 
 constexpr int kExitTimeout = 124, kExitOutOfMemory = 137, kExitForbiddenCall = 159;
 constexpr int kGuestGoneWithinMs = 5'000;
+// Bytes: below, they take less than a millisecond.
+constexpr size_t kLongResult = 64 * 1024, kLongOrder = 256 * 1024;
 constexpr auto kDrainWithin = std::chrono::milliseconds(1'000);
 
 // Nanoseconds of CPU time that the process `pid` has used, -1 when it is gone.
@@ -60,6 +62,14 @@ std::string RunName() {
   char text[20];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(bits));
   return text;
+}
+
+size_t SizeOf(const worker::Order& order) {
+  size_t size = order.source.size();
+  for (const auto& [path, bytes] : order.files) size += path.size() + bytes.size();
+  for (const auto& [name, value] : order.env) size += name.size() + value.size();
+  for (const std::string& argument : order.argv) size += argument.size() + 1;
+  return size;
 }
 
 Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
@@ -162,20 +172,27 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
     return false;
   };
   const auto ended = [self] { self->FinishIfComplete(); };
-  const auto read = [&](int fd, Forwarder::Sink& sink, std::string& text) {
-    return Forwarder::Start(host_.io, std::move(fds[static_cast<size_t>(fd)]),
-                            sink ? std::move(sink) : Forwarder::ToText(text), count, ended);
+  // What is kept becomes a part of the outcome's JSON, and counts as that.
+  const auto read = [&](int fd, Forwarder::Sink& sink, std::string& text, JsonSize& size) {
+    const bool kept = !sink;
+    return Forwarder::Start(
+        host_.io, std::move(fds[static_cast<size_t>(fd)]),
+        kept ? Forwarder::ToText(text, static_cast<size_t>(job_.limits.output)) : std::move(sink),
+        [count, kept, &size](std::string_view piece) {
+          return count(kept ? size.Add(piece) : piece.size());
+        },
+        ended);
   };
-  out_ = read(worker::kStdout, job_.out, outcome_.out);
-  err_ = read(worker::kStderr, job_.err, outcome_.err);
+  out_ = read(worker::kStdout, job_.out, outcome_.out, out_size_);
+  err_ = read(worker::kStderr, job_.err, outcome_.err, err_size_);
   const auto keep = [self](std::string_view piece, const std::function<void(bool)>& next) {
-    self->result_.append(piece);
+    Append(self->result_, piece, channel::kMaxResultBytes);
     self->GiveInput();
     next(true);
   };
   result_pipe_ = Forwarder::Start(
       host_.io, std::move(fds[worker::kResultFd]), keep,
-      [self](size_t) { return self->result_.size() <= channel::kMaxResultBytes; }, ended);
+      [self](std::string_view) { return self->result_.size() <= channel::kMaxResultBytes; }, ended);
   if (job_.input) stdin_ = std::move(fds[worker::kStdin]);
 }
 
@@ -215,14 +232,21 @@ void Run::SendOrder(UniqueFd fd) {
   job_.order.env = std::move(job_.env);
   channel::GrowPipe(fd.get(), channel::kActivePipeBytes);
   auto pipe = std::make_shared<Descriptor>(host_.io, fd.release());
-  auto bytes = std::make_shared<std::string>(job_.order.Encode());
-  job_.order = {};
   watched_.push_back(pipe);
-  asio::async_write(*pipe, asio::buffer(*bytes), [pipe, bytes](const ErrorCode&, size_t) {
-    // Its end is the order's end; a guest that died is reported by the zygote.
-    ErrorCode ignored;
-    pipe->close(ignored);
-  });
+  const auto bytes = std::make_shared<std::string>();
+  const auto send = [pipe, bytes] {
+    asio::async_write(*pipe, asio::buffer(*bytes), [pipe, bytes](const ErrorCode&, size_t) {
+      // Its end is the order's end; a guest that died is reported by the zygote.
+      ErrorCode ignored;
+      pipe->close(ignored);
+    });
+  };
+  const bool is_long = host_.background != nullptr && SizeOf(job_.order) >= kLongOrder;
+  auto order = std::make_shared<worker::Order>(std::exchange(job_.order, {}));
+  std::function<void()> encode = [order = std::move(order), bytes] { *bytes = order->Encode(); };
+  if (is_long) return host_.background->Do(std::move(encode), send);
+  encode();
+  send();
 }
 
 // ---- the end
@@ -237,17 +261,41 @@ void Run::Exited(const End& end) {
 }
 
 void Run::FinishIfComplete() {
-  if (over_ || leaving_ || !out_ || !out_->over() || !err_->over()) return;
+  if (over_ || leaving_ || judging_ || !out_ || !out_->over() || !err_->over()) return;
   if (!ending_) {
     if (!exited_ || !result_pipe_->over()) return;
-    Judge();
+    return ReadResultAndLeave();
   }
   Leave();
 }
 
+// A large result takes as long to check as a guest wishes.
+void Run::ReadResultAndLeave() {
+  if (host_.background == nullptr || result_.size() < kLongResult) {
+    Judge(ReadResult(result_, outcome_));
+    return Leave();
+  }
+  judging_ = true;
+  struct Read {
+    Outcome outcome;
+    Result<bool> complete = false;
+  };
+  const auto read = std::make_shared<Read>();
+  host_.background->Do(
+      [read, bytes = std::move(result_)] { read->complete = ReadResult(bytes, read->outcome); },
+      [self = shared_from_this(), read] {
+        self->judging_ = false;
+        if (self->over_ || self->leaving_) return;
+        if (!self->ending_) {
+          self->outcome_.TakeResult(std::move(read->outcome));
+          self->Judge(read->complete);
+        }
+        self->Leave();
+      });
+}
+
 // What the result pipe and the wait status together say.
-void Run::Judge() {
-  const auto complete = ReadResult(result_, outcome_);
+void Run::Judge(const Result<bool>& complete) {
   if (WIFSIGNALED(wait_status_)) return JudgeSignal(WTERMSIG(wait_status_));
   if (WEXITSTATUS(wait_status_) == kExitForbiddenCall && job_.debug_seccomp)
     return outcome_.SetError(Outcome::Kind::kKilled, kExitForbiddenCall,

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "policy/policy_file.h"
+#include "supervisor/background.h"
 #include "supervisor/broker_link.h"
 #include "supervisor/forwarder.h"
+#include "supervisor/json_size.h"
 #include "supervisor/memory_cgroup.h"
 #include "supervisor/outcome.h"
 #include "worker/order.h"
@@ -46,6 +48,7 @@ class Run : public std::enable_shared_from_this<Run> {
     BrokerLink& net;
     BrokerLink& files;
     const Result<MemoryCgroups>& cgroups;
+    Background* background = nullptr;  // for long work; null where nobody else waits for the loop
   };
   // How a guest's process ended, as wait4(2) tells.
   struct End {
@@ -91,7 +94,8 @@ class Run : public std::enable_shared_from_this<Run> {
                       const std::shared_ptr<UniqueFd>& out);
   void SendOrder(UniqueFd fd);
   void FinishIfComplete();
-  void Judge();
+  void Judge(const Result<bool>& complete);
+  void ReadResultAndLeave();
   void JudgeSignal(int signal);
   void CountUsage();
   void Leave();
@@ -115,8 +119,13 @@ class Run : public std::enable_shared_from_this<Run> {
   int64_t output_ = 0, cpu_before_ms_ = 0;
   int wait_status_ = 0;
   Clock::time_point began_at_{};
+  JsonSize out_size_, err_size_;  // of what is kept
+  bool judging_ = false;
   bool exited_ = false, ending_ = false, leaving_ = false, over_ = false, renewed_ = false;
 };
+
+// Bytes of what an order carries. Files and source alone may be as long as a request's body.
+size_t SizeOf(const worker::Order& order);
 
 // A name for a run: 64 random bits in hexadecimal.
 std::string RunName();

@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cstdlib>
 #include <utility>
@@ -15,7 +16,12 @@ using channel::ControlType;
 
 namespace {
 
-constexpr int kFailuresInARow = 3;  // zygotes that did not start: then who waits is told
+static_assert(worker::kSpareFdCount + 1 <= channel::kMaxFds, "a spare comes with one message");
+
+// Zygotes that did not start, and spares that could not be made: then who waits is told.
+constexpr int kFailuresInARow = 3, kSpareFailuresInARow = 6;
+constexpr auto kFirstPause = std::chrono::milliseconds(50);
+constexpr auto kLongestPause = std::chrono::milliseconds(5'000);
 
 }  // namespace
 
@@ -72,10 +78,11 @@ SparePool::Zygote* SparePool::Current() {
 
 // Asks for as many spares as are to be idle, and one more for each who waits.
 void SparePool::Refill() {
+  if (resting_) return;
   Zygote* zygote = Current();
   if (zygote == nullptr) {
     auto started = StartZygote();
-    if (!started) return FailWaiting(started.error().message);
+    if (!started) return OnSpareFailed(started.error().message);
     zygote = *started;
   }
   size_t untaken = 0;
@@ -137,6 +144,10 @@ void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
     case ControlType::kSpare: {
       failures_ = 0;
       const auto found = zygote.slots.find(message.id);
+      if (found != zygote.slots.end() && message.lost_fds) {
+        found->second.let_go = true;
+        return OnSpareFailed("the server has no room for a guest's descriptors");
+      }
       if (found == zygote.slots.end() || message.fds.size() != worker::kSpareFdCount + 1) return;
       if (zygote.distrusted) return;  // its pipes close here, and it ends
       Guest& idle = found->second.idle;
@@ -146,12 +157,15 @@ void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
       idle.fds = std::move(message.fds);
       idle.layers = zygote.layers;
       found->second.forked = true;
+      spare_failures_ = 0;
       return Serve();
     }
     case ControlType::kExited:
       return OnExited(zygote, message);
     case ControlType::kFailed:
-      return OnGone(zygote, message.payload);
+      if (zygote.slots.erase(message.id) == 0) return OnGone(zygote, message.payload);
+      if (zygote.retired) SweepSoon();
+      return OnSpareFailed(message.payload);
     default:
       return;
   }
@@ -164,15 +178,40 @@ void SparePool::OnExited(Zygote& zygote, const ControlMessage& message) {
   zygote.slots.erase(found);
   const int status = static_cast<int>(message.a);
   // A spare that nobody took ends by itself only when it was let go.
-  const bool badly = WIFSIGNALED(status) ? !slot.killed : !slot.taken && !zygote.retired;
+  const bool badly =
+      !slot.let_go && (WIFSIGNALED(status) ? !slot.killed : !slot.taken && !zygote.retired);
   if (badly) Retire(zygote, false);
+  if (badly && !slot.taken) OnSpareFailed("a spare ended before it was used");
   if (slot.taken) {
     slot.ended({.wait_status = status,
                 .peak_kib = message.b,
                 .cpu_us = std::atoll(message.payload.c_str())});
   }
   if (zygote.retired) SweepSoon();
+  if (slot.taken) resting_ = false;  // what it had is free
   Serve();
+}
+
+bool SparePool::HasGuests() const {
+  return std::any_of(zygotes_.begin(), zygotes_.end(), [](const Zygote& z) {
+    return std::any_of(z.slots.begin(), z.slots.end(),
+                       [](const auto& slot) { return slot.second.taken; });
+  });
+}
+
+// Who waits goes on waiting as long as guests run: each that ends makes room.
+void SparePool::OnSpareFailed(const std::string& why) {
+  const auto pause = std::min(kFirstPause * (1 << std::min(spare_failures_, 10)), kLongestPause);
+  ++spare_failures_;
+  if (!HasGuests() && spare_failures_ >= kSpareFailuresInARow)
+    FailWaiting("a guest cannot be started: " + why);
+  resting_ = true;
+  again_.expires_after(pause);
+  again_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
+    if (error || !*alive) return;
+    resting_ = false;
+    Refill();
+  });
 }
 
 // Its guests are gone with it (a pid namespace ends with its first process; PDEATHSIG besides).

@@ -1,6 +1,9 @@
 // SparePool: warm spares, and the zygotes that they are forked from, for a supervisor that runs
 // many guests.
 //
+// A spare that cannot be made, for want of processes, memory or descriptors, is one spare less; the
+// guests that there are go on, and after a pause, longer each time, it is tried again.
+//
 // All children of a zygote share its address layout. A guest that died by a signal may have tried
 // what it could there, and the next one could go on where it stopped: so after any abnormal death,
 // and after a number of guests in any case, a zygote makes no more spares. Its idle ones are let
@@ -8,6 +11,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <functional>
 #include <list>
@@ -43,7 +47,8 @@ class SparePool {
     int64_t peak_kib = 0, cpu_us = 0;
   };
 
-  SparePool(boost::asio::io_context& io, Options options) : io_(io), options_(std::move(options)) {}
+  SparePool(boost::asio::io_context& io, Options options)
+      : io_(io), options_(std::move(options)), again_(io) {}
   ~SparePool() { *alive_ = false; }
   SparePool(const SparePool&) = delete;
   SparePool& operator=(const SparePool&) = delete;
@@ -65,6 +70,7 @@ class SparePool {
   struct Slot {
     Guest idle;  // until it is taken
     bool forked = false, taken = false, killed = false;
+    bool let_go = false;  // its pipes are closed: it ends, through no fault of its own
     std::function<void(const End&)> ended;
   };
   struct Zygote {
@@ -89,6 +95,8 @@ class SparePool {
   void OnMessage(Zygote& zygote, channel::ControlMessage message);
   void OnExited(Zygote& zygote, const channel::ControlMessage& message);
   void OnGone(Zygote& zygote, const std::string& why);
+  void OnSpareFailed(const std::string& why);
+  bool HasGuests() const;
   void FailWaiting(const std::string& why);
   void SweepSoon();
 
@@ -99,6 +107,10 @@ class SparePool {
   uint64_t next_id_ = 1;
   size_t started_ = 0;
   int failures_ = 0;  // zygotes that ended, since one made a spare
+  // Spares that could not be made, one after the other: for a while no other is asked for.
+  int spare_failures_ = 0;
+  bool resting_ = false;
+  boost::asio::steady_timer again_;
   bool sweep_queued_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -58,12 +58,18 @@ class Zygote {
   }
 
  private:
+  // A spare that cannot be made is told of, and is no concern of the guests that there are.
   Status Fork(uint64_t id, bool warm) {
+    const Status made = MakeSpare(id, warm);
+    if (made) return Ok{};
+    return Send({.type = ControlType::kFailed, .id = id, .payload = made.error().message});
+  }
+
+  Status MakeSpare(uint64_t id, bool warm) {
     std::vector<UniqueFd> near, far;
     for (int fd = 0; fd < kSpareFdCount; ++fd) {
       auto pipe = MakePipe();
-      if (!pipe)
-        return Send({.type = ControlType::kFailed, .id = id, .payload = pipe.error().message});
+      if (!pipe) return pipe.error();
       ::fcntl(pipe->read.get(), F_SETPIPE_SZ, kIdlePipeBytes);  // failing leaves it larger
       near.push_back(std::move(GuestReads(fd) ? pipe->read : pipe->write));
       far.push_back(std::move(GuestReads(fd) ? pipe->write : pipe->read));
@@ -73,22 +79,30 @@ class Zygote {
       }
     }
     const pid_t pid = ::fork();
-    if (pid < 0)
-      return Send({.type = ControlType::kFailed,
-                   .id = id,
-                   .payload = SystemError("cannot fork a spare").message});
+    if (pid < 0) return SystemError("cannot fork a spare");
     if (pid == 0) {
       far.clear();
       BecomeSpare(program_, options_, std::move(near), warm);
     }
     near.clear();
+    const Status sent = SendSpare(id, pid, far);
+    if (sent) return sent;
+    // Nobody has the other end of its order's pipe: it ends by itself.
+    far.clear();
+    Uninterrupted([&] { return ::waitpid(pid, nullptr, 0); });
+    return sent;
+  }
+
+  Status SendSpare(uint64_t id, pid_t pid, const std::vector<UniqueFd>& far) {
     UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!pidfd.valid()) return SystemError("cannot open a pidfd");
     std::vector<int> fds;
     for (const UniqueFd& fd : far) fds.push_back(fd.get());
     fds.push_back(pidfd.get());
+    // ETOOMANYREFS: too many descriptors of this user are on their way (unix(7)).
+    if (Status s = Send({.type = ControlType::kSpare, .id = id}, fds); !s) return s;
     children_.push_back({id, pid, std::move(pidfd)});
-    return Send({.type = ControlType::kSpare, .id = id}, fds);
+    return Ok{};
   }
 
   Status Reap(size_t index) {

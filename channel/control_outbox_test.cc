@@ -1,0 +1,139 @@
+#include "channel/control_outbox.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <map>
+
+#include "broker/control_loop.h"
+#include "channel/endpoint.h"
+
+namespace postern::channel {
+namespace {
+
+struct Pair {
+  Pair() {
+    auto made = MakeControlPair();
+    EXPECT_TRUE(made);
+    from = std::move(made->first);
+    to = std::move(made->second);
+    EXPECT_TRUE(SetNonBlocking(from.get()));
+    EXPECT_TRUE(SetNonBlocking(to.get()));
+  }
+  UniqueFd from, to;
+};
+
+ControlMessage Usage(uint64_t id, const std::string& payload) {
+  return {.type = ControlType::kUsage, .id = id, .payload = payload};
+}
+
+TEST(ControlOutbox, WhatAFullSocketDoesNotTakeComesLaterAndInOrder) {
+  Pair pair;
+  ControlOutbox outbox(pair.from.get());
+  constexpr uint64_t kMany = 5'000;
+  auto pipe = MakePipe();
+  ASSERT_TRUE(pipe);
+  for (uint64_t id = 1; id <= kMany; ++id)
+    ASSERT_TRUE(
+        outbox.Send({.type = ControlType::kFork, .id = id, .payload = "x"},
+                    id % 100 == 0 ? std::vector<int>{pipe->read.get()} : std::vector<int>{}))
+        << id;
+  ASSERT_FALSE(outbox.empty());
+  pipe->read.reset();  // those that wait have their own
+  for (uint64_t id = 1; id <= kMany; ++id) {
+    auto m = ReceiveControl(pair.to.get());
+    if (!m && m.error().errnum == EAGAIN) {
+      ASSERT_TRUE(outbox.Flush());
+      m = ReceiveControl(pair.to.get());
+    }
+    ASSERT_TRUE(m && *m) << id;
+    EXPECT_EQ((*m)->id, id);
+    EXPECT_EQ((*m)->fds.size(), id % 100 == 0 ? 1u : 0u);
+  }
+  EXPECT_TRUE(outbox.empty());
+}
+
+TEST(ControlOutbox, UsageOfOneGuestIsJoined) {
+  Pair pair;
+  ControlOutbox outbox(pair.from.get());
+  for (int i = 0; i < 200'000; ++i)
+    ASSERT_TRUE(outbox.Send(Usage(static_cast<uint64_t>(i % 3), std::to_string(i))));
+  std::map<uint64_t, std::string> last;
+  for (;;) {
+    ASSERT_TRUE(outbox.Flush());
+    auto m = ReceiveControl(pair.to.get());
+    if (!m) break;
+    last[(*m)->id] = (*m)->payload;
+  }
+  EXPECT_TRUE(outbox.empty());
+  EXPECT_EQ(last[0], "199998");
+  EXPECT_EQ(last[1], "199999");
+  EXPECT_EQ(last[2], "199997");
+}
+
+TEST(ControlOutbox, WhoIsGoneOrTakesNothingForEverIsAnError) {
+  Pair pair;
+  ControlOutbox outbox(pair.from.get());
+  const std::string payload(64 * 1024, 'x');
+  size_t taken = 0;
+  while (taken < 10'000 && outbox.Send({.type = ControlType::kLines, .payload = payload})) ++taken;
+  EXPECT_GE(taken * payload.size(), ControlOutbox::kMaxBytes - payload.size());
+  EXPECT_LT(taken, 10'000u);
+  pair.to.reset();
+  EXPECT_FALSE(outbox.Flush());
+}
+
+// A supervisor that is busy for a while: the broker serves all the others meanwhile.
+TEST(ControlLoop, AFullSocketStopsNoBroker) {
+  Pair pair;
+  boost::asio::io_context io;
+  broker::ControlLoop loop(io, pair.from.get(), [](ControlMessage) {});
+  constexpr uint64_t kMany = 3'000;
+  for (uint64_t id = 1; id <= kMany; ++id)
+    loop.Send({.type = ControlType::kEnded, .id = id, .payload = "{}"});
+  EXPECT_FALSE(io.stopped());
+  uint64_t seen = 0;
+  while (seen < kMany) {
+    io.poll();
+    ASSERT_FALSE(io.stopped());
+    auto m = ReceiveControl(pair.to.get());
+    if (!m) continue;
+    ASSERT_TRUE(*m);
+    EXPECT_EQ((*m)->id, ++seen);
+  }
+  // Pings are answered, and the end of the supervisor is the broker's.
+  ASSERT_TRUE(SendControl(pair.to.get(), {.type = ControlType::kPing, .id = 5}));
+  io.poll();
+  const auto pong = ReceiveControl(pair.to.get());
+  ASSERT_TRUE(pong && *pong);
+  EXPECT_EQ((*pong)->type, ControlType::kPong);
+  pair.to.reset();
+  io.run();
+  EXPECT_TRUE(io.stopped());
+}
+
+TEST(Control, AMessageWhoseDescriptorsFindNoRoomIsOneAllTheSame) {
+  Pair pair;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const std::vector<int> fds(10, pair.from.get());
+  ASSERT_TRUE(SendControl(pair.from.get(), {.type = ControlType::kSpare, .id = 7}, fds));
+  ASSERT_TRUE(SendControl(pair.from.get(), {.type = ControlType::kExited, .id = 8}));
+  const UniqueFd lowest(::dup(0));
+  rlimit few = before;
+  few.rlim_cur = static_cast<rlim_t>(lowest.get()) + 3;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto m = ReceiveControl(pair.to.get());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(m && *m);
+  EXPECT_EQ((*m)->id, 7u);
+  EXPECT_TRUE((*m)->lost_fds);
+  EXPECT_TRUE((*m)->fds.empty());
+  const auto next = ReceiveControl(pair.to.get());
+  ASSERT_TRUE(next && *next);
+  EXPECT_EQ((*next)->id, 8u);
+  EXPECT_FALSE((*next)->lost_fds);
+}
+
+}  // namespace
+}  // namespace postern::channel
