@@ -25,6 +25,9 @@ Segments Split(std::string_view path) {
 }
 
 constexpr size_t kMaxUnusual = 4 * 1024;  // bytes of a path that has several readings
+// Names in a path, and in one that has several readings: each may be matched with thousands of
+// patterns, while others wait.
+constexpr size_t kMaxNames = 256, kMaxUnusualNames = 32;
 
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -233,15 +236,17 @@ PathReadings ReadPath(std::string_view path) {
   PathReadings out;
   if (IsPlain(path)) {
     out.all.push_back(Split(path));
-    if (path.find_first_of(".:+") != std::string_view::npos) {
+    out.opaque = out.all.front().size() > kMaxNames;
+    if (!out.opaque && path.find_first_of(".:+") != std::string_view::npos) {
       AddForDenies(out.all.front(), out.for_denies);
     }
     return out;
   }
   Segments each = Split(path);
   for (std::string& segment : each) segment = PercentDecode(segment);
+  const bool long_one = path.size() > kMaxUnusual || each.size() > kMaxUnusualNames;
   Add(out.all, std::move(each));
-  if (path.size() > kMaxUnusual) {
+  if (long_one) {
     out.opaque = true;
     return out;
   }

@@ -23,8 +23,8 @@ struct PathReadings {
   // for a format ("/a.json"), without what follows a script ("/a.php/b").
   std::vector<Segments> for_denies;
   // No server's reading is sure: control characters, bytes that are no UTF-8, an encoding of
-  // encodings of encodings, names of dots and blanks alone, or unusual and of over 4 KiB. Denies
-  // match it and allows do not.
+  // encodings of encodings, names of dots and blanks alone, unusual ones of over 4 KiB or 32 names,
+  // and any of over 256 names. Denies match it and allows do not.
   bool opaque = false;
 };
 

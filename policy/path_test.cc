@@ -50,9 +50,13 @@ TEST(PathPattern, StarsWithinAndAcrossSegments) {
 }
 
 TEST(PathPattern, ManyStarsTakeNoLongTime) {
-  std::string pattern = "/", path = "/";
-  for (int i = 0; i < 2000; ++i) pattern += "**/a/", path += "a/";
-  EXPECT_FALSE(Match((pattern + "b").c_str(), path.c_str()));
+  std::string pattern = "/";
+  Segments path;
+  for (int i = 0; i < 2000; ++i) {
+    pattern += "**/a/";
+    path.emplace_back("a");
+  }
+  EXPECT_FALSE(PathPattern::Parse(pattern + "b")->Matches(path, false));
 }
 
 // Every way to write /v1/admin/keys that some server understands.
@@ -141,6 +145,15 @@ TEST(PathReadings, AnUnusualPathIsShort) {
   const std::string slashes = "//" + std::string(5000, 'a');
   EXPECT_TRUE(ReadPath(slashes).opaque);
   EXPECT_FALSE(ReadPath("/" + std::string(50'000, 'a')).opaque);
+  const auto names = [](size_t n, const char* name) {
+    std::string path;
+    for (size_t i = 0; i < n; ++i) path += name;
+    return ReadPath(path).opaque;
+  };
+  EXPECT_FALSE(names(256, "/a"));
+  EXPECT_TRUE(names(257, "/a"));
+  EXPECT_FALSE(names(32, "/%20a"));
+  EXPECT_TRUE(names(33, "/%20a"));
 }
 
 TEST(PathReadings, AnAllowNeedsEveryReading) {
