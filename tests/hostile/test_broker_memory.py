@@ -71,11 +71,30 @@ def large(nginx):
     return {"http/2": f"https://good.test:{nginx.http2}/large", "tls": f"https://good.test:{nginx.tls}/large", "plain": f"http://good.test:{nginx.plain}/large"}
 
 
-@pytest.mark.parametrize("protocol", ["http/2", "tls", "plain"])
-def test_bodies_that_nobody_reads(live, large, certificates, protocol):
+@pytest.fixture
+def socks():
+    """A SOCKS proxy's port."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    process = subprocess.Popen(["microsocks", "-i", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while True:
+        assert process.poll() is None
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                break
+    yield port
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.parametrize("protocol", ["http/2", "tls", "plain", "http/2 by a proxy", "plain by a proxy"])
+def test_bodies_that_nobody_reads(live, large, certificates, socks, protocol):
     policy = allowing({"allow": "good.test", "addresses": ["127.0.0.0/8"]})
     policy["network"].update({"dns": {"hosts": {"good.test": "127.0.0.1"}}, "tls": {"ca_file": str(certificates[1])}})
-    run = live(UNREAD, policy, large[protocol])
+    if protocol.endswith("proxy"):
+        policy["network"]["adapter"] = {"proxy": f"socks5h://127.0.0.1:{socks}"}
+    run = live(UNREAD, policy, large[protocol.split(" ")[0]])
     said(run, "done")
     assert broker_memory("VmHWM") < 88 * MIB
     go_on(run)
@@ -126,6 +145,51 @@ class Deaf:
 def test_messages_that_no_origin_takes(live, size):
     with Deaf() as origin:
         run = live(DEAF, allowing({"allow": f"ws://127.0.0.1:{origin.port}"}), f"ws://127.0.0.1:{origin.port}/", str(size))
+        said(run, "waits")
+        assert broker_memory("VmHWM") < 88 * MIB
+
+
+# TCP: an origin that sends without end to a guest that has paused, and one that reads nothing.
+UNREAD_STREAMS = """
+import net from 'node:net';
+const [port, path] = process.argv.slice(2);
+const open = () => new Promise((done, fail) => {
+  const socket = net.connect(+port, '127.0.0.1', () => { socket.write(`GET ${path} HTTP/1.0\\r\\n\\r\\n`); });
+  socket.once('readable', () => done(socket)).once('error', fail);
+});
+for (let round = 0; round < 3; round++) {
+  const sockets = await Promise.all(Array.from({ length: 40 }, open));
+  for (const socket of sockets) socket.destroy();
+}
+console.log('done'); await next();
+process.exit(0);
+"""
+
+DEAF_STREAM = """
+import net from 'node:net';
+const socket = net.connect(+process.argv[2], '127.0.0.1');
+await new Promise((open, fail) => { socket.once('connect', open).once('error', fail); });
+const piece = Buffer.alloc(1 << 20);
+let left = 320, full = false;
+while (left-- > 0 && !full) {
+  if (!socket.write(piece)) full = !(await Promise.race([new Promise((done) => socket.once('drain', () => done(true))), new Promise((done) => setTimeout(done, 500, false))]));
+}
+console.log(full ? 'waits' : 'all is gone'); await next();
+"""
+
+
+def test_streams_that_nobody_reads(live, large, nginx):
+    run = live(UNREAD_STREAMS, allowing({"allow": f"tcp://127.0.0.1:{nginx.plain}"}), str(nginx.plain), "/large")
+    said(run, "done")
+    assert broker_memory("VmHWM") < 88 * MIB
+    go_on(run)
+    assert run.wait(20) == 0
+
+
+def test_a_stream_that_no_origin_takes(live):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        run = live(DEAF_STREAM, allowing({"allow": f"tcp://127.0.0.1:{port}"}), str(port))
         said(run, "waits")
         assert broker_memory("VmHWM") < 88 * MIB
 
