@@ -233,7 +233,7 @@ TEST(SecretFilter, ChunksMakeNoDifference) {
   }
   const std::string whole = Filtered(text, index);
   EXPECT_EQ(whole.find("another-"), std::string::npos);
-  for (size_t piece = 1; piece < 70; ++piece) ASSERT_EQ(Filtered(text, index, piece), whole);
+  for (size_t piece = 1; piece < 70; piece += 3) ASSERT_EQ(Filtered(text, index, piece), whole);
 }
 
 // How much is held back does not depend on what arrives.
@@ -283,7 +283,7 @@ std::string RandomValue(std::mt19937& random) {
 // Whole, cut at its end or with its beginning gone, in pieces of any size.
 TEST(SecretFilter, NoEightCharactersPass) {
   std::mt19937 random(17);  // NOLINT(cert-msc51-cpp): the same each time
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 150; ++round) {
     const std::string value = RandomValue(random);
     const auto index = Index({{"KEY", value}, {"OTHER", RandomValue(random)}});
     for (const NamedForm& form : Forms()) {
