@@ -305,6 +305,13 @@ void Request::Finished(CURLcode code) {
     FreeLists();
     return Connect();
   }
+  if (code == CURLE_OUT_OF_MEMORY && !responded_ && phase_ >= Phase::kSend) {
+    // What libcurl says of a header line of over 100 kB.
+    failure_ = Failure{"http_response_header_section_size", "ERR_LIMIT",
+                       "a line of the header section of " + url_.HostPort() +
+                           " is larger than the limit of " +
+                           std::to_string(guest_.policy().limits.header_bytes) + " (header_bytes)"};
+  }
   if (code != CURLE_OK && !failure_) {
     const bool proxy = code == CURLE_COULDNT_CONNECT && !proxy_addresses_.empty();
     failure_ = CurlFailure(easy_, code, proxy ? "the proxy" : url_.HostPort(), error_text_);

@@ -69,6 +69,7 @@ class Request {
   std::optional<channel::Failure> ReadConnectTarget(const channel::Fields& fields);
   std::optional<channel::Failure> TakeUrl(const std::string& text);
   std::optional<channel::Failure> CheckLimits();
+  std::optional<channel::Failure> CheckSecretsInHead(const channel::Fields& fields) const;
   void Record();
   void Perform();
   void Resolve();

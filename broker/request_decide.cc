@@ -2,6 +2,7 @@
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
+#include "policy/secret_text.h"
 
 namespace postern::broker {
 namespace {
@@ -9,6 +10,9 @@ namespace {
 using channel::Failure;
 using channel::Fields;
 using channel::FindField;
+
+// With 4 KiB a secret, below the 128 KiB beyond which libcurl 7.88 sends no head to its end.
+constexpr size_t kMaxSecretsInHead = 8, kMaxHeadWithSecrets = 32 * 1024;
 
 Failure Denied(std::string why) {
   return {"http_request_denied", "ERR_NETWORK_DENIED", std::move(why)};
@@ -94,11 +98,31 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
                        ", and a stream or WebSocket from there cannot be filtered; use fetch() "
                        "there, or name another host in the secret's rule"};
   }
+  if (secrets_ != nullptr) {
+    if (auto failure = CheckSecretsInHead(fields)) return failure;
+  }
   if (policy.adapter.kind == policy::AdapterKind::kNone) {
     return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER",
                    std::string(channel::kNoAdapter)};
   }
   return std::nullopt;
+}
+
+// A head with secrets is larger than the one that the guest made. How large it may be must not tell
+// how long they are: so it is what the guest made that has bounds, far below what libcurl sends.
+std::optional<Failure> Request::CheckSecretsInHead(const Fields& fields) const {
+  size_t placeholders = policy::CountPlaceholders(url_.query), bytes = url_.ToString().size();
+  for (const channel::Field& f : fields) {
+    placeholders += policy::CountPlaceholders(f.value);
+    bytes += f.name.size() + f.value.size();
+  }
+  if (placeholders == 0 || (placeholders <= kMaxSecretsInHead && bytes <= kMaxHeadWithSecrets)) {
+    return std::nullopt;
+  }
+  return Failure{"http_request_denied", "ERR_LIMIT",
+                 "a request whose URL and header fields hold secrets has at most " +
+                     std::to_string(kMaxSecretsInHead) + " of them, and " +
+                     std::to_string(kMaxHeadWithSecrets) + " bytes of both"};
 }
 
 bool Request::OverTotalBytes() const {

@@ -43,6 +43,18 @@ std::string PutSecretsIn(std::string_view text, const std::map<std::string, std:
   return out.substr(0, kBasic.size()) + EncodeBase64(put);
 }
 
+size_t CountPlaceholders(std::string_view text) {
+  constexpr std::string_view kBegins = "postern-secret-", kBasic = "basic ";
+  size_t count = 0;
+  for (size_t at = text.find(kBegins); at != std::string_view::npos;
+       at = text.find(kBegins, at + kBegins.size())) {
+    ++count;
+  }
+  if (!EqualsIgnoringCase(text.substr(0, kBasic.size()), kBasic)) return count;
+  const auto credentials = DecodeBase64(text.substr(kBasic.size()));
+  return credentials ? count + CountPlaceholders(*credentials) : count;
+}
+
 std::string ExpandSecrets(std::string_view text,
                           const std::map<std::string, std::string>& secrets) {
   std::string out(text);

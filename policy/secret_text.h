@@ -23,6 +23,9 @@ std::string Placeholder(std::string_view name);
 std::string PutSecretsIn(std::string_view text, const std::map<std::string, std::string>& secrets,
                          const std::vector<std::string>& names, bool header);
 
+// How often any placeholder stands in `text`, a Basic Authorization's base64 included.
+size_t CountPlaceholders(std::string_view text);
+
 // `text` with each ${secret:NAME} exchanged for the value.
 std::string ExpandSecrets(std::string_view text, const std::map<std::string, std::string>& secrets);
 

@@ -10,7 +10,7 @@ namespace postern::policy {
 namespace {
 
 // As many characters around a block may be replaced as its index says; base64's base64 has most.
-constexpr size_t kRemembered = 32;
+constexpr size_t kRemembered = 64;
 
 using enum Syntax;
 // What is read besides the text as it is. Two rounds in the last one: JSON in a URL, a URL in JSON,
@@ -62,12 +62,15 @@ class SecretFilter::Matcher {
     const Character c = {begin, std::min(blanks_from_, begin), g.end, Lower(g.byte)};
     after_break_ = false;
     blanks_from_ = kNone;
-    if (after_ > 0 && !index_->Belongs(block_, c.byte)) after_ = 0;
+    key_ = key_ << 8 | c.byte;
+    // What follows a value's last block is the value's own, or goes as what follows another.
+    const bool awaited = tail_ > 0 && TailFits(c.byte);
+    if (after_ > 0 && !awaited && !index_->Belongs(block_, c.byte)) after_ = 0;
     if (after_ > 0) {
       --after_;
       AddMark(c, block_, false);
     }
-    key_ = key_ << 8 | c.byte;
+    if (awaited && --tail_ == 0 && IsTail()) after_ = block_.end;
     seen_[count_++ % kRemembered] = c;
     for (const SecretIndex::Block& block : index_->Find(key_)) Found(block);
   }
@@ -76,7 +79,7 @@ class SecretFilter::Matcher {
   void Reset() {
     key_ = 0;
     count_ = 0;
-    after_ = 0;
+    after_ = tail_ = 0;
     end_ = blanks_from_ = kNone;
     first_at_ = kLongAgo;
   }
@@ -99,22 +102,36 @@ class SecretFilter::Matcher {
     marks_->push_back({with_blanks ? c.blanks_begin : c.begin, c.end, block.secret, first});
   }
 
+  // Whether the value's end may go on with `byte`: its last characters are compared as they come.
+  bool TailFits(uint8_t byte) const {
+    return tail_ > kBlock || static_cast<uint8_t>(block_.tail_key >> 8 * (tail_ - 1)) == byte;
+  }
+  bool IsTail() const {
+    const size_t bits = 8 * std::min<size_t>(block_.tail, kBlock);
+    return bits == 64 ? key_ == block_.tail_key
+                      : (key_ & ((BlockKey{1} << bits) - 1)) == block_.tail_key;
+  }
+
   void Found(SecretIndex::Block block) {
+    if (count_ < block.width) return;
+    for (size_t i = 0; i + kBlock < block.width; ++i) {
+      if (seen_[(count_ - block.width + i) % kRemembered].byte != block.front[i]) return;
+    }
     // A value that repeats itself begins once.
     if (block.first && count_ - first_at_ < block.length) block.first = false;
     if (block.first) first_at_ = count_;
     const uint64_t remembered = std::min<uint64_t>(count_, kRemembered);
-    uint64_t back = kBlock;
-    while (back < remembered && back < kBlock + block.before &&
+    uint64_t back = block.width;
+    while (back < remembered && back < uint64_t{block.width} + block.before &&
            index_->Belongs(block, seen_[(count_ - back - 1) % kRemembered].byte)) {
       ++back;
     }
     for (bool begins = true; back > 0; --back, begins = false) {
       AddMark(seen_[(count_ - back) % kRemembered], block, begins);
     }
-    if (!block.last && block.after < after_) return;
-    after_ = block.after;
     block_ = block;
+    tail_ = block.last ? block.tail : 0;
+    after_ = block.last && block.tail == 0 ? block.end : std::max<size_t>(block.after, after_);
   }
 
   const SecretIndex* index_;
@@ -128,6 +145,7 @@ class SecretFilter::Matcher {
   bool after_break_ = false;
   SecretIndex::Block block_{};  // the last one, and how many characters after it are marked too
   size_t after_ = 0;
+  size_t tail_ = 0;  // of the value's end, what has not come yet
 };
 
 // The text with layers of escapes taken off. It sleeps where none of its escapes was seen for so

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <set>
 #include <tuple>
 
 #include "base/base64.h"
@@ -14,13 +13,21 @@
 namespace postern::policy {
 namespace {
 
-constexpr size_t kBase64KeyBits = kBlock * 6;
+// What goes with a block on either side, where the value may go on there.
+constexpr uint8_t kAround = kBlock - 1;
+constexpr uint8_t kBase64Around = 11;       // digits: seven bytes, and what they share with others
+constexpr uint8_t kBase64TwiceAround = 16;  // the same, once more
 
-// `text` as SecretFilter reads it, with the escapes of `syntaxes` taken off one after the other.
-std::string Canonical(std::string_view text, std::initializer_list<Syntax> syntaxes) {
+// Besides letters and digits what words, tokens, paths and URLs consist of: the same for every
+// secret, so that what goes with a block tells nothing of its value.
+constexpr std::string_view kTokenCharacters = "-._~+/=:%@!$*#^|";
+
+// Characters of `text` as SecretFilter reads them, with the escapes of `syntaxes` taken off one
+// after the other; each with the bytes of `text` that it stands for.
+std::vector<Glyph> Canonical(std::string_view text, std::initializer_list<Syntax> syntaxes) {
   std::vector<Glyph> glyphs;
-  glyphs.reserve(text.size());
-  for (const char c : text) glyphs.push_back({0, 0, static_cast<uint8_t>(c)});
+  for (size_t i = 0; i < text.size(); ++i)
+    glyphs.push_back({i, i + 1, static_cast<uint8_t>(text[i])});
   for (const Syntax syntax : syntaxes) {
     Unescaper unescaper(syntax);
     std::vector<Glyph> out;
@@ -28,43 +35,48 @@ std::string Canonical(std::string_view text, std::initializer_list<Syntax> synta
     unescaper.Flush(out);
     glyphs = std::move(out);
   }
-  std::string canonical;
-  for (const Glyph& g : glyphs) {
-    if (IsBlank(g.byte) || IsBreak(g.byte)) continue;
-    canonical += AsciiLower(static_cast<char>(g.byte));
-  }
-  return canonical;
+  std::erase_if(glyphs, [](const Glyph& g) { return IsBlank(g.byte) || IsBreak(g.byte); });
+  return glyphs;
 }
 
 // UTF-8 that was read as Latin-1 and written as UTF-8: what a header's value becomes in many a
 // server's JSON.
-std::string TwiceUtf8(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      out += c;
-    } else {
-      out += static_cast<char>(0xc0 | byte >> 6);
-      out += static_cast<char>(0x80 | (byte & 0x3f));
-    }
+std::vector<Glyph> TwiceUtf8(std::string_view text) {
+  std::vector<Glyph> out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    if (IsBlank(byte)) continue;
+    if (byte >= 0x80) out.push_back({i, i + 1, static_cast<uint8_t>(0xc0 | byte >> 6)});
+    out.push_back({i, i + 1, static_cast<uint8_t>(byte < 0x80 ? byte : 0x80 | (byte & 0x3f))});
   }
   return out;
 }
 
-size_t CeilDivide(size_t a, size_t b) { return (a + b - 1) / b; }
+// Where blocks begin and end in `value`, its first one at 0.
+std::vector<size_t> Bounds(std::string_view value) {
+  std::vector<size_t> bounds = {0};
+  size_t characters = 0;
+  for (size_t i = 0; i < value.size(); ++i) {
+    if (IsBlank(static_cast<uint8_t>(value[i]))) continue;
+    if (++characters % kBlock == 0) bounds.push_back(i + 1);
+  }
+  return bounds;
+}
 
-// Where blocks of a text of `size` characters begin.
-std::set<size_t> BlockOffsets(size_t size) {
-  std::set<size_t> offsets = {size - kBlock};
-  for (size_t at = 0; at + kBlock <= size; at += kBlock) offsets.insert(at);
-  return offsets;
+std::string Utf16(std::string_view text, bool big) {
+  std::string out;
+  for (const char c : text) out += big ? std::string("\0", 1) + c : c + std::string("\0", 1);
+  return out;
 }
 
 BlockKey KeyOf(std::string_view characters) {
   BlockKey key = 0;
   for (const char c : characters) key = key << 8 | static_cast<uint8_t>(AsciiLower(c));
   return key;
+}
+
+std::string_view LastBlock(std::string_view text) {
+  return text.substr(text.size() - std::min(text.size(), kBlock));
 }
 
 }  // namespace
@@ -74,84 +86,125 @@ SecretIndex::SecretIndex(const std::map<std::string, std::string>& secrets) {
   for (const char c : kBase64.substr(26, 36)) words.set(static_cast<uint8_t>(c));  // a-z, 0-9
   base64_ = words;
   for (const char c : {'+', '/', '-', '_'}) base64_.set(static_cast<uint8_t>(c));
+  for (const char c : kTokenCharacters) words.set(static_cast<uint8_t>(c));
   for (const auto& [name, value] : secrets) {
-    const auto number = static_cast<uint32_t>(secrets_.size());
     secrets_.push_back({Placeholder(name), words});
-    std::set<std::string> texts;
-    for (const std::string& text : {value, TwiceUtf8(value)}) {
-      const std::string plain = Canonical(text, {});
-      texts.insert(plain);
-      for (const Syntax syntax :
-           {Syntax::kPercent, Syntax::kBackslash, Syntax::kHtml, Syntax::kQuotedPrintable}) {
-        texts.insert(Canonical(text, {syntax}));
-      }
-      texts.insert(Canonical(text, {Syntax::kPercent, Syntax::kBackslash, Syntax::kHtml}));
-      AddBase64(number, text, 0);
-      for (size_t place = 0; place < 3; ++place) {
-        for (const std::string_view alphabet : {kBase64, kBase64Url}) {
-          AddBase64(number, Base64Inside(text, place, alphabet), 3);
-        }
-      }
+    for (const char c : value) {
+      secrets_.back().characters.set(static_cast<uint8_t>(AsciiLower(c)));
     }
-    // A value of few characters but escapes is found as it is written too.
-    const bool few = std::any_of(texts.begin(), texts.end(),
-                                 [](const std::string& text) { return text.size() < kBlock; });
-    if (few) {
-      for (const std::string& text : EscapedForms(value)) texts.insert(Canonical(text, {}));
-    }
-    for (const std::string& text : texts) {
-      for (const char c : text) secrets_[number].characters.set(static_cast<uint8_t>(c));
-      if (text.size() >= kBlock) AddText(number, text);
-    }
-    for (const char c : value) secrets_[number].characters.set(static_cast<uint8_t>(AsciiLower(c)));
+    AddValue(static_cast<uint32_t>(secrets_.size() - 1), value);
   }
   Finish();
 }
 
-void SecretIndex::AddText(uint32_t secret, std::string_view characters) {
-  for (const size_t at : BlockOffsets(characters.size())) {
-    const size_t left = characters.size() - at - kBlock;
-    Add(characters.substr(at, kBlock),
-        {secret, static_cast<uint16_t>(std::min(at, kBlock - 1)),
-         static_cast<uint16_t>(std::min(left, kBlock - 1)),
-         static_cast<uint16_t>(characters.size()), at == 0, left == 0, false});
-  }
-}
-
-// The digits of base64 that blocks of `bytes` decide alone, eight of each. In bits from where the
-// block begins; `slack`: how many digits more belong to the value at its ends.
-void SecretIndex::AddBase64(uint32_t secret, std::string_view bytes, size_t slack) {
-  if (bytes.size() < kBlock) return;
-  for (const size_t at : BlockOffsets(bytes.size())) {
-    for (size_t place = 0; place < 3; ++place) {
-      const size_t key_begin = CeilDivide(8 * place, 6) * 6 - 8 * place;
-      const size_t key_end = key_begin + kBase64KeyBits;
-      const size_t before = CeilDivide(key_begin + 8 * std::min(at, kBlock - 1), 6);
-      const size_t value_end = 8 * (bytes.size() - at);
-      const size_t after = CeilDivide(std::min(value_end, 8 * (2 * kBlock - 1)) - key_end, 6);
-      const Block block = {secret,
-                           static_cast<uint16_t>(before + (at < kBlock ? slack : 0)),
-                           static_cast<uint16_t>(after + slack),
-                           static_cast<uint16_t>(bytes.size() * 8 / 6),
-                           at == 0,
-                           at + kBlock == bytes.size(),
-                           true};
-      for (const std::string_view alphabet : {kBase64, kBase64Url}) {
-        Add(Base64Inside(bytes.substr(at, kBlock), place, alphabet).substr(0, kBlock), block);
-      }
+void SecretIndex::AddValue(uint32_t secret, const std::string& value) {
+  using enum Syntax;
+  const std::vector<size_t> bounds = Bounds(value);
+  const size_t blocks = bounds.size() - 1;
+  // Texts: blocks end where they end in the value, and have what of the text lies in them; of fewer
+  // than eight characters as many as it takes from before them.
+  std::vector<std::vector<Glyph>> texts = {Canonical(value, {}),
+                                           Canonical(value, {kPercent}),
+                                           Canonical(value, {kBackslash}),
+                                           Canonical(value, {kHtml}),
+                                           Canonical(value, {kQuotedPrintable}),
+                                           TwiceUtf8(value),
+                                           Canonical(value, {kPercent, kBackslash, kHtml})};
+  for (const std::vector<Glyph>& glyphs : texts) {
+    std::string text;
+    for (const Glyph& g : glyphs) text += static_cast<char>(g.byte);
+    size_t from = 0, until = 0;  // of what lies in the block
+    bool first = true;
+    for (size_t k = 0; k < blocks; ++k, from = until) {
+      while (until < glyphs.size() && glyphs[until].end <= bounds[k + 1]) ++until;
+      if (until < kBlock) continue;
+      const size_t begin = std::min(from, until - kBlock);
+      Add({.secret = secret,
+           .before = static_cast<uint8_t>(std::min<size_t>(begin, kAround)),
+           .after = kAround,
+           .length = static_cast<uint16_t>(text.size()),
+           .first = std::exchange(first, false),
+           .last = k + 1 == blocks},
+          std::string_view(text).substr(begin, until - begin),
+          std::string_view(text).substr(until));
     }
   }
+  // A value of few characters but escapes is found as it is written too, as a whole.
+  for (const std::string& form : EscapedForms(value)) {
+    std::string text;
+    for (const Glyph& g : Canonical(form, {})) text += static_cast<char>(g.byte);
+    const size_t begin = text.size() - std::min(text.size(), Block::kMaxWidth);
+    Add({.secret = secret,
+         .before = static_cast<uint8_t>(std::min<size_t>(begin, 255)),
+         .length = static_cast<uint16_t>(text.size()),
+         .first = true,
+         .last = true},
+        std::string_view(text).substr(begin), {});
+  }
+  const auto base64 = [&](std::string_view bytes, size_t scale) {
+    for (size_t k = 0; k < blocks; ++k) {
+      const size_t begin = bounds[k] * scale, end = bounds[k + 1] * scale;
+      for (const std::string_view alphabet : {kBase64, kBase64Url}) {
+        for (size_t place = 0; place < 3; ++place) {
+          const std::string digits =
+              Base64Inside(bytes.substr(begin, end - begin), place, alphabet);
+          const bool last = k + 1 == blocks;
+          const std::string rest =
+              last ? Base64Inside(bytes.substr(begin), place, alphabet) : digits;
+          const bool edge = (place + bytes.size() - begin) * 8 % 6 != 0;
+          Block block = {.secret = secret,
+                         .before = k == 0 ? static_cast<uint8_t>(place != 0) : kBase64Around,
+                         .after = kBase64Around,
+                         .length = static_cast<uint16_t>(bytes.size() * 4 / 3),
+                         .first = k == 0,
+                         .last = last,
+                         .end = static_cast<uint8_t>(edge),
+                         .base64 = true};
+          Add(block, digits, std::string_view(rest).substr(digits.size()));
+          if (scale != 1) continue;
+          block.before = k == 0 ? 3 : kBase64TwiceAround;
+          block.after = kBase64TwiceAround;
+          block.length = static_cast<uint16_t>(bytes.size() * 16 / 9);
+          block.end = 3;
+          for (size_t outer = 0; outer < 3; ++outer) {
+            const std::string twice = Base64Inside(digits, outer, alphabet);
+            Add(block, twice,
+                std::string_view(Base64Inside(rest, outer, alphabet)).substr(twice.size()));
+          }
+        }
+      }
+    }
+  };
+  base64(value, 1);
+  base64(Utf16(value, false), 2);
+  base64(Utf16(value, true), 2);
 }
 
-void SecretIndex::Add(std::string_view characters, const Block& block) {
-  added_.emplace_back(KeyOf(characters), block);
+// `characters`: a block, of which the last ones are looked for where it is wider than may be.
+// `tail`: of the last block what follows.
+void SecretIndex::Add(const Block& block, std::string_view characters, std::string_view tail) {
+  if (characters.size() < kBlock) return;
+  Block added = block;
+  const size_t width = std::min(characters.size(), Block::kMaxWidth);
+  characters.remove_prefix(characters.size() - width);
+  added.width = static_cast<uint8_t>(width);
+  for (size_t i = 0; i + kBlock < width; ++i) {
+    added.front[i] = static_cast<uint8_t>(AsciiLower(characters[i]));
+  }
+  if (added.last) {
+    added.tail = static_cast<uint8_t>(std::min<size_t>(tail.size(), 255));
+    added.tail_key = KeyOf(LastBlock(tail));
+    added.after = std::max(added.after, added.tail);
+  }
+  added_.emplace_back(KeyOf(LastBlock(characters)), added);
 }
 
 void SecretIndex::Finish() {
   const auto order = [](const auto& entry) {
     const auto& [key, b] = entry;
     // What ends a value has the last word on what follows it.
-    return std::tuple(key, b.last, b.secret, b.before, b.after, b.length, b.first, b.base64);
+    return std::tuple(key, b.last, b.secret, b.width, b.front, b.before, b.after, b.length, b.first,
+                      b.tail, b.end, b.tail_key, b.base64);
   };
   std::sort(added_.begin(), added_.end(),
             [&](const auto& a, const auto& b) { return order(a) < order(b); });

@@ -21,34 +21,52 @@ class Resolver:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((address, port))
         self.text = "%s:%d" % self._socket.getsockname()
-        self._thread = threading.Thread(target=self._serve)
+        self._listener = socket.create_server(self._socket.getsockname())  # for answers that no datagram takes
+        self._threads = [threading.Thread(target=self._serve), threading.Thread(target=self._serve_tcp)]
 
     def __enter__(self):
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
             end.sendto(b"", self._socket.getsockname())
-        self._thread.join()
+        socket.create_connection(self._listener.getsockname()).close()
+        for thread in self._threads:
+            thread.join()
         self._socket.close()
+        self._listener.close()
 
     def _serve(self):
         while True:
             data, peer = self._socket.recvfrom(4096)
             if not data:
                 return
-            labels, at = [], 12
-            while data[at]:
-                labels.append(data[at + 1:at + 1 + data[at]].decode())
-                at += data[at] + 1
-            kind = struct.unpack("!H", data[at + 1:at + 3])[0]
-            name = ".".join(labels)
-            if kind == 1:
-                self.queries.append(name)
-            addresses = self._answers(name) if kind == 1 else []
-            records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 300, 4) + socket.inet_aton(a) for a in addresses)
-            self._socket.sendto(data[:2] + struct.pack("!HHHHH", 0x8180, 1, len(addresses), 0, 0) + data[12:at + 5] + records, peer)
+            self._socket.sendto(self._answer(data), peer)
+
+    def _serve_tcp(self):
+        while True:
+            with self._listener.accept()[0] as connection, connection.makefile("rb") as file:
+                if not (size := file.read(2)):
+                    return
+                while size:
+                    answer = self._answer(file.read(struct.unpack("!H", size)[0]))
+                    connection.sendall(struct.pack("!H", len(answer)) + answer)
+                    size = file.read(2)
+
+    def _answer(self, data):
+        labels, at = [], 12
+        while data[at]:
+            labels.append(data[at + 1:at + 1 + data[at]].decode())
+            at += data[at] + 1
+        kind = struct.unpack("!H", data[at + 1:at + 3])[0]
+        name = ".".join(labels)
+        if kind == 1:
+            self.queries.append(name)
+        addresses = self._answers(name) if kind == 1 else []
+        records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 300, 4) + socket.inet_aton(a) for a in addresses)
+        return data[:2] + struct.pack("!HHHHH", 0x8180, 1, len(addresses), 0, 0) + data[12:at + 5] + records
 
 
 LOOK_UP = "import { promises as dns } from 'node:dns'; const look = (name) => dns.resolve4(name).then((a) => a.length, (e) => e.code); "
@@ -90,7 +108,7 @@ def test_a_server_reads_resolv_conf_again(tmp_path):
         server = subprocess.Popen(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/resolv.conf && exec "$2" serve --socket="$3" --policy="$4"', "sh",
                                    str(tmp_path / "resolv.conf"), POSTERN, str(tmp_path / "s"), str(tmp_path / "p.yaml")], stderr=subprocess.PIPE, text=True)
         try:
-            while "listening" not in (line := server.stderr.readline()):
+            while "ready at" not in (line := server.stderr.readline()):
                 assert line, "the server has ended"
 
             def look():
