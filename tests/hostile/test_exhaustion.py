@@ -15,6 +15,8 @@ from conftest import POSTERN, RELEASE, our_processes, unless_sanitized
 from server import Server, until
 from test_handler import Handler, read_all
 
+pytestmark = unless_sanitized  # they measure memory and time
+
 TOKEN = "a-token-of-twenty-bytes"
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 

@@ -12,6 +12,8 @@ from server import Server, until
 from test_exhaustion import to
 from test_handler import Handler, read_all
 
+pytestmark = unless_sanitized  # they measure memory and time
+
 PATHS = ", ".join(f"/p{i}/**" for i in range(20_000))
 RULE = "{allow: https://a.test, paths: "
 
