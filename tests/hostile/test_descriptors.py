@@ -61,4 +61,4 @@ def test_a_server_takes_no_more_and_says_so(server, count):
             except FileNotFoundError:  # closed meanwhile
                 pass
 
-    until(lambda: "/etc" not in open_now())  # what came with the run goes when the run is cleared away
+    until(lambda: "/etc" not in open_now(), "the directory stays open")  # what came with the run goes when the run is cleared away
