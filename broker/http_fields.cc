@@ -16,16 +16,33 @@ std::string Letters(std::string_view name) {
   return out;
 }
 
+bool Holds(const std::string& letters, std::string_view part) {
+  return letters.find(part) != std::string::npos;
+}
+
 // X-HTTP-Method-Override (Google, Rack, Symfony, Express), X-HTTP-Method (OData), X-Method-Override
 // (IBM), and others' variants of these.
 bool IsMethodOverride(const std::string& letters) {
+  if (Holds(letters, "verboverride") || letters == "xforwardedmethod" ||
+      letters == "xrequestedmethod") {
+    return true;
+  }
   return letters.find("methodoverride") != std::string::npos || letters == "xhttpmethod" ||
          letters == "xmethod" || letters == "httpmethod" || letters == "xrestmethod" ||
          letters == "xhttpverb" || letters == "xoriginalmethod" || letters == "method";
 }
 
-// X-Original-URL and X-Rewrite-URL (IIS, Symfony, Zend), and what proxies call them.
+// X-Original-URL and X-Rewrite-URL (IIS, Symfony, Zend), and what proxies call them; what else a
+// request reads from or writes to: WebDAV's Destination, and copies in object stores.
 bool IsPathOverride(const std::string& letters) {
+  for (const std::string_view word :
+       {"original", "rewrite", "rewritten", "unencoded", "override"}) {
+    for (const std::string_view what : {"url", "uri", "path"}) {
+      if (Holds(letters, word) && letters.ends_with(what)) return true;
+    }
+  }
+  if (letters == "destination" || Holds(letters, "copysource")) return true;
+  if (letters == "xforwardedurl") return true;
   return letters == "xoriginalurl" || letters == "xoriginaluri" || letters == "xrewriteurl" ||
          letters == "xrewriteuri" || letters == "xoriginalpath" || letters == "xforwardedpath" ||
          letters == "xforwardeduri" || letters == "xoverrideurl";

@@ -81,6 +81,9 @@ uint32_t Folded(uint32_t point) {
       return 'i';
     case 0x212a:
       return 'k';
+    case 0x00a5:  // as code pages for Japanese and Korean have "\\"
+    case 0x20a9:
+      return '\\';
     case 0x2024:
     case 0xfe52:
     case 0x3002:
@@ -128,7 +131,12 @@ std::string Fold(std::string_view text) {
       point = point << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3f);
     }
     const uint32_t folded = Folded(point);
-    if (folded != 0) AppendUtf8(out, folded);
+    const bool dots = point == 0x2025 || point == 0x2026 || point == 0xfe30;  // "..", "..."
+    if (dots) {
+      out += point == 0x2026 ? "..." : "..";
+    } else if (folded != 0) {
+      AppendUtf8(out, folded);
+    }
     i += size;
   }
   return out;
@@ -162,7 +170,8 @@ Segments Tidy(std::string path, const Tidying& tidying) {
 // Names of dots and blanks alone, which Windows' versions read differently.
 bool HasDotsAlone(std::string_view path) {
   const Segments segments = Split(path);
-  return std::any_of(segments.begin(), segments.end(), [](const std::string& s) {
+  return std::any_of(segments.begin(), segments.end(), [](const std::string& segment) {
+    const std::string_view s = std::string_view(segment).substr(0, segment.find(';'));
     return !s.empty() && s != "." && s != ".." && s.find_first_not_of(kEnds) == std::string::npos;
   });
 }
@@ -208,7 +217,17 @@ void AddForDenies(const Segments& read, std::vector<Segments>& out) {
     const size_t dot = name.rfind('.');
     // "/a.json" is "/a" in the format json, "/a.php/b" the script "/a.php".
     if (last && dot != std::string_view::npos && dot > 0) Add(out, until(i, name.substr(0, dot)));
-    if (!last && IsScript(name)) Add(out, until(i, name));
+    if (!last && IsScript(name)) {
+      Add(out, until(i, name));
+      // A front controller takes what follows it for the path: "/index.php/a" is "/a".
+      Add(out, Segments(read.begin() + static_cast<ptrdiff_t>(i) + 1, read.end()));
+    }
+    // "/(S(x))/a" is "/a" to ASP.NET without cookies.
+    if (name.starts_with('(') && name.ends_with(')')) {
+      Segments other(read.begin(), read.begin() + static_cast<ptrdiff_t>(i));
+      other.insert(other.end(), read.begin() + static_cast<ptrdiff_t>(i) + 1, read.end());
+      Add(out, std::move(other));
+    }
     // "a::$DATA" is a stream of the file "a" (NTFS).
     const size_t stream = std::min(name.find("::"), name.find(":$"));
     if (stream != std::string_view::npos) Add(out, until(i, name.substr(0, stream)));
@@ -237,7 +256,7 @@ PathReadings ReadPath(std::string_view path) {
   if (IsPlain(path)) {
     out.all.push_back(Split(path));
     out.opaque = out.all.front().size() > kMaxNames;
-    if (!out.opaque && path.find_first_of(".:+") != std::string_view::npos) {
+    if (!out.opaque && path.find_first_of(".:+(") != std::string_view::npos) {
       AddForDenies(out.all.front(), out.for_denies);
     }
     return out;

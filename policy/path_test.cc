@@ -128,6 +128,14 @@ TEST(PathReadings, NoSpellingSlipsPastADeny) {
                            "/v1/admin%C2%A0",
                            "/v1/ad%E2%80%8Bmin",
                            "/v1/.../admin",
+                           "/v1/...;x/admin",
+                           "/index.php/v1/admin/x",
+                           "/index.php%2fv1%2fadmin",
+                           "/(S(x))/v1/admin",
+                           "/v1/(A(x)F(y))/admin",
+                           "/x/%E2%80%A5/v1/admin",
+                           "/x/%EF%B8%B0/v1/admin",
+                           "/v1/x/..%C2%A5admin",
                            "/v1/.%20./admin"}) {
     EXPECT_TRUE(MatchAny("/v1/admin/**", path)) << path;
   }
@@ -161,7 +169,8 @@ TEST(PathReadings, AnAllowNeedsEveryReading) {
        {"/v1/%2e%2e/admin", "/v1/public%2f..%2f..%2fadmin", "/v1/x\\..\\..\\admin",
         "/v1/public/..;/..;/admin", "/v1/%252e%252e/admin", "/v1/a%00", "/v1/%ff",
         "/v1/%25252525252e", "/v1/%u002e%u002e/admin", "/v1/..%20/admin", "/v1/.../admin",
-        "/v1/%EF%BC%8E%EF%BC%8E/admin", "/%76%31%3F"}) {
+        "/v1/%EF%BC%8E%EF%BC%8E/admin", "/v1/%E2%80%A5/admin", "/v1/..%C2%A5admin",
+        "/v1/...;/admin", "/%76%31%3F"}) {
     EXPECT_FALSE(Match("/v1/**", path)) << path;
   }
   for (const char* path :

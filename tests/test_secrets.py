@@ -369,6 +369,34 @@ def test_no_limit_tells_how_long_a_secret_is(postern, origin, policy, tmp_path, 
             assert seen[0]["usage"][name] == seen[1]["usage"][name], (limit, name)
 
 
+def test_guesses_in_any_form_tell_nothing(postern, origin, policy, tmp_path):
+    """A guest that knows how a value begins, and has an origin repeat its guesses at the next characters, in base64 and base64 of that."""
+    code = """
+      const url = process.argv[2], known = 'sk-proj-', letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
+      const seen = new Set();
+      const twice = (text) => btoa(btoa(text));
+      for (const code of [(t) => t, btoa, (t) => btoa('x' + t), (t) => btoa('xy' + t), twice, (t) => twice('x' + t), (t) => twice('xy' + t), (t) => btoa('x' + btoa(t))]) {
+        for (const drop of [0, 3, 6, 7]) {
+          const guesses = [...letters].map((letter) => code(known.slice(drop) + letter));
+          const lines = (await (await fetch(url + '/echo', { method: 'POST', body: guesses.map((g) => g + '\\n').join('\\n') })).text()).split('\\n\\n');
+          seen.add(lines.map((line, i) => line.trim() === guesses[i]).every((same, _, all) => same === all[0]));
+        }
+      }
+      __return([...seen]);"""
+    policy = with_secret(policy, tmp_path, "sk-proj-q7w2m9x4k1z8")
+    assert postern(code, args=[f"https://good.test:{origin.tls['good']}"], policy=policy).value == [True]
+
+
+def test_a_head_with_secrets_tells_no_length(postern, origin, policy, tmp_path):
+    """Eight placeholders go, of whatever length their values are; nine are refused at once."""
+    code = """
+      const go = (n, more = 0) => fetch(process.argv[2] + '/ok?x=' + 'y'.repeat(more), { headers: { 'x-a': process.env.API_KEY.repeat(n) } }).then((r) => r.status, (e) => e.cause.code);
+      __return([await go(8), await go(9), await go(1500), await go(1, 40000), await go(0, 40000)]);"""
+    for secret in ("0123456789abcdef", "0123456789abcdef" * 200):
+        made = with_secret(policy, tmp_path, secret, secrets_in=["headers", "query"])
+        assert postern(code, args=[f"https://good.test:{origin.tls['good']}"], policy=made).value == [200, "ERR_LIMIT", "ERR_LIMIT", "ERR_LIMIT", 200]
+
+
 def test_the_secret_is_nowhere_in_the_guest(postern, origin, policy):
     """Neither its environment nor its arguments, and no file that it can read."""
     result = postern("""

@@ -64,22 +64,25 @@ class SecretFilter::Matcher {
     blanks_from_ = kNone;
     key_ = key_ << 8 | c.byte;
     // What follows a value's last block is the value's own, or goes as what follows another.
-    const bool awaited = tail_ > 0 && TailFits(c.byte);
+    const bool awaited = FollowTails(c.byte);
     if (after_ > 0 && !awaited && !index_->Belongs(block_, c.byte)) after_ = 0;
     if (after_ > 0) {
       --after_;
       AddMark(c, block_, false);
     }
-    if (awaited && --tail_ == 0 && IsTail()) after_ = block_.end;
+    if (ended_) after_ = end_after_;
     seen_[count_++ % kRemembered] = c;
-    for (const SecretIndex::Block& block : index_->Find(key_)) Found(block);
+    bool found = false;  // here
+    for (const SecretIndex::Block& block : index_->Find(key_)) {
+      if (Fits(block)) Found(block, std::exchange(found, true));
+    }
   }
 
   // What comes now does not follow what came.
   void Reset() {
     key_ = 0;
     count_ = 0;
-    after_ = tail_ = 0;
+    after_ = tails_ = 0;
     end_ = blanks_from_ = kNone;
     first_at_ = kLongAgo;
   }
@@ -102,21 +105,46 @@ class SecretFilter::Matcher {
     marks_->push_back({with_blanks ? c.blanks_begin : c.begin, c.end, block.secret, first});
   }
 
-  // Whether the value's end may go on with `byte`: its last characters are compared as they come.
-  bool TailFits(uint8_t byte) const {
-    return tail_ > kBlock || static_cast<uint8_t>(block_.tail_key >> 8 * (tail_ - 1)) == byte;
-  }
-  bool IsTail() const {
-    const size_t bits = 8 * std::min<size_t>(block_.tail, kBlock);
-    return bits == 64 ? key_ == block_.tail_key
-                      : (key_ & ((BlockKey{1} << bits) - 1)) == block_.tail_key;
+  // Where a value may end: with one block several may, in as many forms.
+  struct Tail {
+    uint8_t left;  // characters that have not come yet
+    uint8_t end;
+    BlockKey key;
+  };
+
+  // Takes the next character of each. Whether it is one's; and `ended_` where one is complete.
+  bool FollowTails(uint8_t byte) {
+    ended_ = false;
+    if (tails_ == 0) return false;
+    size_t kept = 0;
+    bool awaited = false;
+    for (size_t i = 0; i < tails_; ++i) {
+      Tail tail = tail_[i];
+      const bool fits =
+          tail.left > kBlock || static_cast<uint8_t>(tail.key >> 8 * (tail.left - 1)) == byte;
+      if (!fits) continue;
+      awaited = true;
+      if (--tail.left > 0) {
+        tail_[kept++] = tail;
+      } else {
+        ended_ = true;
+        end_after_ = tail.end;
+      }
+    }
+    tails_ = kept;
+    return awaited;
   }
 
-  void Found(SecretIndex::Block block) {
-    if (count_ < block.width) return;
+  bool Fits(const SecretIndex::Block& block) const {
+    if (count_ < block.width) return false;
     for (size_t i = 0; i + kBlock < block.width; ++i) {
-      if (seen_[(count_ - block.width + i) % kRemembered].byte != block.front[i]) return;
+      if (seen_[(count_ - block.width + i) % kRemembered].byte != block.front[i]) return false;
     }
+    return true;
+  }
+
+  // `again`: not the first block that is found with this character.
+  void Found(SecretIndex::Block block, bool again) {
     // A value that repeats itself begins once.
     if (block.first && count_ - first_at_ < block.length) block.first = false;
     if (block.first) first_at_ = count_;
@@ -130,8 +158,11 @@ class SecretFilter::Matcher {
       AddMark(seen_[(count_ - back) % kRemembered], block, begins);
     }
     block_ = block;
-    tail_ = block.last ? block.tail : 0;
-    after_ = block.last && block.tail == 0 ? block.end : std::max<size_t>(block.after, after_);
+    if (!again) tails_ = 0;
+    const bool over = block.last && block.tail == 0;
+    after_ = over ? block.end : std::max<size_t>(block.after, after_);
+    if (!block.last || over || tails_ == tail_.size()) return;
+    tail_[tails_++] = {block.tail, block.end, block.tail_key};
   }
 
   const SecretIndex* index_;
@@ -145,7 +176,10 @@ class SecretFilter::Matcher {
   bool after_break_ = false;
   SecretIndex::Block block_{};  // the last one, and how many characters after it are marked too
   size_t after_ = 0;
-  size_t tail_ = 0;  // of the value's end, what has not come yet
+  std::array<Tail, 16> tail_{};
+  size_t tails_ = 0;
+  bool ended_ = false;  // with the last character a value was complete
+  size_t end_after_ = 0;
 };
 
 // The text with layers of escapes taken off. It sleeps where none of its escapes was seen for so

@@ -252,6 +252,29 @@ TEST(SecretFilter, WhatGoesWithABlockTellsNothing) {
   }
 }
 
+// A value that repeats itself, and one whose end has other forms, end where they end.
+TEST(SecretFilter, WhatFollowsAWholeValueStays) {
+  for (const std::string& value :
+       {std::string("0123456789abcdef"), std::string("hunter2/+ \"x\"&\xc3\xbc"),
+        std::string("sk-proj-ab/d+f"),
+        std::string("0123456789abcdef0123456789abcdef0123456789abcdef"),
+        std::string("k%2Fz=3Dq&amp;p+x y")}) {
+    const auto index = Index({{"KEY", value}});
+    for (const Form& form :
+         {Form([](const std::string& v) { return v; }), Form(Json), Form(Html)}) {
+      const std::string all = form(value) + form(value) + form(value);
+      EXPECT_EQ(
+          Filtered("{\"a\":\"Bearer " + all + "\",\"after\":1}\nhost: x\n", index),
+          "{\"a\":\"Bearer "
+          "postern-secret-KEY-postern-secret-KEY-postern-secret-KEY-\",\"after\":1}\nhost: x\n")
+          << value;
+      EXPECT_EQ(Filtered("a: " + form(value) + "\nhost: x\n", index),
+                "a: postern-secret-KEY-\nhost: x\n")
+          << value;
+    }
+  }
+}
+
 TEST(SecretFilter, ChunksMakeNoDifference) {
   const auto index = Index(kSecrets);
   std::string text = "begin ";

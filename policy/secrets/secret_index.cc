@@ -129,17 +129,18 @@ void SecretIndex::AddValue(uint32_t secret, const std::string& value) {
           std::string_view(text).substr(until));
     }
   }
-  // A value of few characters but escapes is found as it is written too, as a whole.
-  for (const std::string& form : EscapedForms(value)) {
+  // A short value of few characters but escapes is found as it is written too, as a whole.
+  const bool few = std::any_of(texts.begin(), texts.end(),
+                               [](const auto& glyphs) { return glyphs.size() < kBlock; });
+  for (const std::string& form : few ? EscapedForms(value) : std::vector<std::string>()) {
     std::string text;
     for (const Glyph& g : Canonical(form, {})) text += static_cast<char>(g.byte);
-    const size_t begin = text.size() - std::min(text.size(), Block::kMaxWidth);
+    if (text.size() > Block::kMaxWidth) continue;
     Add({.secret = secret,
-         .before = static_cast<uint8_t>(std::min<size_t>(begin, 255)),
          .length = static_cast<uint16_t>(text.size()),
          .first = true,
          .last = true},
-        std::string_view(text).substr(begin), {});
+        text, {});
   }
   const auto base64 = [&](std::string_view bytes, size_t scale) {
     for (size_t k = 0; k < blocks; ++k) {
@@ -211,6 +212,18 @@ void SecretIndex::Finish() {
   added_.erase(std::unique(added_.begin(), added_.end(),
                            [&](const auto& a, const auto& b) { return order(a) == order(b); }),
                added_.end());
+  // Of a value that repeats itself a block may be the first and another: nothing goes before it.
+  for (const auto& [key, first] : std::vector(added_)) {
+    if (!first.first) continue;
+    const auto same =
+        std::equal_range(added_.begin(), added_.end(), std::pair(key, Block{}),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (auto entry = same.first; entry != same.second; ++entry) {
+      if (entry->second.secret == first.secret) {
+        entry->second.before = std::min(entry->second.before, first.before);
+      }
+    }
+  }
   const int bits = std::clamp(static_cast<int>(std::bit_width(added_.size())) + 6, 12, 24);
   may_hold_shift_ = 64 - bits;
   may_hold_.resize(size_t{1} << bits);

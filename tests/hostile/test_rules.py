@@ -17,10 +17,13 @@ METHODS = [
     [["X-HTTP-Method-Override", "GET"], ["X-HTTP-Method", "DELETE"]], [["X-HTTP-Method-Override", "GET"], ["X-HTTP-Method-Override", "DELETE"]],
     [["X-HTTP-Method-Override", "GET,DELETE"]], [["X-HTTP-Method-Override", "GET; DELETE"]], [["X-HTTP-Method-Override", '"DELETE"']],
     [["HTTP-Method-Override", "DELETE"]], [["X-Http-Methodoverride", "DELETE"]], [["_method", "DELETE"]], [["x-http-verb", "DELETE"]],
+    [["X-HTTP-Verb-Override", "DELETE"]], [["X-Forwarded-Method", "DELETE"]], [["X-Requested-Method", "DELETE"]],
 ]
 PATHS = [
     [["X-Original-URL", "/admin/keys"]], [["X-Rewrite-URL", "/admin"]], [["x_original_url", "/admin?x"]], [["X-Original-URL", "http://other/admin"]],
     [["X-Original-URL", "admin"]], [["X-Original-URL", "/ok"], ["X-Original-URL", "/admin"]], [["X-Original-URI", "/%61dmin"]],
+    [["Destination", "http://other/admin/x"]], [["x-amz-copy-source", "/admin/key"]], [["X-Envoy-Original-Path", "/admin"]], [["X-MS-Original-URL", "/admin"]],
+    [["X-Waws-Unencoded-Url", "/admin"]], [["X-Rewritten-URL", "/admin"]], [["X-Forwarded-Url", "/admin"]],
 ]
 
 
