@@ -23,13 +23,11 @@ bool Holds(const std::string& letters, std::string_view part) {
 // X-HTTP-Method-Override (Google, Rack, Symfony, Express), X-HTTP-Method (OData), X-Method-Override
 // (IBM), and others' variants of these.
 bool IsMethodOverride(const std::string& letters) {
-  if (Holds(letters, "verboverride") || letters == "xforwardedmethod" ||
-      letters == "xrequestedmethod") {
-    return true;
-  }
-  return letters.find("methodoverride") != std::string::npos || letters == "xhttpmethod" ||
-         letters == "xmethod" || letters == "httpmethod" || letters == "xrestmethod" ||
-         letters == "xhttpverb" || letters == "xoriginalmethod" || letters == "method";
+  return Holds(letters, "methodoverride") || Holds(letters, "verboverride") ||
+         letters == "xforwardedmethod" || letters == "xrequestedmethod" ||
+         letters == "xhttpmethod" || letters == "xmethod" || letters == "httpmethod" ||
+         letters == "xrestmethod" || letters == "xhttpverb" || letters == "xoriginalmethod" ||
+         letters == "method";
 }
 
 // X-Original-URL and X-Rewrite-URL (IIS, Symfony, Zend), and what proxies call them; what else a
@@ -41,11 +39,8 @@ bool IsPathOverride(const std::string& letters) {
       if (Holds(letters, word) && letters.ends_with(what)) return true;
     }
   }
-  if (letters == "destination" || Holds(letters, "copysource")) return true;
-  if (letters == "xforwardedurl") return true;
-  return letters == "xoriginalurl" || letters == "xoriginaluri" || letters == "xrewriteurl" ||
-         letters == "xrewriteuri" || letters == "xoriginalpath" || letters == "xforwardedpath" ||
-         letters == "xforwardeduri" || letters == "xoverrideurl";
+  return letters == "destination" || Holds(letters, "copysource") || letters == "xforwardedurl" ||
+         letters == "xforwardeduri" || letters == "xforwardedpath";
 }
 
 void AddMethods(std::string_view value, std::vector<std::string>& out) {

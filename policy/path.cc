@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "policy/characters.h"
 #include "policy/text.h"
 
 namespace postern::policy {
@@ -28,25 +29,6 @@ constexpr size_t kMaxUnusual = 4 * 1024;  // bytes of a path that has several re
 // Names in a path, and in one that has several readings: each may be matched with thousands of
 // patterns, while others wait.
 constexpr size_t kMaxNames = 256, kMaxUnusualNames = 32;
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-void AppendUtf8(std::string& out, uint32_t point) {
-  if (point < 0x80) {
-    out += static_cast<char>(point);
-  } else if (point < 0x800) {
-    out += static_cast<char>(0xc0 | point >> 6);
-    out += static_cast<char>(0x80 | (point & 63));
-  } else {
-    out += static_cast<char>(0xe0 | point >> 12);
-    out += static_cast<char>(0x80 | (point >> 6 & 63));
-    out += static_cast<char>(0x80 | (point & 63));
-  }
-}
 
 // %uXXXX as IIS and ASP decode it.
 std::string DecodeUnits(std::string_view text) {

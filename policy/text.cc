@@ -5,14 +5,10 @@
 #include <filesystem>
 #include <vector>
 
+#include "policy/characters.h"
+
 namespace postern::policy {
 namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = AsciiLower(c);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 bool IsControl(unsigned char c) { return c < 0x20 || c == 0x7f; }
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "policy/characters.h"
 #include "policy/text.h"
 
 namespace postern::policy {
@@ -231,7 +232,7 @@ class SecretFilter::HexReading {
   explicit HexReading(const Matcher& plain) : matchers_{plain, plain} {}
 
   void Push(const Glyph& g) {
-    const int digit = DigitOf(g.byte);
+    const int digit = HexDigit(static_cast<char>(g.byte));
     if (std::exchange(zero_, false) && g.byte != 'x' && g.byte != 'X') Digit(zero_at_, 0);
     if (digit == 0) {  // "0x": the prefix of a byte, or a digit
       zero_ = true;
@@ -248,11 +249,6 @@ class SecretFilter::HexReading {
   }
 
  private:
-  static int DigitOf(uint8_t byte) {
-    if (byte >= '0' && byte <= '9') return byte - '0';
-    const uint8_t lower = Lower(byte);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-  }
   void Digit(const Glyph& g, uint8_t digit) {
     if (reading_) {
       matchers_[which_].Push({last_.begin, g.end, static_cast<uint8_t>(last_.byte << 4 | digit)});

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "policy/characters.h"
+
 namespace postern::policy {
 namespace {
 
@@ -28,30 +30,9 @@ Match Decoded(size_t consumed, std::string bytes) {
 }
 Match Again(size_t consumed) { return {Match::What::kAgain, consumed, {}}; }
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 std::string Utf8(uint32_t point) {
   std::string out;
-  if (point < 0x80) {
-    out += static_cast<char>(point);
-  } else if (point < 0x800) {
-    out += static_cast<char>(0xc0 | point >> 6);
-    out += static_cast<char>(0x80 | (point & 63));
-  } else if (point < 0x10000) {
-    out += static_cast<char>(0xe0 | point >> 12);
-    out += static_cast<char>(0x80 | (point >> 6 & 63));
-    out += static_cast<char>(0x80 | (point & 63));
-  } else {
-    out += static_cast<char>(0xf0 | (point >> 18 & 7));
-    out += static_cast<char>(0x80 | (point >> 12 & 63));
-    out += static_cast<char>(0x80 | (point >> 6 & 63));
-    out += static_cast<char>(0x80 | (point & 63));
-  }
+  AppendUtf8(out, point);
   return out;
 }
 
