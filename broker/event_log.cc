@@ -1,12 +1,9 @@
 #include "broker/event_log.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
 
-#include "base/eintr.h"
 #include "channel/endpoint.h"
 
 namespace postern::broker {

@@ -58,7 +58,6 @@ class StreamReplacer {
   void Feed(std::string_view bytes, std::string& out);
   // Appends what was held back.
   void Flush(std::string& out);
-  bool holding() const { return !held_.empty(); }
 
  private:
   void Replace(size_t until, std::string& out);

@@ -138,12 +138,13 @@ Status LoadSecrets(policy::PolicyFile& file) {
   return Ok{};
 }
 
-policy::Policy WithServers(policy::Policy network) {
-  if (!network.permission || !network.dns.servers.empty()) return network;
+std::string BrokerPolicy(const policy::Policy& network) {
+  if (!network.permission || !network.dns.servers.empty()) return policy::ToJson(network);
   // Without the file there is no server, as for others; who looks a name up is told so.
   const auto text = ReadFile("/etc/resolv.conf", "");
-  if (text) network.dns.servers = policy::ParseResolvConf(*text);
-  return network;
+  policy::Policy with_servers = network;
+  if (text) with_servers.dns.servers = policy::ParseResolvConf(*text);
+  return policy::ToJson(with_servers);
 }
 
 }  // namespace postern::supervisor

@@ -19,7 +19,7 @@ Status LoadNamedFiles(policy::PolicyFile& file);
 // variables.
 Status LoadSecrets(policy::PolicyFile& file);
 
-// `network` as a broker needs it: with the host's DNS servers of now where it names none.
-policy::Policy WithServers(policy::Policy network);
+// `network` as its broker gets it, JSON: with the host's DNS servers of now where it names none.
+std::string BrokerPolicy(const policy::Policy& network);
 
 }  // namespace postern::supervisor

@@ -79,7 +79,7 @@ Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
       done_(std::move(done)),
       will_kill_(std::move(will_kill)),
       net_(
-          host.net, policy::ToJson(WithServers(job_.network)), job_.name,
+          host.net, BrokerPolicy(job_.network), job_.name,
           [this](const std::string& why, bool bad_input) {
             if (bad_input) return Refuse(job_.network.adapter.target + ": " + why, kBadInput);
             Refuse("the network broker cannot run: " + why);

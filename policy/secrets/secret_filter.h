@@ -33,8 +33,6 @@ class SecretFilter {
   void Feed(std::string_view bytes, std::string& out);
   // The end: appends what was held back.
   void Flush(std::string& out);
-  // Whether anything was replaced up to now.
-  bool found() const { return found_; }
 
   // Fifteen characters, each as long as an escape usually is.
   static constexpr size_t kHeldBytes = 256;
@@ -62,7 +60,6 @@ class SecretFilter {
   uint64_t begin_ = 0;  // of what is held, in the stream
   std::string held_;
   std::vector<Mark> marks_;
-  bool found_ = false;
   // Whether the last thing that came out was a placeholder, but for line ends and blanks; and
   // whose.
   bool after_placeholder_ = false;
