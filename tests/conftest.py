@@ -201,15 +201,42 @@ def allowing(*rules, **limits):
                                       "rules": [r if isinstance(r, dict) else {"allow": r} for r in rules]}}
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until_it_listens(port, process):
+    while True:
+        assert process.poll() is None
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+
+
+@pytest.fixture
+def microsocks():
+    started = []
+
+    def start(*options):
+        port = free_port()
+        process = subprocess.Popen(["microsocks", "-i", "127.0.0.1", "-p", str(port), *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        started.append(process)
+        until_it_listens(port, process)
+        process.port = port
+        return process
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
 @pytest.fixture
 def nginx(tmp_path, certificates):
     """nginx: its ports http2 (over TLS), tls (HTTP/1.1 over TLS) and plain, and www, the directory that it serves, with "big" of 3 MB."""
-    ports = []
-    for _ in range(3):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            ports.append(s.getsockname()[1])
-    http2, tls, plain = ports
+    ports = http2, tls, plain = [free_port() for _ in range(3)]
     cert, key = certificates[0]["good"]
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "big").write_bytes(b"x" * 3_000_000)
@@ -224,11 +251,7 @@ http {{ access_log {tmp_path}/access.log; client_body_temp_path {tmp_path}/body;
 """)
     process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")], stderr=subprocess.DEVNULL)
     for port in ports:
-        while True:
-            assert process.poll() is None
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        until_it_listens(port, process)
     yield types.SimpleNamespace(http2=http2, tls=tls, plain=plain, www=tmp_path / "www")
     process.terminate()
     process.wait(10)

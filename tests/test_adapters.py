@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import socket
 import ssl
 import subprocess
 import threading
 
 import pytest
-from conftest import allowing
+from conftest import allowing, free_port, until_it_listens
 
 WORK = """
 const o = process.argv[2], all = [];
@@ -85,18 +84,6 @@ def test_a_recording_is_whole_after_a_run_that_was_killed(postern, origin, tmp_p
 # ---- proxies
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def until_it_listens(port, process):
-    while True:
-        assert process.poll() is None
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                return
 
 
 @pytest.fixture
@@ -120,23 +107,6 @@ def tinyproxy(tmp_path):
         process.terminate()
         process.wait(10)
 
-
-@pytest.fixture
-def microsocks():
-    started = []
-
-    def start(*options):
-        port = free_port()
-        process = subprocess.Popen(["microsocks", "-i", "127.0.0.1", "-p", str(port), *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        started.append(process)
-        until_it_listens(port, process)
-        process.port = port
-        return process
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.communicate(timeout=10)
 
 
 def through(url, origin, certificates, host="good.test", **adapter):

@@ -71,29 +71,12 @@ def large(nginx):
     return {"http/2": f"https://good.test:{nginx.http2}/large", "tls": f"https://good.test:{nginx.tls}/large", "plain": f"http://good.test:{nginx.plain}/large"}
 
 
-@pytest.fixture
-def socks():
-    """A SOCKS proxy's port."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    process = subprocess.Popen(["microsocks", "-i", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while True:
-        assert process.poll() is None
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                break
-    yield port
-    process.terminate()
-    process.wait(10)
-
-
 @pytest.mark.parametrize("protocol", ["http/2", "tls", "plain", "http/2 by a proxy", "plain by a proxy"])
-def test_bodies_that_nobody_reads(live, large, certificates, socks, protocol):
+def test_bodies_that_nobody_reads(live, large, certificates, microsocks, protocol):
     policy = allowing({"allow": "good.test", "addresses": ["127.0.0.0/8"]})
     policy["network"].update({"dns": {"hosts": {"good.test": "127.0.0.1"}}, "tls": {"ca_file": str(certificates[1])}})
     if protocol.endswith("proxy"):
-        policy["network"]["adapter"] = {"proxy": f"socks5h://127.0.0.1:{socks}"}
+        policy["network"]["adapter"] = {"proxy": f"socks5h://127.0.0.1:{microsocks().port}"}
     run = live(UNREAD, policy, large[protocol.split(" ")[0]])
     said(run, "done")
     assert broker_memory("VmHWM") < 88 * MIB
