@@ -211,10 +211,6 @@ class Origin:
                 "percent": urllib.parse.quote(value, safe="").encode(), "form": urllib.parse.quote_plus(value).encode()}[how]
         return await self._answer(writer, body)
 
-    async def do_events(self, reader, writer, *_):
-        await self._send(writer, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n")
-        await reader.read()
-
     async def do_delay(self, reader, writer, method, headers, query):
         await asyncio.sleep(int(query["ms"]) / 1000)
         return await self._answer(writer, b"late")

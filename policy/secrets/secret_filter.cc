@@ -14,21 +14,30 @@ namespace {
 constexpr size_t kRemembered = 64;
 
 using enum Syntax;
-// What is read besides the text as it is. Two rounds in the last one: JSON in a URL, a URL in JSON,
-// either of them in HTML, HTML in them.
-const std::array<std::vector<Syntax>, 5> kReadings = {
-    {{kPercent},
-     {kBackslash},
-     {kHtml},
-     {kQuotedPrintable},
-     {kPercent, kBackslash, kHtml, kPercent, kBackslash, kHtml}}};
+using enum Layers;
+// What is read besides the text as it is: layers of escapes taken off one after the other, and what
+// is behind each of them, so that a value with escapes of its own is met as it is written too. In
+// the first one two rounds: JSON in a URL, a URL in JSON, either of them in HTML, HTML in them.
+using Layer = std::pair<Syntax, Layers>;
+const std::array<std::vector<Layer>, 5> kReadings = {
+    {{{kForm, kOne},
+      {kForm, kAll},
+      {kBackslash, kAll},
+      {kHtml, kAll},
+      {kForm, kAll},
+      {kBackslash, kAll},
+      {kHtml, kAll}},
+     {{kPercent, kOne}, {kPercent, kOne}},
+     {{kBackslash, kOne}, {kBackslash, kOne}, {kBackslash, kAll}},
+     {{kHtml, kOne}, {kHtml, kOne}, {kHtml, kAll}},
+     {{kSoftBreak, kOne}, {kQuotedPrintable, kOne}, {kQuotedPrintable, kAll}}}};
 
 // By a byte: which readings it wakes, as bits.
 const std::array<uint8_t, 256> kWakes = [] {
   std::array<uint8_t, 256> wakes{};
   for (size_t byte = 0; byte < wakes.size(); ++byte) {
     for (size_t i = 0; i < kReadings.size(); ++i) {
-      for (const Syntax syntax : kReadings[i]) {
+      for (const auto& [syntax, layers] : kReadings[i]) {
         if (!Introduces(syntax, static_cast<uint8_t>(byte))) continue;
         wakes[byte] = static_cast<uint8_t>(wakes[byte] | 1 << i);
       }
@@ -36,6 +45,14 @@ const std::array<uint8_t, 256> kWakes = [] {
   }
   return wakes;
 }();
+
+// Whether it ends in an escape with braces, \u{6b}.
+bool EndsInBraces(std::string_view text) {
+  if (!text.ends_with('}')) return false;
+  const size_t digits = text.find_last_not_of("0123456789abcdefABCDEF", text.size() - 2);
+  return digits != std::string_view::npos && digits > 0 && text[digits] == '{' &&
+         std::string_view("uUxX").find(text[digits - 1]) != std::string_view::npos;
+}
 
 uint8_t Lower(uint8_t byte) { return static_cast<uint8_t>(AsciiLower(static_cast<char>(byte))); }
 
@@ -183,46 +200,69 @@ class SecretFilter::Matcher {
   size_t end_after_ = 0;
 };
 
-// The text with layers of escapes taken off. It sleeps where none of its escapes was seen for so
-// long that it reads what the plain matcher reads.
-struct SecretFilter::Reading {
-  Reading(const std::vector<Syntax>& syntaxes, const Matcher& plain)
-      : stages(syntaxes.begin(), syntaxes.end()), matcher(plain) {}
-
-  void Push(const Glyph& g, bool introduces, const Matcher& plain) {
-    if (!awake) matcher = plain;
-    awake = true;
-    quiet = introduces ? 0 : quiet + (IsBlank(g.byte) || IsBreak(g.byte) ? 0 : 1);
-    from.assign(1, g);
-    bool idle = true;
-    for (Unescaper& stage : stages) {
-      to.clear();
-      for (const Glyph& glyph : from) stage.Push(glyph, to);
-      idle = idle && stage.idle();
-      std::swap(from, to);
+// The text with layers of escapes taken off, and a matcher behind each layer. A layer sleeps where
+// none of its escapes was seen for so long that it reads what the one before it reads.
+class SecretFilter::Reading {
+ public:
+  Reading(const std::vector<Layer>& layers, const Matcher& plain) {
+    for (const auto& [syntax, depth] : layers) {
+      stages_.push_back({Unescaper(syntax, depth), plain, {}});
     }
-    for (const Glyph& glyph : from) matcher.Push(glyph);
-    awake = !(idle && quiet > Matcher::kMemory && !matcher.busy() && !plain.busy());
   }
 
+  // `plain` has not read `g` yet.
+  void Push(const Glyph& g, const Matcher& plain) { Push(0, g, plain, nullptr); }
   void Flush() {
-    for (size_t i = 0; i < stages.size(); ++i) {
-      from.clear();
-      stages[i].Flush(from);
-      for (size_t next = i + 1; next < stages.size(); ++next) {
-        to.clear();
-        for (const Glyph& glyph : from) stages[next].Push(glyph, to);
-        std::swap(from, to);
-      }
-      for (const Glyph& glyph : from) matcher.Push(glyph);
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      std::vector<Glyph> rest;
+      stages_[i].unescaper.Flush(rest);
+      for (const Glyph& g : rest) Push(i + 1, g, stages_[i].matcher, &stages_[i].matcher);
     }
   }
+  bool awake() const { return awake_ > 0; }
 
-  std::vector<Unescaper> stages;
-  Matcher matcher;
-  bool awake = false;
-  size_t quiet = 0;  // characters since the last that began an escape
-  std::vector<Glyph> from, to;
+ private:
+  struct Stage {
+    Unescaper unescaper;
+    Matcher matcher;
+    std::vector<Glyph> out;
+    bool awake = false;
+    size_t quiet = 0;  // characters since the last that began an escape
+  };
+
+  // Gives `g` to the stages from `i` on, and then to `reads`, what reads the text before them if
+  // it is not the plain one; `before` in any case.
+  void Push(size_t i, const Glyph& g, const Matcher& before, Matcher* reads) {
+    while (i < stages_.size() && !stages_[i].awake &&
+           !Introduces(stages_[i].unescaper.syntax(), g.byte)) {
+      ++i;
+    }
+    if (i < stages_.size()) PushAwake(i, g, before);
+    if (reads != nullptr) reads->Push(g);
+  }
+
+  void PushAwake(size_t i, const Glyph& g, const Matcher& before) {
+    Stage& stage = stages_[i];
+    if (!stage.awake) {
+      stage.matcher = before;
+      stage.awake = true;
+      ++awake_;
+    }
+    if (Introduces(stage.unescaper.syntax(), g.byte)) {
+      stage.quiet = 0;
+    } else if (!IsBlank(g.byte) && !IsBreak(g.byte)) {
+      ++stage.quiet;
+    }
+    stage.out.clear();
+    stage.unescaper.Push(g, stage.out);
+    for (const Glyph& glyph : stage.out) Push(i + 1, glyph, stage.matcher, &stage.matcher);
+    stage.awake = !stage.unescaper.idle() || stage.quiet <= Matcher::kMemory ||
+                  stage.matcher.busy() || before.busy();
+    if (!stage.awake) --awake_;
+  }
+
+  std::vector<Stage> stages_;
+  size_t awake_ = 0;  // how many of them are
 };
 
 // Bytes as pairs of hexadecimal digits, with or without what separates them. Where a pair begins is
@@ -318,8 +358,8 @@ SecretFilter::SecretFilter(std::shared_ptr<const SecretIndex> index)
       plain_(std::make_unique<Matcher>(*index_, marks_)),
       hex_(std::make_unique<HexReading>(*plain_)),
       decimal_(std::make_unique<DecimalReading>(*plain_)) {
-  for (const auto& syntaxes : kReadings) {
-    readings_.push_back(std::make_unique<Reading>(syntaxes, *plain_));
+  for (const auto& layers : kReadings) {
+    readings_.push_back(std::make_unique<Reading>(layers, *plain_));
   }
 }
 
@@ -336,8 +376,9 @@ void SecretFilter::Read(std::string_view bytes) {
       const int i = std::countr_zero(takes);
       takes &= takes - 1;
       const uint8_t bit = static_cast<uint8_t>(1 << i);
-      readings_[static_cast<size_t>(i)]->Push(g, (wakes & bit) != 0, *plain_);
-      awake_ = readings_[static_cast<size_t>(i)]->awake ? awake_ | bit : awake_ & ~bit;
+      Reading& reading = *readings_[static_cast<size_t>(i)];
+      reading.Push(g, *plain_);
+      awake_ = reading.awake() ? awake_ | bit : awake_ & ~bit;
     }
     plain_->Push(g);
     hex_->Push(g);
@@ -348,9 +389,24 @@ void SecretFilter::Read(std::string_view bytes) {
 void SecretFilter::Feed(std::string_view bytes, std::string& out) {
   Read(bytes);
   held_ += bytes;
-  const size_t line_end = held_.rfind('\n') + 1;  // 0 where there is none
-  const size_t ready = std::max(line_end, held_.size() - std::min(held_.size(), kHeldBytes));
-  Release(begin_ + ready, out);
+  const size_t past = held_.size() - std::min(held_.size(), kHeldBytes);
+  Release(begin_ + std::max(EndOfRecord(past), past), out);
+}
+
+// The last line end in held_, from `from` on, behind which no value goes on: an empty line, or one
+// that a bracket or a quote closes that is no secret's. Any other may be in the middle of a value
+// that was wrapped. 0 where there is none.
+size_t SecretFilter::EndOfRecord(size_t from) const {
+  for (size_t end = held_.rfind('\n'); end != std::string::npos && end >= from;
+       end = end == 0 ? std::string::npos : held_.rfind('\n', end - 1)) {
+    const size_t last = end > 0 && held_[end - 1] == '\r' ? end - 1 : end;  // behind what it holds
+    if (last == 0 ? line_ended_ : held_[last - 1] == '\n') return end + 1;
+    if (last > 0 && index_->Closes(static_cast<uint8_t>(held_[last - 1])) &&
+        !EndsInBraces(std::string_view(held_).substr(0, last))) {
+      return end + 1;
+    }
+  }
+  return 0;
 }
 
 void SecretFilter::Flush(std::string& out) {
@@ -421,6 +477,7 @@ void SecretFilter::Release(uint64_t until, std::string& out) {
   }
   if (until > at) AppendText(at, until, out);
   marks_ = std::move(rest);
+  if (until > begin_) line_ended_ = held_[until - begin_ - 1] == '\n';
   held_.erase(0, until - begin_);
   begin_ = until;
 }

@@ -6,10 +6,11 @@
 // bytes with what usually separates them; UTF-16. What counts as a part of a value, and what of its
 // surroundings goes with it, is secret_index.h's.
 //
-// The last kHeldBytes that came are held back, whatever they are, until more come, a line ends or
-// all is over: a part of a value before a line end is known by then or has fewer than kBlock
-// characters, and what follows on the next line is known as its continuation. Nothing is ever
-// released because time passed. Memory: what one Feed brings and kHeldBytes; time: linear.
+// The last kHeldBytes that came are held back, whatever they are, until more come, a record ends or
+// all is over. A record ends with an empty line, as an event's does, or with a line that a bracket
+// or a quote closes, as a line of JSON: any other line end may lie in the middle of a value that
+// was wrapped. Nothing is ever released because time passed. Memory: what one Feed brings and
+// kHeldBytes; time: linear.
 #pragma once
 
 #include <memory>
@@ -39,7 +40,7 @@ class SecretFilter {
 
  private:
   class Matcher;
-  struct Reading;
+  class Reading;
   class HexReading;
   class DecimalReading;
 
@@ -51,6 +52,7 @@ class SecretFilter {
   };
 
   void Read(std::string_view bytes);
+  size_t EndOfRecord(size_t from) const;
   void Release(uint64_t until, std::string& out);
   size_t EndOfGroup(size_t first, uint64_t* end) const;
   uint32_t SecretOf(size_t first, size_t last) const;
@@ -59,6 +61,7 @@ class SecretFilter {
   const std::shared_ptr<const SecretIndex> index_;
   uint64_t begin_ = 0;  // of what is held, in the stream
   std::string held_;
+  bool line_ended_ = true;  // with the last byte before what is held
   std::vector<Mark> marks_;
   // Whether the last thing that came out was a placeholder, but for line ends and blanks; and
   // whose.

@@ -87,7 +87,9 @@ SecretIndex::SecretIndex(const std::map<std::string, std::string>& secrets) {
   base64_ = words;
   for (const char c : {'+', '/', '-', '_'}) base64_.set(static_cast<uint8_t>(c));
   for (const char c : kTokenCharacters) words.set(static_cast<uint8_t>(c));
+  for (const char c : {'}', ']', '"'}) closes_.set(static_cast<uint8_t>(c));
   for (const auto& [name, value] : secrets) {
+    for (const char c : value) closes_.reset(static_cast<uint8_t>(c));
     secrets_.push_back({Placeholder(name), words});
     for (const char c : value) {
       secrets_.back().characters.set(static_cast<uint8_t>(AsciiLower(c)));
@@ -104,12 +106,12 @@ void SecretIndex::AddValue(uint32_t secret, const std::string& value) {
   // Texts: blocks end where they end in the value, and have what of the text lies in them; of fewer
   // than eight characters as many as it takes from before them.
   std::vector<std::vector<Glyph>> texts = {Canonical(value, {}),
-                                           Canonical(value, {kPercent}),
+                                           Canonical(value, {kForm}),
                                            Canonical(value, {kBackslash}),
                                            Canonical(value, {kHtml}),
                                            Canonical(value, {kQuotedPrintable}),
                                            TwiceUtf8(value),
-                                           Canonical(value, {kPercent, kBackslash, kHtml})};
+                                           Canonical(value, {kForm, kBackslash, kHtml})};
   for (const std::vector<Glyph>& glyphs : texts) {
     std::string text;
     for (const Glyph& g : glyphs) text += static_cast<char>(g.byte);

@@ -57,6 +57,8 @@ class SecretIndex {
   bool Belongs(const Block& block, uint8_t byte) const {
     return block.base64 ? base64_[byte] : secrets_[block.secret].characters[byte];
   }
+  // Whether `byte` closes what it ends: a bracket or a quote that occurs in no secret.
+  bool Closes(uint8_t byte) const { return closes_[byte]; }
   const std::string& placeholder(uint32_t secret) const { return secrets_[secret].placeholder; }
   // How many there are.
   size_t size() const { return secrets_.size(); }
@@ -77,7 +79,7 @@ class SecretIndex {
   std::span<const Block> Lookup(BlockKey key) const;
 
   std::vector<Secret> secrets_;
-  std::bitset<256> base64_;
+  std::bitset<256> base64_, closes_;
   std::vector<std::pair<BlockKey, Block>> added_;
   std::vector<BlockKey> keys_;  // ascending; blocks_[i] has keys_[i]
   std::vector<Block> blocks_;

@@ -53,7 +53,6 @@ std::optional<uint32_t> Hex(std::string_view text, size_t at, size_t count, bool
 }
 
 Match Percent(std::string_view text) {
-  if (text[0] == '+') return Decoded(1, " ");
   if (text.size() < 2) return More();
   bool more = false;
   if (text[1] == 'u' || text[1] == 'U') {
@@ -177,13 +176,17 @@ Match Html(std::string_view text) {
   return name->second == '&' ? Again(i + 1) : Decoded(i + 1, std::string(1, name->second));
 }
 
-Match QuotedPrintable(std::string_view text) {
+Match SoftBreak(std::string_view text) {
   if (text.size() < 2) return More();
   if (text[1] == '\n') return Decoded(2, "\n");
-  if (text[1] == '\r') {
-    if (text.size() < 3) return More();
-    return Decoded(text[2] == '\n' ? 3 : 2, "\n");
-  }
+  if (text[1] != '\r') return Text();
+  if (text.size() < 3) return More();
+  return Decoded(text[2] == '\n' ? 3 : 2, "\n");
+}
+
+Match QuotedPrintable(std::string_view text) {
+  const Match soft_break = SoftBreak(text);
+  if (soft_break.what != Match::What::kText) return soft_break;
   bool more = false;
   const auto byte = Hex(text, 1, 2, more);
   if (!byte) return more ? More() : Text();
@@ -194,10 +197,14 @@ Match MatchOf(Syntax syntax, std::string_view text) {
   switch (syntax) {
     case Syntax::kPercent:
       return Percent(text);
+    case Syntax::kForm:
+      return text[0] == '+' ? Decoded(1, " ") : Percent(text);
     case Syntax::kBackslash:
       return Backslash(text);
     case Syntax::kHtml:
       return Html(text);
+    case Syntax::kSoftBreak:
+      return SoftBreak(text);
     case Syntax::kQuotedPrintable:
       return QuotedPrintable(text);
   }
@@ -209,11 +216,14 @@ Match MatchOf(Syntax syntax, std::string_view text) {
 bool Introduces(Syntax syntax, uint8_t byte) {
   switch (syntax) {
     case Syntax::kPercent:
+      return byte == '%';
+    case Syntax::kForm:
       return byte == '%' || byte == '+';
     case Syntax::kBackslash:
       return byte == '\\';
     case Syntax::kHtml:
       return byte == '&';
+    case Syntax::kSoftBreak:
     case Syntax::kQuotedPrintable:
       return byte == '=';
   }
@@ -258,7 +268,13 @@ void Unescaper::Run(bool end, std::vector<Glyph>& out) {
       continue;
     }
     // kAgain: one glyph now, which stands for all of them.
-    pending_[last] = {pending_[at].begin, pending_[last].end, pending_[at].byte};
+    const Glyph one = {pending_[at].begin, pending_[last].end, pending_[at].byte};
+    if (layers_ == Layers::kOne) {
+      out.push_back(one);
+      at = last + 1;
+      continue;
+    }
+    pending_[last] = one;
     text[last] = text[at];
     at = last;
   }

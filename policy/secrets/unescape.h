@@ -22,21 +22,28 @@ inline bool IsBreak(uint8_t byte) { return byte == '\n' || byte == '\r' || byte 
 inline bool IsBlank(uint8_t byte) { return byte == ' ' || byte == '\t'; }
 
 enum class Syntax : uint8_t {
-  kPercent,          // %XX, %uXXXX, and + for a space (RFC 3986, forms)
+  kPercent,          // %XX, %uXXXX (RFC 3986)
+  kForm,             // the same, and + for a space (application/x-www-form-urlencoded)
   kBackslash,        // \uXXXX, \u{X}, \UXXXXXXXX, \xXX, \OOO, \n, \" (JSON, JavaScript, C, Python)
   kHtml,             // &#N; &#xN; &name;
-  kQuotedPrintable,  // =XX, and = before a line end (RFC 2045 section 6.7)
+  kSoftBreak,        // = before a line end (RFC 2045 section 6.7)
+  kQuotedPrintable,  // the same, and =XX
 };
 
 // Whether an escape of `syntax` may begin with `byte`.
 bool Introduces(Syntax syntax, uint8_t byte);
 
-// Takes glyphs, and appends to `out` what they are without escapes of its syntax. An escape of the
-// character that begins an escape (%25, \\, &amp;) begins one again, so that layers of the same
-// syntax come off at once.
+// How many layers of one syntax come off: with kAll an escape of the character that begins an
+// escape
+// (%25, \\, &amp;) begins one again.
+enum class Layers : uint8_t { kOne, kAll };
+
+// Takes glyphs, and appends to `out` what they are without escapes of its syntax.
 class Unescaper {
  public:
-  explicit Unescaper(Syntax syntax) : syntax_(syntax) {}
+  explicit Unescaper(Syntax syntax, Layers layers = Layers::kAll)
+      : syntax_(syntax), layers_(layers) {}
+  Syntax syntax() const { return syntax_; }
   void Push(const Glyph& glyph, std::vector<Glyph>& out);
   // What began as an escape and did not end is text.
   void Flush(std::vector<Glyph>& out);
@@ -46,6 +53,7 @@ class Unescaper {
   void Run(bool end, std::vector<Glyph>& out);
 
   Syntax syntax_;
+  Layers layers_;
   std::vector<Glyph> pending_;  // an escape's beginning: some twelve at most
 };
 
