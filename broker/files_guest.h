@@ -21,6 +21,7 @@
 
 #include <array>
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>

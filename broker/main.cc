@@ -10,6 +10,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <nlohmann/json.hpp>
 

@@ -4,6 +4,7 @@
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace postern::broker {

@@ -1,5 +1,6 @@
 // Request's deadlines: one for each phase, and one for all of it.
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 
 #include "broker/net_guest.h"

@@ -1,4 +1,6 @@
 // Request's decision: what it is for, whether it may be made, and that it is on record.
+#include <cstdint>
+
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"

@@ -3,6 +3,7 @@
 #include <sys/time.h>
 
 #include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 

@@ -1,6 +1,7 @@
 // Request's TCP streams (CONNECT, RFC 9113 section 8.5) and WebSockets (extended CONNECT, RFC
 // 8441).
 #include <algorithm>
+#include <cstdint>
 
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"

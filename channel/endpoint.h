@@ -4,6 +4,7 @@
 // wait for. Nothing here blocks: what a full pipe does not take is kept, bounded by one batch.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 

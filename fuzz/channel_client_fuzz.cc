@@ -1,5 +1,6 @@
 // The client side of a channel, with requests under way, fed any bytes in pieces as if a broker
 // that was taken over sent them: it fails or goes on, and each request is closed at most once.
+#include <algorithm>
 #include <map>
 #include <set>
 

@@ -1,5 +1,6 @@
 // The server side of a channel, fed any bytes in pieces: it fails or goes on, with every request
 // answered, and nothing else.
+#include <algorithm>
 #include <set>
 
 #include "channel/failure.h"

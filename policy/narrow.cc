@@ -1,6 +1,7 @@
 #include "policy/narrow.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace postern::policy {
 namespace {

@@ -1,6 +1,7 @@
 #include "policy/policy_file_network.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <set>
 
 #include "policy/text.h"

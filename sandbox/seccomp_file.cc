@@ -51,9 +51,11 @@ uint64_t Number(const json& object, const char* key, uint64_t max, const std::st
   return *found;
 }
 
-const json& List(const json& object, const char* key, const std::string& what) {
+// `what` by value: GCC 14 takes a reference to a temporary for what is returned.
+const json& List(const json& object, const char* key, std::string_view what) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_array()) Refuse(what + " needs the list \"" + key + "\"");
+  if (found == object.end() || !found->is_array())
+    Refuse(std::string(what) + " needs the list \"" + key + "\"");
   return *found;
 }
 

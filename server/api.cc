@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/base64.h"
 #include "channel/descriptor_rights.h"
 #include "policy/text.h"

@@ -1,6 +1,7 @@
 // Api: the run API over HTTP (docs/openapi.yaml): what each request means to a RunService.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>

@@ -1,6 +1,7 @@
 #include "server/handler_front.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <set>
 

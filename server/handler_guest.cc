@@ -1,5 +1,6 @@
 #include "server/handler_guest.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <charconv>
 

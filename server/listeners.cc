@@ -9,6 +9,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 
 #include "policy/address.h"

@@ -210,7 +210,7 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
                }},
               {"console",
                [&](const json& v) {
-                 const std::string& where = Text(v, "console");
+                 const std::string where = Text(v, "console");
                  if (where != "events" && where != "outcome")
                    Refuse("console is \"events\" or \"outcome\"");
                  run.console_events = where == "events";

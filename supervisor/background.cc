@@ -6,6 +6,7 @@
 
 #include <boost/asio/post.hpp>
 #include <csignal>
+#include <cstdint>
 #include <system_error>
 
 #include "base/unique_fd.h"

@@ -2,6 +2,7 @@
 // read. Checked before anything is started.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <boost/asio/post.hpp>
+#include <cstdint>
 #include <cstdlib>
 
 #include "supervisor/programs.h"

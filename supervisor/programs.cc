@@ -1,5 +1,6 @@
 #include "supervisor/programs.h"
 
+#include <cstdint>
 #include <filesystem>
 
 namespace postern::supervisor {

@@ -1,6 +1,7 @@
 // Settings: what a command line and a policy file together ask for.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>

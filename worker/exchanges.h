@@ -2,6 +2,7 @@
 // guest is: the client's (net_client.h) or the server's (handler_server.h). Ids are the runtime's.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>

@@ -3,6 +3,7 @@
 // loaded before they run, and the broker answers from a local file system.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>

@@ -1,6 +1,7 @@
 // Guest: one run of one piece of unvetted code, from its order to its result.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>

@@ -1,5 +1,7 @@
 #include "worker/handle.h"
 
+#include <cstdint>
+
 #include "worker/natives.h"
 
 namespace postern::worker {

@@ -2,6 +2,8 @@
 // requests that its `fetch` answers. The other end, the supervisor's, is trusted.
 #pragma once
 
+#include <cstdint>
+
 #include "worker/exchanges.h"
 
 namespace postern::worker {

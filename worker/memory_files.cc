@@ -1,5 +1,6 @@
 #include "worker/memory_files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 

@@ -1,5 +1,6 @@
 #include "worker/module_files.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 

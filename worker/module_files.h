@@ -3,6 +3,7 @@
 // is listed once, and answers for all names in it.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>

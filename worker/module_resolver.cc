@@ -3,6 +3,7 @@
 #include <ada.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 namespace postern::worker {

@@ -1,5 +1,6 @@
 #include "worker/modules.h"
 
+#include <cstdint>
 #include <vector>
 
 #include "worker/natives.h"

@@ -3,6 +3,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <cstdint>
+
 #include "worker/key_handle.h"
 
 namespace postern::worker {

@@ -1,5 +1,6 @@
 // Natives for structuredClone and node:v8: V8's serialiser over what the language has, with a way
 // out for the runtime's own objects.
+#include <cstdint>
 #include <cstring>
 #include <vector>
 

@@ -4,6 +4,7 @@
 #include <openssl/params.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "worker/handle.h"

@@ -1,5 +1,6 @@
 // Natives for node:fs. Paths are absolute. What fails throws an Error with `code`.
 #include <algorithm>
+#include <cstdint>
 
 #include "worker/arguments.h"
 #include "worker/guest.h"

@@ -9,6 +9,8 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "worker/key_handle.h"
@@ -430,7 +432,7 @@ constexpr RsaUse kRsaUses[] = {{"encrypt", EVP_PKEY_encrypt_init, EVP_PKEY_encry
                                {"decrypt", EVP_PKEY_decrypt_init, EVP_PKEY_decrypt},
                                {"sign", EVP_PKEY_sign_init, EVP_PKEY_sign},
                                {"recover", EVP_PKEY_verify_recover_init, EVP_PKEY_verify_recover}};
-const RsaUse& RsaUseOf(const std::string& name) {
+RsaUse RsaUseOf(const std::string& name) {
   for (const RsaUse& use : kRsaUses) {
     if (name == use.name) return use;
   }
@@ -450,7 +452,7 @@ std::optional<ByteString> RunRsa(EVP_PKEY_CTX* context, const RsaUse& use, ByteV
 void RsaOaep(const Args& args) {
   EVP_PKEY* key = KeyOf(args, 0);
   if (key == nullptr) return;
-  const RsaUse& use = RsaUseOf(Text(args, 1));
+  const RsaUse use = RsaUseOf(Text(args, 1));
   const OwnKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
   const OwnDigest md = FetchDigest(Text(args, 2));
   if (!context || !md || use.start(context.get()) != 1 ||
@@ -474,7 +476,7 @@ void RsaOaep(const Args& args) {
 void Rsa(const Args& args) {
   EVP_PKEY* key = KeyOf(args, 0);
   if (key == nullptr) return;
-  const RsaUse& use = RsaUseOf(Text(args, 1));
+  const RsaUse use = RsaUseOf(Text(args, 1));
   const OwnKeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
   const int padding = args[2]->IsTrue() ? RSA_PKCS1_PADDING : RSA_NO_PADDING;
   if (!context || use.start(context.get()) != 1 ||

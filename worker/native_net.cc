@@ -1,4 +1,6 @@
 // Natives for fetch and for handlers: what the runtime's net.js and handler.js ask of the channels.
+#include <cstdint>
+
 #include "worker/arguments.h"
 #include "worker/guest.h"
 

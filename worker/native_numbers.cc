@@ -4,6 +4,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/dh.h>
 
+#include <algorithm>
 #include <array>
 
 #include "worker/openssl.h"

@@ -2,6 +2,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "base/eintr.h"

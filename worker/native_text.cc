@@ -1,6 +1,7 @@
 // Natives for text: UTF-8, UTF-16 and Latin-1 decoding, base64.
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstring>
 
 #include "worker/arguments.h"

@@ -2,6 +2,7 @@
 #include <node_version.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "worker/arguments.h"
 

@@ -5,6 +5,7 @@
 
 #include <v8.h>
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>

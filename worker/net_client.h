@@ -5,6 +5,7 @@
 // gone.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <string>
 

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>

@@ -5,6 +5,7 @@
 
 #include <v8-platform.h>
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <queue>

@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include <cstdint>
+
 #include "base/eintr.h"
 #include "sandbox/process.h"
 #include "worker/spare_fds.h"

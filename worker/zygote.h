@@ -2,6 +2,8 @@
 // reaps what they became.
 #pragma once
 
+#include <cstdint>
+
 #include "base/result.h"
 #include "sandbox/seccomp.h"
 #include "worker/guest_program.h"

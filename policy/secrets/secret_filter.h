@@ -13,6 +13,7 @@
 // kHeldBytes; time: linear.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
