@@ -81,7 +81,8 @@ Status LogProcess::SendSummary() {
                               .payload = report.substr(at, channel::kMaxPayload)};
     if (Status sent = channel::SendControl(control_, part); !sent) return sent;
   }
-  const json out = {{"lost", lost_}, {"error", error_}};
+  const bool no_har = outputs_.har.valid() && har_end_ < 0;
+  const json out = {{"lost", lost_}, {"error", error_}, {"noRecording", no_har}};
   return channel::SendControl(control_, {.type = ControlType::kEnded, .payload = out.dump()});
 }
 
@@ -197,8 +198,12 @@ void LogProcess::TakePart(const ControlMessage& m) {
 
 // The file is whole JSON after each entry: the ending is overwritten by the next one.
 void LogProcess::WriteEntry(const har::Exchange& entry) {
+  if (!outputs_.har.valid()) return;
+  if (har_end_ < 0) {
+    ++lost_;
+    return;
+  }
   const std::string text = (any_entry_ ? ",\n" : "") + har::FormatEntry(entry);
-  if (har_end_ < 0 || !outputs_.har.valid()) return;
   const std::string bytes = text + std::string(har::Ending());
   size_t at = 0;
   while (at < bytes.size()) {

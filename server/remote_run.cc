@@ -20,6 +20,7 @@
 #include "policy/text.h"
 #include "server/socket_address.h"
 #include "supervisor/entry.h"
+#include "supervisor/print.h"
 #include "supervisor/run.h"
 
 namespace postern::server {
@@ -163,14 +164,6 @@ Status Send(int fd, std::string_view bytes, const std::vector<supervisor::OpenMo
   return Ok{};
 }
 
-void WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = Uninterrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
-    if (n < 0) return;  // nobody reads it: the run goes on, as without a server
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-}
-
 // Requests of this run, but for the first line.
 std::string Head(const Connection& c, size_t body_bytes) {
   std::string head =
@@ -210,6 +203,8 @@ class Answer {
       }
       if (error && error != http::error::need_more) return Lost(error.message());
       if (parser_.is_header_done() && Streams()) TakeEvents();
+      // That we hang up ends the run.
+      if (unwritten_) return Refused(unwritten_->message, unwritten_->exit_status);
     }
     if (outcome_) return FromOutcome(*outcome_);
     const std::string& body = parser_.get().body();
@@ -224,7 +219,8 @@ class Answer {
   void TakeEvents() {
     std::string& text = parser_.get().body();
     size_t at = 0;
-    for (size_t end; (end = text.find("\n\n", at)) != std::string::npos; at = end + 2) {
+    for (size_t end; !unwritten_ && (end = text.find("\n\n", at)) != std::string::npos;
+         at = end + 2) {
       const std::string_view event = std::string_view(text).substr(at, end - at);
       const size_t line = event.find("\ndata: ");
       if (!event.starts_with("event: ") || line == std::string_view::npos) continue;
@@ -277,7 +273,9 @@ class Answer {
           parsed.contains("text")
               ? parsed.value("text", std::string())
               : DecodeBase64(parsed.value("base64", std::string())).value_or("");
-      WriteAll(name == "stdout" ? STDOUT_FILENO : STDERR_FILENO, bytes);
+      const bool out = name == "stdout";
+      const int error = supervisor::WriteAll(out ? STDOUT_FILENO : STDERR_FILENO, bytes);
+      if (error != 0) unwritten_.emplace(out ? "standard output" : "standard error", error);
     }
   }
 
@@ -329,6 +327,7 @@ class Answer {
   bool wants_input_ = false;  // the run reads its stdin
   bool last_ = false;         // our stdin is at its end
   Connection sending_;        // a piece of it, until it is taken
+  std::optional<supervisor::Unwritten> unwritten_;
 };
 
 RemoteResult Refusal(const Settings& settings, const Error& error, int status) {

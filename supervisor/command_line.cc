@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "policy/text.h"
@@ -395,14 +396,14 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   try {
     app.parse(words);
   } catch (const CLI::Success& e) {
-    app.exit(e);
-    return Refusal{0, ""};
+    std::ostringstream text;
+    app.exit(e, text, text);
+    return Refusal{0, "", text.str()};
   } catch (const CLI::ParseError& e) {
     return Refusal{kWrongUsage, std::string(e.what()) + "; see postern --help"};
   }
   if (manual->parsed()) {
-    std::fputs(ManualPage(app).c_str(), stdout);
-    return Refusal{0, ""};
+    return Refusal{0, "", ManualPage(app)};
   }
   if (completions->parsed()) {
     const auto text = Completions(app, raw.shell);
@@ -410,8 +411,7 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
       return Refusal{kWrongUsage, "there are no completions for \"" + raw.shell +
                                       "\"; there are some for bash, zsh and fish"};
     }
-    std::fputs(text->c_str(), stdout);
-    return Refusal{0, ""};
+    return Refusal{0, "", *text};
   }
   if (report->parsed()) {
     s.command = Settings::Command::kReport;

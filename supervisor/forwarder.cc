@@ -16,20 +16,25 @@ constexpr size_t kMany = 1UL << 20, kMaxRoom = 256UL << 20;
 
 class DescriptorSink : public std::enable_shared_from_this<DescriptorSink> {
  public:
-  DescriptorSink(boost::asio::io_context& io, int fd)
-      : to_(io, fd, SharedDescriptor::Use::kWrite) {}
+  DescriptorSink(boost::asio::io_context& io, int fd, std::function<void(int)> failed)
+      : to_(io, fd, SharedDescriptor::Use::kWrite), failed_(std::move(failed)) {}
 
   void Write(std::string_view piece, std::function<void(bool)> next) {
     if (piece.empty()) return next(true);
     to_.Await([self = shared_from_this(), piece, next = std::move(next)](bool can) mutable {
       const ssize_t n = can ? self->to_.Write(piece) : -1;
-      if (!can || (n < 0 && errno != EAGAIN && errno != EINTR)) return next(false);
+      const int error = !can ? ECANCELED : n < 0 && errno != EAGAIN && errno != EINTR ? errno : 0;
+      if (error != 0) {
+        self->failed_(error);
+        return next(false);
+      }
       self->Write(piece.substr(static_cast<size_t>(std::max<ssize_t>(n, 0))), std::move(next));
     });
   }
 
  private:
   SharedDescriptor to_;
+  const std::function<void(int)> failed_;
 };
 
 }  // namespace
@@ -41,8 +46,9 @@ void Append(std::string& text, std::string_view piece, size_t most) {
   text.append(piece);
 }
 
-Forwarder::Sink Forwarder::ToDescriptor(boost::asio::io_context& io, int fd) {
-  auto sink = std::make_shared<DescriptorSink>(io, fd);
+Forwarder::Sink Forwarder::ToDescriptor(boost::asio::io_context& io, int fd,
+                                        std::function<void(int)> failed) {
+  auto sink = std::make_shared<DescriptorSink>(io, fd, std::move(failed));
   return [sink](std::string_view piece, std::function<void(bool)> next) {
     sink->Write(piece, std::move(next));
   };

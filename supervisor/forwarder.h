@@ -21,7 +21,8 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   // Takes a piece, which stays valid until it calls `next`, at once or later: true for more, false
   // where nobody wants any. Nothing is read meanwhile: the guest waits in its own write.
   using Sink = std::function<void(std::string_view piece, std::function<void(bool)> next)>;
-  static Sink ToDescriptor(boost::asio::io_context& io, int fd);
+  // `failed` is told the errno of a write that cannot be.
+  static Sink ToDescriptor(boost::asio::io_context& io, int fd, std::function<void(int)> failed);
   // `most`: bytes that may come, for which room is made once there are many.
   static Sink ToText(std::string& text, size_t most);
 

@@ -110,9 +110,13 @@ void LogLink::OnMessage(const channel::ControlMessage& m) {
   const auto summary = nlohmann::json::parse(m.payload, nullptr, false);
   if (summary.is_object()) {
     const auto lost = summary.value("lost", uint64_t{0});
+    std::string error = summary.value("error", std::string());
+    if (error.empty()) error = "too many at once";
     if (lost > 0) {
-      trouble_ = std::to_string(lost) + " events were not recorded: " +
-                 summary.value("error", std::string("too many at once"));
+      trouble_ = std::to_string(lost) + (lost == 1 ? " event was" : " events were") +
+                 " not recorded: " + error;
+    } else if (summary.value("noRecording", false)) {
+      trouble_ = "the recording was not written: " + error;
     }
   }
   Complete();

@@ -1,4 +1,5 @@
 // postern: the program the user starts.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,6 +9,7 @@
 #include <exception>
 
 #include "base/printable.h"
+#include "base/unique_fd.h"
 #include "report/report.h"
 #include "server/remote_run.h"
 #include "supervisor/doctor.h"
@@ -38,21 +40,19 @@ int Doctor(const Settings& settings) {
 }
 
 int WriteReport(const Settings& settings) {
-  const auto refuse = [](const std::string& why) {
-    Say(why);
-    return kBadInput;
-  };
   const auto text = ReadFile(settings.target, kMaxReportedBytes);
-  if (!text) return refuse(text.error().message);
+  if (!text) return Say(text.error().message), kBadInput;
   const auto page = report::Page(*text, settings.target.substr(settings.target.rfind('/') + 1));
-  if (!page) return refuse(settings.target + ": " + page.error().message);
+  if (!page) return Say(settings.target + ": " + page.error().message), kBadInput;
   if (settings.output == "-") return PrintAndExit(*page, 0);
-  std::FILE* file = std::fopen(settings.output.c_str(), "we");
-  if (file == nullptr) return refuse(SystemError("cannot write " + settings.output).message);
-  const bool written = std::fwrite(page->data(), 1, page->size(), file) == page->size();
-  if (std::fclose(file) != 0 || !written)
-    return refuse(SystemError("cannot write " + settings.output).message);
-  return 0;
+  UniqueFd file(
+      ::open(settings.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  int error = file.valid() ? WriteAll(file.get(), *page) : errno;
+  if (error == 0 && ::close(file.release()) != 0) error = errno;
+  if (error == 0) return 0;
+  const Unwritten unwritten(settings.output, error);
+  if (!unwritten.message.empty()) Say(unwritten.message);
+  return unwritten.exit_status;
 }
 
 // `postern serve` is a program of its own.
@@ -87,6 +87,7 @@ int Main(int argc, char** argv) {
   }
   if (!outcome.log_trouble.empty()) {
     Say(outcome.log_trouble);
+    if (status == 0) status = kCannotWrite;
   }
   if (!outcome.report.empty() && !settings.json) {
     std::fprintf(stderr, "%s", Printable(outcome.report, true).c_str());

@@ -215,6 +215,9 @@ wrong usage
 3
 a file or policy that cannot be used
 .TP
+4
+output, a recording, a log or a report that cannot be written
+.TP
 124
 a time limit
 .TP
@@ -223,6 +226,9 @@ it could not be run
 .TP
 137
 memory, or killed
+.TP
+141
+nobody reads its output any more
 .TP
 159
 a forbidden system call

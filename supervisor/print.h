@@ -3,30 +3,46 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 #include "base/eintr.h"
 #include "base/result.h"
+#include "supervisor/settings.h"
 
 namespace postern::supervisor {
 
-// All of `text`, or the reason why not: a full disk, or nobody who reads.
-inline Status Print(std::string_view text) {
+// Why `what` (a file, "standard output") could not be written, and the exit status that tells it.
+// Nothing where nobody reads any more: who has gone away asked for no more.
+struct Unwritten {
+  Unwritten(const std::string& what, int error)
+      : exit_status(error == EPIPE || error == ECONNRESET ? kNobodyReads : kCannotWrite) {
+    errno = error;
+    if (exit_status == kCannotWrite) message = SystemError("cannot write " + what).message;
+  }
+  int exit_status;
+  std::string message;
+};
+
+// All of `text`; an errno where that cannot be, else 0.
+inline int WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t n = Uninterrupted([&] { return ::write(1, text.data(), text.size()); });
-    if (n < 0) return SystemError("cannot write to standard output");
+    const ssize_t n = Uninterrupted([&] { return ::write(fd, text.data(), text.size()); });
+    if (n < 0) return errno;
     text.remove_prefix(static_cast<size_t>(n));
   }
-  return Ok{};
+  return 0;
 }
 
-// The exit status of a command whose output is `text`: `status`, or 125 where it cannot be written.
+// The exit status of a command whose output is `text`: `status`, where it can be written.
 inline int PrintAndExit(std::string_view text, int status) {
-  const Status printed = Print(text);
-  if (printed) return status;
-  std::fprintf(stderr, "postern: %s\n", printed.error().message.c_str());
-  return 125;
+  const int error = WriteAll(STDOUT_FILENO, text);
+  if (error == 0) return status;
+  const Unwritten unwritten("standard output", error);
+  if (!unwritten.message.empty()) std::fprintf(stderr, "postern: %s\n", unwritten.message.c_str());
+  return unwritten.exit_status;
 }
 
 }  // namespace postern::supervisor

@@ -8,6 +8,7 @@
 #include "supervisor/feeder.h"
 #include "supervisor/log_link.h"
 #include "supervisor/orphans.h"
+#include "supervisor/print.h"
 #include "supervisor/programs.h"
 #include "supervisor/run.h"
 
@@ -40,8 +41,8 @@ class RunCommand {
                  .env = p.env,
                  .debug_seccomp = settings.debug_seccomp};
     if (!settings.json) {
-      job.out = Forwarder::ToDescriptor(io_, STDOUT_FILENO);
-      job.err = Forwarder::ToDescriptor(io_, STDERR_FILENO);
+      job.out = ToDescriptor(STDOUT_FILENO, "standard output");
+      job.err = ToDescriptor(STDERR_FILENO, "standard error");
     }
     // What a program is read from is at its end.
     if (settings.target != "-")
@@ -71,6 +72,14 @@ class RunCommand {
   }
 
  private:
+  // A guest whose output goes nowhere has nothing more to do.
+  Forwarder::Sink ToDescriptor(int fd, const char* what) {
+    return Forwarder::ToDescriptor(io_, fd, [this, what](int error) {
+      const Unwritten unwritten(what, error);
+      run_->Kill(Outcome::Kind::kKilled, unwritten.exit_status, unwritten.message);
+    });
+  }
+
   // What the run writes to and replays from.
   Status OpenFiles() {
     if (Status s = log_.Start(settings_); !s) return s;

@@ -54,12 +54,16 @@ struct Settings {
 };
 
 inline constexpr int kWrongUsage = 2, kBadInput = 3;
+// What is said cannot be written: nobody reads it any more (as if SIGPIPE had ended us), or a disk
+// is full.
+inline constexpr int kNobodyReads = 141, kCannotWrite = 4;
 
 // What stops a command before it starts: a message, and the exit status that goes with it (2 wrong
-// usage, 3 bad input, 0 after --help).
+// usage, 3 bad input), or output and 0.
 struct Refusal {
   int exit_status = kWrongUsage;
   std::string message;
+  std::string output = {};  // what was asked for, for stdout: --help, a man page
 };
 
 // Reads the command line and the policy file that it names.

@@ -8,6 +8,7 @@
 
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
+#include "supervisor/print.h"
 
 namespace postern::supervisor {
 namespace {
@@ -39,7 +40,8 @@ std::variant<Settings, int> Start(int argc, char** argv) {
     return Refuse(s.error().message, kCannotStart);
   auto parsed = ParseCommandLine(argc, argv);
   if (const auto* refusal = std::get_if<Refusal>(&parsed))
-    return Refuse(refusal->message, refusal->exit_status);
+    return refusal->output.empty() ? Refuse(refusal->message, refusal->exit_status)
+                                   : PrintAndExit(refusal->output, refusal->exit_status);
   auto& settings = std::get<Settings>(parsed);
   const auto mode =
       settings.debug_seccomp ? sandbox::SeccompMode::kDebug : sandbox::SeccompMode::kKill;
