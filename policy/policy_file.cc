@@ -169,6 +169,8 @@ void CheckBounds(const YamlReader& reader, const std::string& text, const Policy
   if (parser.HandleNextDocument(check)) parser.HandleNextDocument(check);
 }
 
+constexpr int64_t kMebibyte = 1 << 20;
+
 }  // namespace
 
 bool IsSecretName(std::string_view name) {
@@ -182,9 +184,15 @@ Result<int64_t> ParseRunLimit(const RunLimitName& limit, std::string_view text) 
   auto value = limit.parse(text);
   if (value && (*value < limit.min || *value > limit.max)) {
     const bool small = *value < limit.min;
-    return Error{std::string(limit.name) + (small ? " is at least " : " is at most ") +
-                 std::to_string(small ? limit.min : limit.max) + limit.unit + ", not " +
-                 std::string(text)};
+    const int64_t bound = small ? limit.min : limit.max;
+    const bool bytes = limit.parse == ParseBytes;
+    const std::string shown = bytes && bound % kMebibyte == 0
+                                  ? std::to_string(bound / kMebibyte) + "MiB"
+                                  : std::to_string(bound) + limit.unit;
+    const bool no_unit = bytes && text.find_first_not_of("0123456789") == std::string_view::npos;
+    return Error{std::string(limit.name) + (small ? " is at least " : " is at most ") + shown +
+                 ", not " + std::string(text) +
+                 (no_unit ? " bytes; did you mean " + std::string(text) + "MiB?" : "")};
   }
   return value;
 }
@@ -209,7 +217,7 @@ Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& nam
   } catch (const Refused& e) {
     return Error{e.what()};
   } catch (const YAML::Exception& e) {
-    return Error{reader.Where(e.mark) + ": " + e.msg};
+    return Error{reader.Explain(e, text)};
   }
 }
 

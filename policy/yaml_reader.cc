@@ -10,6 +10,7 @@ namespace postern::policy {
 namespace {
 
 constexpr size_t kShownBytes = 200;
+constexpr size_t kSearchedBytes = 400;  // of a line
 
 // Of what a file says, as much as a message has room for.
 std::string Shown(const std::string& text) {
@@ -19,7 +20,75 @@ std::string Shown(const std::string& text) {
   return text.substr(0, end) + "…";
 }
 
+// Where keys belong that stand elsewhere in a file.
+constexpr std::pair<std::string_view, std::string_view> kPlaces[] = {
+    {"permission", "network"},
+    {"mode", "network"},
+    {"adapter", "network"},
+    {"rules", "network"},
+    {"dns", "network"},
+    {"addresses", "network"},
+    {"allow", "network.rules"},
+    {"deny", "network.rules"},
+    {"methods", "a rule"},
+    {"paths", "a rule"},
+    {"headers", "a rule"},
+    {"secrets_in", "a rule"},
+    {"wall", "limits"},
+    {"cpu", "limits"},
+    {"memory", "limits"},
+    {"output", "limits"},
+    {"timer_resolution", "limits"}};
+
+constexpr std::string_view kBlanks = " \t";
+
+std::string_view LineOf(std::string_view text, int number) {
+  for (; number > 0; --number) {
+    const size_t end = text.find('\n');
+    if (end == std::string_view::npos) return {};
+    text.remove_prefix(end + 1);
+  }
+  return text.substr(0, text.find('\n'));
+}
+
+// A value in `line` that begins with what means something else to YAML unless it is quoted.
+std::string Unquoted(std::string_view line) {
+  constexpr std::string_view kBefore = ":-,[{", kSigns = "*&!@`%|>";
+  for (size_t i = line.find_first_not_of(kBlanks); i < line.size(); ++i) {
+    const size_t before = i == 0 ? line.npos : line.find_last_not_of(kBlanks, i - 1);
+    const bool begins = before == line.npos || (kBefore.find(line[before]) != line.npos &&
+                                                (before + 1 < i || line[before] > '-'));
+    if (!begins) continue;
+    const size_t end = std::min(line.find_first_of(",}#", i), line.size());
+    std::string_view value = line.substr(i, end - i);
+    value = value.substr(0, value.find_last_not_of(kBlanks) + 1);
+    const bool in_list = value.ends_with(']') && line[i] != '[';
+    if (in_list) value.remove_suffix(1);
+    const bool address = line[i] == '[' && value.find("]:") != value.npos;  // [::1]:80
+    if (address || kSigns.find(line[i]) != kSigns.npos) return std::string(value);
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string YamlReader::Explain(const YAML::Exception& error, std::string_view text) const {
+  std::string_view line = LineOf(text, error.mark.line);
+  const size_t column = static_cast<size_t>(std::max(error.mark.column, 0));
+  if (line.size() > kSearchedBytes)  // around the place
+    line = line.substr(std::min(line.size(), column - std::min(column, kSearchedBytes / 2)),
+                       kSearchedBytes);
+  const std::string said = Where(error.mark) + ": " + error.msg;
+  const size_t indent = std::min(line.find_first_not_of(kBlanks), line.size());
+  if (line.substr(0, indent).find('\t') != line.npos)
+    return said + "; indent with blanks: YAML takes no tab there";
+  if (const std::string value = Unquoted(line); !value.empty())
+    return said + "; quote it: \"" + Shown(value) + "\"";
+  const size_t colon = line.find(": ");
+  if (colon != line.npos && line.find(": ", colon + 2) != line.npos)
+    return said + "; a value that holds \": \" needs quotes";
+  return said;
+}
 
 std::string YamlReader::Where(const YAML::Mark& mark) const {
   if (mark.is_null()) return file_ + ":1:1";
@@ -47,12 +116,24 @@ void YamlReader::Map(const YAML::Node& node, const std::string& what,
         std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return name == f.first; });
     if (known != fields.end()) return known->second(value);
     const std::string shown = Shown(name);
+    const std::string unknown = "unknown key \"" + shown + "\" in " + what;
+    for (const auto& [elsewhere, place] : kPlaces) {
+      if (shown == elsewhere && what != place)
+        Refuse(key.Mark(), unknown + "; it belongs in " + std::string(place));
+    }
+    const auto distance = [&](const Field& f) {
+      return std::string_view(f.first).starts_with(shown) ? 0 : EditDistance(shown, f.first);
+    };
     const auto nearest =
-        std::min_element(fields.begin(), fields.end(), [&](const Field& a, const Field& b) {
-          return EditDistance(shown, a.first) < EditDistance(shown, b.first);
-        });
-    Refuse(key.Mark(), "unknown key \"" + shown + "\" in " + what + "; did you mean \"" +
-                           nearest->first + "\"?");
+        std::min_element(fields.begin(), fields.end(),
+                         [&](const Field& a, const Field& b) { return distance(a) < distance(b); });
+    const size_t letters = std::min(shown.size(), std::string_view(nearest->first).size());
+    if (distance(*nearest) <= std::max<size_t>(2, letters / 3))
+      Refuse(key.Mark(), unknown + "; did you mean \"" + nearest->first + "\"?");
+    std::string known_ones;
+    for (const Field& f : fields)
+      known_ones += (known_ones.empty() ? "" : ", ") + std::string(f.first);
+    Refuse(key.Mark(), unknown + ", which has " + known_ones);
   });
 }
 
@@ -61,6 +142,8 @@ std::string YamlReader::Text(const YAML::Node& node, const std::string& what) co
   if (!IsPrintableUtf8(node.Scalar())) {
     Refuse(node.Mark(), what + " has characters that do not print");
   }
+  if (node.Tag().size() > 1 && node.Tag()[0] == '!')
+    Refuse(node.Mark(), what + " has a tag; quote what begins with \"!\"");
   return node.Scalar();
 }
 

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,8 @@ class YamlReader {
     throw Refused(Where(mark) + ": " + why);
   }
   std::string Where(const YAML::Mark& mark) const;
+  // What the library says of `text`, and what to write instead.
+  std::string Explain(const YAML::Exception& error, std::string_view text) const;
 
   using Field = std::pair<const char*, std::function<void(const YAML::Node&)>>;
   // Reads a mapping: each key once, none that is not in `fields`.

@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <sstream>
 #include <thread>
 
+#include "cli/words.h"
 #include "policy/text.h"
 #include "policy/trace_context.h"
 #include "policy/units.h"
@@ -16,46 +18,11 @@
 namespace postern::supervisor {
 namespace {
 
-// Options that stand alone; any other takes a value, after '=' or as the next word.
-const std::set<std::string> kFlags = {"--allow-net", "--json",    "--jitless", "--debug-seccomp",
-                                      "--help",      "--verbose", "-h",        "--network-report"};
-
-// Everything after FILE or CODE belongs to the guest, options included.
-std::vector<std::string> SplitGuestArguments(std::vector<std::string>& words) {
-  for (size_t i = 1; i < words.size(); ++i) {
-    if (words[i] == "--") {
-      words.erase(words.begin() + static_cast<ptrdiff_t>(i));
-    } else if (words[i].starts_with("-") && words[i] != "-") {
-      if (words[i] == "--allow-net")
-        words[i] = "--allow-net=*";
-      else if (words[i].find('=') == std::string::npos && !kFlags.contains(words[i]))
-        ++i;
-      continue;
-    }
-    if (i >= words.size()) return {};
-    std::vector<std::string> rest(words.begin() + static_cast<ptrdiff_t>(i) + 1, words.end());
-    words.resize(i + 1);
-    return rest;
-  }
-  return {};
-}
-
-// What CLI11 would misread: a command that does not exist, and "--option=" without a value.
-std::optional<Refusal> CheckWords(const std::vector<std::string>& words) {
-  static const std::set<std::string> kCommands = {
-      "run", "eval", "serve", "check", "explain", "doctor", "report", "manual", "completions"};
-  if (!words.empty() && !words[0].starts_with("-") && !kCommands.contains(words[0])) {
-    return Refusal{kWrongUsage, "there is no command \"" + words[0] +
-                                    "\"; the commands are run, eval, serve, check, explain, "
-                                    "doctor, report, manual and completions"};
-  }
-  for (const std::string& word : words) {
-    if (word.starts_with("--") && word.ends_with("=") && word.find('=') == word.size() - 1) {
-      return Refusal{kWrongUsage, word + " has no value; see postern --help"};
-    }
-  }
-  return std::nullopt;
-}
+constexpr const char* kExamples = R"(  postern run app.mjs
+  postern run --allow-net=api.example.com --env=API_URL app.mjs 8080
+  postern run --mount=./data:/data --memory=256MiB --timeout=10s app.ts
+  postern eval --allow-net=example.com '(await fetch("https://example.com")).status'
+)";
 
 struct Raw {
   std::string file, code, policy, adapter, timeout, cpu, memory, timer_resolution, cwd, audit_log,
@@ -138,7 +105,8 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
       ->delimiter(',')
       ->type_name("RULE,…");
   app.add_option("--adapter", raw.adapter,
-                 "What performs a permitted request: none, direct, proxy:URL or replay:FILE.har")
+                 "What performs a permitted request: none, direct, proxy:URL or replay:FILE.har "
+                 "(default direct)")
       ->type_name("NAME");
   app.add_option("--policy", raw.policy, "Policy file (docs/policy.md); flags win over it")
       ->type_name("FILE");
@@ -155,14 +123,17 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_flag("--verbose", s.verbose, "A line on stderr for each request");
   app.add_option("--env", raw.env, "Give the guest a variable, with this or its present value")
       ->type_name("NAME[=VALUE]");
-  app.add_option("--mount", raw.mounts, "Let the guest read a directory, or write it too")
-      ->type_name("HOST:GUEST[:rw]");
+  app.add_option("--mount", raw.mounts,
+                 "Let the guest read a directory, at its own path or GUEST; or write it too")
+      ->type_name("HOST[:GUEST][:rw]");
   app.add_option("--cwd", raw.cwd,
                  "What process.cwd() says in the guest; eval and - import from there")
       ->type_name("DIR");
-  app.add_option("--timeout", raw.timeout, "Wall-clock limit of the run")->type_name("5s");
-  app.add_option("--cpu", raw.cpu, "CPU time limit of the run")->type_name("5s");
-  app.add_option("--memory", raw.memory, "Memory limit of the guest")->type_name("128MiB");
+  app.add_option("--timeout", raw.timeout, "Wall-clock limit of the run (default 5m)")
+      ->type_name("5s");
+  app.add_option("--cpu", raw.cpu, "CPU time limit of the run (default 60s)")->type_name("5s");
+  app.add_option("--memory", raw.memory, "Memory limit of the guest (default 128MiB)")
+      ->type_name("128MiB");
   app.add_option("--timer-resolution", raw.timer_resolution,
                  "How fine the guest's clocks are (default 100us)")
       ->type_name("1ms");
@@ -266,16 +237,30 @@ Status SetVariable(const std::string& entry, std::map<std::string, std::string>&
   return Ok{};
 }
 
+// A path of this machine as the guest is to see it: at its own place.
+std::string OwnPlace(const std::string& path) {
+  return *policy::WorkingDirectory(std::filesystem::absolute(path).string());
+}
+
+// HOST, HOST:GUEST, either with :ro or :rw.
 Status AddMount(const std::string& entry, std::vector<policy::MountSetting>& mounts) {
-  const size_t colon = entry.find(':');
-  std::string guest = colon == std::string::npos ? "" : entry.substr(colon + 1);
-  const bool writable = guest.ends_with(":rw");
-  if (writable) guest.resize(guest.size() - 3);
-  auto mount = policy::ParseMount(entry.substr(0, colon), guest, writable ? "rw" : "ro");
-  if (!mount) {
-    return Error{"--mount: " + entry + ": " + mount.error().message +
-                 "; write HOST:GUEST or HOST:GUEST:rw"};
+  std::vector<std::string> parts;
+  std::stringstream text(entry);
+  for (std::string part; std::getline(text, part, ':');) parts.push_back(part);
+  const auto refuse = [&](const std::string& why) {
+    return Error{"--mount: " + entry + ": " + why + "; write HOST, HOST:GUEST or HOST:GUEST:rw"};
+  };
+  std::string mode = "ro";
+  if (parts.size() > 1 && (parts.back() == "ro" || parts.back() == "rw")) {
+    mode = parts.back();
+    parts.pop_back();
   }
+  if (parts.size() > 2) return refuse("\"" + parts.back() + "\" is neither ro nor rw");
+  if (parts.empty() || parts[0].empty()) return refuse("there is no directory");
+  if (entry.ends_with(':')) return refuse("nothing stands behind the last colon");
+  const std::string guest = parts.size() == 2 ? parts[1] : OwnPlace(parts[0]);
+  auto mount = policy::ParseMount(parts[0], guest, mode);
+  if (!mount) return refuse(mount.error().message);
   mounts.push_back(*std::move(mount));
   return Ok{};
 }
@@ -313,9 +298,7 @@ Status Merge(const Raw& raw, Settings& s) {
     if (Status r = AddLayer(layer, s.required_layers); !r) return r;
   }
   if (!raw.cwd.empty()) {
-    s.cwd = policy::WorkingDirectory(raw.cwd);
-    if (!s.cwd)
-      return Error{"--cwd is a path of the guest, which begins with a slash; not " + raw.cwd};
+    s.cwd = OwnPlace(raw.cwd);
   }
   if (!raw.audit_log.empty()) p.audit_file = raw.audit_log;
   if (!raw.record.empty()) s.record_file = raw.record;
@@ -338,12 +321,7 @@ std::optional<Refusal> Load(const Raw& raw, Settings& s) {
 }  // namespace
 
 std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
-  std::vector<std::string> words(argv + 1, argv + argc);
   Settings s;
-  if (!words.empty() && (words[0] == "run" || words[0] == "eval")) {
-    s.arguments = SplitGuestArguments(words);
-  }
-  if (auto refusal = CheckWords(words)) return *refusal;
   Raw raw;
   CLI::App app{
       "Runs JavaScript that nobody has vetted: no socket, no file, and every fetch answered or "
@@ -351,15 +329,22 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   app.name("postern");
   app.require_subcommand(1);
   app.set_version_flag("--version", "postern " POSTERN_VERSION);
-  CLI::App* run =
-      app.add_subcommand("run", "Run the ES module FILE (- reads stdin); ARGS go to process.argv");
-  run->add_option("FILE", raw.file)->required()->type_name("");
+  CLI::App* run = app.add_subcommand("run", "Run the program FILE");
+  run->add_option("FILE", raw.file, "An ES module, CommonJS or TypeScript; - is standard input")
+      ->required()
+      ->type_name("");
   AddRunOptions(*run, raw, s);
   CLI::App* eval =
       app.add_subcommand("eval", "Run CODE and print what __return gave, or the last value");
-  eval->add_option("CODE", raw.code)->required()->type_name("");
+  eval->add_option("CODE", raw.code, "A module's text, or an expression")
+      ->required()
+      ->type_name("");
   AddRunOptions(*eval, raw, s);
   for (CLI::App* command : {run, eval}) {
+    // Those are never parsed: cli/words.h
+    command->add_option("ARGS", raw.words, "The program's own: process.argv, from its third on")
+        ->type_name("");
+    command->footer(std::string("Examples:\n") + kExamples);
     command
         ->add_option("--server", s.server,
                      "Let a running postern serve run it: unix:PATH or http://IP:PORT")
@@ -392,7 +377,18 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   CLI::App* completions =
       app.add_subcommand("completions", "Print the completions for SHELL: bash, zsh or fish");
   completions->add_option("SHELL", raw.shell)->required()->type_name("");
-  std::reverse(words.begin(), words.end());  // as CLI11 takes them
+  // Last: a subcommand takes it over when it is added.
+  app.footer(std::string("Examples:\n") + kExamples +
+             "  postern serve --handler=app.mjs --listen=8080\n");
+  auto read = cli::ReadWords({argv + 1, argv + argc}, app);
+  if (!read) return Refusal{kWrongUsage, read.error().message};
+  s.arguments = std::move(read->guest);
+  if (!read->misplaced.empty()) {
+    s.hint = read->misplaced +
+             " is the program's: options of postern stand before it (\"--\" between them says that "
+             "this is meant)";
+  }
+  std::vector<std::string> words(read->own.rbegin(), read->own.rend());  // as CLI11 takes them
   try {
     app.parse(words);
   } catch (const CLI::Success& e) {
@@ -400,7 +396,9 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     app.exit(e, text, text);
     return Refusal{0, "", text.str()};
   } catch (const CLI::ParseError& e) {
-    return Refusal{kWrongUsage, std::string(e.what()) + "; see postern --help"};
+    const auto parsed = app.get_subcommands();
+    return Refusal{kWrongUsage, std::string(e.what()) + "; see postern " +
+                                    (parsed.empty() ? "" : parsed[0]->get_name() + " ") + "--help"};
   }
   if (manual->parsed()) {
     return Refusal{0, "", ManualPage(app)};

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.h"
 #include "policy/explain.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/print.h"
@@ -21,6 +22,16 @@ Result<policy::PolicyFile> LoadWithFiles(const std::string& path) {
   return file;
 }
 
+// Why a policy that speaks of the network grants nothing of it; null where it does, or where that
+// is meant.
+const char* GrantsNothing(const policy::Policy& p) {
+  const bool allows = std::any_of(p.rules.begin(), p.rules.end(), [](auto& r) { return r.allow; });
+  if (allows && !p.permission) return "its rules grant nothing without network.permission: allow";
+  if (!allows && p.permission && !p.report)
+    return "its permission grants nothing without a rule that allows something: network.rules";
+  return nullptr;
+}
+
 }  // namespace
 
 int CheckPolicies(const Settings& settings) {
@@ -31,6 +42,8 @@ int CheckPolicies(const Settings& settings) {
       const size_t rules = file->network.rules.size();
       status = PrintAndExit(
           path + ": ok, " + std::to_string(rules) + (rules == 1 ? " rule\n" : " rules\n"), status);
+      if (const char* why = GrantsNothing(file->network); why != nullptr)
+        std::fprintf(stderr, "postern: %s: %s\n", Printable(path).c_str(), why);
     } else {
       std::fprintf(stderr, "postern: %s\n", file.error().message.c_str());
       status = kBadInput;

@@ -50,6 +50,7 @@ struct Settings {
   bool json = false;
   bool debug_seccomp = false;
   std::string output;  // of report: a file, or "-"
+  std::string hint;    // what the command line may not have meant, for people
   ServeSettings serve;
 };
 

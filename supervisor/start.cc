@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/printable.h"
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
 #include "supervisor/print.h"
@@ -43,6 +44,8 @@ std::variant<Settings, int> Start(int argc, char** argv) {
     return refusal->output.empty() ? Refuse(refusal->message, refusal->exit_status)
                                    : PrintAndExit(refusal->output, refusal->exit_status);
   auto& settings = std::get<Settings>(parsed);
+  if (!settings.hint.empty())
+    std::fprintf(stderr, "postern: %s\n", Printable(settings.hint).c_str());
   const auto mode =
       settings.debug_seccomp ? sandbox::SeccompMode::kDebug : sandbox::SeccompMode::kKill;
   if (const Status s = sandbox::InstallSeccomp("supervisor", mode); !s)

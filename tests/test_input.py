@@ -17,18 +17,15 @@ def command(*words, **options):
     ([], 2, "subcommand is required"),
     (["run"], 2, "FILE is required"),
     (["run", "--no-such-flag", "x.mjs"], 2, "--no-such-flag"),
-    (["fly", "x.mjs"], 2, "fly"),
     (["run", "--allow-net=http://", "x.mjs"], 2, 'rule "http://": the host is missing'),
     (["run", "--allow-net=a:99999", "x.mjs"], 2, "the port must be a number from 1 to 65535"),
     (["run", "--deny-net=ftp://a", "x.mjs"], 2, 'scheme "ftp" is none of'),
     (["run", "--adapter=magic", "x.mjs"], 2, '"magic" is none of: none, direct, proxy:URL, replay:FILE'),
     (["run", "--timeout=soon", "x.mjs"], 2, "--timeout"),
     (["run", "--timeout=0s", "x.mjs"], 2, "at least 1 ms"),
-    (["run", "--memory=1MiB", "x.mjs"], 2, "at least 16777216 bytes"),
+    (["run", "--memory=1MiB", "x.mjs"], 2, "at least 16MiB"),
     (["run", "--env=", "x.mjs"], 2, "has no value"),
     (["run", "--env=POSTERN_NOT_SET", "x.mjs"], 2, "is not set here"),
-    (["run", "--mount=/tmp", "x.mjs"], 2, "HOST:GUEST"),
-
     (["run", "--require=moat", "x.mjs"], 2, 'no layer "moat"'),
     (["run", "--policy=/no/such.yaml", "x.mjs"], 3, "cannot read the policy /no/such.yaml"),
     (["eval", "--allow-net", b"--adapter=replay:/no/such/\xff.har", "1"], 3, "cannot read the recording /no/such/"),
@@ -115,7 +112,6 @@ def test_cyclic_imports(postern, tmp_path):
 
 
 @pytest.mark.parametrize("name,package,message", [
-    ("job.js", None, "rename it to .mjs"),
     ("job.js", '{"type": "commonjs"}', "rename it to .mjs"),
     ("job.cjs", None, "CommonJS"),
     ("job.txt", None, "no extension that says what it is"),
@@ -135,6 +131,16 @@ def test_js_is_a_module_where_package_json_says_so(postern, tmp_path):
     assert postern("import x from './x.mjs'; __return(x);", name="job.js").value == 7
 
 
+@pytest.mark.parametrize("name", ["job.js", "job"])
+@pytest.mark.parametrize("code", ["import 'node:fs'; __return(7);", "export {}; __return(7);", "await 0; __return(7);", "__return(import.meta.url ? 7 : 0);"])
+def test_js_is_a_module_where_its_text_says_so(postern, tmp_path, name, code):
+    """Without a package.json, as in Node.js, Deno and Bun."""
+    (tmp_path / "other.js").write_text("export default 7")
+    assert postern(code, name=name).value == 7
+    assert postern("import('./other.js').then((m) => __return(m.default))", name=name).value == 7
+    assert postern("__return(typeof require === 'function' && typeof await_ === 'undefined' ? 7 : 0)", name=name).value == 7
+
+
 def test_rules_of_every_length_are_bounded(postern):
     rules = [f"host{i}.example.com" for i in range(5000)]
     result = postern("await fetch('http://host1.example.com/')", policy=allowing(*rules))
@@ -152,15 +158,6 @@ def test_memory_limit(postern):
     assert result.json["usage"]["peakMemoryBytes"] < 200 << 20
 
 
-def test_reader_of_stdout_goes_away(tmp_path):
-    file = tmp_path / "endless.mjs"
-    file.write_text("for (;;) console.log('line');")
-    run = subprocess.Popen([POSTERN, "run", str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert run.stdout.readline() == b"line\n"
-    run.stdout.close()
-    assert run.wait(10) != 0
-
-
 @pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
 def test_stdout_is_shared_with_others_and_stays_blocking(tmp_path, kind):
     file = tmp_path / "much.mjs"
@@ -173,7 +170,7 @@ def test_stdout_is_shared_with_others_and_stays_blocking(tmp_path, kind):
         read += os.read(reader, 4096).count(b"x")
         blocking.add(os.get_blocking(writer))
     os.close(reader)
-    assert run.wait(10) in (0, 1)  # 1: its last line found no reader
+    assert run.wait(10) in (0, 4, 141)  # not 0: its last line found no reader
     assert os.get_blocking(writer) and blocking == {True}
     os.close(writer)
 

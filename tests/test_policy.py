@@ -54,11 +54,11 @@ VALID = [
     "version: 1\nnetwork: {permission: allow, mode: report, adapter: none}",
     "version: 1\nnetwork: {adapter: {proxy: 'socks5h://u:p@127.0.0.1', resolve: remote}}",
     "version: 1\nnetwork: {adapter: {replay: ./a.har}, rules: []}",
-    "version: 1\nnetwork: {rules: [{allow: '*'}, {deny: 10.0.0.0/8}, {allow: '[fd00::/8]:443'}, {allow: 'tcp://db.test:5432'}]}",
-    "version: 1\nnetwork: {rules: [{allow: 'https://a.test/v1/**', methods: [GET], headers: {x-a: b}, addresses: [10.0.0.0/8]}]}",
+    "version: 1\nnetwork: {permission: allow, rules: [{allow: '*'}, {deny: 10.0.0.0/8}, {allow: '[fd00::/8]:443'}, {allow: 'tcp://db.test:5432'}]}",
+    "version: 1\nnetwork: {permission: allow, rules: [{allow: 'https://a.test/v1/**', methods: [GET], headers: {x-a: b}, addresses: [10.0.0.0/8]}]}",
     "version: 1\nnetwork: {limits: {rate: 100/s, queue: 5, concurrent: 8, connect_timeout: 1.5s, response_bytes: 10}}",
     "version: 1\nnetwork: {dns: {servers: [1.1.1.1], hosts: {a.test: [1.1.1.1, '::1'], b.test: 1.1.1.1}}}",
-    "version: 1\nsecrets: {K: {env: A}, L: {file: /run/k}}\nnetwork: {rules: [{allow: 'https://a.test', secrets: [K], secrets_in: [query, body]}]}",
+    "version: 1\nsecrets: {K: {env: A}, L: {file: /run/k}}\nnetwork: {permission: allow, rules: [{allow: 'https://a.test', secrets: [K], secrets_in: [query, body]}]}",
     "version: 1\naudit: {file: ./a.jsonl, required: true, query: redact}\nmounts: [{host: ., guest: /data}]\nenv: {A: b}\nlimits: {wall: 1s}",
 ]
 

@@ -112,14 +112,13 @@ v8::Maybe<FileFormat> Modules::Format(const std::string& path) {
 }
 
 bool Modules::IsModuleByItsText(const std::string& path) {
-  if (path.find("/node_modules/") == std::string::npos || !path.ends_with(".js") ||
-      !resolver_.PackageType(path).empty())
-    return false;
+  const bool named = path.find('.', path.rfind('/') + 1) != std::string::npos;
+  if ((named && !path.ends_with(".js")) || !resolver_.PackageType(path).empty()) return false;
   if (const auto known = is_module_.find(path); known != is_module_.end()) return known->second;
   bool& is_module = is_module_[path];
   const FileClient::Answer& source = found_.Read(path);
-  if (!source.ok || !(HasWord(source.bytes, "import") || HasWord(source.bytes, "export")))
-    return false;
+  const auto has = [&](const char* word) { return HasWord(source.bytes, word); };
+  if (!source.ok || !(has("import") || has("export") || has("await"))) return false;
   v8::Isolate* isolate = engine_.isolate();
   const v8::TryCatch caught(isolate);
   const std::string url = UrlOfPath(path);

@@ -1,0 +1,108 @@
+"""What people type: for another tool, with a slip, in another order. Each mistake is answered by a sentence that says what to type instead; none
+grants anything."""
+
+import subprocess
+
+import pytest
+from conftest import POSTERN
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "app.mjs").write_text("console.log(process.argv.slice(2).join());")
+    (tmp_path / "--odd.mjs").write_text("console.log('odd');")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.txt").write_text("x")
+    return tmp_path
+
+
+def type_in(here, *words):
+    return subprocess.run([POSTERN, *words], capture_output=True, text=True, timeout=60, cwd=here)
+
+
+@pytest.mark.parametrize("words, said", [
+    (["app.mjs"], "to run app.mjs, write: postern run app.mjs"),
+    (["nothere.ts"], "write: postern run nothere.ts"),
+    (["rnu", "app.mjs"], 'did you mean "run"?'),
+    (["evla", "1"], 'did you mean "eval"?'),
+    (["fly"], "there is no command \"fly\"; the commands are run, eval"),
+    (["help", "fly"], "there is no command \"fly\""),
+    (["-A", "app.mjs"], "there is no option -A; name what the program may have: --allow-net=RULE"),
+    (["run", "-A", "app.mjs"], "there is no option -A; name what the program may have: --allow-net=RULE"),
+    (["run", "--allow-read=.", "app.mjs"], "there is no option --allow-read; write --mount=HOST:GUEST"),
+    (["run", "-e", "1"], "write postern eval CODE"),
+    (["--allow-net=a.test", "app.mjs"], "the command comes first: postern run --allow-net=a.test FILE"),
+    (["run", "--alow-net=a.test", "app.mjs"], "there is no option --alow-net; did you mean --allow-net?"),
+    (["run", "--timout", "5s", "app.mjs"], "did you mean --timeout?"),
+    (["serve", "--lissten=80"], "did you mean --listen?"),
+    (["doctor", "--josn"], "did you mean --json?"),
+    (["run", "-json", "app.mjs"], "did you mean --json?"),
+    (["run", "--zzzzzzzz", "app.mjs"], "there is no option --zzzzzzzz; see postern run --help"),
+    (["run", "--allow-net", "example.test", "app.mjs"], 'write --allow-net=example.test: without "=" it grants every public address'),
+    (["run", "--allow-net", "https://example.test/x", "app.mjs"], "write --allow-net=https://example.test/x"),
+    (["run", "--allow-net", "localhost", "app.mjs"], "write --allow-net=localhost"),
+    (["run", "--allow-net", "a.test,b.test", "app.mjs"], "write --allow-net=a.test,b.test"),
+    (["eval", "--allow-net", "example.test:443", "1"], "write --allow-net=example.test:443"),
+    (["run", "--allow-net=a.test,", "app.mjs"], "one of the values in --allow-net=a.test, is empty"),
+    (["run", "--deny-net=a.test,,b.test", "app.mjs"], "is empty"),
+    (["run", "--json=maybe", "app.mjs"], '--json takes no value; leave out "=maybe"'),
+    (["run", "--verbose=no", "app.mjs"], "--verbose takes no value"),
+    (["run", "--memory=128", "app.mjs"], "memory is at least 16MiB, not 128 bytes; did you mean 128MiB?"),
+    (["run", "--mount=data:/d:rwx", "app.mjs"], '"rwx" is neither ro nor rw'),
+    (["run", "--mount=data:/d:rw,z", "app.mjs"], '"rw,z" is neither ro nor rw'),
+    (["run", "--mount=data:/d:ro:z", "app.mjs"], '"z" is neither ro nor rw'),
+    (["run", "--mount=data:/d:", "app.mjs"], "nothing stands behind the last colon"),
+    (["run", "--mount=:/d", "app.mjs"], "there is no directory"),
+    (["run", "--mount=data:d", "app.mjs"], "an absolute path for the guest"),
+])
+def test_a_slip_is_answered(here, words, said):
+    done = type_in(here, *words)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words, same", [(["help"], ["--help"]), (["help", "run"], ["run", "--help"]), (["version"], ["--version"]), (["-v"], ["--version"])])
+def test_other_ways_to_ask(here, words, same):
+    done = type_in(here, *words)
+    assert done.returncode == 0 and done.stdout == type_in(here, *same).stdout != ""
+
+
+def test_help_shows_arguments_defaults_and_examples(here):
+    text = type_in(here, "run", "--help").stdout
+    for part in ("FILE [ARGS...]", "(default 128MiB)", "(default 5m)", "Examples:", "postern run app.mjs"):
+        assert part in text
+
+
+@pytest.mark.parametrize("words, out, err", [
+    (["run", "--allow-net", "app.mjs", "a"], "a", ""),
+    (["run", "app.mjs", "--", "-x"], "--,-x", ""),
+    (["run", "--", "app.mjs", "--allow-net=x"], "--allow-net=x", ""),
+    (["run", "--", "--odd.mjs"], "odd", ""),
+    (["eval", "--allow-net", "Object.name"], "Object", ""),
+    (["run", "app.mjs", "--allow-net=x"], "--allow-net=x", "--allow-net=x is the program's: options of postern stand before it"),
+    (["run", "app.mjs", "--port", "80"], "--port,80", ""),
+    (["eval", "--mount=data", "--cwd=data", "process.cwd().split('/').pop() + require('fs').readdirSync('.')"], "datax.txt", ""),
+    (["eval", "--mount=data:rw", "--cwd=data", "require('fs').writeFileSync('y', ''); 1"], "1", ""),
+    (["eval", "--mount=data:/d:ro", "require('fs').readdirSync('/d').join()"], "x.txt", ""),
+    (["eval", "--mount=data:/d:ro", "try { require('fs').writeFileSync('/d/y', '') } catch (e) { e.code }"], "EACCES", ""),
+])
+def test_what_is_meant(here, words, out, err):
+    done = type_in(here, *words)
+    assert (done.returncode, done.stdout.strip()) == (0, out), done.stderr
+    assert err in done.stderr and bool(err) == bool(done.stderr)
+
+
+@pytest.mark.parametrize("network, said", [
+    ("{rules: [{allow: a.test}]}", "its rules grant nothing without network.permission: allow"),
+    ("{permission: deny, rules: [{allow: a.test}]}", "its rules grant nothing without network.permission: allow"),
+    ("{permission: allow}", "its permission grants nothing without a rule that allows something"),
+    ("{permission: allow, rules: [{deny: a.test}]}", "its permission grants nothing without a rule that allows something"),
+    ("{permission: allow, rules: [{allow: a.test}]}", ""),
+    ("{permission: deny}", ""),
+    ("{permission: allow, mode: report}", ""),
+])
+def test_check_warns_of_a_policy_that_grants_nothing(here, network, said):
+    (here / "p.yaml").write_text(f"version: 1\nnetwork: {network}\n")
+    done = type_in(here, "check", "p.yaml")
+    assert done.returncode == 0 and done.stdout.startswith("p.yaml: ok")
+    assert said in done.stderr and bool(said) == bool(done.stderr)
