@@ -5,6 +5,7 @@
 #include "broker/net_guest.h"
 #include "broker/request.h"
 #include "policy/secret_text.h"
+#include "policy/text.h"
 
 namespace postern::broker {
 namespace {
@@ -114,9 +115,20 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
 // how long they are: so it is what the guest made that has bounds, far below what libcurl sends.
 std::optional<Failure> Request::CheckSecretsInHead(const Fields& fields) const {
   size_t placeholders = policy::CountPlaceholders(url_.query), bytes = url_.ToString().size();
+  const policy::SecretPlaces places =
+      rule_ == nullptr ? policy::SecretPlaces{} : rule_->secret_places;
+  bool named = places.query && policy::NamesHoldPlaceholder(url_.query, "&;");
   for (const channel::Field& f : fields) {
     placeholders += policy::CountPlaceholders(f.value);
+    if (places.headers && policy::EqualsIgnoringCase(f.name, "cookie"))
+      named = named || policy::NamesHoldPlaceholder(f.value, ";,");
     bytes += f.name.size() + f.value.size();
+  }
+  // Origins sort by names, and merge what has the same: that would tell a value by its order.
+  if (named) {
+    return Failure{"http_request_denied", "ERR_SECRET_NAME",
+                   "a secret is the value of a cookie or of a query's parameter, and never its "
+                   "name: write name=SECRET"};
   }
   if (placeholders == 0 || (placeholders <= kMaxSecretsInHead && bytes <= kMaxHeadWithSecrets)) {
     return std::nullopt;

@@ -43,6 +43,18 @@ std::string PutSecretsIn(std::string_view text, const std::map<std::string, std:
   return out.substr(0, kBasic.size()) + EncodeBase64(put);
 }
 
+bool NamesHoldPlaceholder(std::string_view pairs, std::string_view separators) {
+  while (!pairs.empty()) {
+    const size_t end = std::min(pairs.find_first_of(separators), pairs.size());
+    const std::string_view pair = pairs.substr(0, end);
+    // What has no value is one, for some, and a name for others.
+    const std::string_view name = pair.substr(0, pair.find('='));
+    if (CountPlaceholders(name) > 0) return true;
+    pairs.remove_prefix(std::min(end + 1, pairs.size()));
+  }
+  return false;
+}
+
 size_t CountPlaceholders(std::string_view text) {
   constexpr std::string_view kBegins = "postern-secret-", kBasic = "basic ";
   size_t count = 0;

@@ -26,6 +26,9 @@ std::string PutSecretsIn(std::string_view text, const std::map<std::string, std:
 // How often any placeholder stands in `text`, a Basic Authorization's base64 included.
 size_t CountPlaceholders(std::string_view text);
 
+// Whether a placeholder stands in the name of one of the pairs NAME=VALUE that `separators` part.
+bool NamesHoldPlaceholder(std::string_view pairs, std::string_view separators);
+
 // `text` with each ${secret:NAME} exchanged for the value.
 std::string ExpandSecrets(std::string_view text, const std::map<std::string, std::string>& secrets);
 

@@ -391,6 +391,18 @@ def test_guesses_in_any_form_tell_nothing(postern, origin, policy, tmp_path):
     assert postern(code, args=[f"https://good.test:{origin.tls['good']}"], policy=policy).value == [True]
 
 
+@pytest.mark.parametrize("cookie, query, code", [
+    ("K=1", "", "ERR_SECRET_NAME"), ("a=1; K=1", "", "ERR_SECRET_NAME"), ("a=1;K", "", "ERR_SECRET_NAME"), ("a=1, K =1", "", "ERR_SECRET_NAME"), ("xK=1", "", "ERR_SECRET_NAME"),
+    ("", "?K=1", "ERR_SECRET_NAME"), ("", "?a=1&K", "ERR_SECRET_NAME"), ("", "?a=1;K=2", "ERR_SECRET_NAME"),
+    ("a=K", "", 200), ("a=1; b=K; c", "?q=K&r=1", 200), ("", "?q=xK", 200),
+])
+def test_a_secret_is_no_name(learned, origin, policy, cookie, query, code):
+    """Origins sort by names, and what has the same name is one: the order of guesses would tell the secret."""
+    asked = learned(f"""await fetch(process.argv[2] + '/echo' + {query!r}.replace('K', process.env.API_KEY), {{ headers: {{ cookie: {cookie!r}.replace('K', process.env.API_KEY) }} }})
+      .then((r) => r.status, (e) => e.cause.code).then((v) => out.push(String(v)));""", policy(secrets_in=["headers", "query"]))
+    assert str(code) in asked
+
+
 def test_a_head_with_secrets_tells_no_length(postern, origin, policy, tmp_path):
     """Eight placeholders go, of whatever length their values are; nine are refused at once."""
     code = """

@@ -19,18 +19,20 @@ using enum Layers;
 // is behind each of them, so that a value with escapes of its own is met as it is written too. In
 // the first one two rounds: JSON in a URL, a URL in JSON, either of them in HTML, HTML in them.
 using Layer = std::pair<Syntax, Layers>;
-const std::array<std::vector<Layer>, 5> kReadings = {
+const std::array<std::vector<Layer>, 6> kReadings = {
     {{{kForm, kOne},
       {kForm, kAll},
       {kBackslash, kAll},
       {kHtml, kAll},
       {kForm, kAll},
       {kBackslash, kAll},
-      {kHtml, kAll}},
+      {kHtml, kAll},
+      {kInvisible, kOne}},
      {{kPercent, kOne}, {kPercent, kOne}},
      {{kBackslash, kOne}, {kBackslash, kOne}, {kBackslash, kAll}},
      {{kHtml, kOne}, {kHtml, kOne}, {kHtml, kAll}},
-     {{kSoftBreak, kOne}, {kQuotedPrintable, kOne}, {kQuotedPrintable, kAll}}}};
+     {{kSoftBreak, kOne}, {kQuotedPrintable, kOne}, {kQuotedPrintable, kAll}},
+     {{kInvisible, kOne}}}};
 
 // By a byte: which readings it wakes, as bits.
 const std::array<uint8_t, 256> kWakes = [] {
@@ -73,7 +75,7 @@ class SecretFilter::Matcher {
       return;
     }
     if (IsBlank(g.byte)) {
-      if (after_ > 0 && !after_break_ && !index_->Belongs(block_, ' ')) after_ = 0;
+      if (after_ > 0 && !after_break_ && !spaced_ && !index_->Belongs(block_, ' ')) after_ = 0;
       if (!after_break_) blanks_from_ = std::min(blanks_from_, begin);
       return;
     }
@@ -118,7 +120,7 @@ class SecretFilter::Matcher {
   };
 
   void AddMark(const Character& c, const SecretIndex::Block& block, bool begins) {
-    const bool with_blanks = !begins && index_->Belongs(block, ' ');
+    const bool with_blanks = !begins && (spaced_ || index_->Belongs(block, ' '));
     const bool first = begins && block.first;
     marks_->push_back({with_blanks ? c.blanks_begin : c.begin, c.end, block.secret, first});
   }
@@ -166,6 +168,11 @@ class SecretFilter::Matcher {
     // A value that repeats itself begins once.
     if (block.first && count_ - first_at_ < block.length) block.first = false;
     if (block.first) first_at_ = count_;
+    spaced_ = false;
+    for (size_t i = 1; i < block.width; ++i) {
+      const Character& c = seen_[(count_ - i) % kRemembered];
+      spaced_ = spaced_ || c.blanks_begin < c.begin;
+    }
     const uint64_t remembered = std::min<uint64_t>(count_, kRemembered);
     uint64_t back = block.width;
     while (back < remembered && back < uint64_t{block.width} + block.before &&
@@ -196,7 +203,8 @@ class SecretFilter::Matcher {
   size_t after_ = 0;
   std::array<Tail, 16> tail_{};
   size_t tails_ = 0;
-  bool ended_ = false;  // with the last character a value was complete
+  bool spaced_ = false;  // the last block was found with blanks between its characters
+  bool ended_ = false;   // with the last character a value was complete
   size_t end_after_ = 0;
 };
 
@@ -310,13 +318,15 @@ class SecretFilter::HexReading {
   Glyph zero_at_;
 };
 
-// Bytes as decimal numbers, as in a JSON array.
+// Bytes as decimal numbers: in a JSON array, as an object of indices, with what else separates
+// them.
 class SecretFilter::DecimalReading {
  public:
   explicit DecimalReading(const Matcher& plain) : matcher_(plain) {}
 
   void Push(const Glyph& g) {
     if (g.byte >= '0' && g.byte <= '9') {
+      if (held_) Take();  // what was in quotes was no index
       if (digits_++ == 0) number_ = {g.begin, g.end, 0}, value_ = 0;
       number_.end = g.end;
       value_ = value_ * 10 + static_cast<unsigned>(g.byte - '0');
@@ -324,30 +334,38 @@ class SecretFilter::DecimalReading {
       return;
     }
     if (digits_ > 0) {
+      digits_ = 0;
       if (value_ > 255) {
         Reset();
       } else {
-        number_.byte = static_cast<uint8_t>(value_);
-        matcher_.Push(number_);
-        reading_ = true;
+        held_ = true;
+        if (g.byte != '"') Take();
       }
-      digits_ = 0;
+    } else if (held_ && g.byte == ':') {
+      held_ = false;  // {"0":115,"1":107}
     }
-    if (reading_ &&
-        std::string_view(" \t\r\n,;").find(static_cast<char>(g.byte)) == std::string_view::npos) {
+    if (reading_ && std::string_view(" \t\r\n,;.:-|/+\"").find(static_cast<char>(g.byte)) ==
+                        std::string_view::npos) {
       Reset();
     }
   }
   void Flush() { Push({0, 0, 'x'}); }
 
  private:
+  void Take() {
+    held_ = false;
+    number_.byte = static_cast<uint8_t>(value_);
+    matcher_.Push(number_);
+    reading_ = true;
+  }
   void Reset() {
-    reading_ = false;
+    reading_ = held_ = false;
     matcher_.Reset();
   }
 
   Matcher matcher_;
   bool reading_ = false;
+  bool held_ = false;  // number_ is whole, and in quotes: whether it is an index shows what follows
   int digits_ = 0;
   unsigned value_ = 0;
   Glyph number_;

@@ -94,6 +94,24 @@ const std::vector<NamedForm>& Forms() {
       {"hex 0x", [](const std::string& v) { return EachByte(v, "0x%02x, "); }, 52},
       {"hex odd", [](const std::string& v) { return "a" + EachByte(v, "%02x"); }, 18},
       {"decimal", [](const std::string& v) { return EachByte(v, "%u,"); }, 34},
+      {"decimal dashes", [](const std::string& v) { return EachByte(v, "%u-"); }, 34},
+      {"decimal points", [](const std::string& v) { return EachByte(v, "%u.0, "); }, 58},
+      {"decimal indices",
+       [](const std::string& v) {
+         std::string out;
+         for (size_t i = 0; i < v.size(); ++i) {
+           out += "\"" + std::to_string(i) + "\":" + EachByte(v.substr(i, 1), "%u") + ",";
+         }
+         return out;
+       },
+       90},
+      {"each spaced", [](const std::string& v) { return Wrapped(v, 1, " "); }, 16},
+      {"each tabbed", [](const std::string& v) { return Wrapped(v, 1, "\t\t"); }, 24},
+      {"page ends", [](const std::string& v) { return Wrapped(v, 5, "\f\v"); }, 12},
+      {"no-break spaces", [](const std::string& v) { return Wrapped(v, 4, "\xc2\xa0"); }, 14},
+      {"soft hyphens", [](const std::string& v) { return Wrapped(v, 3, "\xc2\xad"); }, 16},
+      {"zero-width spaces", [](const std::string& v) { return Wrapped(v, 6, "\xe2\x80\x8b"); }, 16},
+      {"soft hyphens of html", [](const std::string& v) { return Wrapped(v, 6, "&shy;"); }, 18},
       {"percent", [](const std::string& v) { return EachByte(v, "%%%02X"); }, 26},
       {"percent twice", [](const std::string& v) { return EachByte(v, "%%25%02x"); }, 42},
       {"percent u", [](const std::string& v) { return EachByte(v, "%%u00%02x"); }, 50},
@@ -182,7 +200,8 @@ TEST(SecretFilter, NothingButTheValueIsReplaced) {
   for (const NamedForm& form : Forms()) {
     const std::string name = form.name;
     if (name.find("base64") != std::string::npos || name.find("wrapped") != std::string::npos ||
-        name == "folded" || name.find("hex") != std::string::npos || name == "utf-16be") {
+        name == "folded" || name == "decimal indices" || name.find("hex") != std::string::npos ||
+        name == "utf-16be") {
       continue;  // digits or line ends of what stands around it
     }
     EXPECT_EQ(Filtered("{\"a\":\"Bearer " + form.form("another-secret") + "\",\"b\":1}", index)
@@ -272,6 +291,25 @@ TEST(SecretFilter, WhatFollowsAWholeValueStays) {
       EXPECT_EQ(Filtered("a: " + form(value) + "\nhost: x\n", index),
                 "a: postern-secret-KEY-\nhost: x\n")
           << value;
+    }
+  }
+}
+
+// Nobody cut it: all of it goes, whatever stands between its characters.
+TEST(SecretFilter, AWholeValueGoesToItsEnd) {
+  for (size_t size = 9; size < 40; ++size) {
+    const std::string value =
+        std::string("Zk3vP9qLw7RtY2xN5bMc8-aH4jD6fG0sK1pQ_eUiOyTz").substr(0, size);
+    const auto index = Index({{"KEY", value}});
+    for (const NamedForm& form : Forms()) {
+      const std::string name = form.name, text = form.form(value);
+      if (name.find("base64") != std::string::npos || name == "decimal indices" ||
+          name == "hex odd" || name == "escaped breaks")
+        continue;  // what stands around it
+      const std::string out =
+          Replaced(Filtered("<" + text + ">", index), "postern-secret-KEY-", "");
+      const std::string_view between("<> \t\r\n\f\v\0,:;=-.0x\xc2\xa0\xad\xe2\x80\x8b&shy", 29);
+      EXPECT_EQ(out.find_first_not_of(between), std::string::npos) << name << ": " << out;
     }
   }
 }

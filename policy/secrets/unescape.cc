@@ -134,11 +134,11 @@ constexpr std::pair<std::string_view, char> kNames[] = {
     {"commat", '@'}, {"dollar", '$'},   {"equals", '='}, {"excl", '!'},     {"grave", '`'},
     {"gt", '>'},     {"hyphen", '-'},   {"lbrace", '{'}, {"lbrack", '['},   {"lcub", '{'},
     {"lowbar", '_'}, {"lpar", '('},     {"lsqb", '['},   {"lt", '<'},       {"midast", '*'},
-    {"nbsp", ' '},   {"num", '#'},      {"percnt", '%'}, {"period", '.'},   {"plus", '+'},
-    {"quest", '?'},  {"quot", '"'},     {"rbrace", '}'}, {"rbrack", ']'},   {"rcub", '}'},
-    {"rpar", ')'},   {"rsqb", ']'},     {"semi", ';'},   {"sol", '/'},      {"verbar", '|'},
-    {"vert", '|'},   {"GT", '>'},       {"LT", '<'},     {"QUOT", '"'},     {"AMP", '&'},
-    {"amp", '&'},
+    {"nbsp", ' '},   {"shy", '\n'},     {"num", '#'},    {"percnt", '%'},   {"period", '.'},
+    {"plus", '+'},   {"quest", '?'},    {"quot", '"'},   {"rbrace", '}'},   {"rbrack", ']'},
+    {"rcub", '}'},   {"rpar", ')'},     {"rsqb", ']'},   {"semi", ';'},     {"sol", '/'},
+    {"verbar", '|'}, {"vert", '|'},     {"GT", '>'},     {"LT", '<'},       {"QUOT", '"'},
+    {"AMP", '&'},    {"amp", '&'},
 };
 constexpr size_t kLongestName = 12, kMostDigits = 8;
 
@@ -193,6 +193,21 @@ Match QuotedPrintable(std::string_view text) {
   return *byte == '=' ? Again(3) : Decoded(3, std::string(1, static_cast<char>(*byte)));
 }
 
+// U+0085, U+00A0, U+00AD; U+2000 to U+200F, U+2028 to U+202F, U+205F to U+206F; U+3000; U+FEFF.
+Match Invisible(std::string_view text) {
+  const auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  if (text.size() < 2) return More();
+  if (at(0) == 0xc2) {
+    const bool is = at(1) == 0x85 || at(1) == 0xa0 || at(1) == 0xad;
+    return is ? Decoded(2, "\n") : Text();
+  }
+  if (text.size() < 3) return at(1) >= 0x80 ? More() : Text();
+  const uint32_t point = (at(0) & 0x0fU) << 12 | (at(1) & 0x3fU) << 6 | (at(2) & 0x3fU);
+  const bool is = (point >= 0x2000 && point <= 0x200f) || (point >= 0x2028 && point <= 0x202f) ||
+                  (point >= 0x205f && point <= 0x206f) || point == 0x3000 || point == 0xfeff;
+  return is ? Decoded(3, "\n") : Text();
+}
+
 Match MatchOf(Syntax syntax, std::string_view text) {
   switch (syntax) {
     case Syntax::kPercent:
@@ -207,6 +222,8 @@ Match MatchOf(Syntax syntax, std::string_view text) {
       return SoftBreak(text);
     case Syntax::kQuotedPrintable:
       return QuotedPrintable(text);
+    case Syntax::kInvisible:
+      return Invisible(text);
   }
   return Text();
 }
@@ -226,6 +243,8 @@ bool Introduces(Syntax syntax, uint8_t byte) {
     case Syntax::kSoftBreak:
     case Syntax::kQuotedPrintable:
       return byte == '=';
+    case Syntax::kInvisible:
+      return byte == 0xc2 || byte == 0xe2 || byte == 0xe3 || byte == 0xef;
   }
   return false;
 }

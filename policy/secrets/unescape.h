@@ -17,8 +17,8 @@ struct Glyph {
   uint8_t byte = 0;
 };
 
-// Line ends, and the NUL bytes of UTF-16: nothing that belongs to a text's words.
-inline bool IsBreak(uint8_t byte) { return byte == '\n' || byte == '\r' || byte == 0; }
+// Line and page ends, and the NUL bytes of UTF-16: nothing that belongs to a text's words.
+inline bool IsBreak(uint8_t byte) { return byte == 0 || (byte >= '\n' && byte <= '\r'); }
 inline bool IsBlank(uint8_t byte) { return byte == ' ' || byte == '\t'; }
 
 enum class Syntax : uint8_t {
@@ -28,6 +28,7 @@ enum class Syntax : uint8_t {
   kHtml,             // &#N; &#xN; &name;
   kSoftBreak,        // = before a line end (RFC 2045 section 6.7)
   kQuotedPrintable,  // the same, and =XX
+  kInvisible,        // no escapes: Unicode's other blanks and line ends, and what shows nothing
 };
 
 // Whether an escape of `syntax` may begin with `byte`.
