@@ -324,8 +324,13 @@ void Run::JudgeSignal(int signal) {
                              "the guest ran out of its memory cgroup's " +
                                  std::to_string(job_.limits.memory + worker::kMemorySlack) +
                                  " bytes (--memory)");
+  const bool crash = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
+                     signal == SIGTRAP || signal == SIGABRT || signal == SIGFPE;
   outcome_.SetError(Outcome::Kind::kKilled, 128 + signal,
-                    "the guest was killed by signal " + std::to_string(signal));
+                    "the guest was killed by signal " + std::to_string(signal) +
+                        (crash ? ": a fault of V8 or of Postern, which the cage contained; please "
+                                 "report it, with the program that does it"
+                               : ""));
 }
 
 void Run::Kill(Outcome::Kind kind, int status, const std::string& why) {

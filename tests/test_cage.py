@@ -67,7 +67,7 @@ def test_escape(attempt, name):
     argument = PLANTED[::-1] if name == "search-memory" else "127.0.0.1:1" if name == "connect-host" else "1"
     said = verdict(attempt(name, argument=argument))
     if name == "i386" and said != "killed":  # a kernel without that entry has no such instruction
-        assert said == "the guest was killed by signal 11"
+        assert said.startswith("the guest was killed by signal 11")
     else:
         assert said == (OTHERWISE | EXECUTABLE).get(name, "killed")
 

@@ -110,3 +110,30 @@ def test_a_heap_that_is_full_says_so_before_the_cgroup_does(delegated):
     result = json.loads(done.stdout)
     assert result["outcome"] == "out_of_memory"
     assert result["error"]["message"] == f"the guest ran out of its {64 << 20} bytes of memory (--memory)"
+
+
+# Libraries in the executable that do not expect to be refused: ICU writes through the null pointer, V8 gives up, Brotli calls exit(3).
+WITHOUT_MEMORY = {
+    **{f"Intl.{name}": f"const a = []; for (;;) a.push(new Intl.{name}({argument}));" for name, argument in
+       {"DateTimeFormat": "'en', { dateStyle: 'full' }", "RelativeTimeFormat": "'de'", "NumberFormat": "'de'", "ListFormat": "'de'", "PluralRules": "'ar'", "Collator": "'sv'",
+        "Segmenter": "'th', { granularity: 'word' }", "DisplayNames": "'de', { type: 'region' }"}.items()},
+    "strings": "const a = []; for (;;) a.push('x'.repeat(1000) + a.length);",
+    "functions": "const a = []; for (;;) a.push(new Function(`return ${a.length}`));",
+    "expressions": "const a = []; for (;;) { const r = new RegExp(`(a{1,50}){1,50}${a.length}`); r.test('aaaa'); a.push(r); }",
+    "wasm": "const a = []; for (;;) a.push(new WebAssembly.Memory({ initial: 1 }), new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])));",
+    "keys": "const c = require('node:crypto'), a = []; for (;;) a.push(c.createHash('sha512'), c.createSecretKey(Buffer.alloc(1000)));",
+    "deflate": "const z = require('node:zlib'), a = []; for (;;) { const d = z.createDeflate(); d.write('x'); a.push(d); }",
+    "brotli": "const z = require('node:zlib'); const a = []; for (;;) a.push(z.brotliCompressSync(Buffer.alloc(3e7), { params: { [z.constants.BROTLI_PARAM_LGWIN]: 24 } }), new Uint8Array(4e6));",
+}
+
+
+@pytest.mark.parametrize("what", WITHOUT_MEMORY)
+def test_whoever_is_refused_memory_the_guest_ends_in_order(postern, what):
+    result = postern(WITHOUT_MEMORY[what], "--memory=64MiB", "--timeout=60s", command="eval")
+    error = result.json.get("error", {})
+    thrown = result.status == 1 and error.get("name") in ("RangeError", "Error")  # what says so by an exception
+    assert thrown or (result.status, result.json["outcome"]) == (137, "out_of_memory"), result.json
+
+
+def test_garbage_is_collected_before_memory_is_refused(postern):
+    assert postern("for (let i = 0; i < 300_000; i++) new ArrayBuffer(10_000); __return('fine')", "--memory=64MiB").value == "fine"

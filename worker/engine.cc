@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "worker/allocation.h"
 #include "worker/natives.h"
 #include "worker/snapshot_file.h"
 
@@ -41,10 +42,10 @@ void KeepNoGraphOfMutexes() {
 class Engine::Allocator : public v8::ArrayBuffer::Allocator {
  public:
   void* Allocate(size_t size) override {
-    return Take(size) ? GiveBackIfNull(std::calloc(size == 0 ? 1 : size, 1), size) : nullptr;
+    return Take(size) ? GiveBackIfNull(TryAllocateZeros(std::max<size_t>(size, 1)), size) : nullptr;
   }
   void* AllocateUninitialized(size_t size) override {
-    return Take(size) ? GiveBackIfNull(std::malloc(size == 0 ? 1 : size), size) : nullptr;
+    return Take(size) ? GiveBackIfNull(TryAllocate(std::max<size_t>(size, 1)), size) : nullptr;
   }
   void Free(void* data, size_t size) override {
     std::free(data);

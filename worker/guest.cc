@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/eintr.h"
+#include "worker/allocation.h"
 #include "worker/natives.h"
 #include "worker/spare_fds.h"
 
@@ -320,6 +321,7 @@ std::optional<int> Guest::Play() {
   const auto context = engine_.context();
   const v8::Context::Scope entered(context);
   std::set_new_handler(OutOfMemory);
+  OnRefusedAllocation(OutOfMemory);
   SetClockResolution(order_.timer_us);
   engine_.SetMemoryLimit(static_cast<size_t>(order_.memory), OutOfMemory);
   Start();
