@@ -82,8 +82,8 @@ bool EventLog::ReserveRecording(size_t bytes) {
 
 void EventLog::WriteEntry(har::Exchange exchange) {
   Entry entry;
-  entry.pieces = {har::PackHead(exchange), std::move(exchange.request_body),
-                  std::move(exchange.response_body)};
+  entry.pieces = {har::PackHead(exchange), std::move(exchange.request_body.bytes),
+                  std::move(exchange.response_body.bytes)};
   if (broken_.empty() && heads_ + entry.pieces[0].size() <= kMaxHeads) {
     heads_ += entry.pieces[0].size();
     entries_.push_back(std::move(entry));

@@ -190,8 +190,8 @@ void LogProcess::TakePart(const ControlMessage& m) {
     ++lost_;
     return;
   }
-  exchange->request_body = std::move(entry_[channel::kEntryRequestBody]);
-  exchange->response_body = std::move(entry_[channel::kEntryResponseBody]);
+  exchange->request_body.bytes = std::move(entry_[channel::kEntryRequestBody]);
+  exchange->response_body.bytes = std::move(entry_[channel::kEntryResponseBody]);
   entry_ = {};
   WriteEntry(*exchange);
 }

@@ -14,16 +14,20 @@ class Replay {
  public:
   static Result<Replay> Parse(std::string_view har);
 
+  struct Body {
+    std::string_view type;  // Content-Type
+    std::string_view bytes;
+  };
   // How far one guest has come: equal requests get the recorded answers in order, then the last one
-  // again.
-  using Cursor = std::map<std::string, size_t>;
+  // again. By the first of the answers.
+  using Cursor = std::map<size_t, size_t>;
   // The recorded exchange for exactly this request, or a sentence that names the nearest one.
-  // `url` is canonical.
+  // `url` is canonical. Bodies of forms are equal if their fields are.
   Result<const har::Exchange*> Find(Cursor& cursor, const std::string& method,
-                                    const std::string& url, std::string_view body) const;
+                                    const std::string& url, const Body& body) const;
 
  private:
-  std::vector<har::Exchange> exchanges_;
+  std::vector<har::Exchange> exchanges_;  // their requests' bodies as Comparable() has them
   std::map<std::string, std::vector<size_t>> by_request_;  // "METHOD URL" -> exchanges
 };
 

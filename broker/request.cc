@@ -176,8 +176,10 @@ void Request::Connect() {
 }
 
 void Request::ReplayNow() {
+  const std::string* type = channel::FindField(request_fields_, "content-type");
   const auto found =
-      guest_.shared().replay->Find(guest_.replay_cursor(), method_, url_.ToString(), upload_);
+      guest_.shared().replay->Find(guest_.replay_cursor(), method_, url_.ToString(),
+                                   {.type = type == nullptr ? "" : *type, .bytes = upload_});
   if (!found) return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS", found.error().message});
   const har::Exchange& e = **found;
   if (e.failure && e.status == 0) return Fail(*e.failure);
@@ -191,10 +193,14 @@ void Request::ReplayNow() {
     }
   }
   if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
-  body_ = e.response_body;
+  body_ = e.response_body.bytes;
+  KeepForRecording(&har::Exchange::response_body, body_);
   guest_.usage().bytes_in += body_.size();
   body_total_ = static_cast<int64_t>(body_.size());
-  if (e.failure) return Fail(*e.failure);
+  if (e.failure) {  // after what came before it
+    ++guest_.usage().errors[e.failure->code];
+    failure_ = logged_failure_ = e.failure;
+  }
   Done();
 }
 

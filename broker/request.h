@@ -134,7 +134,7 @@ class Request {
   bool TakeBody(std::string_view data);
   bool CountBody(size_t bytes);
   void AppendBody(std::string_view bytes);
-  void KeepForRecording(std::string har::Exchange::*body, std::string_view bytes);
+  void KeepForRecording(har::Body har::Exchange::*body, std::string_view bytes);
   void ResumeIfDrained();
   bool FilterBody(std::string_view data);
   void ReleaseFiltered(size_t bytes);

@@ -14,6 +14,7 @@ namespace postern::broker {
 namespace {
 
 constexpr size_t kMaxLoggedUrl = 4'096;  // bytes
+constexpr const char* kNotRecorded = "only HTTP requests are recorded with their bodies";
 
 timeval Now() {
   timeval now{};
@@ -149,6 +150,9 @@ std::string TimingsJson(const har::Timings& t) {
 void Request::LogDecision(const policy::Decision& decision, const char* verdict) {
   if (!guest_.WantsEvents()) return;
   if (guest_.shared().record) recorded_ = std::make_unique<har::Exchange>();
+  if (recorded_ && kind_ != Kind::kHttp) {
+    recorded_->request_body.missing = recorded_->response_body.missing = kNotRecorded;
+  }
   started_at_ = Now();
   about_ = JsonLine(kUsualLine)
                .Text("run", guest_.run())

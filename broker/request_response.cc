@@ -189,21 +189,21 @@ void Request::AppendBody(std::string_view bytes) {
 }
 
 // What a recording has of a body is what the guest sends or gets. One that is too large, or for
-// which there is no room beside the others, is left out as a whole.
-void Request::KeepForRecording(std::string har::Exchange::*body, std::string_view bytes) {
-  if (!recorded_ || recorded_->body_omitted || bytes.empty()) return;
-  std::string& kept = (*recorded_).*body;
-  const bool room = kept.size() + bytes.size() <= har::kMaxKeptBody &&
+// which there is no room beside the others, is left out as a whole, but for its size.
+void Request::KeepForRecording(har::Body har::Exchange::*body, std::string_view bytes) {
+  if (!recorded_) return;
+  har::Body& kept = (*recorded_).*body;
+  kept.size += static_cast<int64_t>(bytes.size());
+  if (!kept.missing.empty() || bytes.empty()) return;
+  const bool room = kept.bytes.size() + bytes.size() <= har::kMaxKeptBody &&
                     guest_.shared().log->ReserveRecording(bytes.size());
   if (room) {
-    kept.append(bytes);
+    kept.bytes.append(bytes);
     return;
   }
-  guest_.shared().log->ReleaseRecording(recorded_->request_body.size() +
-                                        recorded_->response_body.size());
-  recorded_->request_body = {};
-  recorded_->response_body = {};
-  recorded_->body_omitted = true;
+  guest_.shared().log->ReleaseRecording(kept.bytes.size());
+  kept.bytes = {};
+  kept.missing = har::kTooLarge;
 }
 
 bool Request::FilterBody(std::string_view data) {

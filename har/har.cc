@@ -25,16 +25,6 @@ std::string Widen(std::string_view bytes) {
   return out;
 }
 
-std::string Narrow(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const bool two = (c == 0xc2 || c == 0xc3) && i + 1 < text.size();
-    out += two ? static_cast<char>((c & 3) << 6 | (text[++i] & 0x3f)) : text[i];
-  }
-  return out;
-}
-
 ordered_json FieldsToJson(const Fields& fields) {
   ordered_json list = ordered_json::array();
   for (const channel::Field& f : fields) {
@@ -78,95 +68,54 @@ ordered_json RequestToJson(const Exchange& e, ordered_json& ours) {
                           {"headers", FieldsToJson(e.request_fields)},
                           {"queryString", QueryToJson(e.url)},
                           {"headersSize", -1},
-                          {"bodySize", e.request_body.size()}};
-  if (e.request_body.empty()) return request;
-  const bool text = IsText(e.request_body);
-  request["postData"] = {{"mimeType", TypeOf(e.request_fields)},
-                         {"text", text ? e.request_body : ""}};
-  if (!text) ours["requestBody"] = EncodeBase64(e.request_body);
+                          {"bodySize", e.request_body.size}};
+  const auto& [bytes, size, missing] = e.request_body;
+  if (size == 0) return request;
+  ordered_json& data = request["postData"];
+  data["mimeType"] = TypeOf(e.request_fields);
+  if (!missing.empty()) {
+    data["comment"] = missing;
+    ours["requestBodyOmitted"] = true;
+    return request;
+  }
+  const bool text = IsText(bytes);
+  data["text"] = text ? bytes : "";
+  if (!text) ours["requestBody"] = EncodeBase64(bytes);
   return request;
 }
 
-ordered_json ResponseToJson(const Exchange& e, ordered_json& ours) {
-  ordered_json content = {{"size", e.response_body.size()},
-                          {"mimeType", TypeOf(e.response_fields)}};
-  if (IsText(e.response_body)) {
-    content["text"] = e.response_body;
+ordered_json ContentToJson(const Exchange& e, ordered_json& ours) {
+  const auto& [bytes, size, missing] = e.response_body;
+  ordered_json content = {{"size", size}, {"mimeType", TypeOf(e.response_fields)}};
+  if (!missing.empty()) {
+    content["comment"] = missing;
+    ours["responseBodyOmitted"] = true;
+  } else if (IsText(bytes)) {
+    content["text"] = bytes;
   } else {
-    content["text"] = EncodeBase64(e.response_body);
+    content["text"] = EncodeBase64(bytes);
     content["encoding"] = "base64";
   }
-  if (e.body_omitted) {
-    content["comment"] = "larger than a recorded body may be; left out";
-    ours["bodyOmitted"] = true;
-  }
+  return content;
+}
+
+ordered_json ResponseToJson(const Exchange& e, ordered_json& ours) {
   const std::string* location = FindField(e.response_fields, "location");
   ordered_json response = {{"status", e.status},
                            {"statusText", Widen(e.status_text)},
                            {"httpVersion", e.http_version},
                            {"cookies", ordered_json::array()},
                            {"headers", FieldsToJson(e.response_fields)},
-                           {"content", content},
+                           {"content", ContentToJson(e, ours)},
                            {"redirectURL", location == nullptr ? "" : Widen(*location)},
                            {"headersSize", -1},
-                           {"bodySize", e.response_body.size()}};
+                           {"bodySize", e.response_body.size}};
   if (e.failure) {
     response["_error"] = e.failure->error;
     ours["failure"] = {
         {"error", e.failure->error}, {"code", e.failure->code}, {"details", e.failure->details}};
   }
   return response;
-}
-
-// Fields of a browser's HAR that no longer hold, since its body is decoded.
-bool Outdated(std::string_view name) {
-  return name == "content-encoding" || name == "content-length" || name == "transfer-encoding";
-}
-
-Fields ReadFields(const json& list, bool ours) {
-  Fields fields;
-  for (const json& f : list) {
-    std::string name = policy::AsciiLower(f.at("name").get<std::string>());
-    std::string value = Narrow(f.at("value").get<std::string>());
-    if (!policy::IsToken(name) || !policy::IsFieldValue(value)) continue;  // ":status" and the like
-    if (ours || !Outdated(name)) fields.push_back({std::move(name), std::move(value)});
-  }
-  return fields;
-}
-
-Exchange ReadEntry(const json& entry) {
-  const json& request = entry.at("request");
-  const json& response = entry.at("response");
-  const json ours = entry.value("_postern", json());
-  Exchange e;
-  e.method = request.at("method");
-  e.url = request.at("url");
-  if (request.contains("postData")) e.request_body = request["postData"].value("text", "");
-  e.status = response.at("status");
-  e.status_text = Narrow(response.value("statusText", ""));
-  e.response_fields = ReadFields(response.at("headers"), ours.is_object());
-  const json& content = response.at("content");
-  e.response_body = content.value("text", "");
-  if (content.value("encoding", "") == "base64") {
-    e.response_body = DecodeBase64(e.response_body).value_or("");
-  }
-  if (ours.is_object()) {
-    if (ours.contains("requestBody")) {
-      e.request_body = DecodeBase64(ours["requestBody"].get<std::string>()).value_or("");
-    }
-    e.body_omitted = ours.value("bodyOmitted", false);
-    if (ours.contains("failure")) {
-      const json& f = ours["failure"];
-      e.failure = Failure{f.at("error"), f.at("code"), f.at("details")};
-    }
-  } else if (e.status == 0) {
-    e.failure = Failure{"proxy_internal_error", "ERR_REPLAY_FAILED",
-                        "the recorded request failed: " + response.value("_error", "unknown")};
-  }
-  if (!e.failure && (e.status < 200 || e.status > 599)) {
-    throw std::out_of_range("status " + std::to_string(e.status));
-  }
-  return e;
 }
 
 }  // namespace
@@ -198,6 +147,7 @@ std::string FormatEntry(const Exchange& e) {
 }
 
 std::string PackHead(const Exchange& e) {
+  const auto body = [](const Body& b) { return json::array({b.size, b.missing}); };
   const auto fields = [](const Fields& list) {
     json out = json::array();
     for (const channel::Field& f : list) out.push_back({f.name, f.value});
@@ -208,7 +158,7 @@ std::string PackHead(const Exchange& e) {
                e.url,          fields(e.request_fields),
                e.status,       e.status_text,
                e.http_version, fields(e.response_fields),
-               nullptr,        e.body_omitted,
+               nullptr,        {body(e.request_body), body(e.response_body)},
                e.address,      {t.queue, t.dns, t.connect, t.tls, t.first_byte, t.total}};
   if (e.failure) head[8] = {e.failure->error, e.failure->code, e.failure->details};
   std::string packed;
@@ -223,16 +173,18 @@ Result<Exchange> UnpackHead(std::string_view packed) try {
     for (const json& f : list) out.push_back({f.at(0), f.at(1)});
     return out;
   };
+  const auto body = [](const json& b) { return Body{.size = b.at(0), .missing = b.at(1)}; };
   const json& t = head.at(11);
   Exchange e{.time = head.at(0),
              .method = head.at(1),
              .url = head.at(2),
              .request_fields = fields(head.at(3)),
+             .request_body = body(head.at(9).at(0)),
              .status = head.at(4),
              .status_text = head.at(5),
              .http_version = head.at(6),
              .response_fields = fields(head.at(7)),
-             .body_omitted = head.at(9),
+             .response_body = body(head.at(9).at(1)),
              .address = head.at(10),
              .timings = {t.at(0), t.at(1), t.at(2), t.at(3), t.at(4), t.at(5)}};
   if (const json& f = head.at(8); !f.is_null()) e.failure = Failure{f.at(0), f.at(1), f.at(2)};
@@ -247,21 +199,5 @@ std::string_view Beginning() {
 }
 
 std::string_view Ending() { return "\n]}}\n"; }
-
-Result<std::vector<Exchange>> Parse(std::string_view text) {
-  std::vector<Exchange> out;
-  try {
-    const json har = json::parse(text);
-    for (const json& entry : har.at("log").at("entries")) out.push_back(ReadEntry(entry));
-  } catch (const json::parse_error& e) {
-    return Error{"byte " + std::to_string(e.byte) + ": no valid JSON"};
-  } catch (const std::exception& e) {
-    const std::string what = e.what();
-    const size_t detail = what.find("] ");  // after nlohmann's "[json.exception.…]"
-    return Error{"entry " + std::to_string(out.size() + 1) + ": " +
-                 (detail == std::string::npos ? what : what.substr(detail + 2))};
-  }
-  return out;
-}
 
 }  // namespace postern::har

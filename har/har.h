@@ -1,8 +1,8 @@
 // HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/): what `--record` writes, what a
 // browser's network panel reads, and what the replay adapter answers from.
 //
-// What HAR cannot say stands in `_postern` of an entry: bytes that are no text, and how a request
-// failed.
+// What HAR cannot say stands in `_postern` of an entry: bytes that are no text, that a body was not
+// kept, and how a request failed.
 #pragma once
 
 #include <cstdint>
@@ -21,24 +21,30 @@ struct Timings {
   double queue = 0, dns = -1, connect = -1, tls = -1, first_byte = -1, total = 0;
 };
 
+struct Body {
+  std::string bytes;
+  int64_t size = 0;     // of all of it, kept or not
+  std::string missing;  // why `bytes` are not the body; empty where they are
+};
+
 struct Exchange {
   std::string time;  // ISO 8601, when the request began
   std::string method, url;
   channel::Fields request_fields;
-  std::string request_body;
+  Body request_body;
   int status = 0;
   std::string status_text;
   std::string http_version;  // "HTTP/1.1", "HTTP/2"
   channel::Fields response_fields;
-  std::string response_body;
+  Body response_body;
   std::optional<channel::Failure> failure;  // of the request, or of the body midway
-  bool body_omitted = false;                // too large to be kept; of either
   std::string address;
   Timings timings;
 };
 
 inline constexpr size_t kMaxKeptBody = 16 << 20;  // bytes of one body
 inline constexpr size_t kMaxHarBytes = 1 << 30;
+inline constexpr std::string_view kTooLarge = "larger than a recorded body may be; left out";
 
 // One entry, as JSON on one line.
 std::string FormatEntry(const Exchange& exchange);
@@ -49,7 +55,11 @@ Result<Exchange> UnpackHead(std::string_view packed);
 std::string_view Beginning();
 std::string_view Ending();
 
-// Reads a HAR file of ours or of a browser. An error names the entry and what is wrong with it.
+// Reads a HAR file of ours, or of a browser, proxy or test tool; the first entry is the vector's
+// first. An error names the entry of which not even the request can be read. A response of which
+// something is missing or ambiguous is a `failure` that says so: nothing is ever taken for empty.
 Result<std::vector<Exchange>> Parse(std::string_view text);
+// "entry 17 (GET https://…)"
+std::string EntryName(size_t number, const Exchange& exchange);
 
 }  // namespace postern::har

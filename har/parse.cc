@@ -1,0 +1,402 @@
+// har::Parse: HAR files as Postern, browsers, proxies and test tools write them.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+
+#include "base/base64.h"
+#include "har/har.h"
+#include "policy/text.h"
+
+namespace postern::har {
+namespace {
+
+using channel::Failure;
+using channel::Fields;
+using channel::FindField;
+using nlohmann::json;
+
+constexpr size_t kNamedUrl = 300, kNamedMethod = 20;  // bytes that a sentence has
+constexpr double kMaxSize = 1e15;                     // bytes
+
+// What is wrong with an entry; thrown and caught in this file.
+struct Malformed {
+  std::string what;
+};
+
+// A member; null where there is none.
+const json& Member(const json& object, const char* name) {
+  static const json kNone;
+  if (!object.is_object()) return kNone;
+  const auto found = object.find(name);
+  return found == object.end() ? kNone : *found;
+}
+
+std::string Text(const json& object, const char* name) {
+  const json& text = Member(object, name);
+  if (text.is_null()) return {};
+  if (!text.is_string()) throw Malformed{"its \"" + std::string(name) + "\" is no text"};
+  return text;
+}
+
+std::optional<int64_t> Number(const json& object, const char* name) {
+  const json& number = Member(object, name);
+  if (number.is_null()) return std::nullopt;
+  const double value = number.is_number() ? number.get<double>() : NAN;
+  if (!(std::abs(value) < kMaxSize)) {
+    throw Malformed{"its \"" + std::string(name) + "\" is no number"};
+  }
+  return static_cast<int64_t>(value);
+}
+
+// A number of bytes; tools write -1 for one that they do not know.
+std::optional<int64_t> Size(const json& object, const char* name) {
+  const auto size = Number(object, name);
+  return size && *size >= 0 ? size : std::nullopt;
+}
+
+const json& Required(const json& entry, const char* name) {
+  const json& object = Member(entry, name);
+  if (!object.is_object()) throw Malformed{"it has no " + std::string(name)};
+  return object;
+}
+
+const json& List(const json& object, const char* name) {
+  static const json kEmpty = json::array();
+  const json& list = Member(object, name);
+  if (list.is_null()) return kEmpty;
+  if (!list.is_array()) throw Malformed{"its \"" + std::string(name) + "\" is no list"};
+  return list;
+}
+
+// Bytes that stand as the code points of the same number, in UTF-8.
+std::string Narrow(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool two = (c == 0xc2 || c == 0xc3) && i + 1 < text.size();
+    out += two ? static_cast<char>((c & 3) << 6 | (text[++i] & 0x3f)) : text[i];
+  }
+  return out;
+}
+
+std::string Trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos) return {};
+  return std::string(text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin));
+}
+
+Fields ReadFields(const json& list) {
+  Fields fields;
+  for (const json& f : list) {
+    const std::string name = policy::AsciiLower(Text(f, "name"));
+    if (name.starts_with(':')) continue;  // HTTP/2's ":status"
+    // Chrome joins the values of one name by line ends.
+    const std::string values = Narrow(Text(f, "value"));
+    for (size_t at = 0; at <= values.size();) {
+      const size_t end = std::min(values.find('\n', at), values.size());
+      const std::string value = Trimmed(std::string_view(values).substr(at, end - at));
+      if (!policy::IsToken(name) || !policy::IsFieldValue(value)) {
+        throw Malformed{"its header field \"" + name + "\" is none that HTTP has"};
+      }
+      fields.push_back({name, value});
+      at = end + 1;
+    }
+  }
+  return fields;
+}
+
+std::string Base64Bytes(std::string text) {
+  std::erase_if(text, [](char c) { return c == '\r' || c == '\n'; });
+  const size_t digits = text.find_last_not_of('=') + 1;
+  auto bytes = DecodeBase64(text);
+  if (!bytes || digits % 4 == 1) throw Malformed{"its body is damaged base64"};
+  return *std::move(bytes);
+}
+
+// Whether the text of `body` is base64.
+bool IsBase64(const json& body) {
+  const std::string encoding = Text(body, "encoding");
+  if (encoding.empty()) return false;
+  if (policy::AsciiLower(encoding) == "base64") return true;
+  throw Malformed{"its body has the encoding \"" + encoding + "\", and not base64"};
+}
+
+// Playwright keeps bodies beside the file where it is not told otherwise.
+void RefuseFiles(const json& body) {
+  for (const char* name : {"_file", "_sha1"}) {
+    const std::string file = Text(body, name);
+    if (file.empty()) continue;
+    throw Malformed{"its body is in another file, " + file +
+                    ", which is not read; record with recordHar: { content: 'embed' }"};
+  }
+}
+
+// ---- requests
+
+// A form's body. That of multipart/form-data is as browsers write it, with a boundary of our own.
+std::string FormBody(const json& params, const std::string& type) {
+  constexpr std::string_view kUnescaped = "*-._";
+  const bool multipart = type.starts_with("multipart/form-data");
+  if (!multipart && !type.starts_with("application/x-www-form-urlencoded")) {
+    throw Malformed{"its request's body is parameters of an unknown form"};
+  }
+  std::string out;
+  for (const json& param : params) {
+    const std::string name = Text(param, "name"), value = Text(param, "value");
+    const std::string file = Text(param, "fileName"), kind = Text(param, "contentType");
+    if (!multipart) {
+      out += (out.empty() ? "" : "&") + policy::PercentEncode(name, kUnescaped) + "=" +
+             policy::PercentEncode(value, kUnescaped);
+      continue;
+    }
+    if (!file.empty() && !Member(param, "value").is_string()) {
+      throw Malformed{"its request has the file \"" + file + "\" without its bytes"};
+    }
+    out += "--postern\r\nContent-Disposition: form-data; name=\"" + name + "\"";
+    if (!file.empty()) out += "; filename=\"" + file + "\"";
+    if (!kind.empty()) out += "\r\nContent-Type: " + kind;
+    out += "\r\n\r\n" + value + "\r\n";
+  }
+  return multipart ? out + "--postern--\r\n" : out;
+}
+
+std::string RequestBody(const json& request, const json& ours) {
+  if (Member(ours, "requestBodyOmitted") == true) {
+    throw Malformed{"its request's body was too large to be kept"};
+  }
+  if (const json& bytes = Member(ours, "requestBody"); !bytes.is_null()) {
+    return Base64Bytes(Text(ours, "requestBody"));
+  }
+  const json& data = Member(request, "postData");
+  RefuseFiles(data);
+  std::string text = Text(data, "text");
+  if (!text.empty()) return IsBase64(data) ? Base64Bytes(std::move(text)) : text;
+  if (const json& params = List(data, "params"); !params.empty()) {
+    return FormBody(params, policy::AsciiLower(Text(data, "mimeType")));
+  }
+  if (Size(request, "bodySize").value_or(0) > 0) {
+    throw Malformed{"its request's body is not in the recording"};
+  }
+  return {};
+}
+
+// ---- responses
+
+bool HasNoContent(const Exchange& e) {
+  return e.method == "HEAD" || e.status == 204 || e.status == 205 || e.status == 304;
+}
+
+bool IsRedirect(const Exchange& e) {
+  return e.status > 300 && e.status < 309 && e.status != 304 &&
+         FindField(e.response_fields, "location") != nullptr;
+}
+
+// The label of a Content-Type's charset; empty where it has none, or is UTF-8 or a part of it.
+std::string OtherCharset(const Fields& fields) {
+  const std::string* type = FindField(fields, "content-type");
+  const std::string text = type == nullptr ? "" : policy::AsciiLower(*type);
+  const size_t at = text.find("charset=");
+  if (at == std::string::npos) return {};
+  std::string label = text.substr(at + 8, text.find(';', at) - at - 8);
+  std::erase_if(label, [](char c) { return c == '"' || c == '\'' || c == ' '; });
+  const bool usual = label == "utf-8" || label == "utf8" || label == "us-ascii";
+  return usual ? "" : label;
+}
+
+// The bytes of a text that a tool decoded: of UTF-8, of UTF-8 after a byte order mark, or of
+// Latin-1. `size` says how many they were, if it is known.
+std::string TextBytes(const std::string& text, std::optional<int64_t> size, const Fields& fields) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  const auto has = [&](size_t n) { return size && static_cast<uint64_t>(*size) == n; };
+  const std::string charset = OtherCharset(fields);
+  const bool wide = charset.starts_with("utf-16");
+  if (has(text.size()) && !wide) return text;
+  if (has(text.size() + kMark.size())) return std::string(kMark) + text;
+  const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; });
+  if (ascii && !wide) return text;
+  const bool latin = charset == "iso-8859-1" || charset == "latin1" || charset == "windows-1252";
+  std::string narrow = Narrow(text);
+  const bool fits = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c & 0x80) == 0 || (c & 0xc0) == 0x80 || c == '\xc2' || c == '\xc3';
+  });
+  if (fits && (latin ? !size || has(narrow.size()) : charset.empty() && has(narrow.size()))) {
+    return narrow;
+  }
+  if (charset.empty()) return text;
+  throw Malformed{"its body was in " + charset + ", of which a text does not tell the bytes"};
+}
+
+// Whether a body without text was empty indeed; what else its size is said to be, if not.
+void RequireEmpty(const json& response, const Exchange& e, const json& ours) {
+  const json& content = Member(response, "content");
+  const auto size = Size(content, "size");
+  const bool omitted =
+      Member(ours, "responseBodyOmitted") == true || Member(ours, "bodyOmitted") == true;
+  const bool has_text = Member(content, "text").is_string();
+  const std::string* length = FindField(e.response_fields, "content-length");
+  const bool coded = FindField(e.response_fields, "content-encoding") != nullptr;
+  const bool sized = length != nullptr && !coded && !e.failure;  // which cut it short
+  const bool some = omitted || size.value_or(0) > 0 || (sized && *length != "0") ||
+                    (Size(response, "bodySize").value_or(0) > 0 && !(has_text && size));
+  const bool none = has_text || size || sized || e.failure;
+  if (!some && none) return;
+  std::string why = "its body is not in the recording";
+  if (size.value_or(0) > 0) why += ", only its size of " + std::to_string(*size) + " bytes";
+  const std::string comment = Text(content, "comment");
+  throw Malformed{why + (comment.empty() ? "" : " (" + comment + ")")};
+}
+
+std::string Content(const json& response, const Exchange& e, const json& ours) {
+  if (HasNoContent(e)) return {};
+  const json& content = Member(response, "content");
+  RefuseFiles(content);
+  const std::string text = Text(content, "text");
+  if (text.empty()) {
+    RequireEmpty(response, e, ours);
+    return {};
+  }
+  const auto size = Size(content, "size");
+  std::string bytes = IsBase64(content)  ? Base64Bytes(text)
+                      : ours.is_object() ? text
+                                         : TextBytes(text, size, e.response_fields);
+  // mitmproxy's size is that of the coded body, and "compression" what it lacks.
+  const auto has = static_cast<int64_t>(bytes.size());
+  const bool whole = !size || e.failure || has >= *size ||
+                     has == *size + Number(content, "compression").value_or(0);
+  if (!whole) {
+    throw Malformed{"its body is cut short: " + std::to_string(has) + " of " +
+                    std::to_string(*size) + " bytes"};
+  }
+  const bool coded = FindField(e.response_fields, "content-encoding") != nullptr;
+  if (coded && !ours.is_object() && bytes.starts_with("\x1f\x8b")) {
+    throw Malformed{"its body is still compressed, and HAR has decoded ones"};
+  }
+  return bytes;
+}
+
+// How the recorded request failed, in Postern's words, Chrome's or Playwright's.
+std::optional<Failure> RecordedFailure(const json& response, const json& ours) {
+  if (const json& f = Member(ours, "failure"); !f.is_null()) {
+    Failure failure{Text(f, "error"), Text(f, "code"), Text(f, "details")};
+    if (policy::IsToken(failure.error) && policy::IsToken(failure.code)) return failure;
+    throw Malformed{"its _postern.failure is none"};
+  }
+  std::string why = Text(response, "_error");
+  if (why.empty()) why = Text(response, "_failureText");
+  const bool no_answer = Number(response, "status").value_or(0) <= 0;
+  if (why.empty() && !no_answer) return std::nullopt;
+  return Failure{"proxy_internal_error", "ERR_REPLAY_FAILED",
+                 "the recorded request failed: " + (why.empty() ? "unknown" : why)};
+}
+
+// Where a tool left the fields out, it still says what they were.
+void AddKnownFields(const json& response, Fields& fields) {
+  if (!fields.empty()) return;
+  const std::string type = Text(Member(response, "content"), "mimeType");
+  const std::string location = Text(response, "redirectURL");
+  if (!type.empty() && type != "x-unknown" && policy::IsFieldValue(type)) {
+    fields.push_back({"content-type", type});
+  }
+  if (!location.empty() && policy::IsFieldValue(location)) {
+    fields.push_back({"location", location});
+  }
+}
+
+// What no longer holds, since other tools' bodies are decoded.
+bool IsOutdated(const Exchange& e, std::string_view name) {
+  return name == "content-encoding" || name == "transfer-encoding" ||
+         (name == "content-length" && !HasNoContent(e));
+}
+
+// A response that cannot be given as it was, told where it is asked for.
+Failure Unusable(const Exchange& e, size_t number, const std::string& why) {
+  return {"proxy_configuration_error", "ERR_REPLAY_MISS",
+          "the recording's " + EntryName(number, e) + ": " + why};
+}
+
+void ReadResponse(const json& entry, size_t number, Exchange& e) {
+  const json& response = Required(entry, "response");
+  const json& ours = Member(entry, "_postern");
+  const auto status = Number(response, "status");
+  if (!status) throw Malformed{"it has no status"};
+  e.failure = RecordedFailure(response, ours);
+  e.status_text = Narrow(Text(response, "statusText"));
+  e.response_fields = ReadFields(List(response, "headers"));
+  if (*status <= 0) return;
+  if (*status < 200 || *status > 599) {
+    throw Malformed{"its status is " + std::to_string(*status)};
+  }
+  e.status = static_cast<int>(*status);
+  if (!ours.is_object()) AddKnownFields(response, e.response_fields);
+  try {
+    e.response_body.bytes = Content(response, e, ours);
+  } catch (const Malformed& m) {
+    // A redirect is followed without its body.
+    if (!IsRedirect(e)) throw;
+    e.failure = Unusable(e, number, m.what);
+  }
+  if (!ours.is_object()) {
+    std::erase_if(e.response_fields, [&](const auto& f) { return IsOutdated(e, f.name); });
+  }
+}
+
+void ReadRequest(const json& entry, Exchange& e) {
+  const json& request = Required(entry, "request");
+  e.method = Text(request, "method");
+  e.url = Text(request, "url");
+  if (e.method.empty() || e.url.empty()) throw Malformed{"its request has no method or no url"};
+  const json& data = Member(request, "postData");
+  try {
+    e.request_fields = {{"content-type", Text(data, "mimeType")}};
+    e.request_body.bytes = RequestBody(request, Member(entry, "_postern"));
+  } catch (const Malformed& m) {
+    e.request_body.missing = m.what;
+  }
+}
+
+// Without a request there is no telling what the entry answers: an error of the whole file.
+Result<Exchange> ReadEntry(const json& entry, size_t number) {
+  Exchange e;
+  try {
+    ReadRequest(entry, e);
+  } catch (const Malformed& m) {
+    return Error{EntryName(number, e) + ": " + m.what};
+  }
+  try {
+    ReadResponse(entry, number, e);
+  } catch (const Malformed& m) {
+    e.status = 0;
+    e.failure = Unusable(e, number, m.what);
+  }
+  return e;
+}
+
+}  // namespace
+
+std::string EntryName(size_t number, const Exchange& exchange) {
+  std::string name = "entry " + std::to_string(number);
+  if (exchange.method.empty() || exchange.url.empty()) return name;
+  return name + " (" + exchange.method.substr(0, kNamedMethod) + " " +
+         exchange.url.substr(0, kNamedUrl) + ")";
+}
+
+Result<std::vector<Exchange>> Parse(std::string_view text) {
+  json har;
+  try {
+    har = json::parse(text);
+  } catch (const json::parse_error& e) {
+    return Error{"byte " + std::to_string(e.byte) + ": no valid JSON"};
+  }
+  const json& entries = Member(Member(har, "log"), "entries");
+  if (!entries.is_array()) return Error{"it has no log.entries, as a HAR file has"};
+  std::vector<Exchange> out;
+  for (const json& entry : entries) {
+    auto read = ReadEntry(entry, out.size() + 1);
+    if (!read) return read.error();
+    out.push_back(*std::move(read));
+  }
+  return out;
+}
+
+}  // namespace postern::har
