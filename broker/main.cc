@@ -167,7 +167,7 @@ Status PrepareChannel(ControlMessage& message) {
 }
 
 // All of a file, from where its descriptor stands.
-Result<std::string> ReadToEnd(int fd, const char* what) {
+Result<std::string> ReadToEnd(int fd, const char* what, size_t max_bytes = SIZE_MAX) {
   std::string bytes;
   char buffer[64 * 1024];
   for (;;) {
@@ -175,6 +175,8 @@ Result<std::string> ReadToEnd(int fd, const char* what) {
     if (n < 0) return SystemError(std::string("cannot read ") + what);
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));
+    if (bytes.size() > max_bytes)
+      return Error{std::string(what) + " is larger than " + std::to_string(max_bytes) + " bytes"};
   }
 }
 
@@ -211,7 +213,7 @@ Status RunNet(Arguments& a) {
     return s;
   std::optional<Replay> replay;
   if (a.replay.valid()) {  // parsed in the cage: what is in it came from guests and origins
-    auto recording = ReadToEnd(a.replay.get(), "the recording");
+    auto recording = ReadToEnd(a.replay.get(), "the recording", har::kMaxHarBytes);
     auto parsed = recording ? Replay::Parse(*recording) : Result<Replay>(recording.error());
     if (!parsed) return Error{parsed.error().message, kBadInput};
     replay.emplace(*std::move(parsed));

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "base/eintr.h"
+#include "har/har.h"
 #include "policy/text.h"
 
 namespace postern::supervisor {
@@ -54,7 +55,12 @@ Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
 Result<UniqueFd> OpenRecording(const policy::Adapter& adapter) {
   if (adapter.kind != policy::AdapterKind::kReplay) return UniqueFd();
   UniqueFd fd(::open(adapter.target.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd.valid()) return SystemError("cannot read the recording " + adapter.target);
+  struct stat st {};
+  if (!fd.valid() || ::fstat(fd.get(), &st) != 0)
+    return SystemError("cannot read the recording " + adapter.target);
+  if (st.st_size > static_cast<off_t>(har::kMaxHarBytes))
+    return Error{adapter.target + " is larger than the " + std::to_string(har::kMaxHarBytes) +
+                 " bytes that a recording may have"};
   return fd;
 }
 
