@@ -159,6 +159,12 @@ Result<json> ReadLog(std::string_view text) {
   return reader.Take();
 }
 
+std::string Bytes(double size) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.0f bytes", size);
+  return text;
+}
+
 json FieldPairs(const json& list) {
   json out = json::array();
   if (!list.is_array()) return out;
@@ -166,10 +172,15 @@ json FieldPairs(const json& list) {
   return out;
 }
 
-std::string Body(const json& content, size_t& left) {
-  if (Text(content, "encoding") == "base64")
-    return content.contains("text") ? "(binary, " + Text(content, "size") + " bytes)" : "";
+// `size`: what the recording says of a body; what it does not have is never shown as an empty one.
+std::string Body(const json& content, double size, size_t& left) {
   std::string text = Text(content, "text");
+  if (Text(content, "encoding") == "base64" && !text.empty())
+    return "(binary, " + Bytes(size) + ")";
+  if (text.empty() && size > 0) {
+    const std::string comment = Text(content, "comment");
+    return "(not in the recording, " + Bytes(size) + (comment.empty() ? "" : ": " + comment) + ")";
+  }
   if (text.size() > kMaxBodyBytes) {
     text.resize(kMaxBodyBytes);
     text += "…";
@@ -192,13 +203,17 @@ json EntryOfHar(const json& e, size_t& bodies_left) {
   r["protocol"] = Text(response, "httpVersion");
   r["status"] = Number(response, "status");
   r["address"] = Text(e, "serverIPAddress");
-  r["in"] =
-      std::max(0.0, Number(response, "bodySize", Number(Member(response, "content"), "size")));
-  r["out"] = std::max(0.0, Number(request, "bodySize"));
+  const json& content = Member(response, "content");
+  const double size = std::max(0.0, Number(content, "size"));
+  const double received = Number(response, "bodySize", -1);  // -1 where a tool does not know it
+  const double sent = std::max(0.0, Number(request, "bodySize"));
+  r["in"] = received < 0 ? size : received;
+  r["out"] = sent;
   r["sent"] = FieldPairs(Member(request, "headers"));
   r["received"] = FieldPairs(Member(response, "headers"));
-  r["upload"] = Body(Member(request, "postData"), bodies_left);
-  r["body"] = Body(Member(response, "content"), bodies_left);
+  r["upload"] = own.contains("requestBody") ? "(binary, " + Bytes(sent) + ")"
+                                            : Body(Member(request, "postData"), sent, bodies_left);
+  r["body"] = Body(content, size, bodies_left);
   const json& failure = Member(own, "failure");
   r["code"] = Text(failure, "code");
   r["message"] = Text(failure, "details");
@@ -222,7 +237,7 @@ Result<json> ReadHar(const json& har) {
       out["left"] = entries.size() - i;
       break;
     }
-    if (!entries[i].is_object()) return Error{"entry " + std::to_string(i) + " is no object"};
+    if (!entries[i].is_object()) return Error{"entry " + std::to_string(i + 1) + " is no object"};
     out["requests"].push_back(EntryOfHar(entries[i], bodies_left));
   }
   return out;

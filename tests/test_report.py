@@ -184,7 +184,7 @@ def test_a_long_log_is_drawn_as_far_as_it_is_seen(tmp_path):
         ("nonsense\n{}\n", "line 1 is no JSON"),
         ("{}\n[1]\n", "line 2 is no JSON object"),
         ('{"log": 1}', "no log.entries"),
-        ('{"log": {"entries": [1]}}', "entry 0 is no object"),
+        ('{"log": {"entries": [1]}}', "entry 1 is no object"),
         ('{"event": "decision", "run": {"a": 1}, "request": [], "url": 7}\n', None),
         ('{"event": "end"}\n{"cut sho', None),
         ("[" * 100_000, "is no JSON"),
