@@ -1,7 +1,8 @@
 // postern-broker: acts for guests. Started by the supervisor with its control socket as
 // descriptor 3.
 //
-//   postern-broker net   [--ca-file=PEM] [--port=N…] [--events=FD] [--record] [--replay=FD]
+//   postern-broker net   [--ca-file=PEM] [--port=N…] [--events=FD] [--record]
+//                        [--replay=FD --beside=FD]
 //                        N: a port that Landlock leaves
 //   postern-broker files MOUNT…          a MOUNT is FD:GUEST_PATH
 //   postern-broker log   --events=FD [--audit=FD] [--har=FD] [--people=FD] [--colour] [--report]
@@ -21,6 +22,7 @@
 #include "broker/files_guest.h"
 #include "broker/log_process.h"
 #include "broker/net_guest.h"
+#include "broker/recording.h"
 #include "broker/replay.h"
 #include "sandbox/process.h"
 
@@ -42,6 +44,7 @@ struct Arguments {
   std::vector<Mount> mounts;
   UniqueFd events;          // net: to the log process; log: from the net broker
   UniqueFd replay;          // net: the HAR file that the replay adapter answers from
+  UniqueFd beside;          // net: the directory of that file
   bool record = false;      // net: HAR entries are wanted
   LogProcess::Outputs log;  // log
 };
@@ -71,6 +74,8 @@ Result<Arguments> Parse(int argc, char** argv) {
       a.events.reset(events);
     } else if (const int replay = NumberAfter(arg, "--replay="); replay >= 0) {
       a.replay.reset(replay);
+    } else if (const int beside = NumberAfter(arg, "--beside="); beside >= 0) {
+      a.beside.reset(beside);
     } else if (const int audit = NumberAfter(arg, "--audit="); audit >= 0) {
       a.log.audit.reset(audit);
     } else if (const int har = NumberAfter(arg, "--har="); har >= 0) {
@@ -166,20 +171,6 @@ Status PrepareChannel(ControlMessage& message) {
   return Ok{};
 }
 
-// All of a file, from where its descriptor stands.
-Result<std::string> ReadToEnd(int fd, const char* what, size_t max_bytes = SIZE_MAX) {
-  std::string bytes;
-  char buffer[64 * 1024];
-  for (;;) {
-    const ssize_t n = Uninterrupted([&] { return ::read(fd, buffer, sizeof buffer); });
-    if (n < 0) return SystemError(std::string("cannot read ") + what);
-    if (n == 0) return bytes;
-    bytes.append(buffer, static_cast<size_t>(n));
-    if (bytes.size() > max_bytes)
-      return Error{std::string(what) + " is larger than " + std::to_string(max_bytes) + " bytes"};
-  }
-}
-
 // An event to the supervisor, unless it has too many to read already: other guests must not wait.
 void SendEvent(uint64_t guest, const std::string& line, int64_t& lost) {
   pollfd p{kControl, POLLOUT, 0};
@@ -198,6 +189,10 @@ Status RunNet(Arguments& a) {
   // Read as who started us, before the namespaces make us nobody.
   auto tls = TlsStore::Read(a.ca_file);
   if (!tls) return tls.error();
+  const bool replays = a.replay.valid();
+  auto recording =
+      replays ? ReadRecording(a.replay.get(), a.beside.get()) : Result<Recording>(Recording());
+  if (!recording) return Error{recording.error().message, kBadInput};
   auto own = OwnAddresses::Open();
   if (!own) return own.error();
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
@@ -207,16 +202,18 @@ Status RunNet(Arguments& a) {
   addresses->Watch(io);
   std::optional<EventLog> log;
   if (a.events.valid()) log.emplace(io, std::move(a.events));
+  a.replay.reset();
+  a.beside.reset();
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
   if (Status s = LockDown(a.role, *open, {.connect_ports = a.ports}, a.seccomp, layers); !s)
     return s;
   std::optional<Replay> replay;
-  if (a.replay.valid()) {  // parsed in the cage: what is in it came from guests and origins
-    auto recording = ReadToEnd(a.replay.get(), "the recording", har::kMaxHarBytes);
-    auto parsed = recording ? Replay::Parse(*recording) : Result<Replay>(recording.error());
+  if (replays) {  // parsed in the cage: what is in it came from guests and origins
+    auto parsed = Replay::Parse(recording->har, recording->files);
     if (!parsed) return Error{parsed.error().message, kBadInput};
     replay.emplace(*std::move(parsed));
+    *recording = {};
   }
   NetShared shared{
       io, *addresses, *tls, log ? &*log : nullptr, a.record, replay ? &*replay : nullptr};

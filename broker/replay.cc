@@ -74,8 +74,8 @@ std::string Comparable(const Replay::Body& body) {
 
 }  // namespace
 
-Result<Replay> Replay::Parse(std::string_view text) {
-  auto parsed = har::Parse(text);
+Result<Replay> Replay::Parse(std::string_view text, const har::Files& files) {
+  auto parsed = har::Parse(text, files);
   if (!parsed) return parsed.error();
   Replay replay;
   replay.exchanges_ = *std::move(parsed);

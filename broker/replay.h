@@ -12,7 +12,7 @@ namespace postern::broker {
 
 class Replay {
  public:
-  static Result<Replay> Parse(std::string_view har);
+  static Result<Replay> Parse(std::string_view har, const har::Files& files = {});
 
   struct Body {
     std::string_view type;  // Content-Type

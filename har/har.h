@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,7 +59,9 @@ std::string_view Ending();
 // Reads a HAR file of ours, or of a browser, proxy or test tool; the first entry is the vector's
 // first. An error names the entry of which not even the request can be read. A response of which
 // something is missing or ambiguous is a `failure` that says so: nothing is ever taken for empty.
-Result<std::vector<Exchange>> Parse(std::string_view text);
+// `files`: bodies that Playwright keeps beside the HAR file, by their names.
+using Files = std::map<std::string, std::string>;
+Result<std::vector<Exchange>> Parse(std::string_view text, const Files& files = {});
 // "entry 17 (GET https://…)"
 std::string EntryName(size_t number, const Exchange& exchange);
 

@@ -122,14 +122,17 @@ bool IsBase64(const json& body) {
   throw Malformed{"its body has the encoding \"" + encoding + "\", and not base64"};
 }
 
-// Playwright keeps bodies beside the file where it is not told otherwise.
-void RefuseFiles(const json& body) {
-  for (const char* name : {"_file", "_sha1"}) {
-    const std::string file = Text(body, name);
-    if (file.empty()) continue;
-    throw Malformed{"its body is in another file, " + file +
-                    ", which is not read; record with recordHar: { content: 'embed' }"};
-  }
+// A body that Playwright keeps in a file beside the HAR; null where it says that of none.
+const std::string* BodyBeside(const json& body, const Files& files) {
+  constexpr std::string_view kAdvice = "; record with recordHar: { content: 'embed' }";
+  const std::string name = Text(body, "_file"), zipped = Text(body, "_sha1");
+  if (!zipped.empty())
+    throw Malformed{"its body is in a trace or a zip file" + std::string(kAdvice)};
+  if (name.empty()) return nullptr;
+  const auto found = files.find(name);
+  if (found != files.end()) return &found->second;
+  throw Malformed{"its body is in the file \"" + name +
+                  "\", which cannot be read beside the recording" + std::string(kAdvice)};
 }
 
 // ---- requests
@@ -161,7 +164,7 @@ std::string FormBody(const json& params, const std::string& type) {
   return multipart ? out + "--postern--\r\n" : out;
 }
 
-std::string RequestBody(const json& request, const json& ours) {
+std::string RequestBody(const json& request, const json& ours, const Files& files) {
   if (Member(ours, "requestBodyOmitted") == true) {
     throw Malformed{"its request's body was too large to be kept"};
   }
@@ -169,7 +172,7 @@ std::string RequestBody(const json& request, const json& ours) {
     return Base64Bytes(Text(ours, "requestBody"));
   }
   const json& data = Member(request, "postData");
-  RefuseFiles(data);
+  if (const std::string* file = BodyBeside(data, files)) return *file;
   std::string text = Text(data, "text");
   if (!text.empty()) return IsBase64(data) ? Base64Bytes(std::move(text)) : text;
   if (const json& params = List(data, "params"); !params.empty()) {
@@ -247,19 +250,20 @@ void RequireEmpty(const json& response, const Exchange& e, const json& ours) {
   throw Malformed{why + (comment.empty() ? "" : " (" + comment + ")")};
 }
 
-std::string Content(const json& response, const Exchange& e, const json& ours) {
+std::string Content(const json& response, const Exchange& e, const json& ours, const Files& files) {
   if (HasNoContent(e)) return {};
   const json& content = Member(response, "content");
-  RefuseFiles(content);
+  const std::string* file = BodyBeside(content, files);
   const std::string text = Text(content, "text");
-  if (text.empty()) {
+  if (file == nullptr && text.empty()) {
     RequireEmpty(response, e, ours);
     return {};
   }
   const auto size = Size(content, "size");
-  std::string bytes = IsBase64(content)  ? Base64Bytes(text)
-                      : ours.is_object() ? text
-                                         : TextBytes(text, size, e.response_fields);
+  std::string bytes = file != nullptr     ? *file
+                      : IsBase64(content) ? Base64Bytes(text)
+                      : ours.is_object()  ? text
+                                          : TextBytes(text, size, e.response_fields);
   // mitmproxy's size is that of the coded body, and "compression" what it lacks.
   const auto has = static_cast<int64_t>(bytes.size());
   const bool whole = !size || e.failure || has >= *size ||
@@ -315,7 +319,7 @@ Failure Unusable(const Exchange& e, size_t number, const std::string& why) {
           "the recording's " + EntryName(number, e) + ": " + why};
 }
 
-void ReadResponse(const json& entry, size_t number, Exchange& e) {
+void ReadResponse(const json& entry, size_t number, const Files& files, Exchange& e) {
   const json& response = Required(entry, "response");
   const json& ours = Member(entry, "_postern");
   const auto status = Number(response, "status");
@@ -330,7 +334,7 @@ void ReadResponse(const json& entry, size_t number, Exchange& e) {
   e.status = static_cast<int>(*status);
   if (!ours.is_object()) AddKnownFields(response, e.response_fields);
   try {
-    e.response_body.bytes = Content(response, e, ours);
+    e.response_body.bytes = Content(response, e, ours, files);
   } catch (const Malformed& m) {
     // A redirect is followed without its body.
     if (!IsRedirect(e)) throw;
@@ -341,7 +345,7 @@ void ReadResponse(const json& entry, size_t number, Exchange& e) {
   }
 }
 
-void ReadRequest(const json& entry, Exchange& e) {
+void ReadRequest(const json& entry, const Files& files, Exchange& e) {
   const json& request = Required(entry, "request");
   e.method = Text(request, "method");
   e.url = Text(request, "url");
@@ -349,22 +353,22 @@ void ReadRequest(const json& entry, Exchange& e) {
   const json& data = Member(request, "postData");
   try {
     e.request_fields = {{"content-type", Text(data, "mimeType")}};
-    e.request_body.bytes = RequestBody(request, Member(entry, "_postern"));
+    e.request_body.bytes = RequestBody(request, Member(entry, "_postern"), files);
   } catch (const Malformed& m) {
     e.request_body.missing = m.what;
   }
 }
 
 // Without a request there is no telling what the entry answers: an error of the whole file.
-Result<Exchange> ReadEntry(const json& entry, size_t number) {
+Result<Exchange> ReadEntry(const json& entry, size_t number, const Files& files) {
   Exchange e;
   try {
-    ReadRequest(entry, e);
+    ReadRequest(entry, files, e);
   } catch (const Malformed& m) {
     return Error{EntryName(number, e) + ": " + m.what};
   }
   try {
-    ReadResponse(entry, number, e);
+    ReadResponse(entry, number, files, e);
   } catch (const Malformed& m) {
     e.status = 0;
     e.failure = Unusable(e, number, m.what);
@@ -381,18 +385,20 @@ std::string EntryName(size_t number, const Exchange& exchange) {
          exchange.url.substr(0, kNamedUrl) + ")";
 }
 
-Result<std::vector<Exchange>> Parse(std::string_view text) {
+Result<std::vector<Exchange>> Parse(std::string_view text, const Files& files) {
   json har;
   try {
     har = json::parse(text);
   } catch (const json::parse_error& e) {
     return Error{"byte " + std::to_string(e.byte) + ": no valid JSON"};
+  } catch (const json::out_of_range&) {
+    return Error{"it has a number that is too large"};
   }
   const json& entries = Member(Member(har, "log"), "entries");
   if (!entries.is_array()) return Error{"it has no log.entries, as a HAR file has"};
   std::vector<Exchange> out;
   for (const json& entry : entries) {
-    auto read = ReadEntry(entry, out.size() + 1);
+    auto read = ReadEntry(entry, out.size() + 1, files);
     if (!read) return read.error();
     out.push_back(*std::move(read));
   }

@@ -203,6 +203,7 @@ TEST(Parse, AnEntryWithoutItsRequestIsAnErrorOfTheFile) {
     EXPECT_EQ(read.error().message.find("entry 2: "), 0U) << read.error().message;
   }
   EXPECT_FALSE(Parse(std::string(1'000'000, '[')));
+  EXPECT_FALSE(Parse(R"({"log":{"version":1e999,"entries":[]}})"));  // found by fuzzing
   const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
   EXPECT_NE(Told(Only(With(R"({"text":)" + deep + "}"))), "");
 }
@@ -239,6 +240,18 @@ TEST(Parse, BodiesOfRequests) {
         R"("postData":{"mimeType":"x/y","text":"A*","encoding":"base64"})"}) {
     EXPECT_NE(body(unknown).missing, "") << unknown;
   }
+}
+
+TEST(Parse, BodiesInFilesBesideIt) {
+  const std::string entry =
+      R"({"request":{"method":"POST","url":"https://a.test/","bodySize":2,"postData":{"mimeType":"x/y","text":"","_file":"in.dat"}},"response":{"status":200,"content":{"size":3,"_file":"out.dat"}}})";
+  const auto read = Parse(File(entry), {{"in.dat", "\xff\x01"}, {"out.dat", "\xfe\x02\x03"}});
+  ASSERT_TRUE(read);
+  EXPECT_EQ((*read)[0].request_body.bytes, "\xff\x01");
+  EXPECT_EQ((*read)[0].response_body.bytes, "\xfe\x02\x03");
+  const auto cut = Parse(File(entry), {{"in.dat", "\xff\x01"}, {"out.dat", "\xfe"}});
+  ASSERT_TRUE(cut);
+  EXPECT_NE(Told((*cut)[0]).find("1 of 3 bytes"), std::string::npos);
 }
 
 TEST(Parse, BodiesThatWeDidNotKeep) {

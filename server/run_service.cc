@@ -20,7 +20,7 @@ Status PolicyInForce::Open(int events) {
   auto opened = supervisor::OpenRecording(settings.policy.network.adapter);
   if (!opened) return opened.error();
   recording = *std::move(opened);
-  if (recording.valid()) net.Give("--replay=", recording.get());
+  net.GiveRecording(recording);
   return Ok{};
 }
 

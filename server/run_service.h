@@ -31,7 +31,7 @@ struct PolicyInForce {
   Status Open(int events);
   const supervisor::Settings settings;
   supervisor::BrokerLink net;
-  UniqueFd recording;  // of the replay adapter
+  supervisor::Recording recording;
 };
 
 class RunService {

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "supervisor/child.h"
+#include "supervisor/entry.h"
 
 namespace postern::supervisor {
 
@@ -75,6 +76,12 @@ class BrokerLink {
   void Give(const std::string& name, int fd) {
     program_.arguments.push_back(name + std::to_string(4 + program_.inherited.size()));
     program_.inherited.push_back(fd);
+  }
+  // The same of what the replay adapter answers from, if there is any.
+  void GiveRecording(const Recording& recording) {
+    if (!recording.file.valid()) return;
+    Give("--replay=", recording.file.get());
+    Give("--beside=", recording.directory.get());
   }
 
  private:

@@ -52,8 +52,8 @@ Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
   return ReadAll(fd.get(), path, max_bytes);
 }
 
-Result<UniqueFd> OpenRecording(const policy::Adapter& adapter) {
-  if (adapter.kind != policy::AdapterKind::kReplay) return UniqueFd();
+Result<Recording> OpenRecording(const policy::Adapter& adapter) {
+  if (adapter.kind != policy::AdapterKind::kReplay) return Recording{};
   UniqueFd fd(::open(adapter.target.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   struct stat st {};
   if (!fd.valid() || ::fstat(fd.get(), &st) != 0)
@@ -61,7 +61,11 @@ Result<UniqueFd> OpenRecording(const policy::Adapter& adapter) {
   if (st.st_size > static_cast<off_t>(har::kMaxHarBytes))
     return Error{adapter.target + " is larger than the " + std::to_string(har::kMaxHarBytes) +
                  " bytes that a recording may have"};
-  return fd;
+  const std::string parent = fs::path(adapter.target).parent_path();
+  UniqueFd directory(
+      ::open(parent.empty() ? "." : parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) return SystemError("cannot open the directory of " + adapter.target);
+  return Recording{std::move(fd), std::move(directory)};
 }
 
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest, bool writable) {

@@ -29,8 +29,11 @@ Result<Entry> ReadEntry(const Settings& settings);
 // A regular file's bytes, at most so many.
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes);
 
-// What the replay adapter answers from; none for any other adapter.
-Result<UniqueFd> OpenRecording(const policy::Adapter& adapter);
+// What the replay adapter answers from; nothing for any other adapter.
+struct Recording {
+  UniqueFd file, directory;
+};
+Result<Recording> OpenRecording(const policy::Adapter& adapter);
 
 // A directory that a guest may read, at its path for the guest ("" for the root).
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest, bool writable);

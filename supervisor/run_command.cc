@@ -87,7 +87,7 @@ class RunCommand {
     auto recording = OpenRecording(settings_.policy.network.adapter);
     if (!recording) return recording.error();
     recording_ = *std::move(recording);
-    if (recording_.valid()) net_.Give("--replay=", recording_.get());
+    net_.GiveRecording(recording_);
     if (settings_.policy.audit_file) AwaitRotation();
     return Ok{};
   }
@@ -178,7 +178,7 @@ class RunCommand {
   LogLink log_;
   asio::signal_set signals_, rotation_;
   asio::steady_timer patience_;
-  UniqueFd recording_;
+  Recording recording_;
   const Result<MemoryCgroups> cgroups_;
   std::unique_ptr<Child> worker_;
   nlohmann::json layers_;  // the worker's

@@ -353,6 +353,26 @@ def test_broker_killed_in_flight(tmp_path, origin):
     assert run.end()[0] == 0
 
 
+def test_a_new_broker_replays_the_same_recording(tmp_path):
+    """Found by reading: it read the recording on from where the first one had come to its end."""
+    answer = {"status": 200, "headers": [], "content": {"text": "fine"}}
+    (tmp_path / "r.har").write_text(json.dumps({"log": {"entries": [{"request": {"method": "GET", "url": "https://a.test/"}, "response": answer}]}}))
+    code = """
+      const ask = async () => (await fetch('https://a.test/')).text();
+      console.log(await ask());
+      let pieces = 0;
+      const body = new ReadableStream({ pull(c) { pieces++; if (pieces === 1) c.enqueue(new Uint8Array(1)); if (pieces === 2) console.log('in flight'); } });
+      console.log(await fetch('https://a.test/', { method: 'POST', body, duplex: 'half' }).catch((e) => e.cause.code));
+      console.log(await ask());"""
+    run = Live(tmp_path, code, f"--adapter=replay:{tmp_path}/r.har", "--allow-net")
+    assert [run.line(), run.line()] == ["fine", "in flight"]
+    for pid in run.brokers():
+        os.kill(pid, signal.SIGKILL)
+    assert run.line() == "ERR_BROKER_LOST"
+    assert run.line() == "fine", run.end()
+    assert run.end()[0] == 0
+
+
 def unread(process):
     """Bytes in the pipes that a process reads."""
     size = 0

@@ -1,6 +1,8 @@
 """A replay never lies: what a recording does not have is an error that says so, and what was recorded is replayed."""
 
+import hashlib
 import json
+import os
 import re
 import subprocess
 
@@ -148,6 +150,31 @@ def test_a_redirect_is_followed_without_its_body(postern, tmp_path):
     followed, by_hand = postern(code, replay, "--allow-net").value
     assert followed == [200, "fine"]
     assert by_hand[0] == "ERR_REPLAY_MISS" and "162 bytes" in by_hand[1], by_hand
+
+
+def test_bodies_beside_the_recording(postern, tmp_path):
+    """As Playwright keeps them, by their SHA-1; nothing else is opened, whatever the recording names."""
+
+    def beside(bytes_, kind="txt"):
+        name = f"{hashlib.sha1(bytes_).hexdigest()}.{kind}"
+        (tmp_path / name).write_bytes(bytes_)
+        return name
+
+    (tmp_path / "secret.txt").write_text("secret")
+    linked, absent = f"{'a' * 40}.txt", f"{'b' * 40}.txt"
+    os.symlink("secret.txt", tmp_path / linked)
+    sent = beside(b"a\xffb", "dat")
+    names = [beside(b"fine"), "secret.txt", "../secret.txt", linked, absent, f"../{tmp_path.name}/{beside(b'other')}"]
+    entries = [entry(f"https://a.test/{i}", {"size": -1, "mimeType": "text/plain", "_file": name}) for i, name in enumerate(names)]
+    upload = entry("https://a.test/", {"size": 4, "text": "sent"}, "POST", request=[("bodySize", 3), ("postData", {"mimeType": "x/y", "text": "", "_file": sent})])
+    code = ASK + f"""
+      const all = [await ask('https://a.test/', {{ method: 'POST', body: new Uint8Array([97, 255, 98]) }})];
+      for (let i = 0; i < {len(names)}; i++) all.push(await ask('https://a.test/' + i));
+      __return(all);"""
+    first, fine, *others = postern(code, har_of(tmp_path, *entries, upload), "--allow-net").value
+    assert first == [200, "sent"] and fine == [200, "fine"]
+    for (status, message), name in zip(others, names[1:], strict=True):
+        assert status == "ERR_REPLAY_MISS" and f'its body is in the file "{name}", which cannot be read' in message and "content: 'embed'" in message
 
 
 @pytest.mark.parametrize("broken,why", [("{}", "entry 2: it has no request"), ('{"request":{"method":"GET"}}', "entry 2: its request has no method or no url")])
