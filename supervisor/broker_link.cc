@@ -128,13 +128,24 @@ Status BrokerLink::Start() {
   return Ok{};
 }
 
+void BrokerLink::WhenReady(std::function<void()> done) {
+  if (ready_ || !Start()) return done();  // whoever binds a guest is told why it cannot start
+  when_ready_.push_back(std::move(done));
+}
+
+void BrokerLink::CompleteReady() {
+  for (const auto& done : std::exchange(when_ready_, {})) done();
+}
+
 void BrokerLink::Stop() {
   child_.reset();
+  ready_ = false;
   bound_.clear();
   for (Guest* guest : guests_) {
     guest->bound_.clear();
     guest->Complete();
   }
+  CompleteReady();
 }
 
 bool BrokerLink::IsWaitedFor() const {
@@ -172,13 +183,15 @@ void BrokerLink::Fail(const std::string& why, bool bad_input) {
   for (Guest* guest : guests) {
     if (guests_.contains(guest)) guest->failed_(why, bad_input);
   }
+  CompleteReady();
 }
 
 void BrokerLink::OnMessage(const channel::ControlMessage& m) {
   switch (m.type) {
     case ControlType::kReady:
       layers_ = nlohmann::json::parse(m.payload, nullptr, false);
-      return;
+      ready_ = true;
+      return CompleteReady();
     case ControlType::kFailed:
       if (const auto guest = bound_.find(m.id); guest != bound_.end())
         return guest->second->failed_(m.payload, false);

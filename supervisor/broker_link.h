@@ -68,6 +68,9 @@ class BrokerLink {
 
   // Starts the broker unless it runs. An error where it cannot be started.
   Status Start();
+  // Starts it, and calls `done` when it has read all that it needs, or cannot: what it answers from
+  // may be long.
+  void WhenReady(std::function<void()> done);
   // Ends the process; nothing is bound any more.
   void Stop();
   // null until a broker has said them
@@ -94,6 +97,7 @@ class BrokerLink {
   void OnEnded(uint64_t id, const std::string& usage);
   void OnGone();
   void Fail(const std::string& why, bool bad_input);
+  void CompleteReady();
 
   boost::asio::io_context& io_;
   Child::Program program_;
@@ -104,6 +108,8 @@ class BrokerLink {
   std::map<uint64_t, Guest*> bound_;
   boost::asio::steady_timer patience_;
   nlohmann::json layers_;
+  bool ready_ = false;
+  std::vector<std::function<void()>> when_ready_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

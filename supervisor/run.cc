@@ -115,7 +115,15 @@ void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
                    std::move(fds[static_cast<size_t>(worker::NetIn(c))]));
   }
   AwaitFirstByte(files_, std::move(fds[worker::kFilesOut]), std::move(fds[worker::kFilesIn]));
-  SendOrder(std::move(fds[worker::kOrderFd]));
+  if (job_.network.adapter.kind != policy::AdapterKind::kReplay) {
+    return SendOrder(std::move(fds[worker::kOrderFd]));
+  }
+  // No guest waits for a broker that reads a long recording: it would take it for lost.
+  const auto order = std::make_shared<UniqueFd>(std::move(fds[worker::kOrderFd]));
+  host_.net.WhenReady([weak = weak_from_this(), order] {
+    const auto self = weak.lock();
+    if (self && !self->over_ && !self->ending_) self->SendOrder(std::move(*order));
+  });
 }
 
 // ---- limits
