@@ -132,6 +132,7 @@ void Request::TellAddresses() {
   response_fields_ = {{"content-type", "text/plain"}};
   if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
   for (const policy::IpAddress& address : addresses_) body_ += address.ToString() + "\n";
+  KeepForRecording(&har::Exchange::response_body, body_);
   body_total_ = static_cast<int64_t>(body_.size());
   Done();
 }

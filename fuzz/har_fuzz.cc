@@ -8,8 +8,7 @@ namespace {
 using postern::har::Exchange;
 
 bool HasAnswer(const Exchange& e) {
-  return e.failure ? !e.failure->details.empty() || e.status == 0
-                   : e.status >= 200 && e.status <= 599;
+  return e.failure ? !e.failure->code.empty() : e.status >= 200 && e.status <= 599;
 }
 
 // A body that was read, as one that was recorded.
