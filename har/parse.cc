@@ -178,7 +178,9 @@ std::string RequestBody(const json& request, const json& ours, const Files& file
   if (const json& params = List(data, "params"); !params.empty()) {
     return FormBody(params, policy::AsciiLower(Text(data, "mimeType")));
   }
-  if (Size(request, "bodySize").value_or(0) > 0) {
+  const bool unknown =
+      data.is_object() && data.contains("text") && data["text"].is_null();  // mitmproxy
+  if (unknown || Size(request, "bodySize").value_or(0) > 0) {
     throw Malformed{"its request's body is not in the recording"};
   }
   return {};
@@ -207,15 +209,25 @@ std::string OtherCharset(const Fields& fields) {
   return usual ? "" : label;
 }
 
-// The bytes of a text that a tool decoded: of UTF-8, of UTF-8 after a byte order mark, or of
-// Latin-1. `size` says how many they were, if it is known.
+// How many bytes a decoded body has. mitmproxy gives the coded one's size, and what it lacks.
+std::optional<int64_t> DecodedSize(const json& response) {
+  const json& content = Member(response, "content");
+  const auto size = Size(content, "size"), compression = Number(content, "compression");
+  const bool coded = size && compression && size == Size(response, "bodySize");
+  return coded ? *size + *compression : size;
+}
+
+// The bytes of a text that a tool decoded: of UTF-8 or of Latin-1. `size` says how many they were,
+// if it is known.
 std::string TextBytes(const std::string& text, std::optional<int64_t> size, const Fields& fields) {
-  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // of bytes that were no text
   const auto has = [&](size_t n) { return size && static_cast<uint64_t>(*size) == n; };
   const std::string charset = OtherCharset(fields);
   const bool wide = charset.starts_with("utf-16");
   if (has(text.size()) && !wide) return text;
-  if (has(text.size() + kMark.size())) return std::string(kMark) + text;
+  if (text.find(kReplacement) != std::string::npos) {
+    throw Malformed{"its body has bytes that its text does not tell"};
+  }
   const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; });
   if (ascii && !wide) return text;
   const bool latin = charset == "iso-8859-1" || charset == "latin1" || charset == "windows-1252";
@@ -237,12 +249,13 @@ void RequireEmpty(const json& response, const Exchange& e, const json& ours) {
   const bool omitted =
       Member(ours, "responseBodyOmitted") == true || Member(ours, "bodyOmitted") == true;
   const bool has_text = Member(content, "text").is_string();
+  const bool unknown = content.is_object() && content.contains("text") && !has_text;  // mitmproxy
   const std::string* length = FindField(e.response_fields, "content-length");
   const bool coded = FindField(e.response_fields, "content-encoding") != nullptr;
   const bool sized = length != nullptr && !coded && !e.failure;  // which cut it short
   const bool some = omitted || size.value_or(0) > 0 || (sized && *length != "0") ||
                     (Size(response, "bodySize").value_or(0) > 0 && !(has_text && size));
-  const bool none = has_text || size || sized || e.failure;
+  const bool none = has_text || (size && !unknown) || sized || e.failure;
   if (!some && none) return;
   std::string why = "its body is not in the recording";
   if (size.value_or(0) > 0) why += ", only its size of " + std::to_string(*size) + " bytes";
@@ -259,21 +272,22 @@ std::string Content(const json& response, const Exchange& e, const json& ours, c
     RequireEmpty(response, e, ours);
     return {};
   }
-  const auto size = Size(content, "size");
+  const auto size = DecodedSize(response);
   std::string bytes = file != nullptr     ? *file
                       : IsBase64(content) ? Base64Bytes(text)
                       : ours.is_object()  ? text
                                           : TextBytes(text, size, e.response_fields);
-  // mitmproxy's size is that of the coded body, and "compression" what it lacks.
-  const auto has = static_cast<int64_t>(bytes.size());
-  const bool whole = !size || e.failure || has >= *size ||
-                     has == *size + Number(content, "compression").value_or(0);
-  if (!whole) {
-    throw Malformed{"its body is cut short: " + std::to_string(has) + " of " +
+  // Chrome leaves the byte order mark out of a text.
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  const auto has = [&] { return static_cast<int64_t>(bytes.size()); };
+  const bool decoded = file == nullptr && !ours.is_object();
+  if (decoded && size && has() + 3 == *size && policy::IsUtf8(bytes)) bytes.insert(0, kMark);
+  if (size && has() < *size && !e.failure) {
+    throw Malformed{"its body is cut short: " + std::to_string(has()) + " of " +
                     std::to_string(*size) + " bytes"};
   }
   const bool coded = FindField(e.response_fields, "content-encoding") != nullptr;
-  if (coded && !ours.is_object() && bytes.starts_with("\x1f\x8b")) {
+  if (coded && decoded && bytes.starts_with("\x1f\x8b")) {
     throw Malformed{"its body is still compressed, and HAR has decoded ones"};
   }
   return bytes;
@@ -385,10 +399,35 @@ std::string EntryName(size_t number, const Exchange& exchange) {
          exchange.url.substr(0, kNamedUrl) + ")";
 }
 
+// JSON in which an escape of half a character (U+D800 to U+DFFF), which some tools write for bytes
+// that are no text, stands as U+FFFD.
+std::string WithoutHalves(std::string text) {
+  const auto half = [&](size_t at) -> char {  // '1' or '2': of two
+    if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return 0;
+    const std::string digits = policy::AsciiLower(text.substr(at + 2, 4));
+    const bool hex = digits.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!hex || digits[0] != 'd' || digits[1] < '8') return 0;
+    return digits[1] < 'c' ? '1' : '2';
+  };
+  for (size_t at = text.find('\\'); at < text.size(); at = text.find('\\', at)) {
+    const char kind = half(at);
+    if (kind == '1' && half(at + 6) == '2') {
+      at += 12;
+    } else if (kind != 0) {
+      text.replace(at + 2, 4, "fffd");
+      at += 6;
+    } else {
+      at += 2;
+    }
+  }
+  return text;
+}
+
 Result<std::vector<Exchange>> Parse(std::string_view text, const Files& files) {
   json har;
   try {
-    har = json::parse(text);
+    har = json::parse(text, nullptr, false);
+    if (har.is_discarded()) har = json::parse(WithoutHalves(std::string(text)));
   } catch (const json::parse_error& e) {
     return Error{"byte " + std::to_string(e.byte) + ": no valid JSON"};
   } catch (const json::out_of_range&) {

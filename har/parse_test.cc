@@ -52,6 +52,14 @@ TEST(Parse, WhatIsNotThereIsNeverAnEmptyBody) {
       {R"({"status":200,"headers":[],"content":{}})", "not in the recording"},
       {R"({"status":200,"headers":[],"content":null})", "not in the recording"},
       {R"({"status":200,"headers":[]})", "not in the recording"},
+      // mitmproxy, of a body that it passed on as a stream.
+      {R"({"status":200,"headers":[],"content":{"size":0,"compression":0,"text":null},"bodySize":0})",
+       "not in the recording"},
+      // A body that is no text, read as one: by Playwright, and by mitmproxy.
+      {R"({"status":200,"headers":[],"content":{"size":4,"text":"caf\ufffd"}})", "does not tell"},
+      {R"({"status":200,"headers":[],"content":{"text":"caf\ufffd"}})", "does not tell"},
+      {R"({"status":200,"headers":[],"content":{"size":4,"text":"caf\udce9"}})", "does not tell"},
+      {R"({"status":200,"headers":[],"content":{"size":4,"text":"\ud83dcaf"}})", "does not tell"},
       // Playwright, whose bodies are files beside the HAR, or in its zip file.
       {R"({"status":200,"headers":[],"content":{"size":4,"mimeType":"text/plain","_file":"0a1b.txt"}})",
        "0a1b.txt"},
@@ -115,19 +123,25 @@ TEST(Parse, SizesOfManyTools) {
   } kCases[] = {
       {R"({"size":5,"text":"café"})", "[]", "caf\xc3\xa9"},
       {R"({"size":-1,"text":"café"})", "[]", "caf\xc3\xa9"},
+      {R"({"size":6,"text":"caf\ufffd"})", "[]", "caf\xef\xbf\xbd"},
+      {R"({"size":5,"text":"\ud83d\ude00!"})", "[]", "\xf0\x9f\x98\x80!"},
       {R"({"size":null,"text":"fine"})", "[]", "fine"},
       // In UTF-16's units, as tools in JavaScript count.
       {R"({"size":4,"text":"caf日"})", "[]", "caf\xe6\x97\xa5"},
       // mitmproxy: of the coded body, which for a small one is longer.
-      {R"({"size":24,"compression":-20,"text":"fine"})", coded, "fine"},
-      {R"({"size":3,"compression":1,"text":"fine"})", coded, "fine"},
+      {R"({"size":24,"compression":-20,"text":"fine"},"bodySize":24)", coded, "fine"},
+      {R"({"size":3,"compression":1,"text":"fine"},"bodySize":3)", coded, "fine"},
+      {R"({"size":24,"compression":-20,"text":"café"},"bodySize":24)", latin, "caf\xe9"},
+      {R"({"size":7,"compression":-17,"text":"ZmluZQ==","encoding":"base64"},"bodySize":24)", coded,
+       "\xef\xbb\xbf"
+       "fine"},
       // Chrome's text of a page in Latin-1, and of one that begins with a byte order mark.
       {R"({"size":4,"text":"café"})", latin, "caf\xe9"},
       {R"({"text":"café"})", latin, "caf\xe9"},
       {R"({"size":7,"text":"fine"})", "[]",
        "\xef\xbb\xbf"
        "fine"},
-      // Charles breaks the lines of base64.
+      // Base64 in lines.
       {R"({"size":4,"text":"Zml\r\nuZQ==","encoding":"base64"})", "[]", "fine"},
   };
   for (const auto& [content, headers, bytes] : kCases) {
@@ -234,7 +248,7 @@ TEST(Parse, BodiesOfRequests) {
   for (const char* unknown :
        {R"("bodySize":3)", R"("bodySize":3,"postData":{"mimeType":"x/y","text":""})",
         R"("postData":{"mimeType":"x/y","text":"","_file":"0a1b.dat"})",
-        R"("postData":{"mimeType":"x/y","text":7})",
+        R"("postData":{"mimeType":"x/y","text":7})", R"("postData":{"mimeType":"x/y","text":null})",
         R"("postData":{"mimeType":"x/y","params":[{"name":"a","value":"1"}]})",
         R"("postData":{"mimeType":"multipart/form-data","params":[{"name":"a","fileName":"f"}]})",
         R"("postData":{"mimeType":"x/y","text":"A*","encoding":"base64"})"}) {
