@@ -1,11 +1,10 @@
 // har::Parse: HAR files as Postern, browsers, proxies and test tools write them.
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 
 #include "base/base64.h"
 #include "har/har.h"
+#include "har/members.h"
 #include "policy/text.h"
 
 namespace postern::har {
@@ -17,57 +16,6 @@ using channel::FindField;
 using nlohmann::json;
 
 constexpr size_t kNamedUrl = 300, kNamedMethod = 20;  // bytes that a sentence has
-constexpr double kMaxSize = 1e15;                     // bytes
-
-// What is wrong with an entry; thrown and caught in this file.
-struct Malformed {
-  std::string what;
-};
-
-// A member; null where there is none.
-const json& Member(const json& object, const char* name) {
-  static const json kNone;
-  if (!object.is_object()) return kNone;
-  const auto found = object.find(name);
-  return found == object.end() ? kNone : *found;
-}
-
-std::string Text(const json& object, const char* name) {
-  const json& text = Member(object, name);
-  if (text.is_null()) return {};
-  if (!text.is_string()) throw Malformed{"its \"" + std::string(name) + "\" is no text"};
-  return text;
-}
-
-std::optional<int64_t> Number(const json& object, const char* name) {
-  const json& number = Member(object, name);
-  if (number.is_null()) return std::nullopt;
-  const double value = number.is_number() ? number.get<double>() : NAN;
-  if (!(std::abs(value) < kMaxSize)) {
-    throw Malformed{"its \"" + std::string(name) + "\" is no number"};
-  }
-  return static_cast<int64_t>(value);
-}
-
-// A number of bytes; tools write -1 for one that they do not know.
-std::optional<int64_t> Size(const json& object, const char* name) {
-  const auto size = Number(object, name);
-  return size && *size >= 0 ? size : std::nullopt;
-}
-
-const json& Required(const json& entry, const char* name) {
-  const json& object = Member(entry, name);
-  if (!object.is_object()) throw Malformed{"it has no " + std::string(name)};
-  return object;
-}
-
-const json& List(const json& object, const char* name) {
-  static const json kEmpty = json::array();
-  const json& list = Member(object, name);
-  if (list.is_null()) return kEmpty;
-  if (!list.is_array()) throw Malformed{"its \"" + std::string(name) + "\" is no list"};
-  return list;
-}
 
 // Bytes that stand as the code points of the same number, in UTF-8.
 std::string Narrow(std::string_view text) {
@@ -390,15 +338,6 @@ Result<Exchange> ReadEntry(const json& entry, size_t number, const Files& files)
   return e;
 }
 
-}  // namespace
-
-std::string EntryName(size_t number, const Exchange& exchange) {
-  std::string name = "entry " + std::to_string(number);
-  if (exchange.method.empty() || exchange.url.empty()) return name;
-  return name + " (" + exchange.method.substr(0, kNamedMethod) + " " +
-         exchange.url.substr(0, kNamedUrl) + ")";
-}
-
 // JSON in which an escape of half a character (U+D800 to U+DFFF), which some tools write for bytes
 // that are no text, stands as U+FFFD.
 std::string WithoutHalves(std::string text) {
@@ -421,6 +360,15 @@ std::string WithoutHalves(std::string text) {
     }
   }
   return text;
+}
+
+}  // namespace
+
+std::string EntryName(size_t number, const Exchange& exchange) {
+  std::string name = "entry " + std::to_string(number);
+  if (exchange.method.empty() || exchange.url.empty()) return name;
+  return name + " (" + exchange.method.substr(0, kNamedMethod) + " " +
+         exchange.url.substr(0, kNamedUrl) + ")";
 }
 
 Result<std::vector<Exchange>> Parse(std::string_view text, const Files& files) {
