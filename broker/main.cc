@@ -189,10 +189,9 @@ Status RunNet(Arguments& a) {
   // Read as who started us, before the namespaces make us nobody.
   auto tls = TlsStore::Read(a.ca_file);
   if (!tls) return tls.error();
-  const bool replays = a.replay.valid();
-  auto recording =
-      replays ? ReadRecording(a.replay.get(), a.beside.get()) : Result<Recording>(Recording());
-  if (!recording) return Error{recording.error().message, kBadInput};
+  auto beside = a.replay.valid() ? ReadFilesBeside(a.replay.get(), a.beside.get())
+                                 : Result<har::Files>(har::Files());
+  if (!beside) return Error{beside.error().message, kBadInput};
   auto own = OwnAddresses::Open();
   if (!own) return own.error();
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
@@ -202,18 +201,19 @@ Status RunNet(Arguments& a) {
   addresses->Watch(io);
   std::optional<EventLog> log;
   if (a.events.valid()) log.emplace(io, std::move(a.events));
-  a.replay.reset();
   a.beside.reset();
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
   if (Status s = LockDown(a.role, *open, {.connect_ports = a.ports}, a.seccomp, layers); !s)
     return s;
   std::optional<Replay> replay;
-  if (replays) {  // parsed in the cage: what is in it came from guests and origins
-    auto parsed = Replay::Parse(recording->har, recording->files);
+  if (a.replay.valid()) {  // parsed in the cage: what is in it came from guests and origins
+    auto recording = ReadToEnd(a.replay.get(), "the recording", har::kMaxHarBytes);
+    auto parsed =
+        recording ? Replay::Parse(*recording, *beside) : Result<Replay>(recording.error());
     if (!parsed) return Error{parsed.error().message, kBadInput};
     replay.emplace(*std::move(parsed));
-    *recording = {};
+    beside->clear();
   }
   NetShared shared{
       io, *addresses, *tls, log ? &*log : nullptr, a.record, replay ? &*replay : nullptr};

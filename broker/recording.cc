@@ -1,11 +1,14 @@
 #include "broker/recording.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
+#include <memory>
 
 #include "base/eintr.h"
 #include "base/unique_fd.h"
@@ -48,28 +51,34 @@ Result<std::string> ReadToEnd(int fd, const std::string& what, size_t max_bytes)
   }
 }
 
-Result<Recording> ReadRecording(int file, int directory) {
+Result<har::Files> ReadFilesBeside(int har, int directory) {
   constexpr std::string_view kMember = "\"_file\"";
-  ::lseek(file, 0, SEEK_SET);  // a broker before this one may have read it; a pipe has no beginning
-  auto har = ReadToEnd(file, "the recording", har::kMaxHarBytes);
-  if (!har) return har.error();
-  Recording recording{.har = *std::move(har)};
-  const std::string_view text = recording.har;
+  har::Files files;
+  struct stat about {};
+  if (::lseek(har, 0, SEEK_SET) != 0 || ::fstat(har, &about) != 0 || about.st_size == 0) {
+    return files;
+  }
+  const auto size = static_cast<size_t>(about.st_size);
+  void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, har, 0);
+  if (mapped == MAP_FAILED) return files;  // a directory: whoever reads it is told
+  const std::unique_ptr<void, std::function<void(void*)>> unmap(
+      mapped, [size](void* at) { ::munmap(at, size); });
+  const std::string_view text(static_cast<const char*>(mapped), size);
   size_t left = kMaxFilesBytes;
   for (size_t at = text.find(kMember); at != std::string_view::npos; at = text.find(kMember, at)) {
     at += kMember.size();
     const std::string name(FileName(text, at));
-    if (!IsBodyName(name) || recording.files.contains(name)) continue;
+    if (!IsBodyName(name) || files.contains(name)) continue;
     const UniqueFd fd(
         ::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat st {};
     if (!fd.valid() || ::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) continue;
-    auto bytes = ReadToEnd(fd.get(), "the files beside the recording", left);
+    auto bytes = ReadToEnd(fd.get(), "what lies beside the recording", left);
     if (!bytes) return bytes.error();
     left -= bytes->size();
-    recording.files[name] = *std::move(bytes);
+    files[name] = *std::move(bytes);
   }
-  return recording;
+  return files;
 }
 
 }  // namespace postern::broker

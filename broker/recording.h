@@ -1,5 +1,4 @@
-// Recording: the bytes that the replay adapter answers from. Read before the broker is confined,
-// and parsed after that: what is in them came from guests and origins.
+// What the replay adapter answers from: a HAR file, and bodies that Playwright keeps beside it.
 #pragma once
 
 #include <string>
@@ -8,14 +7,10 @@
 
 namespace postern::broker {
 
-struct Recording {
-  std::string har;
-  har::Files files;
-};
-
-// `file`: the HAR file, from its beginning if it has one to go back to. `directory`: where bodies
-// lie that it names as Playwright does, by their SHA-1; no other name is opened, and no link.
-Result<Recording> ReadRecording(int file, int directory);
+// The files in `directory` that a HAR file names as Playwright does, by their SHA-1: no other name
+// is opened, and no link. Before the broker is confined; a pipe has none. The HAR file is then at
+// its beginning: a broker before this one may have read it.
+Result<har::Files> ReadFilesBeside(int har, int directory);
 
 // All of a file, from where its descriptor stands.
 Result<std::string> ReadToEnd(int fd, const std::string& what, size_t max_bytes = SIZE_MAX);
