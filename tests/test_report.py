@@ -205,5 +205,5 @@ def test_wrong_usage(tmp_path):
     assert report("/no/such/log", "-o", "-").returncode == 3
     assert report(tmp_path, "-o", "-").returncode == 3
     assert report(tmp_path / "log").returncode == 2
-    assert report(tmp_path / "log", "-o", "/no/such/place").returncode == 3
+    assert report(tmp_path / "log", "-o", "/no/such/place").returncode == 4
     assert report(tmp_path / "log", "-o", "-").stdout.startswith("<!doctype html>")
