@@ -85,11 +85,12 @@ class HandlerFront::Exchange : public HandlerClient {
     upload_ended_ = true;
     Resume();
   }
-  void Cancel() {
+  // With no answer of its guest's.
+  void Cancel(int status = kClientGone) {
     const auto request = std::exchange(request_, nullptr);
     if (!request) return;
     pool_.Cancel(request);
-    if (!started_) status_ = kClientGone;
+    if (!started_) status_ = status;
     Count();
   }
 
@@ -212,6 +213,10 @@ void HandlerFront::Accept(HttpConnection::Socket socket) {
                                   .body_end =
                                       [exchange_of](HttpConnection& c) {
                                         if (const auto e = exchange_of(c)) e->OnRequestEnd();
+                                      },
+                                  .refused =
+                                      [exchange_of](HttpConnection& c, int status) {
+                                        if (const auto e = exchange_of(c)) e->Cancel(status);
                                       },
                                   .closed = [this](HttpConnection& c) { connections_.erase(&c); }};
   const auto connection =

@@ -74,6 +74,7 @@ void HandlerGuest::Send(const HandlerRequestPtr& r) {
   r->guest = shared_from_this();
   r->stream = *stream;
   r->at = std::chrono::steady_clock::now();
+  r->client_wait = {};
   r->place = requests_.insert(requests_.end(), r);
   streams_[*stream] = r;
   if (requests_.size() == 1) patience_.SetAfter(options_.patience);
@@ -118,7 +119,13 @@ void HandlerGuest::Cancel(const HandlerRequestPtr& r) {
   Remove(r);
 }
 
+void HandlerGuest::GiveUp(const HandlerRequestPtr& r) {
+  Fail(r, {408, "http_request_error",
+           "the client was too slow while others waited for its place: a guest waited for it"});
+}
+
 void HandlerGuest::ResumeBody(const HandlerRequestPtr& r) {
+  if (r->client_wait.waiting()) r->client_wait.GotBody(0, std::chrono::steady_clock::now());
   if (!channel_ || gone_) return;
   channel_->session().ResumeBody(r->stream);
   channel_->FlushSoon();
@@ -127,6 +134,7 @@ void HandlerGuest::ResumeBody(const HandlerRequestPtr& r) {
 void HandlerGuest::Consumed(const HandlerRequestPtr& r, size_t bytes) {
   if (!channel_ || gone_) return;
   Touch(r);
+  r->client_wait.Taken(bytes, r->at);
   channel_->session().Consume(r->stream, bytes);
   channel_->FlushSoon();
 }
@@ -140,7 +148,12 @@ size_t HandlerGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
   r->body_begun = true;
   const size_t n = r->client->ReadBody(out, end);
   r->body_ended = *end;
-  if (n > 0) Touch(r);
+  if (n > 0 || *end) {
+    Touch(r);
+    r->client_wait.GotBody(n, r->at);
+  } else {
+    r->client_wait.AwaitBody(std::chrono::steady_clock::now());
+  }
   return n;
 }
 
@@ -170,6 +183,7 @@ void HandlerGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
   const auto r = Find(stream);
   if (!r || !r->answered) return;
   Touch(r);
+  r->client_wait.Sent(data.size(), r->at);
   r->client->OnBody(data);
 }
 
@@ -217,6 +231,11 @@ void HandlerGuest::OnPatience() {
       patience_.SetAfter(std::chrono::duration_cast<std::chrono::milliseconds>(due - now) +
                          std::chrono::milliseconds(1));
       return;
+    }
+    // Its client's time has a bound of its own (HttpConnection::Limits).
+    if (r->client_wait.waiting()) {
+      Touch(r);
+      continue;
     }
     Fail(r, {504, "http_response_timeout",
              "the handler did nothing for the request for " +

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "channel/guest_channel.h"
+#include "server/client_wait.h"
 #include "server/deadline.h"
 #include "supervisor/outcome.h"
 
@@ -55,6 +56,7 @@ struct HandlerRequest {
   int32_t stream = 0;
   bool body_begun = false, body_ended = false, answered = false;
   std::chrono::steady_clock::time_point at{};  // when something happened last
+  ClientWait client_wait;
   std::list<std::shared_ptr<HandlerRequest>>::iterator place;
 };
 using HandlerRequestPtr = std::shared_ptr<HandlerRequest>;
@@ -93,11 +95,14 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
   // Soon it has answered as many as it may.
   bool worn() const { return retiring_ || sent_ * 10 >= options_.requests * 9; }
   size_t outstanding() const { return requests_.size(); }
+  const std::list<HandlerRequestPtr>& requests() const { return requests_; }
   uint64_t sent() const { return sent_; }
   uint64_t answered() const { return answered_; }
 
   void Send(const HandlerRequestPtr& request);
   void Cancel(const HandlerRequestPtr& request);
+  // Its place is given to another: its client is too slow.
+  void GiveUp(const HandlerRequestPtr& request);
   // More of the request's body is there.
   void ResumeBody(const HandlerRequestPtr& request);
   // The client has taken so many bytes of the response.

@@ -16,6 +16,10 @@ constexpr int kKilledStatus = 137;
 constexpr size_t kMaxLine = 8 * 1024;  // bytes of one line that a guest prints
 constexpr auto kFirstPause = std::chrono::milliseconds(100);
 constexpr auto kLongestPause = std::chrono::milliseconds(5'000);
+// What a client may keep a guest waiting while others wait for its place, and how often that is
+// looked at.
+constexpr auto kGrace = std::chrono::milliseconds(1'000);
+constexpr auto kRelieveEvery = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -240,7 +244,9 @@ void HandlerPool::Send(const HandlerRequestPtr& request) {
                      std::to_string(options_.waiting) +
                          " requests wait already for the handler (--queue)"});
   }
-  if (waiting_.size() == 1) waited_.SetAfter(options_.queue_patience);
+  if (waiting_.size() > 1) return;
+  waited_.SetAfter(options_.queue_patience);
+  relief_.SetAfter(kRelieveEvery);
 }
 
 bool HandlerPool::DoesNotStart() const {
@@ -286,9 +292,36 @@ void HandlerPool::OnWaitedTooLong() {
   }
 }
 
+void HandlerPool::Relieve() {
+  if (waiting_.empty()) return;
+  relief_.SetAfter(kRelieveEvery);
+  // A guest that retires takes nobody in; that it ends makes room for another all the same.
+  struct Slow {
+    bool retiring;
+    Clock::duration waited;
+    HandlerRequestPtr request;
+  };
+  std::vector<Slow> slow;
+  const auto now = Clock::now();
+  for (const Member& m : guests_) {
+    for (const HandlerRequestPtr& r : m.guest->requests()) {
+      const auto waited = r->client_wait.Total(now);
+      if (waited > kGrace) slow.push_back({m.guest->retiring(), waited, r});
+    }
+  }
+  std::sort(slow.begin(), slow.end(), [](const Slow& a, const Slow& b) {
+    return a.retiring != b.retiring ? b.retiring : a.waited > b.waited;
+  });
+  slow.resize(std::min(slow.size(), waiting_.size()));
+  for (const Slow& s : slow) {
+    if (s.request->guest) s.request->guest->GiveUp(s.request);
+  }
+}
+
 void HandlerPool::Cancel(const HandlerRequestPtr& request) {
   request->client = nullptr;
-  if (request->guest) request->guest->Cancel(request);
+  if (request->guest) return request->guest->Cancel(request);
+  std::erase_if(waiting_, [&](const Waiting& w) { return w.request == request; });
 }
 
 size_t HandlerPool::outstanding() const {

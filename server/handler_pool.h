@@ -35,6 +35,7 @@ class HandlerPool {
         options_(options),
         metrics_(metrics),
         waited_(io, [this] { OnWaitedTooLong(); }),
+        relief_(io, [this] { Relieve(); }),
         again_(io, [this] { Refill(); }) {}
   ~HandlerPool();
 
@@ -99,6 +100,8 @@ class HandlerPool {
   bool DoesNotStart() const;
   void FailFirst(const HandlerFailure& failure);
   void OnWaitedTooLong();
+  // Requests wait: places whose guests wait for slow clients are given up for them.
+  void Relieve();
   supervisor::Forwarder::Sink PrintLines(uint64_t guest, bool err,
                                          std::shared_ptr<std::string> line);
 
@@ -110,7 +113,7 @@ class HandlerPool {
   std::vector<std::weak_ptr<Code>> codes_;
   std::vector<Member> guests_;
   std::deque<Waiting> waiting_;
-  Deadline waited_, again_;
+  Deadline waited_, relief_, again_;
   uint64_t next_id_ = 1;
   bool retiring_ = false;
 };

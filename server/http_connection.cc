@@ -103,9 +103,10 @@ void HttpConnection::NextRequest() {
 void HttpConnection::OnTimeout() {
   if (over_) return;
   if (lingering_ || !begun_) return Close();
-  if (answering_ && !complete_ && !gathers()) return Close();
+  const bool slow_body = answering_ && !complete_ && !gathers();
+  if (slow_body && (answered_ || finishing_ || framing_ != Framing::kNone)) return Close();
   if (!answering_ && finishing_) RefuseWith(503, "stopping", "the server is stopping");
-  if (!answering_)
+  if (!answering_ || slow_body)
     RefuseWith(
         408, "request_timeout",
         "the request did not arrive within " + std::to_string(limits_.request.count()) + " ms");
@@ -249,6 +250,7 @@ void HttpConnection::Refuse(const RequestParser::Problem& problem) {
 }
 
 void HttpConnection::RefuseWith(int status, const std::string& code, const std::string& detail) {
+  if (!answered_ && answering_ && handler_.refused) handler_.refused(*this, status);
   // An answer that has begun is not completed: what the client meant is not known any more.
   if (!answered_ && framing_ != Framing::kNone) return Abort();
   answering_ = true;

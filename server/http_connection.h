@@ -56,6 +56,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
     std::function<void(HttpConnection&, HttpRequest)> request;
     std::function<void(HttpConnection&, std::string_view)> body;
     std::function<void(HttpConnection&)> body_end;
+    // The rest of a request's body is refused, with this status: the request is over, and the
+    // connection has answered it, or breaks off the answer that has begun.
+    std::function<void(HttpConnection&, int status)> refused;
     // Where bodies are gathered: the head of a request that has one. What refuses it answers it,
     // and the body is not taken. May be null.
     std::function<void(HttpConnection&, const HttpRequest&)> head;

@@ -259,8 +259,17 @@ def test_a_slow_client_is_told_so(serve):
         # A body that stops coming: the request never was complete.
         with h.raw() as s:
             s.sendall(b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf")
-            assert b" 200 " not in read_all(s)
+            assert read_all(s).startswith(b"HTTP/1.1 408 ")
         assert h.get("/hello").body == b"hello"
+
+
+def test_a_slow_body_is_not_the_guest_s_fault(serve):
+    with serve("--guests=1", "--handler-timeout=200ms", "--request-timeout=1s") as h:
+        with h.raw() as s:
+            s.sendall(b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf")
+            assert read_all(s).startswith(b"HTTP/1.1 408 ")
+        # Where all of it is there, the time is the guest's.
+        assert h.get("/forever", "POST", b"all of it").status == 504
 
 
 # ---- what a guest does wrong

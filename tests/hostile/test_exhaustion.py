@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -178,6 +179,85 @@ def test_bytes_of_local_bodies_are_not_those_of_other_doors(doors):
             with contextlib.suppress(OSError):
                 s.sendall(head + b" " * (30 << 20))
         assert b'"value":7' in run_with_token(tcp)
+
+
+# ---- places at a handler's guests
+
+SLOW = {
+    "length": (b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n", b"a"),
+    "chunks": (b"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+    "answer": (b"GET /download?pieces=100000 HTTP/1.1\r\nHost: h\r\n\r\n", b""),
+}
+
+
+class SlowClient(threading.Thread):
+    """Moves a byte now and then, and comes again as soon as it is cut off."""
+
+    def __init__(self, address, kind, stop):
+        super().__init__(daemon=True)
+        self.address, self.stop, self.told = address, stop, []
+        self.request, self.piece = SLOW[kind]
+        self.begun = threading.Event()
+
+    def run(self):
+        while not self.stop.is_set():
+            with contextlib.suppress(OSError), socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                host, port = self.address.rsplit(":", 1)
+                s.connect((host, int(port)))
+                s.sendall(self.request + self.piece)
+                self.begun.set()
+                self.move(s)
+
+    def move(self, s):
+        s.setblocking(False)
+        while not self.stop.wait(0.3):
+            if self.piece:
+                s.send(self.piece)
+            with contextlib.suppress(BlockingIOError):
+                got = s.recv(100)
+                if self.piece:
+                    self.told.append(got[:12])
+                if self.piece or not got:
+                    return
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_slow_clients_keep_no_places_that_others_wait_for(serve, kind):
+    with serve("--guests=1", "--concurrency=4", kind=Handler) as h:
+        stop = threading.Event()
+        clients = [SlowClient(h.address(), kind, stop) for _ in range(8)]
+        for c in clients:
+            c.start()
+        assert all(c.begun.wait(30) for c in clients)
+        assert [h.get("/hello", timeout=15).status for _ in range(4)] == [200] * 4
+        stop.set()
+        for c in clients:
+            c.join()
+        told = {word for c in clients for word in c.told}
+        assert told == (set() if kind == "answer" else {b"HTTP/1.1 408"})
+
+
+def test_a_slow_client_is_served_where_nobody_waits(serve):
+    with serve("--guests=1", "--concurrency=2", kind=Handler) as h, to(h.address()) as s:
+        s.sendall(b"POST /upload HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 10\r\n\r\nhalf")
+        end = time.monotonic() + 2  # longer than the grace that it has where others wait
+        while time.monotonic() < end:
+            assert h.get("/hello").status == 200
+        s.sendall(b"and so")
+        assert read_all(s).endswith(b"\r\n\r\n10")
+
+
+def test_a_request_whose_client_went_away_does_not_wait(serve):
+    with serve("--guests=1", "--concurrency=1", "--queue=2", "--admin-listen=0", kind=Handler) as h, to(h.address()) as busy:
+        handler, admin = addresses(h)
+        waiting = lambda: int(re.search(rb'handler_requests{state="waiting"} (\d+)', talk(admin, HEALTH.replace(b"v1/health", b"metrics")))[1])  # noqa: E731
+        busy.sendall(b"GET /forever HTTP/1.1\r\nHost: h\r\n\r\n")
+        with to(handler) as a, to(handler) as b:
+            for s in (a, b):
+                s.sendall(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
+            until(lambda: waiting() == 2, "they do not wait")
+        until(lambda: waiting() == 0, "they wait still")
 
 
 # ---- descriptors and processes
