@@ -19,9 +19,11 @@ using nlohmann::json;
 constexpr char kJson[] = "application/json";
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kEvents[] = "text/event-stream";
-constexpr size_t kLongBody = 8 * 1024;        // bytes: below, it is read in a millisecond or two
-constexpr size_t kMaxInput = 1024 * 1024;     // of a piece of stdin, which a run may hold for long
-constexpr size_t kMaxAdminBody = 4 * 1024;    // nothing there has a body
+constexpr size_t kLongBody = 8 * 1024;      // bytes: below, it is read in a millisecond or two
+constexpr size_t kMaxInput = 1024 * 1024;   // of a piece of stdin, which a run may hold for long
+constexpr size_t kMaxAdminBody = 4 * 1024;  // nothing there has a body
+// Of a door's table: what those have at least who have not said yet who they are.
+constexpr size_t kNamelessShare = 4;          // one in so many
 constexpr size_t kMaxUnwritten = 256 * 1024;  // of console output, until a client takes some
 
 std::string Dump(const json& value) {
@@ -91,7 +93,6 @@ std::vector<HttpConnection::SharedText> RunText(const RunService::Record& run) {
 
 void Api::Accept(HttpConnection::Socket socket, Door door) {
   const bool local = door == Door::kLocal;
-  if (!MakeRoom(door)) return;  // which closes it
   HttpConnection::Handler handler{
       .request = [this](HttpConnection& c,
                         HttpRequest request) { OnRequest(c, std::move(request)); },
@@ -114,28 +115,46 @@ void Api::Accept(HttpConnection::Socket socket, Door door) {
     client.uid = connection->PeerUid();
     client.caller = client.uid ? "uid:" + std::to_string(*client.uid) : "local";
   }
+  if (!MakeRoom(client)) return connection->Close();
   connections_[connection.get()] = {connection, std::move(client)};
   ++TableOf(door).connections;
 }
 
-// Where a door's table is full, who has not said yet who it is makes room, and then who has nothing
-// to ask at the moment; the first to come first. Connections cost nothing: requests count.
-bool Api::MakeRoom(Door door) {
-  if (TableOf(door).connections < options_.connections) return true;
-  if (door == Door::kLocal) return false;
-  const auto rank = [](const auto& entry) {
-    const auto& [connection, client] = entry;
-    return std::pair(!client.caller.empty(), client.number);
-  };
-  const std::pair<std::shared_ptr<HttpConnection>, Client>* first = nullptr;
+// Where a door's table is full, somebody makes room: who has not said yet who it is, where those
+// have more than their share; else the caller with most connections, by one that waits for no run;
+// else who has not said it; else that caller by its newest. So nobody loses a connection to a
+// caller with more, and nobody without a token ends many runs. A newcomer that is known (Unix)
+// takes from its own caller an idle one only.
+bool Api::MakeRoom(const Client& newcomer) {
+  if (TableOf(newcomer.door).connections < options_.connections) return true;
+  std::map<std::string, Held> callers;
   for (const auto& [c, entry] : connections_) {
     const auto& [connection, client] = entry;
-    const bool dispensable = client.caller.empty() || connection->idle();
-    if (client.door != door || !dispensable || connection->closed()) continue;
-    if (first == nullptr || rank(entry) < rank(*first)) first = &entry;
+    if (client.door != newcomer.door || connection->closed()) continue;
+    Held& held = callers[client.caller];
+    ++held.count;
+    const auto rank = std::pair(!connection->idle(), client.number);
+    if (!client.answering && (!held.dispensable || rank < held.rank)) {
+      held.dispensable = connection.get();
+      held.rank = rank;
+    }
+    if (client.number >= held.newest_number) {
+      held.newest = connection.get();
+      held.newest_number = client.number;
+    }
   }
-  if (first == nullptr) return false;
-  first->first->Close();
+  const Held nameless = std::exchange(callers[""], {});
+  const auto heaviest = std::max_element(
+      callers.begin(), callers.end(),
+      [](const auto& a, const auto& b) { return a.second.count < b.second.count; });
+  const Held& most = heaviest->second;
+  const bool own = heaviest->first == newcomer.caller;
+  HttpConnection* const spared = own && most.rank.first ? nullptr : most.dispensable;
+  HttpConnection* chosen = own ? nullptr : most.newest;
+  if (nameless.dispensable) chosen = nameless.dispensable;
+  if (nameless.count <= options_.connections / kNamelessShare && spared) chosen = spared;
+  if (chosen == nullptr) return false;
+  chosen->Close();
   return true;
 }
 

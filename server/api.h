@@ -18,7 +18,7 @@ class Api {
     std::map<std::string, std::string> tokens;  // of TCP clients: token -> name
     nlohmann::json doctor;                      // what GET /v1/doctor answers
     HttpConnection::Limits limits;
-    size_t connections = 256;              // at a time at each door; more are closed at once
+    size_t connections = 256;  // at a time at each door; then one makes room for the next
     std::function<std::string()> metrics;  // what GET /metrics answers
   };
   // Over a Unix socket; over TCP, with a token; or at the address for probes and metrics, which
@@ -49,8 +49,17 @@ class Api {
     std::shared_ptr<size_t> held = std::make_shared<size_t>(0);
   };
 
+  // What one caller has of a door's table.
+  struct Held {
+    size_t count = 0;
+    HttpConnection* dispensable = nullptr;  // idle, or first to come, of those that wait for no run
+    std::pair<bool, uint64_t> rank;
+    HttpConnection* newest = nullptr;
+    uint64_t newest_number = 0;
+  };
+
   Table& TableOf(Door door) { return tables_[static_cast<size_t>(door)]; }
-  bool MakeRoom(Door door);
+  bool MakeRoom(const Client& newcomer);
   void OnHead(HttpConnection& connection, const HttpRequest& request);
   void OnRequest(HttpConnection& connection, HttpRequest request);
   void OnRuns(HttpConnection& connection, Client& client, HttpRequest request);

@@ -18,7 +18,7 @@ from test_handler import Handler, read_all
 
 pytestmark = unless_sanitized  # they measure memory and time
 
-TOKEN = "a-token-of-twenty-bytes"
+TOKEN, OTHERS = "a-token-of-twenty-bytes", "a-token-of-somebody-else"
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
 
@@ -26,7 +26,7 @@ HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 def serve(tmp_path):
     @contextlib.contextmanager
     def start(*options, kind=Server, **more):
-        (tmp_path / "tokens").write_text(f"a {TOKEN}\n")
+        (tmp_path / "tokens").write_text(f"a {TOKEN}\nb {OTHERS}\n")
         with kind(tmp_path, *options, **more) as server:
             yield server
         until(lambda: our_processes() == [], "processes stay")  # those of a wrapper end after it
@@ -65,10 +65,13 @@ def doors(serve, tmp_path):
         yield server, *addresses(server)
 
 
+def run_request(token, body=b'{"code": "__return(7)"}'):
+    return (b"POST /v1/runs HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (token.encode(), len(body)) + body)  # fmt: skip
+
+
 def run_with_token(tcp):
-    body = b'{"code": "__return(7)"}'
-    return talk(tcp, b"POST /v1/runs HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/json\r\n"
-                b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (TOKEN.encode(), len(body)) + body)  # fmt: skip
+    return talk(tcp, run_request(TOKEN))
 
 
 @pytest.mark.parametrize("what", ["idle", "begun", "asked"])
@@ -93,6 +96,33 @@ def test_idle_connections_with_a_token_make_room_too(doors):
             s.sendall(b"GET /v1/runs HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n\r\n" % TOKEN.encode())
             assert b" 200 " in s.recv(65536)
         assert b'"value":7' in run_with_token(tcp)
+
+
+@pytest.mark.parametrize("others", ["half", "waiting"])
+def test_one_caller_s_connections_shut_out_nobody(serve, tmp_path, others):
+    """Half a body each, or a run that another waits for: the caller with most makes room, and no other."""
+    request = run_request(OTHERS, b'{"code": "await new Promise(() => {})"}' if others == "waiting" else b'{"code": "1"}')
+    with serve("--listen=0", f"--token-file={tmp_path}/tokens", "--runs=2", "--queue=1000", "--queue-timeout=60s") as server, contextlib.ExitStack() as stack:
+        tcp = server.address()
+        own = [stack.enter_context(to(tcp)) for _ in range(20)]
+        for s in own:
+            s.sendall(run_request(TOKEN)[:-1])
+        for _ in range(600):
+            s = stack.enter_context(to(tcp))
+            with contextlib.suppress(OSError):
+                s.sendall(request if others == "waiting" else request[:-1])
+        for _ in range(5):
+            health = talk(tcp, b"GET /v1/runs HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n" % TOKEN.encode())
+            assert b" 200 " in health, health
+        if others == "half":
+            for s in own:
+                s.sendall(b"}")
+            assert all(b'"value":7' in read_all(s) for s in own)
+        else:
+            for s in own:  # they are there, and are read
+                s.sendall(b"x")
+            assert all(b" 400 " in read_all(s) for s in own)
+        server.process.kill()
 
 
 def test_probes_shut_out_nobody(doors):
