@@ -365,9 +365,7 @@ void Api::AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
   record.ended = [this, connection](const RunService::Record& r) {
     if (const auto found = connections_.find(connection.get()); found != connections_.end())
       found->second.second.answering = nullptr;
-    if (r.late)
-      return AnswerProblem(*connection, {503, "queue_timeout", "no place came free in time"},
-                           {{"Retry-After", "1"}});
+    if (r.turned_away) return AnswerProblem(*connection, *r.turned_away, {{"Retry-After", "1"}});
     connection->RespondShared(200, kJson, {r.outcome, Shared("\n")}, {{"Postern-Run", r.id}});
   };
 }

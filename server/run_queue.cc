@@ -10,7 +10,11 @@ bool RunQueue::Enter(const std::string& caller, uint64_t id, Ticket ticket) {
     ticket.start();
     return true;
   }
-  if (waiting_ >= options_.waiting) return false;
+  std::optional<Waiting> displaced;
+  if (waiting_ >= options_.waiting) {
+    displaced = MakeRoom(caller);
+    if (!displaced) return false;
+  }
   Waiting w{id, std::move(ticket), std::make_unique<boost::asio::steady_timer>(io_)};
   w.timer->expires_after(options_.patience);
   w.timer->async_wait([this, alive = alive_, id](const boost::system::error_code& error) {
@@ -19,7 +23,18 @@ bool RunQueue::Enter(const std::string& caller, uint64_t id, Ticket ticket) {
   });
   by_caller_[caller].push_back(std::move(w));
   ++waiting_;
+  if (displaced) displaced->ticket.displaced();
   return true;
+}
+
+std::optional<RunQueue::Waiting> RunQueue::MakeRoom(const std::string& caller) {
+  const auto heaviest = std::max_element(
+      by_caller_.begin(), by_caller_.end(),
+      [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+  const auto own = by_caller_.find(caller);
+  const size_t owned = own == by_caller_.end() ? 0 : own->second.size();
+  if (heaviest == by_caller_.end() || heaviest->second.size() < owned + 2) return std::nullopt;
+  return Remove(heaviest->second.back().id);
 }
 
 std::optional<RunQueue::Waiting> RunQueue::Remove(uint64_t id) {

@@ -22,15 +22,18 @@ class RunQueue {
     size_t waiting = 64;  // that wait for one; more are refused
     std::chrono::milliseconds patience{30'000};
   };
-  // `start` is called once, now or when there is a place; or `late`, when there was none in time.
+  // `start` is called once, now or when there is a place; or `late`, when there was none in time;
+  // or `displaced`, when another caller's took its place among those that wait.
   struct Ticket {
-    std::function<void()> start, late;
+    std::function<void()> start, late, displaced;
   };
 
   RunQueue(boost::asio::io_context& io, const Options& options) : io_(io), options_(options) {}
   ~RunQueue() { *alive_ = false; }
 
-  // False where too many wait already: neither is called. Otherwise `id` names the ticket.
+  // False where too many wait already: none is called. Otherwise `id` names the ticket. Where the
+  // queue is full, the newest ticket of the caller with most makes room for one who has at least
+  // two fewer: nobody fills the queue for others, and no two callers displace each other for ever.
   bool Enter(const std::string& caller, uint64_t id, Ticket ticket);
   // Takes a ticket that waits out again. False where it does not wait (any more).
   bool Withdraw(uint64_t id);
@@ -48,6 +51,7 @@ class RunQueue {
   };
   void Next();
   std::optional<Waiting> Remove(uint64_t id);
+  std::optional<Waiting> MakeRoom(const std::string& caller);
 
   boost::asio::io_context& io_;
   const Options options_;

@@ -1,5 +1,6 @@
 #include "server/run_service.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "supervisor/programs.h"
@@ -12,6 +13,10 @@ using supervisor::SparePool;
 
 constexpr int kKilledStatus = 137;
 constexpr size_t kLongOutcome = 256 * 1024;  // bytes: below, it is written in a millisecond or two
+
+// Its caller has most that wait, and others none or few.
+const Problem kDisplaced = {429, "too_many_runs",
+                            "as many runs wait as may wait, and another caller with fewer came"};
 
 }  // namespace
 
@@ -113,7 +118,7 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
   record->mounts = std::move(mounts);
   record->kept = keep;
   if (queue_.running() >= options_.queue.places &&
-      WaitingBytes() + record->request_bytes > options_.waiting_bytes) {
+      !MakeRoomForBytes(caller, record->request_bytes)) {
     metrics_.RunRefused("queue_full");
     return nullptr;
   }
@@ -122,18 +127,21 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
     record->input = std::make_shared<RunInput>(io_, std::exchange(record->wants_input, nullptr));
   records_[record->id] = record;
   const auto late = [this, record] {
-    record->late = true;
-    metrics_.RunRefused("queue_timeout");
-    OnEnded(record,
-            Outcome::Refused("the server is busy: the run waited longer than a run may wait",
-                             supervisor::Run::kCannotRun),
-            false);
+    TurnAway(record, {503, "queue_timeout", "no place came free in time"});
   };
-  if (queue_.Enter(caller, record->ticket, {[this, record] { Start(record); }, late}))
+  const auto displaced = [this, record] { TurnAway(record, kDisplaced); };
+  if (queue_.Enter(caller, record->ticket, {[this, record] { Start(record); }, late, displaced}))
     return record;
   records_.erase(record->id);
   metrics_.RunRefused("queue_full");
   return nullptr;
+}
+
+void RunService::TurnAway(const RecordPtr& record, Problem problem) {
+  metrics_.RunRefused(problem.status == 429 ? "queue_full" : "queue_timeout");
+  const std::string why = "the server is busy: " + problem.detail;
+  record->turned_away = std::move(problem);
+  OnEnded(record, Outcome::Refused(why, supervisor::Run::kCannotRun), false);
 }
 
 void RunService::Start(const RecordPtr& record) {
@@ -282,12 +290,37 @@ std::vector<RunService::RecordPtr> RunService::All(const std::string& caller) {
   return all;
 }
 
-size_t RunService::WaitingBytes() const {
-  size_t bytes = 0;
+std::map<std::string, size_t> RunService::WaitingBytes() const {
+  std::map<std::string, size_t> bytes;
   for (const auto& [id, record] : records_) {
-    if (record->state == State::kQueued) bytes += record->request_bytes;
+    if (record->state == State::kQueued && !record->ending)
+      bytes[record->caller] += record->request_bytes;
   }
   return bytes;
+}
+
+// As RunQueue shares its places: the newest of the caller with most make room for one who has then
+// no more than that caller.
+bool RunService::MakeRoomForBytes(const std::string& caller, size_t bytes) {
+  for (;;) {
+    auto waiting = WaitingBytes();
+    size_t all = 0;
+    for (const auto& [name, n] : waiting) all += n;
+    if (all + bytes <= options_.waiting_bytes) return true;
+    const auto heaviest =
+        std::max_element(waiting.begin(), waiting.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    if (heaviest == waiting.end() || heaviest->first == caller) return false;
+    RecordPtr newest;
+    for (const auto& [id, record] : records_) {
+      if (record->state == State::kQueued && !record->ending && record->caller == heaviest->first &&
+          (!newest || record->ticket > newest->ticket))
+        newest = record;
+    }
+    if (heaviest->second < waiting[caller] + bytes + newest->request_bytes) return false;
+    if (!queue_.Withdraw(newest->ticket)) return false;
+    TurnAway(newest, kDisplaced);
+  }
 }
 
 bool RunService::HasRoomForMounts(size_t count) const {

@@ -10,6 +10,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/metrics.h"
@@ -54,7 +55,8 @@ class RunService {
     State state = State::kQueued;
     // JSON, when ended. Shared with the answers that hold it.
     std::shared_ptr<const std::string> outcome;
-    bool late = false;  // it waited too long, and never began
+    // It waited, and never began: what a client that waits for it is answered.
+    std::optional<Problem> turned_away;
     // Called as it happens; all may be empty.
     std::function<void()> started;
     supervisor::Forwarder::Sink out, err;
@@ -121,7 +123,11 @@ class RunService {
     uint64_t used = 0;
   };
 
-  size_t WaitingBytes() const;
+  // Of what came with runs that wait, by caller.
+  std::map<std::string, size_t> WaitingBytes() const;
+  bool MakeRoomForBytes(const std::string& caller, size_t bytes);
+  // It waits, and never begins.
+  void TurnAway(const RecordPtr& record, Problem problem);
   Result<std::shared_ptr<Pool>> PoolOf(const std::string& caller);
   void Start(const RecordPtr& record);
   void OnEnded(const RecordPtr& record, supervisor::Outcome outcome, bool started);

@@ -185,6 +185,45 @@ def test_runs_that_wait_hold_no_more_than_their_bytes(serve):
             server.ask("DELETE", f"/v1/runs/{run['id']}")
 
 
+def end_run(tcp, token, run):
+    got = talk(tcp, b"DELETE /v1/runs/%s HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n" % (run.encode(), token.encode()))
+    assert b" 204 " in got, got
+
+
+def test_runs_of_one_caller_that_wait_shut_out_nobody(serve, tmp_path):
+    endless = b'{"code": "await new Promise(() => setInterval(() => {}, 1000))", "wait": %s}'
+    with serve("--listen=0", f"--token-file={tmp_path}/tokens", "--runs=1", "--queue=4") as server:
+        tcp = server.address()
+        first, *_ = [json.loads(talk(tcp, run_request(OTHERS, endless % b"false")).split(b"\r\n\r\n")[1])["id"] for _ in range(4)]
+        with to(tcp) as newest, to(tcp) as other:
+            newest.sendall(run_request(OTHERS, endless % b"true"))
+            until(lambda: json.loads(talk(server.socket, HEALTH.replace(b"health", b"ready")).split(b"\r\n\r\n")[1])["waiting"] == 4, "the queue is not full")
+            assert b" 429 " in talk(tcp, run_request(OTHERS, endless % b"false"))
+            other.sendall(run_request(TOKEN))
+            got = read_all(newest)
+            assert got.startswith(b"HTTP/1.1 429 ") and b"another caller" in got, got
+            end_run(tcp, OTHERS, first)
+            assert b'"value":7' in read_all(other)
+        server.process.kill()
+
+
+def test_bytes_of_one_caller_s_runs_that_wait_shut_out_nobody(serve, tmp_path):
+    large = b'{"code": "//' + b"x" * (30 << 20) + b'", "wait": false}'
+    with serve("--listen=0", f"--token-file={tmp_path}/tokens", "--runs=1", "--queue=64") as server:
+        tcp = server.address()
+        begun = talk(tcp, run_request(OTHERS, b'{"code": "while (true) {}", "wait": false}'))
+        first = json.loads(begun.split(b"\r\n\r\n")[1])["id"]
+        runs_of_others = b"GET /v1/runs HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n" % OTHERS.encode()
+        while b" 202 " in talk(tcp, run_request(OTHERS, large)):
+            pass
+        with to(tcp) as s:
+            s.sendall(run_request(TOKEN, b'{"code": "//' + b"x" * (20 << 20) + b'\\n__return(7)"}'))
+            until(lambda: b"another caller" in talk(tcp, b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") or True, "")
+            until(lambda: b'"ended"' in talk(tcp, runs_of_others), "no run of the other made room")
+            end_run(tcp, OTHERS, first)
+            assert b'"value":7' in read_all(s)
+
+
 def test_runs_that_never_began_leave_nothing(serve):
     """They can be asked for long after: what came with them is not kept until then."""
     body = json.dumps({"code": "//" + "x" * (30 << 20), "wait": False}).encode()
