@@ -23,6 +23,8 @@ namespace http = boost::beast::http;
 using ErrorCode = boost::system::error_code;
 
 constexpr size_t kReadBytes = 64 * 1024;
+// Of a body that is passed on: HTTP/2 libraries count in signed numbers.
+constexpr uint64_t kLongestBody = std::numeric_limits<int64_t>::max();
 constexpr int kPiecesACall = 64;
 constexpr auto kLingerFor = std::chrono::seconds(2);
 // In which a client sends the rest of its request, or takes something of its answer, when the
@@ -87,7 +89,7 @@ HttpConnection::~HttpConnection() = default;
 
 void HttpConnection::NextRequest() {
   parser_.emplace(static_cast<RequestParser::Sink&>(*this),
-                  gathers() ? limits_.body_bytes : std::numeric_limits<uint64_t>::max());
+                  gathers() ? limits_.body_bytes : kLongestBody);
   (void)std::exchange(request_, {});
   begun_ = expects_continue_ = complete_ = answering_ = answered_ = paused_ = false;
   fds_.clear();

@@ -96,6 +96,8 @@ CORPUS = {
     "doubled, two": (post(b"Content-Length: 5\r\nContent-Length: 0\r\n", b"hello"), 400),
     "more than 64 bits": (sized(b"18446744073709551621"), 400),
     "more than 128 bits": (sized(b"9" * 60), 400),
+    "63 bits": (sized(b"9223372036854775808"), 413),
+    "64 bits": (sized(b"18446744073709551615"), 413),
     "quotes": (sized(b'"5"'), 400),
     "other digits": (sized("٥".encode()), 400),
     "a folded length": (sized(b"\r\n 5"), 400),
