@@ -122,6 +122,9 @@ class HandlerFront::Exchange : public HandlerClient {
     request_ = nullptr;
     if (!started_) status_ = failure.status;
     Count();
+    if (failure.status == 502)
+      pool_.LogBadResponse((started_ ? "a response broke off: " : "a request failed (502): ") +
+                           failure.detail);
     if (started_) return connection_.Abort();
     std::vector<std::pair<std::string, std::string>> fields = {
         {"Proxy-Status",

@@ -209,9 +209,13 @@ void HandlerGuest::OnClosed(int32_t stream, uint32_t error) {
     r->client = client;
     return Post([this, r] { events_.refused(r); });
   }
-  Fail(r, {502, "http_response_incomplete",
-           r->answered ? "the handler ended its response early"
-                       : "the handler ended the request without a response"});
+  const bool malformed = error == NGHTTP2_PROTOCOL_ERROR;
+  Fail(r, {502, malformed ? "http_protocol_error" : "http_response_incomplete",
+           std::string(r->answered ? "the handler ended its response early"
+                       : malformed ? "the handler's response is none that HTTP has: its status, "
+                                     "fields and length do not go together"
+                                   : "the handler ended the request without a response") +
+               " (" + nghttp2_http2_strerror(error) + ")"});
 }
 
 void HandlerGuest::OnGoaway() {

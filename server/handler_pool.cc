@@ -14,6 +14,7 @@ using supervisor::SparePool;
 
 constexpr int kKilledStatus = 137;
 constexpr size_t kMaxLine = 8 * 1024;  // bytes of one line that a guest prints
+constexpr auto kLogEvery = std::chrono::seconds(1);
 constexpr auto kFirstPause = std::chrono::milliseconds(100);
 constexpr auto kLongestPause = std::chrono::milliseconds(5'000);
 // What a client may keep a guest waiting while others wait for its place, and how often that is
@@ -328,6 +329,14 @@ size_t HandlerPool::outstanding() const {
   size_t n = waiting_.size();
   for (const Member& m : guests_) n += m.guest->outstanding();
   return n;
+}
+
+void HandlerPool::LogBadResponse(const std::string& line) {
+  ++bad_responses_;
+  if (!log || Clock::now() - bad_response_logged_ < kLogEvery) return;
+  bad_response_logged_ = Clock::now();
+  const uint64_t n = std::exchange(bad_responses_, 0);
+  log(line + (n == 1 ? "" : "; " + std::to_string(n - 1) + " more before it"));
 }
 
 // Whole lines, one call each.

@@ -54,6 +54,8 @@ class HandlerPool {
   size_t guests() const { return guests_.size(); }
   size_t waiting() const { return waiting_.size(); }
   size_t outstanding() const;
+  // Why a response is none, or breaks off. At most once a second: clients may ask for many.
+  void LogBadResponse(const std::string& line);
   Metrics& metrics() { return metrics_; }
   // Requests that guests can have at a time.
   size_t places() const { return options_.guests * options_.guest.concurrency; }
@@ -115,6 +117,8 @@ class HandlerPool {
   std::deque<Waiting> waiting_;
   Deadline waited_, relief_, again_;
   uint64_t next_id_ = 1;
+  Clock::time_point bad_response_logged_{};
+  uint64_t bad_responses_ = 0;  // since then, without a line
   bool retiring_ = false;
 };
 

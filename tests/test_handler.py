@@ -130,6 +130,14 @@ def test_statuses_without_a_body(handler, code):
     assert got.startswith(f"HTTP/1.1 {code} ") and got.endswith("\r\n\r\n") and "ransfer-" not in got and "ontent-length" not in got.lower()
 
 
+@pytest.mark.parametrize("code, length, sent", [(204, 5, None), (204, 0, None), (205, 0, "0"), (205, 5, "0"), (304, 5, None), (200, 0, "0"), (200, 5, "0")])
+def test_a_length_of_no_body_is_what_the_status_says(handler, code, length, sent):
+    for method in ("GET", "POST"):
+        answer = handler.get(f"/length?code={code}&length={length}", method)
+        assert (answer.status, answer.getheader("content-length"), answer.body) == (code, sent, b"")
+    assert handler.get("/length?code=200&length=5", "HEAD").getheader("content-length") == "5"
+
+
 def test_http_1_0_gets_a_body_until_the_end_of_the_connection(handler):
     got = handler.say("GET /slowly HTTP/1.0\r\n\r\n")
     assert got.startswith("HTTP/1.1 200 OK") and got.endswith("\r\n\r\none\ntwo\nthree\n") and "ransfer-" not in got
@@ -304,6 +312,7 @@ def test_a_guest_that_ends_answers_502_with_the_cause_and_is_replaced(serve):
             assert b"the guest ended before it answered" in answer.body and b"hunter2" not in answer.body
             assert h.get("/hello").body == b"hello"
     assert "uncaught on purpose: token=hunter2" in h.log
+    assert "a request failed (502): the guest ended before it answered" in h.log
 
 
 def test_a_guest_without_memory_is_replaced(serve):

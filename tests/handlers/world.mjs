@@ -54,6 +54,23 @@ const routes = {
     return new Response('fields', { status: 418, headers });
   },
   '/status': (request, url) => new Response(null, { status: Number(url.searchParams.get('code')) }),
+  '/length': (request, url) =>
+    new Response(null, {
+      status: Number(url.searchParams.get('code')),
+      headers: { 'content-length': url.searchParams.get('length') },
+    }),
+  '/upload-and-tell': async (request) => {
+    try {
+      return new Response(await request.text());
+    } catch (error) {
+      console.log('the upload broke off');
+      throw error;
+    }
+  },
+  '/upload-later': (request, url, context) => {
+    context.waitUntil(request.text());
+    return new Promise(() => {});
+  },
   '/throw': () => {
     throw new Error('thrown on purpose');
   },

@@ -123,11 +123,14 @@ function respond(e, response, method) {
   const whole = body !== null && body.bytes !== null;
   // What fetch has decoded goes on decoded.
   const decoded = body !== null && isDecoded(body.net ?? body.stream);
+  // Its length is ours to say where there is no body (RFC 9112 section 6.3, RFC 9110 section 15).
+  const bodiless = status === 204 || status === 205 || status === 304;
+  const ownLength = whole || bodiless || (body === null && method !== 'HEAD');
   for (let i = 0; i < list.length; i++) {
     const name = list[i][0];
     if (connectionHeaders.has(name)) continue;
     if (decoded && (name === 'content-encoding' || name === 'content-length')) continue;
-    if (whole && name === 'content-length') continue;
+    if (ownLength && name === 'content-length') continue;
     ArrayPush(flat, name, list[i][1]);
   }
   if (whole) ArrayPush(flat, 'content-length', `${body.bytes.length}`);
