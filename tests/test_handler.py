@@ -377,6 +377,24 @@ def test_a_client_that_goes_away_aborts_its_request(serve):
         until(lambda: h.get("/aborted").body == b"aborted: the request failed: the client went away", h.get("/aborted").body)
 
 
+def test_clients_that_go_away_fill_no_log(serve):
+    with serve("--guests=1") as h:
+        for path in ("/upload-and-tell", "/duplex", "/upload-later", "/upload"):
+            with h.raw() as s:
+                s.sendall(b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf" % path.encode())
+                h.get("/hello")
+        with h.raw() as s:
+            s.sendall(b"GET /download?pieces=1000 HTTP/1.1\r\nHost: h\r\n\r\n")
+            s.recv(1)
+        until(lambda: "the upload broke off" in h.printed(), "the guest was not told")
+        until(lambda: h.get("/print").status == 200 and h.said().count("an error") > 3, h.said)
+        assert h.said().count("Uncaught") <= 1 and "    at " not in h.said(), h.said()
+        # What a handler does wrong is told.
+        with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
+            h.get("/break")
+        until(lambda: "broken on purpose" in h.said(), h.said)
+
+
 def test_what_a_guest_prints_is_shown_line_by_line_and_obeyed_nowhere(handler):
     handler.get("/print")
     until(lambda: "an error" in handler.said(), "nothing was printed")

@@ -5,7 +5,7 @@ import { signalAbort } from './abort.js';
 import { isUnusable, netBody, streamOf } from './body.js';
 import { connectionHeaders, headerList, wrapHeaders } from './headers.js';
 import { inspect } from './inspect.js';
-import { NetBody, acceptExchange, errorOf, finishExchange, isDecoded, upload } from './net.js';
+import { NetBody, acceptExchange, finishExchange, isDecoded, upload } from './net.js';
 import { process } from './process.js';
 import { makeRequest, requestSignal } from './request.js';
 import { isResponse, responseState } from './response.js';
@@ -27,23 +27,29 @@ export function handlerStart(namespace) {
 
 export const handlerWaits = () => waits > 0;
 
-/** @param {any} error */
-function report(error) {
+/** Whether the client went away: what breaks off with it is no error of the handler's. @param {import('./net.js').Exchange} e */
+const isGone = (e) => e.failure !== null && !('reason' in e.failure);
+
+/** @param {any} error @param {boolean} [briefly] in one line */
+function report(error, briefly) {
   let text;
   try {
     text = inspect(error);
   } catch {
     text = 'an error that cannot be shown';
   }
+  if (briefly) text = text.split('\n', 1)[0];
   write(2, `Uncaught (in fetch) ${text}\n`);
 }
 
 /** What a handler gets besides the request. */
 class ExecutionContext {
   #remote;
-  /** @param {string} remote */
-  constructor(remote) {
+  #exchange;
+  /** @param {string} remote @param {import('./net.js').Exchange} e */
+  constructor(remote, e) {
     this.#remote = remote;
+    this.#exchange = e;
   }
   /** The client's address, as in "192.0.2.1:4711"; empty where it has none. */
   get remoteAddress() {
@@ -52,17 +58,17 @@ class ExecutionContext {
   /** Keeps the guest until `promise` has settled, also when it is replaced meanwhile. @param {any} promise */
   waitUntil(promise) {
     waits++;
-    settle(promise);
+    settle(promise, this.#exchange);
   }
   passThroughOnException() {}
 }
 
-/** @param {any} promise */
-async function settle(promise) {
+/** @param {any} promise @param {import('./net.js').Exchange} e */
+async function settle(promise, e) {
   try {
     await promise;
   } catch (error) {
-    report(error);
+    report(error, isGone(e)); // whoever comes and goes must not fill the log
   }
   waits--;
 }
@@ -95,7 +101,7 @@ export function handlerRequest(id, flat, hasBody) {
     hasBody ? netBody(new NetBody(e)) : null,
   );
   e.failed = (/** @type {any} */ reason) => signalAbort(requestSignal(request), reason);
-  answer(e, request, method, new ExecutionContext(remote));
+  answer(e, request, method, new ExecutionContext(remote, e));
 }
 
 /** @param {import('./net.js').Exchange} e @param {any} request @param {string} method @param {ExecutionContext} context */
@@ -104,7 +110,7 @@ async function answer(e, request, method, context) {
     const response = await handler.fetch(request, process.env, context);
     if (e.failure === null) respond(e, response, method);
   } catch (error) {
-    if (e.failure !== null && error === errorOf(e)) return; // the client went away, and the handler heard of it
+    if (isGone(e)) return;
     report(error);
     if (e.failure !== null) return;
     handlerRespond(e.id, [':status', '500', 'content-length', '0'], undefined);
@@ -155,7 +161,7 @@ function respond(e, response, method) {
 /** @param {import('./net.js').Exchange} e @param {any} stream */
 async function send(e, stream) {
   const error = await upload(e, stream);
-  if (error !== undefined && e.failure !== null && error !== errorOf(e)) report(error);
+  if (error !== undefined && !isGone(e)) report(error);
   finishExchange(e);
 }
 
