@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "base/base64.h"
@@ -54,6 +55,21 @@ struct Shape {
   }
 };
 
+// A parser's callback: a key that stands twice in an object is refused, for two programs might take
+// different ones (RFC 8259 section 4).
+json::parser_callback_t KeysOnce() {
+  return [objects = std::vector<std::set<std::string>>()](int, json::parse_event_t event,
+                                                          json& value) mutable {
+    if (event == json::parse_event_t::object_start) objects.emplace_back();
+    if (event == json::parse_event_t::object_end) objects.pop_back();
+    if (event == json::parse_event_t::key &&
+        !objects.back().insert(value.get_ref<const std::string&>()).second)
+      Refuse("the key \"" + value.get_ref<const std::string&>().substr(0, 100) +
+             "\" stands twice in one object");
+    return true;
+  };
+}
+
 const std::string& Text(const json& value, const std::string& what) {
   if (!value.is_string()) Refuse(what + " must be a string");
   return value.get_ref<const std::string&>();
@@ -102,6 +118,14 @@ void ReadFiles(const json& value, worker::Order& order) {
     if (!order.files.emplace(FilePath(path), Content(content, "files: what " + path + " holds"))
              .second)
       Refuse("files: " + path + " stands twice");
+  }
+  // Nothing is a file and a directory.
+  for (const auto& [path, content] : order.files) {
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
+      if (order.files.contains(path.substr(0, slash)))
+        Refuse("files: " + path.substr(0, slash) + " is a file, and " + path + " lies below it");
+    }
   }
 }
 
@@ -248,7 +272,7 @@ std::variant<RunRequest, Problem> ParseRunRequest(std::string_view body,
   if (shape.depth > kMaxDepth) Refuse("the body is nested too deeply");
   if (shape.values > kMaxValues)
     Refuse("the body has more than " + std::to_string(kMaxValues) + " values");
-  const json parsed = json::parse(body, nullptr, false);
+  const json parsed = json::parse(body, KeysOnce(), false);
   if (parsed.is_discarded()) Refuse("the body is no JSON");
   if (!parsed.is_object()) Refuse("the body must be a JSON object");
   return Read(parsed, ceiling);

@@ -59,6 +59,29 @@ TEST(RunRequest, AModuleTree) {
   EXPECT_FALSE(run.wait);
 }
 
+TEST(RunRequest, WhatIsSaidTwiceOrDifferentlyIsRefused) {
+  const std::pair<const char*, const char*> all[] = {
+      {R"({"code": "1", "code": "2"})", "\"code\" stands twice"},
+      {R"({"code": "1", "env": {"A": "1", "A": "2"}})", "\"A\" stands twice"},
+      {R"({"code": "1", "env": {"A": "1", "\u0041": "2"}})", "\"A\" stands twice"},
+      {R"({"code": "1", "policy": {"network": {"permission": "deny", "permission": "allow"}}})",
+       "\"permission\" stands twice"},
+      {R"({"files": {"a": "1", "a": "2"}, "entry": "a"})", "\"a\" stands twice"},
+      {R"({"files": {"a": "1", "/app/a": "2"}, "entry": "a"})", "stands twice"},
+      {R"({"files": {"a": "1", "a/c": "2"}, "entry": "a"})",
+       "/app/a is a file, and /app/a/c lies below it"},
+      {R"({"files": {"a": "1", "a b": "", "a/x/c": "2"}, "entry": "a"})", "/app/a/x/c lies below"},
+  };
+  for (const auto& [body, said] : all) {
+    const Problem problem = Refused(body);
+    EXPECT_EQ(problem.status, 400) << body;
+    EXPECT_NE(problem.detail.find(said), std::string::npos) << body << ": " << problem.detail;
+  }
+  // The same key in two objects is none that stands twice.
+  Taken(R"({"code": "1", "env": {"code": "1"}})");
+  Taken(R"({"files": {"a": "1", "ab/c": "2", "a.b/c": "3"}, "entry": "a"})");
+}
+
 TEST(RunRequest, LimitsNarrowAndLeaveTheNetwork) {
   const RunRequest run = Taken(R"({"code": "1", "limits": {"wall": "1s", "memory": "32MiB"}})");
   EXPECT_EQ(run.policy.limits.wall, 1'000);
