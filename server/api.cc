@@ -355,6 +355,7 @@ void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
     return c.RespondShared(202, kJson, RunText(*record), {{"Location", "/v1/runs/" + record->id}});
   if (stream) {
     c.Start(200, {{"Content-Type", kEvents}, {"Cache-Control", "no-store"}}, true);
+    c.SetFiller(":\n\n");
     c.Write(Event("run", Dump({{"id", record->id}, {"state", StateText(record->state)}})));
   }
   client.answering = record;

@@ -26,6 +26,8 @@ constexpr size_t kReadBytes = 64 * 1024;
 // Of a body that is passed on: HTTP/2 libraries count in signed numbers.
 constexpr uint64_t kLongestBody = std::numeric_limits<int64_t>::max();
 constexpr int kPiecesACall = 64;
+// How soon it is known that a client that closed its half is gone altogether.
+constexpr auto kProbeEvery = std::chrono::seconds(1);
 constexpr auto kLingerFor = std::chrono::seconds(2);
 // In which a client sends the rest of its request, or takes something of its answer, when the
 // server is stopping: it holds that up no longer.
@@ -81,7 +83,8 @@ HttpConnection::HttpConnection(boost::asio::io_context& io, Socket socket, bool 
       handler_(std::move(handler)),
       held_(std::move(held)),
       read_by_(io, [this] { OnTimeout(); }),
-      write_by_(io, [this] { Close(); }) {}
+      write_by_(io, [this] { Close(); }),
+      probe_(io, [this] { Probe(); }) {}
 
 HttpConnection::~HttpConnection() = default;
 
@@ -121,7 +124,8 @@ void HttpConnection::AwaitReadable() {
     self->reading_ = false;
     if (self->over_) return;
     if (self->paused_ && !self->lingering_) return;  // Resume goes on
-    if (error || !self->Receive()) return self->Close();
+    if (error) return self->Close();
+    if (!self->Receive()) return self->OnClientFin();
     if (self->lingering_) {
       self->Drop();
       return self->AwaitReadable();
@@ -130,6 +134,25 @@ void HttpConnection::AwaitReadable() {
     // What a client sends ahead waits in the socket.
     if (self->unread_.empty()) self->AwaitReadable();
   });
+}
+
+// RFC 9112 section 9.6: a client may close its half when its request is complete. One that went
+// away altogether looks the same over TCP until something is sent to it, which it resets.
+void HttpConnection::OnClientFin() {
+  if (!complete_ || lingering_ || failed_ || (!http11_ && !answered_)) return Close();
+  keep_alive_ = false;
+  socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const ErrorCode&) {
+    if (!self->lingering_) self->Close();
+  });
+  Probe();
+}
+
+// Sends what a client that is there passes over (RFC 9110 section 15.2).
+void HttpConnection::Probe() {
+  if (over_ || answered_) return;
+  if (unwritten_ == 0 && framing_ == Framing::kNone) Send("HTTP/1.1 100 Continue\r\n\r\n");
+  if (unwritten_ == 0 && framing_ != Framing::kNone && !filler_.empty()) Write(filler_);
+  probe_.SetAfter(kProbeEvery);
 }
 
 void HttpConnection::Pause() {
@@ -155,7 +178,8 @@ bool HttpConnection::Receive() {
   const ssize_t n = Uninterrupted([&] {
     return ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   });
-  if (n < 0) return errno == EAGAIN;
+  failed_ = n < 0 && errno != EAGAIN;
+  if (n < 0) return !failed_;
   lost_fds_ = lost_fds_ || (message.msg_flags & MSG_CTRUNC) != 0;
   for (UniqueFd& fd : channel::DescriptorRights::Take(message)) {
     if (!takes_fds_) continue;
@@ -446,6 +470,7 @@ void HttpConnection::Close() {
   if (std::exchange(over_, true)) return;
   read_by_.Clear();
   write_by_.Clear();
+  probe_.Clear();
   ErrorCode ignored;
   socket_.close(ignored);
   pieces_.clear();

@@ -91,6 +91,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void EndStream();
   // An answer that has begun cannot be completed: the client must not take it for complete.
   void Abort();
+  // What says nothing in the body that has begun, as a comment does.
+  void SetFiller(std::string filler) { filler_ = std::move(filler); }
   // While paused nothing is read: the client waits.
   void Pause();
   void Resume();
@@ -120,6 +122,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   bool gathers() const { return !handler_.body; }
   void AwaitReadable();
   bool Receive();
+  void OnClientFin();
+  void Probe();
   void Parse();
   void OnHead(RequestHead head) override;
   void OnBody(std::string_view bytes) override;
@@ -152,7 +156,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   std::deque<Piece> pieces_;
   size_t written_ = 0;  // of the first piece
   size_t unwritten_ = 0;
-  Deadline read_by_, write_by_;
+  Deadline read_by_, write_by_, probe_;
+  std::string filler_;
   bool begun_ = false;             // a request's first byte is there
   bool expects_continue_ = false;  // the client waits for 100 Continue
   bool complete_ = false;          // a request's last byte is there
@@ -162,6 +167,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   Framing framing_ = Framing::kNone;
   bool reading_ = false, flushing_ = false, finishing_ = false, lingering_ = false, over_ = false;
   bool paused_ = false;
+  bool failed_ = false;  // reading failed, which is no end
 };
 
 // The reason phrase of a status, as in "404 Not Found".

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 from conftest import our_processes, unless_sanitized
-from server import Server
+from server import Server, until
 from test_handler import Handler, read_all
 
 PATH = {"api": b"/v1/health", "handler": b"/echo"}
@@ -227,6 +227,44 @@ def test_it_is_refused_byte_by_byte_as_well(door, name):
         with contextlib.suppress(ConnectionResetError):
             got = read_all(s)
     assert len(re.findall(rb"HTTP/1\.1 \d+ ", got)) <= 1 and b" 200 " not in got, got
+
+
+def test_a_client_that_closes_its_half_is_answered(door):
+    which, _, server = door
+    slow = {"api": run(b"await new Promise((done) => setTimeout(done, 1500)); __return(7)"), "handler": b"POST /upload-slowly HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n7"}
+    for request in (NEXT.replace(b"PATH", PATH[which]), slow[which]):
+        with server.connect() as s:
+            s.sendall(request)
+            s.shutdown(socket.SHUT_WR)
+            got = read_all(s)
+        statuses = re.findall(rb"HTTP/1\.1 (\d+) ", got)
+        assert statuses[-1] == b"200" and set(statuses[:-1]) <= {b"100"}, got
+        assert b"Connection: close\r\n" in got
+
+
+def run(code, accept=b"application/json"):
+    body = b'{"code": "%s"}' % code
+    return b"POST /v1/runs HTTP/1.1\r\nHost: h\r\nAccept: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nAuthorization: Bearer a-token-of-twenty-bytes\r\n\r\n" % (accept, len(body)) + body
+
+
+@pytest.mark.parametrize("accept", [b"application/json", b"text/event-stream"])
+@pytest.mark.parametrize("way", ["tcp", "unix"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_run_ends_with_its_client_that_had_closed_its_half(tmp_path, accept, way, at_once):
+    (tmp_path / "tokens").write_text("a a-token-of-twenty-bytes\n")
+    with Server(tmp_path, "--listen=0", f"--token-file={tmp_path}/tokens", "--timeout=60s") as server:
+        running = lambda: server.ask("GET", "/v1/ready").json["running"]  # noqa: E731
+        host, port = server.address().rsplit(":", 1)
+        with socket.create_connection((host, int(port))) if way == "tcp" else socket.socket(socket.AF_UNIX) as s:
+            if way == "unix":
+                s.connect(server.socket)
+            s.sendall(run(b"await new Promise(() => setInterval(() => {}, 1000))", accept))
+            until(lambda: running() == 1, "it does not run")
+            if not at_once:
+                s.shutdown(socket.SHUT_WR)
+                assert b"HTTP/1.1 " in s.recv(65536)  # which says that it is served on
+                assert running() == 1
+        until(lambda: running() == 0, "it runs on")
 
 
 # name -> (what it begins with, what then comes without end, the status where there is one).
