@@ -150,7 +150,11 @@ Result<Place> MountTable::Find(const std::string& path, Last last) const {
     length = above.size();
   }
   if (best == nullptr) {
-    return Error{path + " is outside what is mounted; add --mount=HOST:GUEST for its directory",
+    const size_t end = path.find_last_not_of('/');
+    const std::string above = path.substr(0, path.rfind('/', end));
+    const std::string own = above.empty() ? "" : "--mount=" + above + ", or ";
+    return Error{path + " is outside what is mounted; add " + own + "--mount=HOST:" +
+                     (above.empty() ? "GUEST" : above) + " for a directory of another name",
                  EACCES};
   }
   Place place{best, Joined(names, length)};

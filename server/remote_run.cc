@@ -138,6 +138,8 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
     body["files"][path] = {{"base64", EncodeBase64(order.source)}};
     body["entry"] = path;
   }
+  for (const auto& [path, bytes] : order.files)
+    body["files"][path] = {{"base64", EncodeBase64(bytes)}};
   if (with_directories) {
     for (const auto& m : entry.mounts)
       body["mounts"].push_back(m.guest + (m.writable ? ":rw" : ""));

@@ -10,6 +10,7 @@
 #include "base/eintr.h"
 #include "har/har.h"
 #include "policy/text.h"
+#include "supervisor/package_files.h"
 
 namespace postern::supervisor {
 namespace {
@@ -33,14 +34,30 @@ Result<std::string> ReadAll(int fd, const std::string& name, int64_t max_bytes) 
   }
 }
 
-Result<std::string> ReadModule(const std::string& path) {
+// The file that `target` names: itself, or a package's program.
+Result<fs::path> FileOf(const std::string& target) {
   struct stat st {};
-  if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
-    return Error{path + " is a directory; name a file, such as " + path + "/main.mjs"};
-  return ReadFile(path, kMaxModuleBytes);
+  if (::stat(target.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) return fs::path(target);
+  const fs::path program = ProgramOf(target);
+  if (!program.empty()) return program;
+  return Error{target +
+               " is a directory without a program: its package.json has no \"main\" and no "
+               "single \"bin\", and there is no index.js; name a file of it"};
 }
 
-// A file: URL of an absolute path: what a URL's path cannot hold is percent-encoded.
+// What of the directories above it a program finds its modules by. Mounts go before those that the
+// user named, which may hide them.
+Status ShowPackage(const fs::path& directory, Entry& entry) {
+  PackageFiles package = FindPackageFiles(directory);
+  entry.order.files = std::move(package.manifests);
+  for (const std::string& modules : package.modules) {
+    auto mount = OpenDirectory(modules, modules, false);
+    if (!mount) return mount.error();
+    entry.mounts.push_back(*std::move(mount));
+  }
+  return Ok{};
+}
+
 }  // namespace
 
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
@@ -101,16 +118,19 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.url = policy::CodeUrl(s.cwd.value_or(directory), "[stdin].mjs");
     order.argv = {"postern", "-"};
   } else {
-    auto source = ReadModule(s.target);
+    const auto file = FileOf(s.target);
+    if (!file) return file.error();
+    auto source = ReadFile(*file, kMaxModuleBytes);
     if (!source) return source.error();
     std::error_code error;
-    const fs::path path = fs::canonical(s.target, error);
+    const fs::path path = fs::canonical(*file, error);
     if (error)
       return Error{"cannot read the module " + s.target + ": " + error.message(), error.value()};
     directory = path.parent_path();
     auto mount = OpenDirectory(directory, directory == "/" ? "" : directory, false);
     if (!mount) return mount.error();
     entry.mounts.push_back(*std::move(mount));
+    if (Status shown = ShowPackage(directory, entry); !shown) return shown.error();
     order.source = *std::move(source);
     order.url = policy::FileUrl(path);
     order.argv = {"postern", path};

@@ -68,7 +68,7 @@ def test_module_of_100_mb(postern):
 
 @pytest.mark.parametrize("specifier,code,message", [
     ("./missing.mjs", "ERR_MODULE_NOT_FOUND", "job.mjs:2:"),
-    ("../outside.mjs", "ERR_MODULE_NOT_FOUND", "/tmp is the guest's own; --mount=HOST:GUEST"),
+    ("../outside.mjs", "ERR_MODULE_NOT_FOUND", "/tmp is the guest's own; --mount="),
     ("/var/outside.mjs", "EACCES", "outside what is mounted"),
     ("/etc/passwd", "EACCES", "outside what is mounted"),
     ("file:///proc/self/environ", "EACCES", "outside what is mounted"),

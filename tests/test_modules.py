@@ -206,7 +206,7 @@ def test_what_another_process_writes_is_seen_after_a_wait(tmp_path):
 
 @pytest.mark.parametrize("name,code,message", [
     ("job.mjs", "require('x');", "require is not defined"),
-    ("job.mjs", "import fs from 'missing-package';", "install it there (npm install missing-package)"),
+    ("job.mjs", "import fs from 'missing-package';", "install it (npm install missing-package)"),
     ("job.mjs", "import cp from 'node:child_process'; cp.exec('ls');", "child_process.exec is not available: a guest cannot start processes"),
     ("job.mjs", "import { Worker } from 'node:worker_threads'; new Worker('x');", "worker_threads.Worker is not available: a guest has one thread"),
     ("job.mjs", "import http from 'node:http'; http.createServer();", "http.createServer is not available: a guest cannot listen"),

@@ -315,10 +315,15 @@ ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::stri
   std::optional<std::string> found;
   if (!path.ends_with('/')) found = AsFile(path);
   if (!found) found = AsDirectory(path.ends_with('/') ? path.substr(0, path.size() - 1) : path);
-  if (!found)
-    return ModuleError{"MODULE_NOT_FOUND", "cannot find the module '" + specifier +
-                                               "' (required from " + importer + ")"};
-  return UrlOfPath(*found);
+  if (found) return UrlOfPath(*found);
+  const bool denied = files_.Stat(path) == FileTree::Kind::kDenied;
+  return ModuleError{
+      "MODULE_NOT_FOUND",
+      "cannot find the module '" + specifier + "' (required from " + importer + ")" +
+          (denied
+               ? ": " + path + " is outside what is mounted; add --mount=" + DirectoryOf(path) +
+                     ", or --mount=HOST:" + DirectoryOf(path) + " for a directory of another name"
+               : "")};
 }
 
 std::optional<std::string> ModuleResolver::AsFile(const std::string& path) {
@@ -405,20 +410,15 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
       const std::string directory = at + "/node_modules/" + name;
       const FileTree::Kind kind = files_.Stat(directory);
       if (kind == FileTree::Kind::kDirectory) return unfold(PackageIn(directory), directory);
-      if (kind == FileTree::Kind::kDenied) {
-        denied = true;
-        break;
-      }
+      denied = denied || kind == FileTree::Kind::kDenied;
     }
     if (at.empty()) break;
   }
   return ModuleError{
       missing_code,
       "cannot find the package '" + name + "' imported from " + importer + ": " +
-          (denied ? "it is in no node_modules of the mounted directories; install it there (npm "
-                    "install " +
-                        name +
-                        "), or add --mount=HOST:GUEST for the directory whose node_modules has it"
+          (denied ? "it is in no node_modules that the program sees; install it (npm install " +
+                        name + "), or add --mount=HOST:GUEST for the directory that has it"
                   : "install it beside the code (npm install " + name +
                         "), or import a file by its relative path ('./" + specifier + "')")};
 }

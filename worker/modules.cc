@@ -137,7 +137,8 @@ v8::Maybe<std::string> Modules::Source(const std::string& path, bool typescript)
         answer.code == "ENOENT" || answer.code == "EISDIR" || answer.code == "ENOTDIR";
     std::string hint = missing ? resolver_.Hint(path) : "";
     if (hint.empty() && files_.InMemory(path))
-      hint = "/tmp is the guest's own; --mount=HOST:GUEST shows it a directory of the host's";
+      hint = "/tmp is the guest's own; --mount=" + path.substr(0, path.rfind('/')) +
+             " shows it the host's";
     Throw(missing ? "ERR_MODULE_NOT_FOUND" : answer.code,
           missing ? "cannot find the module " + path + (hint.empty() ? "" : ": " + hint)
                   : answer.message);

@@ -1,0 +1,27 @@
+// PackageFiles: what Node.js looks for above a program's own directory: package.json and
+// node_modules of the directories up to its package's root, and on to its workspace's.
+//
+// That is all that a guest is shown of them, and it can only be read: what else lies there (.env,
+// .git, sources beside the program's) is none of its business.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace postern::supervisor {
+
+struct PackageFiles {
+  std::map<std::string, std::string> manifests;  // path of a package.json, and its bytes
+  std::vector<std::string> modules;              // each a directory node_modules
+};
+
+// `directory`: the program's own, absolute and without links; what lies in it is not listed.
+PackageFiles FindPackageFiles(const std::filesystem::path& directory);
+
+// The program in a directory that is a package: its "main", index.js and its like, or its only
+// "bin". Empty where there is none.
+std::filesystem::path ProgramOf(const std::filesystem::path& directory);
+
+}  // namespace postern::supervisor

@@ -1,0 +1,123 @@
+"""A project as people lay it out: the program in src/, package.json and node_modules above it. It finds its modules as in Node.js, and sees nothing
+else of the directories above."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import pytest
+from conftest import POSTERN
+from server import Server
+
+LOOK = """
+import fs from 'node:fs';
+const see = (path) => { try { fs.statSync(path); return true; } catch { return false; } };
+"""
+
+
+def lay(root, files):
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text if isinstance(text, str) else json.dumps(text))
+
+
+@pytest.fixture
+def elsewhere():
+    """A directory that is not in /tmp, which is the guest's own."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
+        yield pathlib.Path(made)
+
+
+@pytest.fixture
+def project(elsewhere):
+    root = elsewhere / "project"
+    lay(root, {
+        "package.json": {"name": "app", "type": "module", "imports": {"#own": "./src/own.js"}, "main": "src/index.js"},
+        ".env": "SECRET=1", ".git/config": "", "README": "", "lib/beside.js": "export default 'beside';",
+        "node_modules/dep/package.json": {"name": "dep", "main": "main.js"}, "node_modules/dep/main.js": "module.exports = 'dep ' + require('other');",
+        "node_modules/other/index.js": "module.exports = 'other';", "node_modules/.hidden": "",
+        "src/index.js": "import dep from 'dep'; import own from '#own'; console.log(dep, own, typeof require);", "src/own.js": "export default 'own';",
+        "src/deep/er/index.js": "import dep from 'dep'; console.log(dep);",
+    })  # fmt: skip
+    return root
+
+
+def run(*words, cwd, **options):
+    return subprocess.run([POSTERN, *words], capture_output=True, text=True, timeout=60, cwd=cwd, **options)
+
+
+@pytest.mark.parametrize("program, out", [("src/index.js", "dep other own undefined"), ("src/deep/er/index.js", "dep other"), (".", "dep other own undefined")])
+def test_a_program_finds_its_package_and_modules(project, program, out):
+    done = run("run", program, cwd=project)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, out, "")
+
+
+def test_it_does_so_by_a_server_too(project, tmp_path):
+    with Server(tmp_path) as server:
+        done = run("run", f"--server=unix:{server.socket}", "src/index.js", cwd=project)
+    assert (done.returncode, done.stdout.strip()) == (0, "dep other own undefined"), done.stderr
+
+
+def test_it_sees_nothing_else_of_what_lies_above(project):
+    hidden = [".env", ".git/config", "README", "lib/beside.js", "lib", "../outside"]
+    (project.parent / "outside").write_text("")
+    seen = ["package.json", "node_modules/dep/main.js", "src/own.js"]
+    (project / "src" / "look.js").write_text(LOOK + f"console.log(JSON.stringify({json.dumps(hidden + seen)}.filter((n) => see('{project}/' + n))));"
+                                             f"try {{ fs.writeFileSync('{project}/node_modules/dep/main.js', '') }} catch (e) {{ console.log(e.code) }}"
+                                             f"try {{ console.log(fs.readdirSync('{project}').join()) }} catch (e) {{ console.log(e.code) }}")  # fmt: skip
+    out = run("run", "src/look.js", cwd=project).stdout.splitlines()
+    assert json.loads(out[0]) == seen and out[1] == "EACCES"
+    assert out[2] in ("EACCES", "package.json")
+    assert (project / "node_modules/dep/main.js").read_text() != ""
+
+
+def test_what_is_not_shown_is_named_with_the_flag_that_shows_it(project):
+    (project / "src" / "index.js").write_text("import beside from '../lib/beside.js'; console.log(beside);")
+    done = run("run", "src/index.js", cwd=project)
+    assert done.returncode == 1 and f"{project}/lib/beside.js is outside what is mounted; add --mount={project}/lib" in done.stderr
+    assert run("run", "--mount=lib", "src/index.js", cwd=project).stdout == "beside\n"
+    (project / "src" / "index.cjs").write_text("console.log(require('../lib/beside.js').default);")
+    done = run("run", "src/index.cjs", cwd=project)
+    assert done.returncode == 1 and f"add --mount={project}/lib" in done.stderr
+    assert run("run", "--mount=lib", "src/index.cjs", cwd=project).stdout == "beside\n"
+    (project / "src" / "index.js").write_text("import 'nowhere';")
+    assert "it is in no node_modules that the program sees; install it (npm install nowhere)" in run("run", "src/index.js", cwd=project).stderr
+
+
+def test_a_workspace_s_modules_are_seen(tmp_path):
+    lay(tmp_path, {"package.json": {"workspaces": ["packages/*"]}, "node_modules/shared/index.js": "module.exports = 'shared';", ".env": "",
+                   "packages/a/package.json": {"name": "a", "type": "module"}, "packages/a/node_modules/own/index.js": "module.exports = 'own';",
+                   "packages/a/src/x.js": "import shared from 'shared'; import own from 'own'; console.log(shared, own);"})  # fmt: skip
+    assert run("run", "packages/a/src/x.js", cwd=tmp_path).stdout == "shared own\n"
+    # Without one the package's root is the end.
+    (tmp_path / "package.json").write_text("{}")
+    done = run("run", "packages/a/src/x.js", cwd=tmp_path)
+    assert done.returncode == 1 and "cannot find the package 'shared'" in done.stderr
+
+
+def test_installed_commands(tmp_path):
+    lay(tmp_path, {"node_modules/say/package.json": {"name": "say", "bin": {"say": "cli.js"}}, "node_modules/say/cli.js": "#!/usr/bin/env node\nconsole.log(require('word'), ...process.argv.slice(2));",
+                   "node_modules/word/index.js": "module.exports = 'hello';"})  # fmt: skip
+    (tmp_path / "node_modules/.bin").mkdir()
+    os.symlink("../say/cli.js", tmp_path / "node_modules/.bin/say")
+    for program in ("node_modules/.bin/say", "node_modules/say", "node_modules/say/cli.js"):
+        done = run("run", program, "you", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "hello you\n"), done.stderr
+
+
+@pytest.mark.parametrize("manifest, files, out", [
+    ({"main": "a"}, {"a.js": "console.log('a')"}, "a"), ({"main": "lib"}, {"lib/index.js": "console.log('lib')"}, "lib"), ({"main": "gone.js"}, {"index.js": "console.log('index')"}, "index"),
+    ({"bin": "cli.mjs"}, {"cli.mjs": "console.log('bin')"}, "bin"), ({}, {"index.ts": "console.log('ts' as string)"}, "ts"), (None, {"index.mjs": "console.log('mjs')"}, "mjs"),
+])
+def test_a_directory_s_program(tmp_path, manifest, files, out):
+    lay(tmp_path / "p", files | ({} if manifest is None else {"package.json": manifest}))
+    assert run("run", "p", cwd=tmp_path).stdout.strip() == out
+
+
+@pytest.mark.parametrize("manifest", ["{}", "[]", "{", '{"main": 7, "bin": {"a": "x", "b": "y"}}', '{"main": "../../etc/passwd"}'])
+def test_a_directory_without_a_program(tmp_path, manifest):
+    lay(tmp_path / "p", {"package.json": manifest, "readme.js": ""})
+    done = run("run", "p", cwd=tmp_path)
+    assert done.returncode in (1, 3) and done.stdout == "" and done.stderr.count("\n") >= 1
