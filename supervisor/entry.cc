@@ -65,6 +65,9 @@ Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
   if (!fd.valid()) return SystemError("cannot read " + path);
   struct stat st {};
   if (::fstat(fd.get(), &st) != 0) return SystemError("cannot read " + path);
+  if (S_ISFIFO(st.st_mode))
+    return Error{path + " is a pipe, not a file; a program is read from one by: postern run - < " +
+                 path};
   if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file"};
   return ReadAll(fd.get(), path, max_bytes);
 }

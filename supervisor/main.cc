@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 
@@ -45,14 +46,30 @@ int WriteReport(const Settings& settings) {
   const auto page = report::Page(*text, settings.target.substr(settings.target.rfind('/') + 1));
   if (!page) return Say(settings.target + ": " + page.error().message), kBadInput;
   if (settings.output == "-") return PrintAndExit(*page, 0);
-  UniqueFd file(
-      ::open(settings.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  UniqueFd file(::open(settings.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   int error = file.valid() ? WriteAll(file.get(), *page) : errno;
   if (error == 0 && ::close(file.release()) != 0) error = errno;
   if (error == 0) return 0;
   const Unwritten unwritten(settings.output, error);
   if (!unwritten.message.empty()) Say(unwritten.message);
   return unwritten.exit_status;
+}
+
+// Where no request could get out, and the environment names a proxy that nobody told us to use.
+std::string ProxyHint(const Settings& settings, const Outcome& outcome) {
+  if (settings.policy.network.adapter.kind != policy::AdapterKind::kDirect) return {};
+  const auto failed = [&](const char* code) { return outcome.usage.errors.contains(code); };
+  if (!failed("ERR_DNS") && !failed("ERR_DNS_TIMEOUT") && !failed("ERR_CONNECTION_TIMEOUT") &&
+      !failed("ERR_CONNECTION_REFUSED") && !failed("ERR_ADDRESS_UNREACHABLE"))
+    return {};
+  for (const char* name : {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"}) {
+    const char* url = std::getenv(name);
+    if (url != nullptr && *url != '\0')
+      return std::string(name) +
+             " is set, and Postern does not follow it; write --adapter=proxy:URL "
+             "for requests to go through a proxy";
+  }
+  return {};
 }
 
 // `postern serve` is a program of its own.
@@ -89,6 +106,8 @@ int Main(int argc, char** argv) {
     Say(outcome.log_trouble);
     if (status == 0) status = kCannotWrite;
   }
+  if (const std::string hint = ProxyHint(settings, outcome); !hint.empty() && !settings.json)
+    Say(hint);
   if (!outcome.report.empty() && !settings.json) {
     std::fprintf(stderr, "%s", Printable(outcome.report, true).c_str());
   }

@@ -390,6 +390,7 @@ void Run::CountUsage() {
   usage.denied = total.denied;
   usage.bytes_in = total.bytes_in;
   usage.bytes_out = total.bytes_out;
+  usage.errors = total.errors;
   const Usage before = std::exchange(counted_, total);
   if (!job_.used) return;
   total.requests -= std::min(before.requests, total.requests);

@@ -37,6 +37,8 @@ std::variant<Settings, int> Start(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   if (const Status s = OpenStandardDescriptors(); !s)
     return Refuse(s.error().message, kCannotStart);
+  if (::access("/proc/self/exe", F_OK) != 0)
+    return Refuse("/proc is not mounted here, and Postern needs it", kCannotStart);
   if (const Status s = sandbox::GainNoPrivileges(); !s)
     return Refuse(s.error().message, kCannotStart);
   auto parsed = ParseCommandLine(argc, argv);

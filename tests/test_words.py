@@ -1,6 +1,7 @@
 """What people type: for another tool, with a slip, in another order. Each mistake is answered by a sentence that says what to type instead; none
 grants anything."""
 
+import os
 import subprocess
 
 import pytest
@@ -106,3 +107,31 @@ def test_check_warns_of_a_policy_that_grants_nothing(here, network, said):
     done = type_in(here, "check", "p.yaml")
     assert done.returncode == 0 and done.stdout.startswith("p.yaml: ok")
     assert said in done.stderr and bool(said) == bool(done.stderr)
+
+
+@pytest.mark.parametrize("specifier, said", [
+    ("npm:lodash@4", "npm install lodash@4, and import 'lodash'"), ("npm:@a/b@1/c", "npm install @a/b@1/c"), ("jsr:@std/x", "npx jsr add @std/x, and import '@std/x'"),
+    ("https://esm.test/x", "nothing is imported over the network"), ("bun:test", "a module of another runtime"),
+    ("@/lib/x.js", '"imports": {"#lib/x.js": "./src/lib/x.js"}'), ("~/x", "import the file by its relative path"),
+])
+@pytest.mark.parametrize("how", ["import", "require"])
+def test_imports_of_other_runtimes_have_a_next_step(here, how, specifier, said):
+    done = type_in(here, "eval", f"{how}({specifier!r})")
+    assert done.returncode == 1 and said in done.stderr
+
+
+@pytest.mark.parametrize("options, code, told", [
+    (["--allow-net=127.0.0.1:1"], "await fetch('http://127.0.0.1:1/')", True), (["--allow-net=127.0.0.1:1", "--adapter=proxy:http://127.0.0.1:1"], "await fetch('http://127.0.0.1:1/')", False),
+    (["--allow-net=127.0.0.1:1"], "await fetch('http://127.0.0.2:1/')", False), ([], "1", False),
+])
+def test_a_proxy_of_the_environment_that_is_not_used_is_named_where_it_matters(here, monkeypatch, options, code, told):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    done = type_in(here, "eval", *options, code)
+    assert ("HTTPS_PROXY is set, and Postern does not follow it; write --adapter=proxy:URL" in done.stderr) == told
+
+
+def test_a_pipe_and_a_missing_proc_are_named(here):
+    os.mkfifo(here / "pipe")
+    assert "pipe is a pipe, not a file; a program is read from one by: postern run - < pipe" in type_in(here, "run", "pipe").stderr
+    done = subprocess.run(["unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$0" eval 1', POSTERN], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (125, "postern: /proc is not mounted here, and Postern needs it\n")

@@ -68,6 +68,25 @@ constexpr std::string_view kNodeModules[] = {"assert",
                                              "worker_threads",
                                              "zlib"};
 
+// What to do in place of an import by another runtime's scheme.
+std::string InsteadOf(const std::string& specifier) {
+  for (const std::string_view scheme : {"npm:", "jsr:"}) {
+    if (!specifier.starts_with(scheme)) continue;
+    std::string name = specifier.substr(scheme.size());
+    if (name.starts_with('/')) name.erase(0, 1);
+    const std::string install = (scheme == "jsr:" ? "npx jsr add " : "npm install ") + name;
+    // The version of npm:name@1.2 is npm's to remember.
+    return ": " + install + ", and import '" + name.substr(0, name.find('@', 1)) + "'";
+  }
+  if (specifier.starts_with("http://") || specifier.starts_with("https://"))
+    return ": nothing is imported over the network; download it, or install its package, and "
+           "import "
+           "the file";
+  if (specifier.starts_with("bun:") || specifier.starts_with("cloudflare:"))
+    return ": that is a module of another runtime";
+  return "";
+}
+
 bool IsPathLike(const std::string& specifier) {
   return specifier.starts_with("./") || specifier.starts_with("../") ||
          specifier.starts_with("/") || specifier == "." || specifier == "..";
@@ -302,8 +321,17 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
     if (how == How::kImport && url->get_protocol() == kData) return std::string(url->get_href());
     return ModuleError{"ERR_UNSUPPORTED_ESM_URL_SCHEME",
                        "only files and data: URLs can be imported, not " + specifier +
-                           " (imported from " + importer + ")"};
+                           " (imported from " + importer + ")" + InsteadOf(specifier)};
   }
+  if (specifier.starts_with("@/") || specifier.starts_with("~/"))
+    return ModuleError{"ERR_MODULE_NOT_FOUND",
+                       "'" + specifier +
+                           "' is an alias that a bundler knows, or a tsconfig.json "
+                           "(imported from " +
+                           importer +
+                           "): import the file by its relative path, or "
+                           "name it in package.json, \"imports\": {\"#" +
+                           specifier.substr(2) + "\": \"./src/" + specifier.substr(2) + "\"}"};
   return Bare(specifier, importer, how);
 }
 
