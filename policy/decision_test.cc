@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "policy/address_guard.h"
 #include "policy/explain.h"
 #include "policy/policy_file.h"
 
@@ -294,7 +295,11 @@ TEST(DecisionProperty, ExplainAndBrokerAgree) {
       const auto explained = Explain(p, method, text);
       ASSERT_TRUE(explained);
       const std::string sent_method = url.scheme == "tcp" ? "CONNECT" : method;
-      ASSERT_EQ(explained->allow, broker.Decide({url, sent_method, {}}).allow) << method << text;
+      const Decision decision = broker.Decide({url, sent_method, {}});
+      const auto ip = IpAddress::Parse(url.host);
+      const bool blocked = decision.allow && ip && p.adapter.kind != AdapterKind::kReplay &&
+                           AddressBlocked(*sent, decision.rule, url, *ip, {});
+      ASSERT_EQ(explained->allow, decision.allow && !blocked) << method << text;
     }
   }
 }

@@ -33,11 +33,8 @@ std::string AdapterText(const Policy& policy) {
 }
 
 std::string AddressText(const Policy& policy, const Rule* rule, const Url& url) {
-  if (const auto ip = IpAddress::Parse(url.host)) {
-    const auto why = AddressBlocked(policy, rule, url, *ip, {});
-    return why ? url.host + " is blocked (" + *why + "): ERR_ADDRESS_BLOCKED"
-               : url.host + ", unless it is one of the host's own that the rule does not name";
-  }
+  if (IpAddress::Parse(url.host))
+    return url.host + ", unless it is one of the host's own that the rule does not name";
   if (IsLocalhost(url.host) && rule != nullptr && IsLocalhost(rule->target.host)) {
     return "loopback ones";
   }
@@ -67,11 +64,16 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
                             {}};
   const Decision decision = Decider(policy).Decide(request);
   Explanation out;
-  out.allow = decision.allow;
+  // An address that is written out is judged now; one of a name when it is looked up.
+  const auto ip = IpAddress::Parse(url->host);
+  const bool judged = decision.allow && ip && policy.adapter.kind != AdapterKind::kReplay;
+  const auto blocked =
+      judged ? AddressBlocked(policy, decision.rule, *url, *ip, {}) : std::optional<std::string>();
+  out.allow = decision.allow && !blocked;
   const auto add = [&](const char* name, std::string value) {
     if (!value.empty()) out.parts.emplace_back(name, std::move(value));
   };
-  add("decision", decision.allow ? "allow" : "deny");
+  add("decision", out.allow ? "allow" : "deny");
   add("request", std::string(request.method) + " " + url->ToString());
   if (decision.rule != nullptr)
     add("rule", decision.rule->text + " (" + decision.rule->origin + ")");
@@ -83,6 +85,10 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
                                   "add the rule " + SmallestRule(request).ToYaml() + ", or " +
                                   decision.change.substr(4));
     if (policy.report) add("mode", "report: the request is let through, and told of at the end");
+  }
+  if (blocked) {
+    add("reason", url->host + " is blocked (" + *blocked + "): ERR_ADDRESS_BLOCKED");
+    return out;
   }
   if (!decision.allow && !policy.report) return out;
   add("addresses", AddressText(policy, decision.rule, *url));

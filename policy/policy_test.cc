@@ -238,7 +238,8 @@ network:
   EXPECT_EQ(part("https://a.test/", "secrets"), "KEY");
   EXPECT_EQ(part("https://a.test/", "client certificate"), "c");
   EXPECT_EQ(part("http://localhost/", "addresses"), "loopback ones");
-  EXPECT_EQ(part("http://127.0.0.1/", "addresses"),
+  EXPECT_EQ(part("http://127.0.0.1/", "decision"), "deny");
+  EXPECT_EQ(part("http://127.0.0.1/", "reason"),
             "127.0.0.1 is blocked (loopback): ERR_ADDRESS_BLOCKED");
   EXPECT_NE(part("http://1.1.1.1/", "addresses").find("1.1.1.1, unless"), std::string::npos);
   EXPECT_NE(part("http://u:p@a.test/", "decision").find("user info"), std::string::npos);

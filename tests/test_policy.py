@@ -129,6 +129,7 @@ network:
     ("POST", "https://api.example.com/v1/users", 1, {"change": 'add POST to the methods of the rule "https://api.example.com" (p.yaml:5:7)'}),
     ("GET", "https://api.example.com/v2", 1, {"change": 'add "/v2" to the paths of the rule "https://api.example.com" (p.yaml:5:7)'}),
     ("GET", "https://api.example.com/v1/x/..%2fadmin/k", 1, {"rule": "https://api.example.com/v1/admin/** (p.yaml:8:7)"}),
+    ("GET", "http://10.1.2.3:8080/", 1, {"decision": "deny"}),
     ("GET", "https://other.example/a?b=c", 1,
      {"change": 'add the rule {allow: "https://other.example", methods: [GET], paths: ["/a"]}, or --allow-net=other.example:443'}),
 ])
@@ -138,6 +139,16 @@ def test_explain(tmp_path, method, url, status, parts):
     assert done.returncode == status, done.stderr
     said = json.loads(done.stdout)
     assert {k: said.get(k) for k in parts} == parts
+
+
+@pytest.mark.parametrize("address, status", [("169.254.169.254", 1), ("127.1", 1), ("[::1]", 1), ("[::ffff:10.0.0.1]", 1), ("1.1.1.1", 0)])
+def test_explain_judges_an_address_that_is_written_out(tmp_path, address, status):
+    """With the exit status that a script asks for."""
+    (tmp_path / "p.yaml").write_text("version: 1\nnetwork: {permission: allow, rules: [{allow: '*'}]}")
+    done = command("explain", "--json", "p.yaml", "GET", f"http://{address}/", cwd=tmp_path)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["decision"]) == (status, "deny" if status else "allow")
+    assert not status or "ERR_ADDRESS_BLOCKED" in said["reason"]
 
 
 @pytest.mark.parametrize("words,status,message", [
