@@ -2,10 +2,12 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "base/eintr.h"
 #include "har/har.h"
@@ -45,15 +47,35 @@ Result<fs::path> FileOf(const std::string& target) {
                "single \"bin\", and there is no index.js; name a file of it"};
 }
 
-// What of the directories above it a program finds its modules by. Mounts go before those that the
-// user named, which may hide them.
-Status ShowPackage(const fs::path& directory, Entry& entry) {
+// Whether one of the user's mounts shows `place` where it is: then nobody else mounts it, or what
+// may be written would be read only.
+bool IsMounted(const fs::path& place, const std::vector<policy::MountSetting>& mounts) {
+  return std::any_of(mounts.begin(), mounts.end(), [&](const policy::MountSetting& m) {
+    const fs::path beneath = place.lexically_relative(m.guest.empty() ? "/" : m.guest);
+    std::error_code error;
+    return !beneath.empty() && *beneath.begin() != ".." &&
+           fs::equivalent(fs::path(m.host) / beneath, place, error);
+  });
+}
+
+Status Show(const fs::path& directory, const Settings& s, Entry& entry) {
+  if (IsMounted(directory, s.policy.mounts)) return Ok{};
+  auto mount = OpenDirectory(directory, directory == "/" ? "" : directory.string(), false);
+  if (!mount) return mount.error();
+  entry.mounts.push_back(*std::move(mount));
+  return Ok{};
+}
+
+// A program's directory, and what of those above it finds its modules by.
+Status ShowProgram(const fs::path& directory, const Settings& s, Entry& entry) {
+  if (Status shown = Show(directory, s, entry); !shown) return shown;
   PackageFiles package = FindPackageFiles(directory);
-  entry.order.files = std::move(package.manifests);
+  for (auto& [path, bytes] : package.manifests) {
+    if (!IsMounted(fs::path(path).parent_path(), s.policy.mounts))
+      entry.order.files[path] = std::move(bytes);
+  }
   for (const std::string& modules : package.modules) {
-    auto mount = OpenDirectory(modules, modules, false);
-    if (!mount) return mount.error();
-    entry.mounts.push_back(*std::move(mount));
+    if (Status shown = Show(modules, s, entry); !shown) return shown;
   }
   return Ok{};
 }
@@ -130,15 +152,15 @@ Result<Entry> ReadEntry(const Settings& s) {
     if (error)
       return Error{"cannot read the module " + s.target + ": " + error.message(), error.value()};
     directory = path.parent_path();
-    auto mount = OpenDirectory(directory, directory == "/" ? "" : directory, false);
-    if (!mount) return mount.error();
-    entry.mounts.push_back(*std::move(mount));
-    if (Status shown = ShowPackage(directory, entry); !shown) return shown.error();
+    if (Status shown = ShowProgram(directory, s, entry); !shown) return shown.error();
     order.source = *std::move(source);
     order.url = policy::FileUrl(path);
     order.argv = {"postern", path};
   }
+  std::set<std::string> places;
   for (const policy::MountSetting& m : s.policy.mounts) {
+    if (!places.insert(m.guest).second)
+      return Error{"two mounts are at " + (m.guest.empty() ? "/" : m.guest) + "; leave out one"};
     auto mount = OpenDirectory(m.host, m.guest, m.writable);
     if (!mount) return mount.error();
     entry.mounts.push_back(*std::move(mount));

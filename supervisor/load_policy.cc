@@ -133,7 +133,10 @@ Status LoadSecrets(policy::PolicyFile& file) {
     auto checked = CheckSecret(name, std::move(value));
     if (!checked) return checked.error();
     file.network.secrets[name] = *std::move(checked);
-    file.env.emplace(name, policy::Placeholder(name));
+    const std::string placeholder = policy::Placeholder(name);
+    if (file.env.emplace(name, placeholder).first->second != placeholder)
+      return Error{name + " is a secret, for which the guest has a placeholder; leave out --env=" +
+                   name + ", and env: " + name + " of the policy"};
   }
   return Ok{};
 }

@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 
 #include "supervisor/programs.h"
 
@@ -58,6 +59,12 @@ Status LogLink::Start(const Settings& s) {
     give("--audit=", *std::move(audit));
   }
   if (s.record_file) {
+    const std::string& replayed = s.policy.network.adapter.target;
+    for (const std::string& read : {s.target, replayed}) {
+      std::error_code none;
+      if (std::filesystem::equivalent(*s.record_file, read, none))
+        return Error{"the recording " + *s.record_file + " would overwrite what this run reads"};
+    }
     auto record = OpenRecord(*s.record_file);
     if (!record) return record.error();
     give("--har=", *std::move(record));

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 
 #include "base/printable.h"
 #include "base/unique_fd.h"
@@ -46,6 +47,10 @@ int WriteReport(const Settings& settings) {
   const auto page = report::Page(*text, settings.target.substr(settings.target.rfind('/') + 1));
   if (!page) return Say(settings.target + ": " + page.error().message), kBadInput;
   if (settings.output == "-") return PrintAndExit(*page, 0);
+  std::error_code none;
+  if (std::filesystem::equivalent(settings.output, settings.target, none))
+    return Say(settings.output + " is what the report is made of; give it a name of its own"),
+           kBadInput;
   UniqueFd file(::open(settings.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   int error = file.valid() ? WriteAll(file.get(), *page) : errno;
   if (error == 0 && ::close(file.release()) != 0) error = errno;

@@ -49,6 +49,7 @@ def type_in(here, *words):
     (["run", "--json=maybe", "app.mjs"], '--json takes no value; leave out "=maybe"'),
     (["run", "--verbose=no", "app.mjs"], "--verbose takes no value"),
     (["run", "--memory=128", "app.mjs"], "memory is at least 16MiB, not 128 bytes; did you mean 128MiB?"),
+    (["run", "--memory=1", "app.mjs"], "memory is at least 16MiB, not 1"),
     (["run", "--mount=data:/d:rwx", "app.mjs"], '"rwx" is neither ro nor rw'),
     (["run", "--mount=data:/d:rw,z", "app.mjs"], '"rw,z" is neither ro nor rw'),
     (["run", "--mount=data:/d:ro:z", "app.mjs"], '"z" is neither ro nor rw'),
@@ -135,3 +136,32 @@ def test_a_pipe_and_a_missing_proc_are_named(here):
     assert "pipe is a pipe, not a file; a program is read from one by: postern run - < pipe" in type_in(here, "run", "pipe").stderr
     done = subprocess.run(["unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$0" eval 1', POSTERN], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (125, "postern: /proc is not mounted here, and Postern needs it\n")
+
+
+def test_two_mounts_at_a_place(here):
+    done = type_in(here, "eval", "--mount=data:/a", "--mount=.:/a:rw", "1")
+    assert done.returncode == 3 and "two mounts are at /a; leave out one" in done.stderr
+
+
+@pytest.mark.parametrize("options", [["--env=KEY"], ["--env=KEY=other"]])
+def test_a_secret_is_no_variable_besides(here, monkeypatch, options):
+    """Whoever writes both, by habit, gave the value to the guest."""
+    monkeypatch.setenv("KEY", "abcdefgh12345678")
+    for words in (["--secret=KEY@https://a.test", *options], [*options, "--secret=KEY@https://a.test"]):
+        done = type_in(here, "eval", *words, "process.env.KEY")
+        assert done.returncode == 3 and "KEY is a secret, for which the guest has a placeholder; leave out --env=KEY" in done.stderr
+        assert "abcdefgh" not in done.stdout + done.stderr
+    (here / "p.yaml").write_text("version: 1\nsecrets: {KEY: {env: KEY}}\nenv: {KEY: other}")
+    assert type_in(here, "run", "--policy=p.yaml", "app.mjs").returncode == 3
+
+
+def test_what_is_read_is_not_written_over(here):
+    before = (here / "app.mjs").read_text()
+    done = type_in(here, "run", "--record=app.mjs", "app.mjs")
+    assert done.returncode == 3 and "would overwrite what this run reads" in done.stderr and (here / "app.mjs").read_text() == before
+    assert type_in(here, "run", "--record=r.har", "app.mjs").returncode == 0
+    before = (here / "r.har").read_text()
+    done = type_in(here, "run", "--allow-net", "--record=r.har", "--adapter=replay:./r.har", "app.mjs")
+    assert done.returncode == 3 and "would overwrite what this run reads" in done.stderr and (here / "r.har").read_text() == before
+    done = type_in(here, "report", "r.har", "-o", "./r.har")
+    assert done.returncode == 3 and "is what the report is made of" in done.stderr and (here / "r.har").read_text() == before

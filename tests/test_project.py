@@ -121,3 +121,18 @@ def test_a_directory_without_a_program(tmp_path, manifest):
     lay(tmp_path / "p", {"package.json": manifest, "readme.js": ""})
     done = run("run", "p", cwd=tmp_path)
     assert done.returncode in (1, 3) and done.stdout == "" and done.stderr.count("\n") >= 1
+
+
+@pytest.mark.parametrize("mount", ["src:rw", ".:rw", "src:{src}:rw"])
+def test_its_own_directory_may_be_written_where_that_is_asked_for(project, mount):
+    """A mount of one's own at the same place stands for the one that every program has."""
+    (project / "src" / "write.js").write_text("import fs from 'node:fs'; import dep from 'dep'; fs.writeFileSync(new URL('out', import.meta.url), dep);")
+    done = run("run", "--mount=" + mount.format(src=project / "src"), "src/write.js", cwd=project)
+    assert done.returncode == 0 and (project / "src" / "out").read_text() == "dep other", done.stderr
+
+
+def test_another_directory_at_its_place_does_not_make_it_writable(project):
+    (project.parent / "other").mkdir()
+    (project / "src" / "write.js").write_text("import fs from 'node:fs'; fs.writeFileSync(new URL('out', import.meta.url), '');")
+    done = run("run", f"--mount={project.parent}/other:{project}:rw", "src/write.js", cwd=project)
+    assert done.returncode == 1 and "EACCES" in done.stderr
