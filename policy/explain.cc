@@ -1,5 +1,7 @@
 #include "policy/explain.h"
 
+#include <algorithm>
+
 #include "policy/address_guard.h"
 #include "policy/decision.h"
 #include "policy/text.h"
@@ -69,7 +71,13 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
   const bool judged = decision.allow && ip && policy.adapter.kind != AdapterKind::kReplay;
   const auto blocked =
       judged ? AddressBlocked(policy, decision.rule, *url, *ip, {}) : std::optional<std::string>();
-  out.allow = decision.allow && !blocked;
+  // A stream from where secrets go could not be filtered.
+  const bool stream = url->scheme == "ws" || url->scheme == "wss" || url->scheme == "tcp";
+  const bool unfiltered = decision.allow && stream &&
+                          std::any_of(policy.rules.begin(), policy.rules.end(), [&](const Rule& r) {
+                            return !r.SecretNames().empty() && r.target.host == url->host;
+                          });
+  out.allow = decision.allow && !blocked && !unfiltered;
   const auto add = [&](const char* name, std::string value) {
     if (!value.empty()) out.parts.emplace_back(name, std::move(value));
   };
@@ -79,12 +87,25 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
     add("rule", decision.rule->text + " (" + decision.rule->origin + ")");
   if (!decision.allow) {
     add("reason", decision.reason);
+    Policy permitted = policy;
+    permitted.permission = true;
     const bool new_rule = decision.change.starts_with("add --allow-net=");
-    add("change", !new_rule ? decision.change
-                            : std::string(policy.permission ? "" : "set permission: allow, and ") +
-                                  "add the rule " + SmallestRule(request).ToYaml() + ", or " +
-                                  decision.change.substr(4));
+    if (!policy.permission && Decider(permitted).Decide(request).allow) {
+      add("change", "set permission: allow");
+    } else {
+      add("change", !new_rule
+                        ? decision.change
+                        : std::string(policy.permission ? "" : "set permission: allow, and ") +
+                              "add the rule " + SmallestRule(request).ToYaml() + ", or " +
+                              decision.change.substr(4));
+    }
     if (policy.report) add("mode", "report: the request is let through, and told of at the end");
+  }
+  if (unfiltered) {
+    add("reason",
+        "secrets go to " + url->host +
+            ", and a stream or WebSocket from there cannot be filtered: ERR_SECRET_STREAM");
+    return out;
   }
   if (blocked) {
     add("reason", url->host + " is blocked (" + *blocked + "): ERR_ADDRESS_BLOCKED");

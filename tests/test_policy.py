@@ -151,6 +151,16 @@ def test_explain_judges_an_address_that_is_written_out(tmp_path, address, status
     assert not status or "ERR_ADDRESS_BLOCKED" in said["reason"]
 
 
+@pytest.mark.parametrize("rules, url, part, said", [
+    ("permission: deny, rules: [{allow: '*'}]", "https://a.test/", "change", "set permission: allow"),
+    ("permission: allow, rules: [{allow: 'https://a.test', secrets: [K]}, {allow: 'a.test'}]", "wss://a.test/", "reason", "ERR_SECRET_STREAM"),
+])
+def test_explain_says_what_the_run_would(tmp_path, rules, url, part, said):
+    (tmp_path / "p.yaml").write_text("version: 1\nsecrets: {K: {env: K}}\nnetwork: {" + rules + "}")
+    done = command("explain", "--json", "p.yaml", "GET", url, cwd=tmp_path)
+    assert done.returncode == 1 and json.loads(done.stdout)[part].endswith(said)
+
+
 @pytest.mark.parametrize("words,status,message", [
     (["p.yaml", "GET", "nonsense"], 2, "not a valid URL"),
     (["p.yaml", "G E T", "https://a.test/"], 2, "no HTTP method"),
