@@ -47,20 +47,26 @@ Result<fs::path> FileOf(const std::string& target) {
                "single \"bin\", and there is no index.js; name a file of it"};
 }
 
-// Whether one of the user's mounts shows `place` where it is: then nobody else mounts it, or what
-// may be written would be read only.
-bool IsMounted(const fs::path& place, const std::vector<policy::MountSetting>& mounts) {
-  return std::any_of(mounts.begin(), mounts.end(), [&](const policy::MountSetting& m) {
+// The user's mount that shows `place` where it is, the innermost; null for none.
+const policy::MountSetting* MountOf(const fs::path& place,
+                                    const std::vector<policy::MountSetting>& mounts) {
+  const policy::MountSetting* found = nullptr;
+  for (const policy::MountSetting& m : mounts) {
     const fs::path beneath = place.lexically_relative(m.guest.empty() ? "/" : m.guest);
+    if (beneath.empty() || *beneath.begin() == "..") continue;
     std::error_code error;
-    return !beneath.empty() && *beneath.begin() != ".." &&
-           fs::equivalent(fs::path(m.host) / beneath, place, error);
-  });
+    if (!fs::equivalent(fs::path(m.host) / beneath, place, error)) continue;
+    if (found == nullptr || m.guest.size() > found->guest.size()) found = &m;
+  }
+  return found;
 }
 
+// A mount of its own, so that it stays where it is; to be written where the user's own says so.
 Status Show(const fs::path& directory, const Settings& s, Entry& entry) {
-  if (IsMounted(directory, s.policy.mounts)) return Ok{};
-  auto mount = OpenDirectory(directory, directory == "/" ? "" : directory.string(), false);
+  const policy::MountSetting* shown = MountOf(directory, s.policy.mounts);
+  const std::string guest = directory == "/" ? "" : directory.string();
+  if (shown != nullptr && shown->guest == guest) return Ok{};
+  auto mount = OpenDirectory(directory, guest, shown != nullptr && shown->writable);
   if (!mount) return mount.error();
   entry.mounts.push_back(*std::move(mount));
   return Ok{};
@@ -71,7 +77,7 @@ Status ShowProgram(const fs::path& directory, const Settings& s, Entry& entry) {
   if (Status shown = Show(directory, s, entry); !shown) return shown;
   PackageFiles package = FindPackageFiles(directory);
   for (auto& [path, bytes] : package.manifests) {
-    if (!IsMounted(fs::path(path).parent_path(), s.policy.mounts))
+    if (MountOf(fs::path(path).parent_path(), s.policy.mounts) == nullptr)
       entry.order.files[path] = std::move(bytes);
   }
   for (const std::string& modules : package.modules) {
