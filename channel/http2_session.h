@@ -34,7 +34,8 @@ inline constexpr char kContentLength[] = "postern-content-length";
 const std::string* FindField(const Fields& fields, std::string_view name);
 
 inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one block, names and values
-// One name or value: nghttp2 takes none of over 64 KiB, and ends the connection of whoever sends it.
+// One name or value: nghttp2 takes none of over 64 KiB, and ends the connection of whoever sends
+// it.
 inline constexpr size_t kMaxFieldBytes = 60 * 1024;
 
 // Whether the fields can be sent as one block: else the peer would end the whole connection for

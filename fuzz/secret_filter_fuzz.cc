@@ -1,6 +1,6 @@
 // The filter of what origins answer: no eight characters of a value pass as they are, whatever
-// stands around them and however it comes in pieces. The first byte says where the value is cut, the
-// second how long pieces are; a byte 0xff in the rest stands for (what is left of) the value.
+// stands around them and however it comes in pieces. The first byte says where the value is cut,
+// the second how long pieces are; a byte 0xff in the rest stands for (what is left of) the value.
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
