@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "policy/text.h"
+
 namespace postern::broker {
 namespace {
 
@@ -150,12 +152,7 @@ Result<Place> MountTable::Find(const std::string& path, Last last) const {
     length = above.size();
   }
   if (best == nullptr) {
-    const size_t end = path.find_last_not_of('/');
-    const std::string above = path.substr(0, path.rfind('/', end));
-    const std::string own = above.empty() ? "" : "--mount=" + above + ", or ";
-    return Error{path + " is outside what is mounted; add " + own + "--mount=HOST:" +
-                     (above.empty() ? "GUEST" : above) + " for a directory of another name",
-                 EACCES};
+    return Error{policy::OutsideMounts(path), EACCES};
   }
   Place place{best, Joined(names, length)};
   // Where nothing lies inside, the kernel alone sees to it that a path stays beneath its mount.

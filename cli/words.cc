@@ -3,18 +3,15 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <map>
 #include <string_view>
 #include <utility>
 
+#include "cli/commands.h"
 #include "policy/target.h"
 #include "policy/text.h"
 
 namespace postern::cli {
 namespace {
-
-using Iterator = std::vector<std::string>::iterator;
 
 // Words of other tools (Node.js, Deno, Bun, Docker), and what does the same here.
 constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
@@ -53,13 +50,13 @@ constexpr std::string_view kGrants[] = {"--allow-net", "--deny-net", "--policy",
 
 std::string NameOf(std::string_view word) { return std::string(word.substr(0, word.find('='))); }
 
-bool IsFile(const std::string& path) {
+bool Exists(const std::string& path) {
   struct stat st {};
   return ::stat(path.c_str(), &st) == 0;
 }
 
 bool IsScript(const std::string& word) {
-  return IsFile(word) || std::any_of(std::begin(kExtensions), std::end(kExtensions),
+  return Exists(word) || std::any_of(std::begin(kExtensions), std::end(kExtensions),
                                      [&](auto ending) { return word.ends_with(ending); });
 }
 
@@ -68,33 +65,11 @@ const CLI::Option* OptionOf(const CLI::App& command, std::string_view word) {
   return command.get_option_no_throw(NameOf(word));
 }
 
-// Of `names` the one that `word` is most like, where it is not another word altogether.
-std::string Nearest(const std::string& word, const std::vector<std::string>& names) {
-  const auto nearest = std::min_element(names.begin(), names.end(), [&](auto& a, auto& b) {
-    return policy::EditDistance(word, a) < policy::EditDistance(word, b);
-  });
-  if (nearest == names.end()) return {};
-  const size_t letters = std::min(word.size(), nearest->size());
-  const size_t most = std::max<size_t>(2, letters / 3);  // two: letters that changed places
-  return policy::EditDistance(word, *nearest) <= most ? *nearest : std::string();
-}
-
-std::vector<const CLI::App*> Commands(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
-}
-
-const CLI::App* CommandOf(const CLI::App& app, const std::string& name) {
-  for (const CLI::App* command : Commands(app)) {
-    if (command->get_name() == name) return command;
-  }
-  return nullptr;
-}
-
 Error NoCommand(const std::string& word, const CLI::App& app) {
   if (IsScript(word)) return Error{"to run " + word + ", write: postern run " + word};
   std::vector<std::string> names;
   for (const CLI::App* command : Commands(app)) names.push_back(command->get_name());
-  const std::string nearest = Nearest(word, names);
+  const std::string nearest = policy::Nearest(word, names);
   std::string all;
   for (size_t i = 0; i < names.size(); ++i) {
     all += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
@@ -118,9 +93,9 @@ Error NoOption(const std::string& word, const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& known : option->get_lnames()) names.push_back("--" + known);
   }
-  std::string nearest = Nearest(name, names);
+  std::string nearest = policy::Nearest(name, names);
   if (nearest.empty() && name.starts_with("-") && !name.starts_with("--"))
-    nearest = Nearest("-" + name, names);  // -json
+    nearest = policy::Nearest("-" + name, names);  // -json
   return Error{"there is no option " + name +
                (nearest.empty() ? "; see " + Help(command) : "; did you mean " + nearest + "?")};
 }
@@ -144,7 +119,7 @@ Status CheckOption(const std::string& word, const CLI::App& command) {
 // Whether `word`, behind an --allow-net that names nothing, was meant as what it allows. Whoever
 // writes that has granted every public address by a slip. `last`: nothing follows it.
 bool IsMeantAsRule(const std::string& word, const CLI::App& command, bool last) {
-  if (word.starts_with('-') || (command.get_name() == "run" && IsFile(word))) return false;
+  if (word.starts_with('-') || (command.get_name() == "run" && Exists(word))) return false;
   if (command.get_name() != "run" && last) return false;
   const bool like_host = word.find_first_of(".:*") != std::string::npos || word == "localhost";
   return like_host && word.find_first_of(" \t\n;(){}'\"`") == std::string::npos &&

@@ -111,6 +111,23 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::string Nearest(std::string_view word, const std::vector<std::string>& names) {
+  const auto nearest = std::min_element(names.begin(), names.end(), [&](auto& a, auto& b) {
+    return EditDistance(word, a) < EditDistance(word, b);
+  });
+  if (nearest == names.end()) return {};
+  const size_t letters = std::min(word.size(), nearest->size());
+  const size_t most = std::max<size_t>(2, letters / 3);  // two: letters that changed places
+  return EditDistance(word, *nearest) <= most ? *nearest : std::string();
+}
+
+std::string OutsideMounts(const std::string& path) {
+  const std::string above = path.substr(0, path.rfind('/', path.find_last_not_of('/')));
+  return path + " is outside what is mounted; add " +
+         (above.empty() ? "" : "--mount=" + above + ", or ") +
+         "--mount=HOST:" + (above.empty() ? "GUEST" : above) + " for a directory of another name";
+}
+
 std::optional<std::string> WorkingDirectory(const std::string& path) {
   if (!path.starts_with('/')) return std::nullopt;
   std::string normal = std::filesystem::path(path).lexically_normal();

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postern::policy {
 
@@ -33,6 +34,11 @@ bool IsFieldValue(std::string_view text);
 
 // How many letters must change to make `b` of `a` (Levenshtein's distance).
 size_t EditDistance(std::string_view a, std::string_view b);
+// Of `names` the one that was meant by `word`; empty where it is another word altogether.
+std::string Nearest(std::string_view word, const std::vector<std::string>& names);
+
+// What is said of a guest's absolute path that is in no mount.
+std::string OutsideMounts(const std::string& path);
 
 // A directory of the guest's as a working directory: without ".", ".." and a slash at its end.
 // Nothing where the path is not absolute.

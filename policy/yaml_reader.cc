@@ -121,19 +121,15 @@ void YamlReader::Map(const YAML::Node& node, const std::string& what,
       if (shown == elsewhere && what != place)
         Refuse(key.Mark(), unknown + "; it belongs in " + std::string(place));
     }
-    const auto distance = [&](const Field& f) {
-      return std::string_view(f.first).starts_with(shown) ? 0 : EditDistance(shown, f.first);
-    };
-    const auto nearest =
-        std::min_element(fields.begin(), fields.end(),
-                         [&](const Field& a, const Field& b) { return distance(a) < distance(b); });
-    const size_t letters = std::min(shown.size(), std::string_view(nearest->first).size());
-    if (distance(*nearest) <= std::max<size_t>(2, letters / 3))
-      Refuse(key.Mark(), unknown + "; did you mean \"" + nearest->first + "\"?");
-    std::string known_ones;
-    for (const Field& f : fields)
-      known_ones += (known_ones.empty() ? "" : ", ") + std::string(f.first);
-    Refuse(key.Mark(), unknown + ", which has " + known_ones);
+    std::vector<std::string> names;
+    for (const Field& f : fields) names.emplace_back(f.first);
+    const auto longer = std::find_if(names.begin(), names.end(),
+                                     [&](const auto& n) { return n.starts_with(shown); });
+    const std::string meant = longer != names.end() ? *longer : Nearest(shown, names);
+    if (!meant.empty()) Refuse(key.Mark(), unknown + "; did you mean \"" + meant + "\"?");
+    std::string all;
+    for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
+    Refuse(key.Mark(), unknown + ", which has " + all);
   });
 }
 

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "cli/commands.h"
+
 namespace postern::supervisor {
 namespace {
 
-std::vector<const CLI::App*> Commands(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
-}
+using cli::CommandOf;
+using cli::Commands;
 
 // An option as it is written: "--listen=PORT", "--json"; empty for a positional one.
 struct Written {
@@ -43,13 +44,6 @@ std::string Positional(const CLI::App& command) {
 bool Has(const std::vector<Written>& list, const Written& option) {
   return std::any_of(list.begin(), list.end(),
                      [&](const Written& o) { return o.name == option.name; });
-}
-
-const CLI::App* Named(const CLI::App& app, const std::string& name) {
-  for (const CLI::App* c : Commands(app)) {
-    if (c->get_name() == name) return c;
-  }
-  return nullptr;
 }
 
 // Text for man(7): a hyphen that is typed, no macro at a line's beginning.
@@ -186,9 +180,10 @@ std::string ManualPage(const CLI::App& app) {
     out += "\\fI" + Roff(Positional(*c)) + "\\fR\n.br\n";
   }
   out += ".SH DESCRIPTION\n" + Roff(app.get_description()) + "\n.SH COMMANDS\n";
-  const std::vector<Written> shared =
-      Named(app, "run") != nullptr ? OptionsOf(*Named(app, "eval")) : std::vector<Written>();
-  const CLI::App* run = Named(app, "run");
+  const std::vector<Written> shared = CommandOf(app, "run") != nullptr
+                                          ? OptionsOf(*CommandOf(app, "eval"))
+                                          : std::vector<Written>();
+  const CLI::App* run = CommandOf(app, "run");
   const auto is_shared = [&](const Written& o) {
     return Has(shared, o) && Has(OptionsOf(*run), o);
   };

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
+#include "policy/text.h"
+
 namespace postern::worker {
 namespace {
 
@@ -345,13 +347,9 @@ ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::stri
   if (!found) found = AsDirectory(path.ends_with('/') ? path.substr(0, path.size() - 1) : path);
   if (found) return UrlOfPath(*found);
   const bool denied = files_.Stat(path) == FileTree::Kind::kDenied;
-  return ModuleError{
-      "MODULE_NOT_FOUND",
-      "cannot find the module '" + specifier + "' (required from " + importer + ")" +
-          (denied
-               ? ": " + path + " is outside what is mounted; add --mount=" + DirectoryOf(path) +
-                     ", or --mount=HOST:" + DirectoryOf(path) + " for a directory of another name"
-               : "")};
+  return ModuleError{"MODULE_NOT_FOUND", "cannot find the module '" + specifier +
+                                             "' (required from " + importer + ")" +
+                                             (denied ? ": " + policy::OutsideMounts(path) : "")};
 }
 
 std::optional<std::string> ModuleResolver::AsFile(const std::string& path) {
