@@ -30,6 +30,23 @@ std::optional<std::string> Manifest(const fs::path& directory) {
   return *std::move(text);
 }
 
+// A directory, and what of a package it has.
+struct Level {
+  fs::path directory;
+  std::optional<std::string> manifest;
+  bool has_modules;
+};
+
+Level LevelOf(const fs::path& directory) {
+  return {directory, Manifest(directory), IsDirectory(directory / kModules)};
+}
+
+bool BeginsWorkspace(const Level& level) {
+  const auto parsed = level.manifest ? json::parse(*level.manifest, nullptr, false, true) : json();
+  return (parsed.is_object() && parsed.contains("workspaces")) ||
+         IsFile(level.directory / "pnpm-workspace.yaml");
+}
+
 // The directory whose node_modules a program within a package that is installed finds others in:
 // the outermost, so that all that was installed is seen.
 std::optional<fs::path> Installation(const fs::path& directory) {
@@ -41,33 +58,34 @@ std::optional<fs::path> Installation(const fs::path& directory) {
   return std::nullopt;
 }
 
-// The last directory upwards that has a say: the package's root, or its workspace's.
-fs::path Top(const fs::path& directory) {
-  if (const auto installation = Installation(directory)) return *installation;
-  std::optional<fs::path> root;
-  for (fs::path at = directory; at.has_relative_path(); at = at.parent_path()) {
-    const auto manifest = Manifest(at);
-    if (!root && (manifest || IsDirectory(at / kModules))) root = at;
-    if (!root) continue;
-    const auto parsed =
-        manifest ? json::parse(*manifest, nullptr, false, true) : json(json::value_t::discarded);
-    if ((parsed.is_object() && parsed.contains("workspaces")) || IsFile(at / "pnpm-workspace.yaml"))
-      return at;
+// `directory` and those above it, up to the last that has a say.
+std::vector<Level> LevelsOf(const fs::path& directory) {
+  std::vector<Level> levels;
+  if (const auto installation = Installation(directory)) {
+    for (fs::path at = directory; at != *installation; at = at.parent_path())
+      levels.push_back(LevelOf(at));
+    levels.push_back(LevelOf(*installation));
+    return levels;
   }
-  return root.value_or(directory);
+  size_t root = 0;  // how many there are up to the package's root; 0 until that is found
+  for (fs::path at = directory; at.has_relative_path(); at = at.parent_path()) {
+    const Level& level = levels.emplace_back(LevelOf(at));
+    if (root == 0 && (level.manifest || level.has_modules)) root = levels.size();
+    if (root != 0 && BeginsWorkspace(level)) return levels;
+  }
+  levels.resize(root);
+  return levels;
 }
 
 }  // namespace
 
 PackageFiles FindPackageFiles(const fs::path& directory) {
   PackageFiles found;
-  const fs::path top = Top(directory);
-  for (fs::path at = directory; at != top && at.has_relative_path();) {
-    at = at.parent_path();
-    if (at.filename() == kModules) continue;
-    if (auto manifest = Manifest(at)) found.manifests[at / "package.json"] = *std::move(manifest);
-    // One beneath another is a part of it.
-    if (IsDirectory(at / kModules)) found.modules.push_back(at / kModules);
+  for (Level& level : LevelsOf(directory)) {
+    if (level.directory == directory || level.directory.filename() == kModules) continue;
+    if (level.manifest)
+      found.manifests[level.directory / "package.json"] = *std::move(level.manifest);
+    if (level.has_modules) found.modules.push_back(level.directory / kModules);
   }
   return found;
 }
