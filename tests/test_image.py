@@ -15,6 +15,7 @@ import urllib.request
 import pytest
 import yaml
 from conftest import ROOT
+from minimal_system import minimal_system, own_release
 from test_containers import RESTRICTED, docker_profile
 from server import until
 
@@ -34,22 +35,7 @@ def podman(*words, check=True, **options):
 
 def base_tree():
     """A minimal system of this machine's own release, and with its sources of packages."""
-    if not (BASE_TREE / "complete").exists():
-        shutil.rmtree(BASE_TREE, ignore_errors=True)
-        release = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)
-        done = subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", release["VERSION_CODENAME"].strip('"'), BASE_TREE],
-                              capture_output=True, text=True, timeout=900)  # fmt: skip
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
-        for place in ("etc/apt/apt.conf.d", "etc/apt/sources.list.d", "etc/apt/sources.list"):
-            target = BASE_TREE / place
-            shutil.rmtree(target, ignore_errors=True)
-            target.unlink(missing_ok=True)
-            source = pathlib.Path("/") / place
-            if source.is_dir():
-                shutil.copytree(source, target, symlinks=True)
-            elif source.exists():
-                shutil.copy(source, target)
-        (BASE_TREE / "complete").touch()
+    minimal_system(BASE_TREE, own_release(), "ca-certificates", ("etc/apt/apt.conf.d", "etc/apt/sources.list.d", "etc/apt/sources.list"))
     return BASE_TREE
 
 

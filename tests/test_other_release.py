@@ -2,12 +2,12 @@
 What its compiler and its libraries' versions refuse is seen here."""
 
 import os
-import pathlib
 import shutil
 import subprocess
 
 import pytest
 from conftest import ROOT
+from minimal_system import minimal_system, own_release
 
 OTHER = {"bookworm": "trixie", "trixie": "bookworm"}
 PODMAN = ["podman", "--runtime", "runc", "--cgroup-manager=cgroupfs"]
@@ -17,16 +17,9 @@ LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4000:4000"]
 @pytest.fixture(scope="module")
 def tree():
     """A minimal system of the other release, kept from one run of the tests to the next; /postern in it is this checkout."""
-    own = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    name = OTHER[own["VERSION_CODENAME"].strip('"')]
+    name = OTHER[own_release()]
     tree = ROOT / "build" / f"{name}-root"
-    if not (tree / "complete").exists():
-        shutil.rmtree(tree, ignore_errors=True)
-        done = subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", name, tree], capture_output=True, text=True, timeout=900)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
-        shutil.rmtree(tree / "etc/apt/apt.conf.d")
-        shutil.copytree("/etc/apt/apt.conf.d", tree / "etc/apt/apt.conf.d")
-        (tree / "complete").touch()
+    minimal_system(tree, name, "ca-certificates", ["etc/apt/apt.conf.d"])
     # Not what an older checkout had besides; what was built stays, where it is the same.
     for old in (tree / "postern").glob("*"):
         if old.name not in ("build", "node_modules"):

@@ -4,7 +4,6 @@ activation, credentials, DynamicUser, the journal."""
 import contextlib
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import time
 
 import pytest
 from conftest import ROOT
+from minimal_system import minimal_system, own_release
 from test_containers import INSTALLED, PODMAN, libraries
 
 PACKAGING = ROOT / "packaging"
@@ -33,13 +33,7 @@ def test_exposure_is_small():
 
 def build_tree():
     """A minimal system of this machine's own release, with Postern installed."""
-    release = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    if not (TREE / "sbin" / "init").is_symlink():
-        shutil.rmtree(TREE, ignore_errors=True)
-        TREE.mkdir(parents=True)
-        done = subprocess.run(["debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,dbus,curl", release["VERSION_CODENAME"].strip('"'), TREE],
-                              capture_output=True, text=True, timeout=900)  # fmt: skip
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
+    minimal_system(TREE, own_release(), "systemd,systemd-sysv,dbus,curl")
     for name, source in PARTS.items():
         (TREE / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, TREE / name)
