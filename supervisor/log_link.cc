@@ -63,7 +63,8 @@ Status LogLink::Start(const Settings& s) {
     for (const std::string& read : {s.target, replayed}) {
       std::error_code none;
       if (std::filesystem::equivalent(*s.record_file, read, none))
-        return Error{"the recording " + *s.record_file + " would overwrite what this run reads"};
+        return Error{"the recording " + *s.record_file +
+                     " would overwrite what this run reads; give it a name of its own"};
     }
     auto record = OpenRecord(*s.record_file);
     if (!record) return record.error();
