@@ -198,10 +198,7 @@ void Request::ReplayNow() {
   KeepForRecording(&har::Exchange::response_body, body_);
   guest_.usage().bytes_in += body_.size();
   body_total_ = static_cast<int64_t>(body_.size());
-  if (e.failure) {  // after what came before it
-    ++guest_.usage().errors[e.failure->code];
-    failure_ = logged_failure_ = e.failure;
-  }
+  if (e.failure) return FailBehindBody(*e.failure);
   Done();
 }
 
@@ -328,10 +325,10 @@ void Request::Finished(CURLcode code) {
     failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
                        url_.HostPort() + " sent no response"};
   }
+  if (!failure_) EndBody();
+  if (failure_ && responded_) return FailBehindBody(*std::exchange(failure_, std::nullopt));
   if (failure_) return Fail(*std::exchange(failure_, std::nullopt));
-  EndBody();
   StopTransfer();
-  if (failure_) return Fail(*std::exchange(failure_, std::nullopt));
   Done();
 }
 
@@ -348,6 +345,15 @@ void Request::Done() {
   guest_.channel().FlushSoon();
 }
 
+// The origin's part is over, and not well: the guest gets what came of the body, then the failure.
+void Request::FailBehindBody(Failure failure) {
+  if (secrets_ != nullptr) failure.details = policy::WithoutSecrets(failure.details, secrets_);
+  ++guest_.usage().errors[failure.code];
+  failure_ = logged_failure_ = std::move(failure);
+  StopTransfer();
+  Done();
+}
+
 void Request::Fail(Failure failure) {
   if (secrets_ != nullptr) failure.details = policy::WithoutSecrets(failure.details, secrets_);
   if (phase_ != Phase::kDone) ++guest_.usage().errors[failure.code];
@@ -359,7 +365,7 @@ void Request::Fail(Failure failure) {
   LogEnd();
   auto& session = guest_.channel().session();
   if (responded_) {
-    // What did arrive is dropped: a body that is known to be broken helps nobody.
+    // It did not read what has arrived, or not in time.
     failure_ = std::move(failure);
     body_.clear();
     body_at_ = 0;

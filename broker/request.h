@@ -82,6 +82,7 @@ class Request {
   void Finished(CURLcode code);
   void Done();
   void Fail(channel::Failure failure);
+  void FailBehindBody(channel::Failure failure);
   void StopTransfer();
   void FreeLists();
   std::optional<std::string> Blocked(const policy::IpAddress& address) const;

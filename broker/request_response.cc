@@ -120,6 +120,8 @@ bool Request::TakeField(std::string_view line) {
 }
 
 bool Request::Unfilterable(const std::string& why) {
+  body_.clear();
+  body_at_ = 0;
   failure_ = Failure{"http_response_content_coding", "ERR_SECRET_CODING",
                      url_.HostPort() + " sent " + policy::WithoutSecrets(why, secrets_) +
                          "; a secret could hide in it, so that nothing of it is let through"};

@@ -75,6 +75,27 @@ def test_a_body_that_was_left_midway_is_replayed_as_far_as_it_came(postern, orig
     assert postern(code, *options, args=[url, "on"]).value == "ERR_ABORTED"
 
 
+def test_what_came_of_a_body_is_read_before_its_failure(postern, origin, tmp_path):
+    """However late it is read: by a stream, where all of it is asked for the failure alone; live and replayed."""
+    har, url = tmp_path / "run.har", f"http://{origin.http}/short-body"
+    code = """
+      const url = process.argv[2], all = [];
+      const failed = (e) => e.cause?.code ?? e.code;
+      const { body } = await fetch(url);
+      await new Promise((done) => setTimeout(done, 200));  // by now all of it has arrived, its end too
+      const reader = body.getReader();
+      all.push(new TextDecoder().decode((await reader.read()).value), await reader.read().catch(failed), await reader.closed.catch(failed));
+      const whole = await fetch(url);
+      await new Promise((done) => setTimeout(done, 200));
+      all.push(await whole.text().catch(failed));
+      const left = await fetch(url);  // never read: nothing to wait for
+      globalThis.left = left;
+      __return(all);"""
+    live = postern(code, f"--record={har}", f"--allow-net={origin.http}", args=[url])
+    assert live.value == ["half", *["ERR_RESPONSE_INCOMPLETE"] * 3]
+    assert postern(code, f"--adapter=replay:{har}", f"--allow-net={origin.http}", args=[url]).value == live.value
+
+
 def test_what_is_too_large_is_not_kept_and_said_to_be(postern, origin, tmp_path):
     """Both ways; the report shows the true size."""
     har, url, size = tmp_path / "run.har", f"http://{origin.http}", (16 << 20) + 1

@@ -93,7 +93,12 @@ void Exchanges::OnEndOfBody(int32_t stream) {
 
 void Exchanges::FailLater(uint32_t id, Failure failure) {
   Exchange* e = Find(id);
-  if (e == nullptr || e->failure) return;
+  if (e == nullptr || e->failure || e->failure_behind) return;
+  const bool unread = e->responded && !(e->received.empty() && e->undecoded.empty());
+  if (unread && e->upload_ended && !e->writable_wanted) {
+    e->failure_behind = std::move(failure);
+    return;
+  }
   e->failure = failure;
   e->received.clear();
   failures_.emplace_back(id, std::move(failure));
@@ -156,6 +161,10 @@ Exchanges::ReadState Exchanges::NextPiece(Exchange& e, std::string* out) {
     }
   }
   if (!out->empty()) return ReadState::kData;
+  if (e.failure_behind) {
+    e.failure = std::move(e.failure_behind);
+    return ReadState::kWait;
+  }
   if (!e.ended) return ReadState::kWait;
   if (!e.decoders.empty() && !e.decoders.front()->Finished() && e.any_received) {
     e.failure = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",

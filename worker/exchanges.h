@@ -79,6 +79,8 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
     size_t upload_at = 0;
     bool upload_ended = true, writable_wanted = false;
     std::optional<channel::Failure> failure;
+    // One that came behind bytes that the guest has not read yet: it is `failure` once they are.
+    std::optional<channel::Failure> failure_behind;
   };
 
   // `decoded_bytes`: what a decoded body may have.
@@ -87,6 +89,8 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
 
   Exchange* Find(uint32_t id);
   Exchange* ByStream(int32_t stream, uint32_t* id);
+  // Tells of `failure` behind what of the body came before it; at once where the guest waits for
+  // something else as well.
   void FailLater(uint32_t id, channel::Failure failure);
   // The channel is over: what is not complete fails with `failure`.
   void FailAll(const channel::Failure& failure);
