@@ -1,8 +1,8 @@
 // Result pipe: how a guest tells the supervisor what became of its run.
 //
 // A sequence of frames, each [tag: u8][length: u32 little-endian][bytes]. The supervisor checks tag
-// and length and copies the bytes; it parses nothing inside them. kReadsStdin comes first, if at
-// all.
+// and length and copies the bytes; it parses nothing inside them. What a guest says while it runs
+// (kReadsStdin, kHearsSignal) comes before its result.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ enum class ResultTag : uint8_t {
   kCauseCode,
   kCauseMessage,  // UTF-8 text
   kReadsStdin,    // empty: the guest waits for its stdin
-  kLast = kReadsStdin,
+  kHearsSignal,   // a signal's number, one byte: the guest listens for it
+  kLast = kHearsSignal,
 };
 
 inline constexpr uint32_t kMaxResultBytes =

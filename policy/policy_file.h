@@ -20,6 +20,7 @@ struct RunLimits {
   int64_t cpu = 60'000;
   int64_t memory = 128LL << 20;
   int64_t output = 64LL << 20;     // stdout and stderr together
+  int64_t grace = 5'000;           // for a guest that listens for SIGTERM or SIGINT
   int64_t timer_resolution = 100;  // of every clock a guest can read, microseconds
 };
 
@@ -37,6 +38,7 @@ inline constexpr RunLimitName kRunLimits[] = {
     // V8 with the runtime needs as much.
     {"memory", &RunLimits::memory, ParseBytes, " bytes", 16LL << 20},
     {"output", &RunLimits::output, ParseBytes, " bytes", 0},
+    {"grace", &RunLimits::grace, ParseDuration, " ms", 0},
     {"timer_resolution", &RunLimits::timer_resolution, ParseResolution, "us", 1, 1'000'000},
 };
 

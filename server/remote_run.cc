@@ -112,9 +112,10 @@ Result<json> AskedPolicy(const policy::PolicyFile& p) {
   const policy::RunLimits usual;
   for (const policy::RunLimitName& l : policy::kRunLimits) {
     if (p.limits.*(l.member) == usual.*(l.member)) continue;
-    const bool us = l.member == &policy::RunLimits::timer_resolution;
-    const bool ms = l.member == &policy::RunLimits::wall || l.member == &policy::RunLimits::cpu;
-    limits[l.name] = std::to_string(p.limits.*(l.member)) + (us ? "us" : ms ? "ms" : "");
+    const std::string_view unit = l.unit;  // " bytes" is what a number without one is of
+    limits[l.name] = std::to_string(p.limits.*(l.member)) + (unit == " ms"  ? "ms"
+                                                             : unit == "us" ? "us"
+                                                                            : "");
   }
   return json{{"version", 1}, {"network", std::move(network)}, {"limits", std::move(limits)}};
 }

@@ -255,7 +255,7 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
     order.source = file->second;
     order.url = policy::FileUrl(name);
   }
-  order.argv = {"postern", name};
+  order.argv = {worker::kExecPath, name};
   order.argv.insert(order.argv.end(), asked.arguments.begin(), asked.arguments.end());
   run.policy = EffectivePolicy(asked, ceiling);
   for (const policy::MountSetting& m : run.policy.mounts) order.mounts.push_back(m.guest);

@@ -25,8 +25,9 @@ constexpr const char* kExamples = R"(  postern run app.mjs
 )";
 
 struct Raw {
-  std::string file, code, policy, adapter, timeout, cpu, memory, timer_resolution, cwd, audit_log,
-      record, method, url, queue_timeout, request_timeout, drain_timeout, handler_timeout, shell;
+  std::string file, code, policy, adapter, timeout, cpu, grace, memory, timer_resolution, cwd,
+      audit_log, record, method, url, queue_timeout, request_timeout, drain_timeout,
+      handler_timeout, shell;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
 };
@@ -132,6 +133,10 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_option("--timeout", raw.timeout, "Wall-clock limit of the run (default 5m)")
       ->type_name("5s");
   app.add_option("--cpu", raw.cpu, "CPU time limit of the run (default 60s)")->type_name("5s");
+  app.add_option(
+         "--grace", raw.grace,
+         "How long a guest that listens for SIGTERM or SIGINT goes on after one (default 5s)")
+      ->type_name("5s");
   app.add_option("--memory", raw.memory, "Memory limit of the guest (default 128MiB)")
       ->type_name("128MiB");
   app.add_option("--timer-resolution", raw.timer_resolution,
@@ -209,6 +214,7 @@ Status SetRunLimits(const Raw& raw, policy::RunLimits& limits) {
   const std::tuple<const char*, const std::string&, const char*> flags[] = {
       {"--timeout", raw.timeout, "wall"},
       {"--cpu", raw.cpu, "cpu"},
+      {"--grace", raw.grace, "grace"},
       {"--memory", raw.memory, "memory"},
       {"--timer-resolution", raw.timer_resolution, "timer_resolution"}};
   for (const auto& [flag, text, name] : flags) {

@@ -141,13 +141,13 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.print = !s.json;
     order.source = s.target;
     order.url = policy::CodeUrl(s.cwd.value_or(directory), "[eval].mjs");
-    order.argv = {"postern", "[eval]"};
+    order.argv = {worker::kExecPath, "[eval]"};
   } else if (s.target == "-") {
     auto source = ReadAll(0, "standard input", kMaxModuleBytes);
     if (!source) return source.error();
     order.source = *std::move(source);
     order.url = policy::CodeUrl(s.cwd.value_or(directory), "[stdin].mjs");
-    order.argv = {"postern", "-"};
+    order.argv = {worker::kExecPath, "-"};
   } else {
     const auto file = FileOf(s.target);
     if (!file) return file.error();
@@ -161,7 +161,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     if (Status shown = ShowProgram(directory, s, entry); !shown) return shown.error();
     order.source = *std::move(source);
     order.url = policy::FileUrl(path);
-    order.argv = {"postern", path};
+    order.argv = {worker::kExecPath, path};
   }
   std::set<std::string> places;
   for (const policy::MountSetting& m : s.policy.mounts) {

@@ -77,6 +77,7 @@ bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
     case ResultTag::kCauseMessage:
       return error_text(o.cause_message);
     case ResultTag::kReadsStdin:
+    case ResultTag::kHearsSignal:
       return false;
   }
   return false;

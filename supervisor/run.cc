@@ -1,5 +1,6 @@
 #include "supervisor/run.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -27,6 +28,7 @@ using ErrorCode = boost::system::error_code;
 
 constexpr int kExitTimeout = 124, kExitOutOfMemory = 137, kExitForbiddenCall = 159;
 constexpr int kGuestGoneWithinMs = 5'000;
+constexpr size_t kMostSignals = 64;  // that a guest may say it listens for
 // Bytes: below, they take less than a millisecond.
 constexpr size_t kLongResult = 64 * 1024, kLongOrder = 256 * 1024;
 constexpr auto kDrainWithin = std::chrono::milliseconds(1'000);
@@ -90,7 +92,8 @@ Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
           host.files, "{}", {},
           [this](const std::string& why, bool) { Refuse("the files broker cannot run: " + why); }),
       wall_(host.io),
-      cpu_(host.io) {
+      cpu_(host.io),
+      grace_(host.io) {
   net_.used = [this] { CountUsage(); };
 }
 
@@ -196,7 +199,7 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
   err_ = read(worker::kStderr, job_.err, outcome_.err, err_size_);
   const auto keep = [self](std::string_view piece, const std::function<void(bool)>& next) {
     Append(self->result_, piece, channel::kMaxResultBytes);
-    self->GiveInput();
+    self->HearGuest();
     next(true);
   };
   result_pipe_ = Forwarder::Start(
@@ -205,9 +208,26 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
   if (job_.input) stdin_ = std::move(fds[worker::kStdin]);
 }
 
+// What the guest says before its result: it is none of that.
+void Run::HearGuest() {
+  constexpr size_t kHeader = 5;
+  while (result_.size() >= kHeader) {
+    const auto tag = static_cast<channel::ResultTag>(result_[0]);
+    const size_t bytes = tag == channel::ResultTag::kHearsSignal ? 1 : 0;
+    if (bytes == 0 && tag != channel::ResultTag::kReadsStdin) return;
+    if (result_.size() < kHeader + bytes) return;
+    if (result_.substr(0, kHeader) !=
+        channel::ResultFrame(tag, std::string(bytes, '\0')).substr(0, kHeader))
+      return;
+    if (bytes > 0 && heard_.size() < kMostSignals) heard_ += result_[kHeader];
+    if (bytes == 0) GiveInput();
+    result_.erase(0, kHeader + bytes);
+  }
+}
+
 // Nothing is taken from whoever gives it before the guest wants some.
 void Run::GiveInput() {
-  if (!stdin_.valid() || result_[0] != static_cast<char>(channel::ResultTag::kReadsStdin)) return;
+  if (!stdin_.valid()) return;
   channel::GrowPipe(stdin_.get(), channel::kActivePipeBytes);
   job_.input(std::move(stdin_));
 }
@@ -239,16 +259,14 @@ void Run::SendOrder(UniqueFd fd) {
   job_.order.handler = job_.channel != nullptr;
   if (job_.order.handler) job_.order.cpu_ms = 0;
   job_.order.env = std::move(job_.env);
-  channel::GrowPipe(fd.get(), channel::kActivePipeBytes);
-  auto pipe = std::make_shared<Descriptor>(host_.io, fd.release());
-  watched_.push_back(pipe);
+  order_pipe_ = std::make_shared<Descriptor>(host_.io, fd.release());
+  watched_.push_back(order_pipe_);
   const auto bytes = std::make_shared<std::string>();
-  const auto send = [pipe, bytes] {
-    asio::async_write(*pipe, asio::buffer(*bytes), [pipe, bytes](const ErrorCode&, size_t) {
-      // Its end is the order's end; a guest that died is reported by the zygote.
-      ErrorCode ignored;
-      pipe->close(ignored);
-    });
+  const auto send = [pipe = order_pipe_, bytes] {
+    const size_t room = std::min<size_t>(bytes->size(), channel::kActivePipeBytes);
+    if (room > PIPE_BUF) channel::GrowPipe(pipe->native_handle(), static_cast<int>(room));
+    // A guest that died is reported by the zygote.
+    asio::async_write(*pipe, asio::buffer(*bytes), [pipe, bytes](const ErrorCode&, size_t) {});
   };
   const bool is_long = host_.background != nullptr && SizeOf(job_.order) >= kLongOrder;
   auto order = std::make_shared<worker::Order>(std::exchange(job_.order, {}));
@@ -341,6 +359,24 @@ void Run::JudgeSignal(int signal) {
                                : ""));
 }
 
+void Run::Interrupt(int signal) {
+  const char number = static_cast<char>(signal);
+  const int64_t grace = job_.limits.grace;
+  const std::string word = signal == SIGINT ? "interrupted" : "terminated";
+  const bool told =
+      !interrupted_ && !over_ && !ending_ && grace > 0 &&
+      heard_.find(number) != std::string::npos &&
+      Uninterrupted([&] { return ::write(order_pipe_->native_handle(), &number, 1); }) == 1;
+  if (!told) return Kill(Outcome::Kind::kKilled, 128 + signal, word);
+  interrupted_ = true;
+  grace_.expires_after(std::chrono::milliseconds(grace));
+  grace_.async_wait([self = shared_from_this(), signal, word, grace](const ErrorCode& error) {
+    if (error) return;
+    self->Kill(Outcome::Kind::kKilled, 128 + signal,
+               word + ", and did not end within " + std::to_string(grace) + " ms (--grace)");
+  });
+}
+
 void Run::Kill(Outcome::Kind kind, int status, const std::string& why) {
   if (over_ || ending_) return;
   ending_ = true;
@@ -422,6 +458,7 @@ void Run::Done() {
   stdin_.reset();
   wall_.cancel();
   cpu_.cancel();
+  grace_.cancel();
   for (const auto& pipe : std::exchange(watched_, {})) {
     ErrorCode ignored;
     pipe->close(ignored);

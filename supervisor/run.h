@@ -66,7 +66,10 @@ class Run : public std::enable_shared_from_this<Run> {
   void Begin(std::vector<UniqueFd> fds, UniqueFd pidfd);
   // Its process has ended.
   void Exited(const End& end);
-  // It is to end now: a limit, a signal, somebody's wish. What it printed until now still arrives.
+  // A signal came for it. Where the guest listens for it, it is told, and has `limits.grace` until
+  // its end; else, and at the second one, it ends now.
+  void Interrupt(int signal);
+  // It is to end now: a limit, somebody's wish. What it printed until now still arrives.
   void Kill(Outcome::Kind kind, int status, const std::string& why);
   // What is limited is counted anew: the guest has answered.
   void Renew();
@@ -89,6 +92,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void LimitWallClock();
   void WatchCpu();
   void ReadPipes(std::vector<UniqueFd>& fds);
+  void HearGuest();
   void GiveInput();
   void AwaitFirstByte(BrokerLink::Guest& broker, UniqueFd from_guest, UniqueFd to_guest);
   void AwaitFirstByte(BrokerLink::Guest& broker, const std::shared_ptr<Descriptor>& pipe,
@@ -109,12 +113,14 @@ class Run : public std::enable_shared_from_this<Run> {
   std::function<void()> will_kill_;
   Outcome outcome_;
   BrokerLink::Guest net_, files_;
-  boost::asio::steady_timer wall_, cpu_;
+  boost::asio::steady_timer wall_, cpu_, grace_;
   std::unique_ptr<MemoryCgroup> cgroup_;
   UniqueFd pidfd_, stdin_;
   pid_t pid_ = 0;
   std::shared_ptr<Forwarder> out_, err_, result_pipe_;
   std::vector<std::shared_ptr<Descriptor>> watched_;
+  std::shared_ptr<Descriptor> order_pipe_;
+  std::string heard_;  // the numbers of signals that the guest listens for, a byte each
   std::string result_;
   Usage counted_;
   int64_t output_ = 0, cpu_before_ms_ = 0;
@@ -123,6 +129,7 @@ class Run : public std::enable_shared_from_this<Run> {
   JsonSize out_size_, err_size_;  // of what is kept
   bool judging_ = false;
   bool exited_ = false, ending_ = false, leaving_ = false, over_ = false, renewed_ = false;
+  bool interrupted_ = false;
 };
 
 // Bytes of what an order carries. Files and source alone may be as long as a request's body.

@@ -60,11 +60,7 @@ class RunCommand {
     } else if (Status started = Start(); !started) {
       run_->Refuse(started.error().message);
     }
-    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
-      if (error) return;
-      run_->Kill(Outcome::Kind::kKilled, 128 + signal,
-                 signal == SIGINT ? "interrupted" : "terminated");
-    });
+    AwaitSignal();
     io_.run();
     worker_.reset();
     run_->AwaitProcess();
@@ -72,6 +68,14 @@ class RunCommand {
   }
 
  private:
+  void AwaitSignal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+      if (error) return;
+      run_->Interrupt(signal);
+      AwaitSignal();
+    });
+  }
+
   // A guest whose output goes nowhere has nothing more to do.
   Forwarder::Sink ToDescriptor(int fd, const char* what) {
     return Forwarder::ToDescriptor(io_, fd, [this, what](int error) {

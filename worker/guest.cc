@@ -97,10 +97,12 @@ Guest::Guest(Engine& engine, Order order)
       modules_(engine, files_),
       net_(LimitsOf(order_), *this),
       handler_(*this),
-      input_([this](std::string piece) { OnInput(std::move(piece)); }) {
+      input_([this](std::string piece) { OnInput(std::move(piece)); }),
+      signals_([this](int signal) { OnSignal(signal); }) {
   g_guest = this;
   loop_.Add(net_);
   loop_.Add(input_);
+  loop_.Add(signals_);
   if (order_.handler) loop_.Add(handler_);
   loop_.after_microtasks = [this] { ReportRejections(); };
   loop_.before_wait = [this] { modules_.ForgetFiles(); };
@@ -444,13 +446,18 @@ void Guest::OnFailure(uint32_t id, const channel::Failure& failure) {
                       Str(isolate, failure.details), Str(isolate, failure.error)});
 }
 
-// ---- stdin
+// ---- stdin and signals
 
 void Guest::OnInput(std::string piece) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::HandleScope scope(isolate);
   v8::Local<v8::Uint8Array> bytes;
   if (AdoptBytes(isolate, std::move(piece)).ToLocal(&bytes)) Call("stdinPiece", {bytes});
+}
+
+void Guest::OnSignal(int signal) {
+  const v8::HandleScope scope(engine_.isolate());
+  Call("processSignal", {v8::Integer::New(engine_.isolate(), signal)});
 }
 
 }  // namespace postern::worker

@@ -15,6 +15,7 @@
 #include "worker/modules.h"
 #include "worker/net_client.h"
 #include "worker/order.h"
+#include "worker/signal_reader.h"
 #include "worker/stdin_reader.h"
 
 namespace postern::worker {
@@ -39,6 +40,7 @@ class Guest : ExchangeEvents {
   NetClient& net() { return net_; }
   HandlerServer& handler() { return handler_; }
   StdinReader& input() { return input_; }
+  SignalReader& signals() { return signals_; }
   Modules& modules() { return modules_; }
   // Whose exchange `id` is.
   Exchanges& exchanges(uint32_t id) {
@@ -58,6 +60,7 @@ class Guest : ExchangeEvents {
   void OnWritable(uint32_t id) override;
   void OnFailure(uint32_t id, const channel::Failure& failure) override;
   void OnInput(std::string piece);
+  void OnSignal(int signal);
   void Call(const char* hook, std::initializer_list<v8::Local<v8::Value>> args);
 
   static void OnRejection(v8::PromiseRejectMessage message);
@@ -81,6 +84,7 @@ class Guest : ExchangeEvents {
   NetClient net_;
   HandlerServer handler_;
   StdinReader input_;
+  SignalReader signals_;
   struct Rejected {
     v8::Global<v8::Promise> promise;
     v8::Global<v8::Value> reason;

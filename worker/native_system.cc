@@ -84,6 +84,11 @@ void StdinRead(const Args& args) {
     args.GetReturnValue().Set(bytes);
 }
 
+// hearSignal(number): processSignal is called for it from now on
+void HearSignal(const Args& args) {
+  if (Guest::Running()) Guest::Current().signals().Hear(Int(args, 0));
+}
+
 void Exit(const Args& args) { Guest::Current().Exit(Int(args, 0)); }
 
 // die(error): as if nobody had caught it
@@ -191,6 +196,7 @@ std::span<const Native> SystemNatives() {
                                         {"write", Write},
                                         {"stdinWant", StdinWant},
                                         {"stdinRead", StdinRead},
+                                        {"hearSignal", HearSignal},
                                         {"exit", Exit},
                                         {"die", Die},
                                         {"setReturnValue", SetReturnValue},

@@ -1,4 +1,5 @@
 // Natives for node:util: what a value is inside of V8, whatever its prototype says.
+#include <gnu/libc-version.h>
 #include <node_version.h>
 
 #include <algorithm>
@@ -68,6 +69,11 @@ void NodeVersion(const Args& args) {
 }
 void V8Version(const Args& args) {
   args.GetReturnValue().Set(Str(args.GetIsolate(), v8::V8::GetVersion()));
+}
+
+// libcVersion(): of the C library that this runs on
+void LibcVersion(const Args& args) {
+  args.GetReturnValue().Set(Str(args.GetIsolate(), ::gnu_get_libc_version()));
 }
 
 // callSites(most): [[function, script, line, column], …] of who called the caller
@@ -140,6 +146,7 @@ std::span<const Native> TypeNatives() {
       {"getContinuationData", GetContinuationData},
       {"setContinuationData", SetContinuationData},
       {"nodeVersion", NodeVersion},
+      {"libcVersion", LibcVersion},
       {"v8Version", V8Version},
       {"callSites", CallSites},
       {"heapUse", HeapUse}};

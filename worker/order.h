@@ -1,6 +1,7 @@
 // Order: what a spare is told when it becomes a guest. Written by the supervisor (trusted), read
-// before any guest code runs: a JSON object, its length before it, and after it the entry module's
-// source and the files that came with it.
+// before any guest code runs: [bytes of what follows: u64][length of the head: u32][head: a JSON
+// object][the files that came with it][the entry module's source]. What comes on the same pipe
+// later are signals (signal_reader.h).
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,10 @@ namespace postern::worker {
 // What V8, malloc and the stacks need beside the guest's own limit: half-filled pages, code,
 // compiler zones. RLIMIT_DATA and a memory cgroup leave as much.
 inline constexpr int64_t kMemorySlack = 64LL << 20;
+
+// process.argv[0] and process.execPath: nothing is there, but programs look whether it is Node's
+// name (yargs, for the name of the program in its usage).
+inline constexpr const char* kExecPath = "/usr/bin/node";
 
 struct Order {
   std::string source;  // of the entry module, or the code of `postern eval`
@@ -52,20 +57,32 @@ struct Order {
     }
     const std::string head = fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     const auto size = static_cast<uint32_t>(head.size());
-    std::string out(reinterpret_cast<const char*>(&size), sizeof size);
-    out.reserve(out.size() + head.size() + total);
+    const uint64_t all = sizeof size + head.size() + total;
+    std::string out;
+    out.reserve(sizeof all + all);
+    out.append(reinterpret_cast<const char*>(&all), sizeof all);
+    out.append(reinterpret_cast<const char*>(&size), sizeof size);
     out.append(head);
     for (const auto& [path, bytes] : files) out.append(bytes);
     return out.append(source);
   }
+  // How long the order is whose first bytes these are; 0 where they do not say yet.
+  static uint64_t SizeOf(const std::string& bytes) {
+    uint64_t all = 0;
+    if (bytes.size() < sizeof all) return 0;
+    std::memcpy(&all, bytes.data(), sizeof all);
+    return sizeof all + all;
+  }
   static Result<Order> Decode(const std::string& bytes) {
+    constexpr size_t kHead = sizeof(uint64_t) + sizeof(uint32_t);
     uint32_t size = 0;
-    if (bytes.size() < sizeof size) return Error{"the order is incomplete"};
-    std::memcpy(&size, bytes.data(), sizeof size);
-    if (bytes.size() - sizeof size < size) return Error{"the order is incomplete"};
-    size_t at = sizeof size + size;
+    if (bytes.size() < kHead || bytes.size() != SizeOf(bytes))
+      return Error{"the order is incomplete"};
+    std::memcpy(&size, bytes.data() + sizeof(uint64_t), sizeof size);
+    if (bytes.size() - kHead < size) return Error{"the order is incomplete"};
+    size_t at = kHead + size;
     const auto head =
-        nlohmann::json::parse(bytes.data() + sizeof size, bytes.data() + at, nullptr, false);
+        nlohmann::json::parse(bytes.data() + kHead, bytes.data() + at, nullptr, false);
     if (!head.is_object()) return Error{"the order is malformed"};
     Order order = head.get<Order>();
     for (const auto& file : head.at("sizes")) {

@@ -48,16 +48,16 @@ void LockDown(const ZygoteOptions& options) {
   Must(sandbox::InstallSeccomp(options.jitless ? "guest-jitless" : "guest", options.seccomp));
 }
 
+// The order's pipe stays: signals come on it.
 std::string ReadOrder() {
   std::string bytes;
   char buffer[4096];  // most orders are small, and each page of it is one more for the guest
-  for (;;) {
+  while (bytes.empty() || bytes.size() < Order::SizeOf(bytes)) {
     const ssize_t n = Uninterrupted([&] { return ::read(kOrderFd, buffer, sizeof buffer); });
     if (n < 0) GiveUp("the order cannot be read");
     if (n == 0) break;
     bytes.append(buffer, static_cast<size_t>(n));
   }
-  ::close(kOrderFd);
   if (bytes.empty()) ::_exit(0);  // never ordered: the supervisor has no more work
   return bytes;
 }

@@ -161,7 +161,7 @@ std::string AnySibling(const std::function<std::string(pid_t)>& look) {
 // Every number that a descriptor could have: what answers as open beyond the guest's own?
 std::string GuessDescriptors(const worker::Order&) {
   std::string found;
-  for (int fd = worker::kSpareFdCount - 1; fd < kAllNumbers; ++fd) {
+  for (int fd = worker::kSpareFdCount; fd < kAllNumbers; ++fd) {
     pollfd p{fd, POLLIN, 0};
     const int rc = ::poll(&p, 1, 0);
     if (rc < 0) return Answer(rc);
@@ -267,12 +267,12 @@ std::string TakeAllMemory(const worker::Order&) {
   return "kept: " + std::to_string(read) + " " + std::to_string(written);
 }
 
-std::string ManyFiles(const worker::Order&) {
-  ::syscall(SYS_dup, 0);  // takes the number that the order's pipe had
+std::string OneFileMore(const worker::Order&) {
   return Answer(::syscall(SYS_dup, 0));
 }
 
 std::string WriteFile(const worker::Order& order) {
+  ::close(worker::kOrderFd);  // all of its numbers are taken
   const int fd = static_cast<int>(
       ::syscall(SYS_openat, AT_FDCWD, order.argv.back().c_str(), O_WRONLY | O_CREAT, 0600));
   if (fd < 0) return Answer(fd);
@@ -450,7 +450,7 @@ std::map<std::string, Attempt> Make() {
       {"quotactl", Call(SYS_quotactl, 0, nullptr, 0, nullptr)},
       {"swapon", Call(SYS_swapon, "/x", 0)},
       // descriptors
-      {"dup", ManyFiles},
+      {"dup", OneFileMore},
       {"dup2", Call(SYS_dup2, 0, 12)},
       {"fcntl", Call(SYS_fcntl, 0, F_SETOWN, kZygote)},
       {"pipe", Call(SYS_pipe2, g_pipe, 0)},

@@ -68,6 +68,7 @@ import {
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { toJson } from './return_value.js';
+import { processSignal } from './signals.js';
 import './show.js';
 import * as streams from './streams.js';
 import { markKinds, refuseClone, structuredClone } from './structured_clone.js';
@@ -300,6 +301,7 @@ const hooks = {
   netWritable: net.netWritable,
   netFailure: net.netFailure,
   stdinPiece,
+  processSignal,
 };
 export default hooks;
 

@@ -1,11 +1,12 @@
 // Node's `process`: what a job uses of it. Its events and streams are Node's, and loaded when they are first asked for.
-import { applyTo, ArrayPush, defineProperty, getPrototypeOf } from './primordials.js';
+import { applyTo, ArrayPush, defineProperty, getPrototypeOf, hasOwn } from './primordials.js';
 import { now } from './clock.js';
 import { codedError } from './coded_error.js';
 import { reportError, takeUncaughtWith } from './events.js';
 import { colours, format } from './inspect.js';
 import { nextTick } from './microtask.js';
 import { part } from './part.js';
+import { makeReport } from './process_report.js';
 import { registerClone } from './structured_clone.js';
 
 const { stdinWant } = native;
@@ -37,11 +38,22 @@ let captureUncaught = null;
 
 /** Node's EventEmitter over `process`, made when somebody listens. @type {any} */
 let emitter;
-const events = () => (emitter ??= new (part('node').load('events').EventEmitter)());
+/** Signals that reach who listens (signals.js). @type {Record<string, number>} */
+const kHeard = { __proto__: null, SIGINT: 2, SIGTERM: 15 };
+function events() {
+  if (emitter !== undefined) return emitter;
+  emitter = new (part('node').load('events').EventEmitter)();
+  // As in Node, where this is a listener too.
+  emitter.on('newListener', function hearIfSignal(/** @type {any} */ name) {
+    if (hasOwn(kHeard, name)) native.hearSignal(kHeard[name]);
+  });
+  return emitter;
+}
 /** Whether anybody listens to an event of the process. @param {string} name */
 export const processListens = (name) => emitter !== undefined && emitter.listenerCount(name) > 0;
 /** @param {string} name @param {any[]} args */
-export const processEmit = (name, ...args) => emitter.emit(name, ...args);
+// As Node does: by the method, which programs replace (signal-exit).
+export const processEmit = (name, ...args) => /** @type {any} */ (process).emit(name, ...args);
 
 /**
  * Gives an error to those that listen for it: false where nobody does. One that they throw themselves ends the run.
@@ -143,8 +155,8 @@ export const process = {
   title: 'postern',
   /** @type {Record<string, string>} */ env: {},
   /** @type {string[]} */ argv: [],
-  argv0: 'postern',
-  execPath: '/postern',
+  argv0: 'node',
+  execPath: '/usr/bin/node', // as argv[0] (worker/order.h)
   execArgv: [],
   platform: 'linux',
   arch: 'x64',
@@ -166,8 +178,10 @@ export const process = {
   exit(code = process.exitCode ?? 0) {
     const n = Number(wholeNumber(code) ?? 0);
     emitExit(n);
-    native.exit(Number(exitCode ?? n));
+    process.reallyExit(Number(exitCode ?? n));
   },
+  /** Without listeners of 'exit'. @param {any} [code] */
+  reallyExit: (code) => native.exit(Number(code ?? 0)),
   abort() {
     native.exit(134);
   },
@@ -264,14 +278,13 @@ export const process = {
   },
   /** @param {string} name */
   getBuiltinModule: (name) => part('node').nodeModule(`${name}`.replace(/^node:/, '')),
-  binding() {
-    throw notAvailable('process.binding', 'a guest has no bindings of Node');
+  /** @param {any} name */
+  binding(name) {
+    if (name === 'constants') return part('node').constants;
+    throw notAvailable('process.binding', `a guest has no bindings of Node, but for 'constants'`);
   },
   dlopen() {
     throw notAvailable('process.dlopen', 'a guest loads no native code');
-  },
-  kill() {
-    throw notAvailable('process.kill', 'a guest has no other process to send a signal to');
   },
   /** @param {string} to */
   chdir(to) {
@@ -339,6 +352,7 @@ function lazy(name, make) {
 lazy('stdout', () => output(1));
 lazy('stderr', () => output(2));
 lazy('stdin', input);
+lazy('report', () => makeReport(process));
 defineProperty(process, Symbol.toStringTag, { value: 'process', configurable: true });
 
 /** @param {number} code */

@@ -394,4 +394,6 @@ export function nodeModule(name) {
   if (modules[name] === undefined) return undefined;
   return (made[name] ??= modules[name]());
 }
+/** What process.binding('constants') is. */
+export const constants = { os: nodeConstants.os, fs: nodeConstants.fs, crypto: nodeConstants.crypto, zlib: nodeConstants.zlib, trace: {} };
 export { load };

@@ -1,0 +1,135 @@
+"""Signals and what programs look up in `process`."""
+
+import os
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import POSTERN
+from test_node_modules import same_as_node
+
+LISTENS = """
+const keeps = setInterval(() => {}, 1000);
+for (const name of ['SIGTERM', 'SIGINT'])
+  process.on(name, (...args) => { console.log(...args); if (process.argv[2] === 'ends') { clearInterval(keeps); setTimeout(() => console.log('saved'), 20); } if (process.argv[2] === 'exits') process.exit(7); if (process.argv[2] === 'throws') throw new Error('of the listener'); if (process.argv[2] === 'spins') for (;;); });
+console.log('ready');
+"""
+
+
+class Guest:
+    def __init__(self, tmp_path, code, *options, args=()):
+        (tmp_path / "job.mjs").write_text(code)
+        self.process = subprocess.Popen([POSTERN, "run", *options, tmp_path / "job.mjs", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.out = b""
+
+    def until(self, text):
+        end = time.monotonic() + 30
+        while text not in self.out:
+            assert select.select([self.process.stdout], [], [], end - time.monotonic())[0], self.out
+            piece = os.read(self.process.stdout.fileno(), 4096)
+            assert piece, (self.out, self.process.stderr.read())
+            self.out += piece
+        return self
+
+    def send(self, number):
+        self.process.send_signal(number)
+        return self
+
+    def end(self):
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, (self.out + out).decode().splitlines()[1:], err.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("does,status,rest", [("ends", 0, ["saved"]), ("exits", 7, [])])
+def test_a_listener_has_time(tmp_path, number, does, status, rest):
+    told = f"{number.name} {number.value}"
+    assert Guest(tmp_path, LISTENS, "--grace=20s", args=[does]).until(b"ready").send(number).end() == (status, [told, *rest], "")
+
+
+def test_what_a_listener_throws_is_the_run_s_error(tmp_path):
+    status, out, err = Guest(tmp_path, LISTENS, args=["throws"]).until(b"ready").send(signal.SIGTERM).end()
+    assert (status, out) == (1, ["SIGTERM 15"]) and "Error: of the listener" in err
+
+
+@pytest.mark.parametrize("does", ["nothing", "spins"])
+def test_the_grace_ends(tmp_path, does):
+    status, out, err = Guest(tmp_path, LISTENS, "--grace=300ms", args=[does]).until(b"ready").send(signal.SIGTERM).end()
+    assert (status, out, err) == (143, ["SIGTERM 15"], "postern: terminated, and did not end within 300 ms (--grace)\n")
+
+
+def test_the_second_signal_ends_it(tmp_path):
+    guest = Guest(tmp_path, LISTENS, "--grace=1h").until(b"ready").send(signal.SIGTERM).until(b"SIGTERM 15").send(signal.SIGINT)
+    assert guest.end() == (130, ["SIGTERM 15"], "postern: interrupted\n")
+
+
+@pytest.mark.parametrize("code,options", [
+    ("setInterval(() => {}, 1000); console.log('ready');", ()),
+    ("process.on('SIGINT', () => {}); process.on('SIGHUP', () => {}); setInterval(() => {}, 1000); console.log('ready');", ()),
+    ("process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('ready');", ("--grace=0s",)),
+    ("process.on('SIGTERM', () => {}); console.log('ready'); for (;;);", ("--grace=0ms",)),
+])  # fmt: skip
+def test_who_does_not_listen_ends_at_once(tmp_path, code, options):
+    assert Guest(tmp_path, code, *options).until(b"ready").send(signal.SIGTERM).end() == (143, [], "postern: terminated\n")
+
+
+def test_one_that_listens_no_more_ends_as_a_shell_shows_it(tmp_path):
+    code = "const f = () => {}; process.on('SIGTERM', f); process.off('SIGTERM', f); process.once('SIGINT', f); setInterval(() => {}, 1000); console.log('ready');"
+    assert Guest(tmp_path, code).until(b"ready").send(signal.SIGTERM).end()[:2] == (143, [])
+
+
+def test_a_listener_keeps_nothing_going_and_reads_stdin_besides(postern):
+    code = """
+      process.on('SIGTERM', () => {});
+      let all = '';
+      for await (const piece of process.stdin) all += piece;
+      process.on('SIGINT', () => {});
+      __return(all);"""
+    assert postern(code, stdin="given").value == "given"
+
+
+def test_a_guest_that_says_a_lot_is_heard(postern):
+    """Listeners that come and go say nothing anew."""
+    code = "const f = () => {}; for (let i = 0; i < 300_000; i++) { process.on('SIGTERM', f); process.off('SIGTERM', f); } __return('fine');"
+    assert postern(code).value == "fine"
+
+
+KILL = """
+const all = [], at = (...args) => { try { all.push(process.kill(...args)); } catch (e) { all.push([e.name, e.code, e.message, e.errno, e.syscall]); } };
+at(process.pid, 0); at('x'); at(undefined); at(1.5); at(process.pid, 'SIGNOT'); at(process.pid, 'sigterm'); at(process.pid, 999); at(process.pid, -1); at(4194305, 0); at(4194305);
+const told = [];
+for (const name of ['SIGUSR2', 'SIGTERM', 'SIGHUP', 'SIGWINCH']) process.on(name, (...args) => told.push(args));
+at(process.pid, 'SIGUSR2'); at(`${process.pid}`, 'SIGTERM'); at(process.pid); at(process.pid, 1); at(process.pid, 'SIGWINCH'); at(process.pid, 'SIGCHLD'); at(process.pid, 'SIGURG');
+all.push(told.length);
+while (told.length < 4) await new Promise((done) => setTimeout(done, 5));
+return [all, told.sort(), process.listenerCount('SIGTERM'), process.listenerCount('newListener') > 0];
+"""
+
+
+def test_kill_is_as_in_node(postern, tmp_path):
+    # The kernel holds two of a kind that wait for one.
+    same_as_node(postern, tmp_path, KILL.replace(" at(process.pid);", ""))
+
+
+@pytest.mark.parametrize("name,status", [("'SIGTERM'", 143), ("'SIGKILL'", 137), ("'SIGINT'", 130), ("'SIGUSR2'", 140), ("undefined", 143)])
+def test_killing_oneself(postern, name, status):
+    code = f"process.on('exit', () => console.log('exit')); process.kill(process.pid, {name}); setTimeout(() => console.log('never'), 10_000);"
+    result = postern(code, json_result=False)
+    assert (result.status, result.out) == (status, ""), result.err
+
+
+def test_nobody_lets_a_stopped_guest_go_on(postern):
+    code = "const all = []; for (const name of ['SIGSTOP', 'SIGTSTP']) try { process.kill(process.pid, name); } catch (e) { all.push(e.code); } __return(all);"
+    assert postern(code).value == ["ERR_NOT_AVAILABLE"] * 2
+
+
+def test_what_programs_look_up(postern, tmp_path):
+    code = """
+      process.title = 'mine';
+      const report = process.report.getReport(new Error('shown'));
+      const { os, fs } = process.binding('constants');
+      return [process.argv[0] === process.execPath, require('node:path').basename(process.execPath), require('node:path').basename(process.argv0), process.title, /^2\\.\\d+$/.test(report.header.glibcVersionRuntime), report.header.platform, report.header.wordSize,
+              report.header.reportVersion, Array.isArray(report.sharedObjects), report.javascriptStack.message, typeof process.report.writeReport, os.signals.SIGTERM, fs.O_RDONLY, typeof process.reallyExit];"""
+    same_as_node(postern, tmp_path, code)
