@@ -36,11 +36,15 @@ Failure ConnectFailure(CURL* easy, const std::string& where) {
   }
 }
 
-Failure CertificateFailure(CURL* easy, const std::string& where, std::string_view text) {
+Failure CertificateFailure(CURL* easy, const std::string& where, std::string_view text,
+                           const std::string& names) {
   long verify = X509_V_OK;
   curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verify);
-  const std::string why =
-      verify != X509_V_OK ? X509_verify_cert_error_string(verify) : std::string(text);
+  // What libcurl says of names it says before it asks OpenSSL.
+  const bool of_names = verify == X509_V_OK || verify == X509_V_ERR_UNSPECIFIED;
+  const std::string why = !of_names       ? X509_verify_cert_error_string(verify)
+                          : names.empty() ? std::string(text)
+                                          : "it is for " + names;
   return {"tls_certificate_error", "ERR_TLS_CERTIFICATE",
           "the certificate of " + where + " is not accepted: " + why};
 }
@@ -104,12 +108,13 @@ bool ProxyCouldNotConnect(CURL* easy, CURLcode code) {
          why == CURLPX_REPLY_TTL_EXPIRED || why == CURLPX_REPLY_GENERAL_SERVER_FAILURE;
 }
 
-Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::string_view text) {
+Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::string_view text,
+                    const std::string& names) {
   switch (code) {
     case CURLE_COULDNT_CONNECT:
       return ConnectFailure(easy, where);
     case CURLE_PEER_FAILED_VERIFICATION:
-      return CertificateFailure(easy, where, text);
+      return CertificateFailure(easy, where, text, names);
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
       return {"tls_certificate_error", "ERR_TLS_PIN",
               "the public key of " + where + " is none that its rule pins"};

@@ -9,9 +9,10 @@
 
 namespace postern::broker {
 
-// `where`: "host:port", for the sentence. `text`: libcurl's error buffer, maybe empty.
+// `where`: "host:port", for the sentence. `text`: libcurl's error buffer, maybe empty. `names`:
+// whom the origin's certificate is for (CertificateNames), maybe empty.
 channel::Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where,
-                             std::string_view text);
+                             std::string_view text, const std::string& names);
 
 // Whether a transfer failed since the proxy could not connect to the address that it was given:
 // another address may do.

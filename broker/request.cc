@@ -318,7 +318,8 @@ void Request::Finished(CURLcode code) {
   }
   if (code != CURLE_OK && !failure_) {
     const bool proxy = code == CURLE_COULDNT_CONNECT && !proxy_addresses_.empty();
-    failure_ = CurlFailure(easy_, code, proxy ? "the proxy" : url_.HostPort(), error_text_);
+    failure_ = CurlFailure(easy_, code, proxy ? "the proxy" : url_.HostPort(), error_text_,
+                           certificate_names_);
   }
   if (code == CURLE_OK) failure_.reset();
   if (code == CURLE_OK && !responded_) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <openssl/x509.h>
 #include <sys/time.h>
 
 #include <boost/asio/steady_timer.hpp>
@@ -118,6 +119,7 @@ class Request {
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   static size_t OnSend(char* buffer, size_t size, size_t count, void* self);
   static curl_socket_t OnOpenSocket(void* self, curlsocktype purpose, curl_sockaddr* address);
+  static int OnCertificate(X509_STORE_CTX* chain, void* arg);
   static CURLcode OnTlsStart(CURL* easy, void* ssl_context, void* self);
   static int OnConnected(void* self, char* address, char* local, int port, int local_port);
   void PutSecretsInUpload();
@@ -208,6 +210,7 @@ class Request {
   timeval started_at_{};
   Clock::time_point performed_{}, resolved_{};
   har::Timings timings_;
+  std::string certificate_names_;  // of the one that was judged last
   std::string address_, tls_version_, http_version_;
   int64_t bytes_sent_ = 0;
   std::optional<channel::Failure> logged_failure_;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "broker/certificate_names.h"
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
@@ -269,9 +270,17 @@ curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_so
   return fd;
 }
 
+// Judges as OpenSSL does; libcurl looks at the names later, and says nothing of them.
+int Request::OnCertificate(X509_STORE_CTX* chain, void* arg) {
+  if (const X509* certificate = X509_STORE_CTX_get0_cert(chain); certificate != nullptr)
+    static_cast<Request*>(arg)->certificate_names_ = CertificateNames(certificate);
+  return X509_verify_cert(chain);
+}
+
 CURLcode Request::OnTlsStart(CURL* /*easy*/, void* ssl_context, void* arg) {
   auto* self = static_cast<Request*>(arg);
   self->Enter(Phase::kTls);
+  SSL_CTX_set_cert_verify_callback(static_cast<SSL_CTX*>(ssl_context), OnCertificate, self);
   return self->guest_.shared().tls.ApplyTo(static_cast<SSL_CTX*>(ssl_context))
              ? CURLE_OK
              : CURLE_OUT_OF_MEMORY;

@@ -7,6 +7,7 @@
 #include <boost/asio/ssl/stream.hpp>
 
 #include "base/base64.h"
+#include "broker/certificate_names.h"
 
 namespace postern::broker {
 namespace {
@@ -43,9 +44,14 @@ bool Pinned(SSL* connection, const std::vector<std::string>& pins) {
 Failure HandshakeFailure(SSL* connection, const std::string& where, const error_code& error) {
   const long verified = SSL_get_verify_result(connection);
   if (verified != X509_V_OK) {
+    const bool other =
+        verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH;
+    X509* certificate = SSL_get_peer_certificate(connection);
+    const std::string names = other && certificate != nullptr ? CertificateNames(certificate) : "";
+    X509_free(certificate);
     return {"tls_certificate_error", "ERR_TLS_CERTIFICATE",
-            "the certificate of " + where +
-                " is not accepted: " + X509_verify_cert_error_string(verified)};
+            "the certificate of " + where + " is not accepted: " +
+                (names.empty() ? X509_verify_cert_error_string(verified) : "it is for " + names)};
   }
   return {"tls_protocol_error", "ERR_TLS_PROTOCOL",
           "the TLS handshake with " + where + " failed: " + error.message()};

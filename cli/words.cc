@@ -28,8 +28,50 @@ constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
     {"--deny-read", "a guest reads nothing that --mount does not name"},
     {"--deny-write", "a guest writes nothing that --mount=HOST:GUEST:rw does not name"},
     {"--deny-env", "a guest has no variable that --env does not name"},
-    {"-e", "write postern eval CODE"},
-    {"-p", "write postern eval CODE, which prints the value"},
+    {"-e", "write --env=NAME[=VALUE] for a variable, postern eval CODE for code"},
+    {"-p",
+     "a guest listens nowhere, but for postern serve --handler=FILE --listen=PORT; for code, "
+     "write postern eval CODE, which prints the value"},
+    {"--publish", "a guest listens nowhere, but for postern serve --handler=FILE --listen=PORT"},
+    {"--port", "write --listen=PORT"},
+    {"--host", "write --listen=HOST:PORT"},
+    {"--hostname", "write --listen=HOST:PORT"},
+    {"--env-file", "write --env=NAME=VALUE for each variable, or env: in a policy"},
+    {"--rm", "a run leaves nothing behind; leave it out"},
+    {"-i", "a guest may read standard input; leave it out"},
+    {"-t", "output goes where yours goes; leave it out"},
+    {"-it", "a guest may read standard input, and output goes where yours goes; leave it out"},
+    {"--interactive", "a guest may read standard input; leave it out"},
+    {"--tty", "output goes where yours goes; leave it out"},
+    {"-m", "write --memory=128MiB"},
+    {"--cpus", "a guest has one thread; --cpu=5s limits its CPU time"},
+    {"--network", "write --allow-net=RULE, or nothing for none"},
+    {"--net", "write --allow-net=RULE, or nothing for none"},
+    {"-w", "write --cwd=DIR"},
+    {"--workdir", "write --cwd=DIR"},
+    {"-u", "a guest is nobody, whoever starts it; leave it out"},
+    {"--user", "a guest is nobody, whoever starts it; leave it out"},
+    {"-d", "postern serve runs what it is sent; nothing goes on behind a command"},
+    {"--detach", "postern serve runs what it is sent; nothing goes on behind a command"},
+    {"--privileged", "nothing gives a guest more than --allow-net, --mount and --env do"},
+    {"--cap-add", "nothing gives a guest more than --allow-net, --mount and --env do"},
+    {"--cap-drop", "a guest has no capability; leave it out"},
+    {"--read-only", "a guest's files are read-only unless --mount says :rw; leave it out"},
+    {"--watch", "nothing is watched; run it anew when a file has changed"},
+    {"--hot", "nothing is watched; run it anew when a file has changed"},
+    {"--reload", "nothing is cached; leave it out"},
+    {"--no-check", "types are taken out and not checked; leave it out"},
+    {"-r", "import it in the program"},
+    {"--import", "import it in the program"},
+    {"--loader", "import it in the program"},
+    {"--permission", "a guest has no permission that no flag gives; leave it out"},
+    {"--allow-fs-read", "write --mount=HOST:GUEST"},
+    {"--allow-fs-write", "write --mount=HOST:GUEST:rw"},
+    {"--allow-child-process", "a guest starts no programs"},
+    {"--allow-worker", "a guest has one thread"},
+    {"--allow-addons", "a guest loads no native code"},
+    {"--no-warnings", "leave it out; process.on('warning') of the program takes warnings"},
+    {"--stack-size", "write --memory=128MiB"},
     {"--eval", "write postern eval CODE"},
     {"--print", "write postern eval CODE, which prints the value"},
     {"-v", "write --mount=HOST:GUEST for a directory, --verbose for a line a request"},
@@ -174,6 +216,9 @@ Result<Words> ReadWords(std::vector<std::string> words, const CLI::App& app) {
       }
       continue;
     }
+    if (words[0] == "serve" && IsScript(word))
+      return Error{"to let " + word + " answer requests, write: postern serve --handler=" + word +
+                   " --listen=8080"};
     if (!has_guest) continue;
     read.guest.assign(words.begin() + static_cast<ptrdiff_t>(i) + 1, words.end());
     words.resize(i + 1);

@@ -52,9 +52,12 @@ std::string AddressText(const Policy& policy, const Rule* rule, const Url& url) 
 
 Result<Explanation> Explain(const Policy& policy, std::string_view method, std::string_view text) {
   if (!IsToken(method)) {
-    return Error{"\"" + std::string(method) + "\" is no HTTP method"};
+    return Error{"\"" + std::string(method) + "\" is no HTTP method" +
+                 (ParseUrl(method) ? "; the method comes before the URL" : "")};
   }
   auto url = ParseUrl(text);
+  if (!url && text.find("://") == text.npos && ParseUrl("https://" + std::string(text)))
+    return Error{url.error().message + "; write https://" + std::string(text)};
   if (!url) return url.error();
   if (url->has_credentials) {
     return Error{"a URL with user info is refused; send an Authorization header"};

@@ -22,23 +22,43 @@ std::string Shown(const std::string& text) {
 
 // Where keys belong that stand elsewhere in a file.
 constexpr std::pair<std::string_view, std::string_view> kPlaces[] = {
-    {"permission", "network"},
-    {"mode", "network"},
-    {"adapter", "network"},
-    {"rules", "network"},
-    {"dns", "network"},
-    {"addresses", "network"},
-    {"allow", "network.rules"},
-    {"deny", "network.rules"},
-    {"methods", "a rule"},
-    {"paths", "a rule"},
-    {"headers", "a rule"},
-    {"secrets_in", "a rule"},
-    {"wall", "limits"},
-    {"cpu", "limits"},
-    {"memory", "limits"},
-    {"output", "limits"},
-    {"timer_resolution", "limits"}};
+    {"permission", "network"},  {"mode", "network"},       {"adapter", "network"},
+    {"rules", "network"},       {"dns", "network"},        {"addresses", "network"},
+    {"allow", "network.rules"}, {"deny", "network.rules"}, {"methods", "a rule"},
+    {"paths", "a rule"},        {"headers", "a rule"},     {"secrets_in", "a rule"},
+    {"wall", "limits"},         {"cpu", "limits"},         {"memory", "limits"},
+    {"output", "limits"},       {"grace", "limits"},       {"timer_resolution", "limits"}};
+
+// How what is no single value looks.
+constexpr std::pair<std::string_view, std::string_view> kForms[] = {
+    {"network", "network: {permission: allow, rules: [{allow: api.example.com}]}"},
+    {"rules", "rules: [{allow: api.example.com}]"},
+    {"a rule", "- {allow: api.example.com}"},
+    {"adapter", "adapter: {proxy: \"http://proxy.example:3128\"} or adapter: {replay: run.har}"},
+    {"addresses", "addresses: [10.0.0.0/8], and addresses: {deny: [10.0.0.0/8]} of network"},
+    {"methods", "methods: [GET, HEAD]"},
+    {"paths", "paths: [/v1/**]"},
+    {"headers", "headers: {x-client: postern}"},
+    {"secrets_in", "secrets_in: [headers]"},
+    {"secrets", "secrets: {API_KEY: {env: API_KEY}}, and secrets: [API_KEY] of a rule"},
+    {"a secret", "API_KEY: {env: API_KEY}"},
+    {"audit", "audit: {file: audit.jsonl}"},
+    {"mounts", "mounts: [{host: ./data, guest: /data}]"},
+    {"a mount", "- {host: ./data, guest: /data}"},
+    {"env", "env: {NAME: value}"},
+    {"limits", "limits: {memory: 128MiB}"},
+    {"dns", "dns: {servers: [127.0.0.1]}"},
+    {"servers", "servers: [127.0.0.1]"},
+    {"hosts", "hosts: {api.example.com: 127.0.0.1}"},
+    {"tls", "tls: {ca_file: ca.pem}, and tls: {certificate: c.pem, key: k.pem} of a rule"},
+    {"pins", "pins: [sha256/…]"}};
+
+std::string FormOf(const std::string& what) {
+  for (const auto& [name, form] : kForms) {
+    if (what == name) return "; as in " + std::string(form);
+  }
+  return {};
+}
 
 constexpr std::string_view kBlanks = " \t";
 
@@ -98,7 +118,7 @@ std::string YamlReader::Where(const YAML::Mark& mark) const {
 void YamlReader::Entries(
     const YAML::Node& node, const std::string& what,
     const std::function<void(const YAML::Node&, const YAML::Node&)>& entry) const {
-  if (!node.IsMap()) Refuse(node.Mark(), what + " must be a mapping");
+  if (!node.IsMap()) Refuse(node.Mark(), what + " must be a mapping" + FormOf(what));
   std::set<std::string> seen;
   for (const auto& e : node) {
     const std::string key = Text(e.first, "a key");
@@ -145,7 +165,7 @@ std::string YamlReader::Text(const YAML::Node& node, const std::string& what) co
 
 void YamlReader::Each(const YAML::Node& node, const std::string& what,
                       const std::function<void(const YAML::Node&)>& item) const {
-  if (!node.IsSequence()) Refuse(node.Mark(), what + " must be a list");
+  if (!node.IsSequence()) Refuse(node.Mark(), what + " must be a list" + FormOf(what));
   for (const auto& n : node) item(n);
 }
 
@@ -157,7 +177,8 @@ std::string YamlReader::OneOf(const YAML::Node& node, const std::string& what,
     if (text == w) return text;
     list += (list.empty() ? "" : ", ") + std::string(w);
   }
-  Refuse(node.Mark(), what + " must be one of " + list + ", not \"" + Shown(text) + "\"");
+  Refuse(node.Mark(),
+         what + " must be one of " + list + ", not \"" + Shown(text) + "\"" + FormOf(what));
 }
 
 bool YamlReader::Boolean(const YAML::Node& node, const std::string& what) const {

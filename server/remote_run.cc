@@ -309,7 +309,8 @@ class Answer {
     const int exit_status = status >= 500 || status == 429 || status == 401
                                 ? supervisor::Run::kCannotRun
                                 : supervisor::kBadInput;
-    return Refused("the server refuses: " + detail, exit_status);
+    const char* next = status == 401 ? "; the variable POSTERN_TOKEN gives one" : "";
+    return Refused("the server refuses: " + detail + next, exit_status);
   }
 
   RemoteResult Lost(const std::string& why) {
@@ -345,7 +346,11 @@ RemoteResult RunRemotely(const Settings& settings) {
   auto entry = supervisor::ReadEntry(settings);
   if (!entry) return Refusal(settings, entry.error(), supervisor::kBadInput);
   auto connection = Connect(settings.server);
-  if (!connection) return Refusal(settings, connection.error(), supervisor::Run::kCannotRun);
+  if (!connection) {
+    const bool named = connection.error().errnum != 0;  // it is a server's name, and none answers
+    return Refusal(settings, connection.error(),
+                   named ? supervisor::Run::kCannotRun : supervisor::kWrongUsage);
+  }
   if (!connection->same_user) entry->mounts.clear();
   if (entry->mounts.size() > channel::kMaxFds)
     return Refusal(

@@ -143,24 +143,30 @@ class Server {
     if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve, budget, metrics_);
   }
 
-  Status Start() {
+  // Why it cannot be started, with the exit status.
+  std::optional<supervisor::Refusal> Start() {
+    const auto cannot = [](const Status& s, int status = kCannotServe) {
+      return supervisor::Refusal{status, s.error().message};
+    };
     log_.failed = [this](const std::string& why) { Fail("the log process cannot run: " + why); };
-    if (Status s = log_.Start(settings_); !s) return s;
-    if (Status s = runs_.policy()->Open(log_.broker_end()); !s) return s;
-    if (Status s = Listen(); !s) return s;
+    if (Status s = log_.Start(settings_); !s) return cannot(s);
+    if (Status s = runs_.policy()->Open(log_.broker_end()); !s) return cannot(s);
+    // What the system refuses is no slip of whoever typed it.
+    if (Status s = Listen(); !s)
+      return cannot(s, s.error().errnum == 0 ? supervisor::kWrongUsage : kCannotServe);
     SayBudget();
     if (!listeners_.addresses().empty()) {
-      if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return s;
+      if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return cannot(s);
     }
     runs_.log = [](const std::string& line) { Say(kInfo, line); };
     if (handler_) {
-      if (Status s = StartHandler(); !s) return s;
+      if (Status s = StartHandler(); !s) return cannot(s, supervisor::kBadInput);
     }
     AwaitStop();
     AwaitReload();
     FeedWatchdog();
     AwaitWarm(std::chrono::steady_clock::now() + kReadyWithin);
-    return Ok{};
+    return std::nullopt;
   }
 
   int Run() {
@@ -459,7 +465,7 @@ int Serve(const Settings& settings,
                       "\" that --require names is not available here; see postern doctor",
                   kCannotServe);
   Server server(settings, *budget, *std::move(doctor), std::move(tokens), reload);
-  if (Status s = server.Start(); !s) return Refuse(s.error().message, kCannotServe);
+  if (const auto refusal = server.Start()) return Refuse(refusal->message, refusal->exit_status);
   return server.Run();
 }
 

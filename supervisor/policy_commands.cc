@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
+#include <vector>
 
 #include "base/printable.h"
 #include "policy/explain.h"
@@ -32,6 +35,21 @@ const char* GrantsNothing(const policy::Policy& p) {
   return nullptr;
 }
 
+// What the policy names and is not on this machine: it may be where the policy is used.
+std::vector<std::string> NotHere(const policy::PolicyFile& file) {
+  std::vector<std::string> missing;
+  std::error_code error;
+  for (const policy::MountSetting& m : file.mounts) {
+    if (!std::filesystem::is_directory(m.host, error))
+      missing.push_back("there is no directory " + m.host + " here, which mounts names");
+  }
+  const policy::Adapter& adapter = file.network.adapter;
+  if (adapter.kind == policy::AdapterKind::kReplay &&
+      !std::filesystem::exists(adapter.target, error))
+    missing.push_back("there is no file " + adapter.target + " here, which adapter names");
+  return missing;
+}
+
 }  // namespace
 
 int CheckPolicies(const Settings& settings) {
@@ -44,6 +62,8 @@ int CheckPolicies(const Settings& settings) {
           path + ": ok, " + std::to_string(rules) + (rules == 1 ? " rule\n" : " rules\n"), status);
       if (const char* why = GrantsNothing(file->network); why != nullptr)
         std::fprintf(stderr, "postern: %s: %s\n", Printable(path).c_str(), why);
+      for (const std::string& why : NotHere(*file))
+        std::fprintf(stderr, "postern: %s: %s\n", Printable(path).c_str(), Printable(why).c_str());
     } else {
       std::fprintf(stderr, "postern: %s\n", file.error().message.c_str());
       status = kBadInput;

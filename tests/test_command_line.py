@@ -2,10 +2,11 @@
 grants anything."""
 
 import os
+import re
 import subprocess
 
 import pytest
-from conftest import POSTERN, unless_sanitized
+from conftest import POSTERN, ROOT, unless_sanitized
 
 
 @pytest.fixture
@@ -14,6 +15,7 @@ def here(tmp_path):
     (tmp_path / "--odd.mjs").write_text("console.log('odd');")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x.txt").write_text("x")
+    (tmp_path / "p.yaml").write_text("version: 1\nnetwork: {permission: allow, rules: [{allow: a.test}]}\n")
     return tmp_path
 
 
@@ -31,7 +33,25 @@ def type_in(here, *words):
     (["-A", "app.mjs"], "there is no option -A; name what the program may have: --allow-net=RULE"),
     (["run", "-A", "app.mjs"], "there is no option -A; name what the program may have: --allow-net=RULE"),
     (["run", "--allow-read=.", "app.mjs"], "there is no option --allow-read; write --mount=HOST:GUEST"),
-    (["run", "-e", "1"], "write postern eval CODE"),
+    (["run", "-e", "1"], "write --env=NAME[=VALUE] for a variable, postern eval CODE for code"),
+    (["run", "-p", "8080:80", "app.mjs"], "postern serve --handler=FILE --listen=PORT"),
+    (["run", "--rm", "-it", "app.mjs"], "there is no option --rm; a run leaves nothing behind; leave it out"),
+    (["run", "-it", "app.mjs"], "there is no option -it; a guest may read standard input"),
+    (["run", "--env-file", ".env", "app.mjs"], "write --env=NAME=VALUE for each variable"),
+    (["run", "-m", "512m", "app.mjs"], "write --memory=128MiB"),
+    (["run", "--network=none", "app.mjs"], "write --allow-net=RULE, or nothing for none"),
+    (["run", "--watch", "app.mjs"], "run it anew when a file has changed"),
+    (["run", "--allow-fs-read=/x", "app.mjs"], "write --mount=HOST:GUEST"),
+    (["serve", "--port", "8080"], "there is no option --port; write --listen=PORT"),
+    (["serve", "app.mjs"], "to let app.mjs answer requests, write: postern serve --handler=app.mjs --listen=8080"),
+    (["serve", "--port=1", "app.mjs"], "write --listen=PORT"),
+    (["serve"], "nothing to listen at: give --socket=PATH, or --listen=PORT"),
+    (["serve", "--listen=abc"], '"abc" is no address to listen at, as in 8080'),
+    (["serve", "--listen=127.0.0.1:0"], "a TCP socket needs tokens: give --token-file=FILE"),
+    (["run", "--server=foo", "app.mjs"], '"foo" is no server; write unix:PATH or http://IP:PORT'),
+    (["run", "--server=http://example.test:80", "app.mjs"], "is no IP address and port"),
+    (["explain", "p.yaml", "GET", "a.test/x"], "write https://a.test/x"),
+    (["explain", "p.yaml", "https://a.test", "GET"], "the method comes before the URL"),
     (["--allow-net=a.test", "app.mjs"], "the command comes first: postern run --allow-net=a.test FILE"),
     (["run", "--alow-net=a.test", "app.mjs"], "there is no option --alow-net; did you mean --allow-net?"),
     (["run", "--timout", "5s", "app.mjs"], "did you mean --timeout?"),
@@ -108,6 +128,69 @@ def test_check_warns_of_a_policy_that_grants_nothing(here, network, said):
     done = type_in(here, "check", "p.yaml")
     assert done.returncode == 0 and done.stdout.startswith("p.yaml: ok")
     assert said in done.stderr and bool(said) == bool(done.stderr)
+
+
+@pytest.mark.parametrize("policy, said", [
+    ("network: allow", "network must be a mapping; as in network: {permission: allow, rules: [{allow: api.example.com}]}"),
+    ("network: {rules: a.test}", "rules must be a list; as in rules: [{allow: api.example.com}]"),
+    ("network: {rules: [a.test]}", "a rule must be a mapping; as in - {allow: api.example.com}"),
+    ("network: {rules: [{allow: a.test, methods: GET}]}", "methods must be a list; as in methods: [GET, HEAD]"),
+    ("network: {rules: [{allow: a.test, headers: [a]}]}", "headers must be a mapping; as in headers: {x-client: postern}"),
+    ("network: {adapter: proxy}", 'adapter must be one of none, direct, not "proxy"; as in adapter: {proxy: "http://proxy.example:3128"}'),
+    ("mounts: [./data]", "a mount must be a mapping; as in - {host: ./data, guest: /data}"), ("mounts: {host: ./data}", "mounts must be a list; as in mounts: [{host: ./data, guest: /data}]"),
+    ("secrets: [KEY]", "secrets must be a mapping; as in secrets: {API_KEY: {env: API_KEY}}"), ("env: [A=1]", "env must be a mapping; as in env: {NAME: value}"),
+    ("limits: 5s", "limits must be a mapping; as in limits: {memory: 128MiB}"), ("audit: x.log", "audit must be a mapping; as in audit: {file: audit.jsonl}"),
+    ("network: {dns: 127.0.0.1}", "dns must be a mapping; as in dns: {servers: [127.0.0.1]}"), ("grace: 1s", 'unknown key "grace" in the policy; it belongs in limits'),
+])
+def test_a_policy_s_form_is_shown(here, policy, said):
+    (here / "p.yaml").write_text(f"version: 1\n{policy}\n")
+    done = type_in(here, "check", "p.yaml")
+    assert (done.returncode, done.stdout) == (3, "") and said in done.stderr, done.stderr
+
+
+def test_the_forms_that_are_shown_are_right(here):
+    """Each stands in policy/yaml_reader.cc, and is taken at its place."""
+    source = (ROOT / "policy" / "yaml_reader.cc").read_text().split("kForms[] = {")[1].split("};")[0]
+    forms = dict(re.findall(r'\{"([a-z_ ]+)",\s*"((?:[^"\\]|\\.)*)"\}', source))
+    assert len(forms) > 18
+    rule = {"methods", "paths", "headers", "secrets_in", "pins"}
+    inside = {"servers": "dns: {%s}", "hosts": "dns: {%s}"}
+    for name, form in forms.items():
+        form = re.split(r" or |, and ", form.replace('\\"', '"'))[0].replace("sha256/…", "sha256/" + "A" * 43 + "=")
+        if name in ("network", "audit", "secrets", "mounts", "env", "limits"):
+            text = form
+        elif name == "a rule":
+            text = "network: {permission: allow, rules: [%s]}" % form.removeprefix("- ")
+        elif name == "a mount":
+            text = "mounts: [%s]" % form.removeprefix("- ")
+        elif name == "a secret":
+            text = "secrets: {%s}" % form
+        elif name in rule | {"addresses"}:
+            text = "network: {permission: allow, rules: [{allow: https://a.test, %s}]}" % (form if name != "pins" else "tls: {%s}" % form)
+        else:
+            text = "network: {permission: allow, %s%s}" % ("" if name == "rules" else "rules: [{allow: a.test}], ", inside.get(name, "%s") % form)
+        (here / "ca.pem").write_text("")
+        (here / "p.yaml").write_text(f"version: 1\n{text}\n")
+        done = type_in(here, "check", "p.yaml")
+        assert done.returncode == 0 or "ca.pem" in done.stderr, (name, text, done.stderr)
+
+
+def test_check_says_what_is_not_here(here):
+    (here / "p.yaml").write_text("version: 1\nmounts: [{host: data, guest: /d}, {host: nothing, guest: /n}]\nnetwork: {permission: allow, adapter: {replay: no.har}, rules: [{allow: a.test}]}\n")
+    done = type_in(here, "check", "p.yaml")
+    assert done.returncode == 0 and "ok, 1 rule" in done.stdout
+    assert "there is no directory" in done.stderr and "/nothing here, which mounts names" in done.stderr and "no.har here, which adapter names" in done.stderr and done.stderr.count("\n") == 2
+
+
+def test_a_server_that_wants_a_token(here):
+    (here / "tokens").write_text("me 0123456789abcdef0123456789abcdef\n")
+    with subprocess.Popen([POSTERN, "serve", "--listen=127.0.0.1:0", f"--token-file={here}/tokens"], stderr=subprocess.PIPE, text=True) as server:
+        try:
+            where = next(line for line in server.stderr if "ready at" in line).split()[-1]
+            done = type_in(here, "run", f"--server=http://{where}", "app.mjs")
+            assert done.returncode == 125 and "the variable POSTERN_TOKEN gives one" in done.stderr, done.stderr
+        finally:
+            server.terminate()
 
 
 @pytest.mark.parametrize("specifier, said", [

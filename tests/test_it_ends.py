@@ -201,7 +201,7 @@ def test_tls(fetch, origin, certificates):
 
 
 @pytest.mark.parametrize("name,host,why", [("expired", "expired.test", "expired"), ("selfsigned", "self.test", "self"),
-                                           ("wrongname", "good.test", "good.test")])
+                                           ("wrongname", "good.test", "it is for other.test")])
 def test_bad_certificates(fetch, origin, certificates, name, host, why):
     result = fetch(f"https://{host}:{origin.tls[name]}/ok", tls(origin, certificates, host))
     ended(result, "ERR_TLS_CERTIFICATE", message=why)
