@@ -60,7 +60,7 @@ Status Listeners::AddUnix(const std::string& path) {
   if (::lstat(path.c_str(), &st) == 0) {
     if (!S_ISSOCK(st.st_mode)) return Error{path + " is there already, and is no socket"};
     if (::connect(probe.get(), Generic(&*address), sizeof *address) == 0)
-      return Error{"a server listens at " + path + " already"};
+      return Error{"a server listens at " + path + " already", EADDRINUSE};
     if (errno != ECONNREFUSED)
       return SystemError("cannot tell whether a server listens at " + path);
     ::unlink(path.c_str());

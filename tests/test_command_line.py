@@ -166,11 +166,11 @@ def test_the_forms_that_are_shown_are_right(here):
         elif name == "a secret":
             text = "secrets: {%s}" % form
         elif name in rule | {"addresses"}:
-            text = "network: {permission: allow, rules: [{allow: https://a.test, %s}]}" % (form if name != "pins" else "tls: {%s}" % form)
+            text = "network: {permission: allow, rules: [{allow: https://a.test, %s}]}" % {"pins": "tls: {%s}", "secrets_in": "secrets: [KEY], %s"}.get(name, "%s") % form
         else:
             text = "network: {permission: allow, %s%s}" % ("" if name == "rules" else "rules: [{allow: a.test}], ", inside.get(name, "%s") % form)
         (here / "ca.pem").write_text("")
-        (here / "p.yaml").write_text(f"version: 1\n{text}\n")
+        (here / "p.yaml").write_text("version: 1\n%s%s\n" % ("secrets: {KEY: {env: KEY}}\n" if name == "secrets_in" else "", text))
         done = type_in(here, "check", "p.yaml")
         assert done.returncode == 0 or "ca.pem" in done.stderr, (name, text, done.stderr)
 

@@ -498,9 +498,9 @@ def test_a_handler_that_does_not_start(tmp_path, code, said):
 @pytest.mark.parametrize(
     "options, status, said",
     [
-        (["--handler=/nowhere/app.mjs", "--listen=0"], 125, "/nowhere/app.mjs"),
-        ([f"--handler={WORLD}"], 125, "--listen"),
-        ([f"--handler={WORLD}", "--listen=nonsense"], 125, "no address to listen at"),
+        (["--handler=/nowhere/app.mjs", "--listen=0"], 3, "/nowhere/app.mjs"),
+        ([f"--handler={WORLD}"], 2, "--listen"),
+        ([f"--handler={WORLD}", "--listen=nonsense"], 2, "no address to listen at"),
         ([f"--handler={WORLD}", "--listen=0", "--guests=0"], 2, "--guests"),
         ([f"--handler={WORLD}", "--listen=0", "--handler-timeout=soon"], 2, "--handler-timeout"),
     ],
