@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
