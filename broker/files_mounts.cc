@@ -139,10 +139,7 @@ const Mount* MountTable::InnerAt(const Outer& outer, const struct stat& director
   return nullptr;
 }
 
-Result<Place> MountTable::Find(const std::string& path, Last last) const {
-  if (path.find('\0') != std::string::npos)
-    return Error{"a path cannot contain a zero byte", ENOENT};
-  const auto names = Names(path);
+const Mount* MountTable::Around(const std::vector<std::string>& names) const {
   const Mount* best = nullptr;
   size_t length = 0;
   for (const Mount& m : mounts_) {
@@ -151,34 +148,62 @@ Result<Place> MountTable::Find(const std::string& path, Last last) const {
     best = &m;
     length = above.size();
   }
-  if (best == nullptr) {
-    return Error{policy::OutsideMounts(path), EACCES};
+  return best;
+}
+
+Result<Place> MountTable::Find(const std::string& path, Last last) const {
+  if (path.find('\0') != std::string::npos)
+    return Error{"a path cannot contain a zero byte", ENOENT};
+  const auto names = Names(path);
+  const Mount* mount = Around(names);
+  if (mount == nullptr) return Error{policy::OutsideMounts(path), EACCES};
+  Place place{mount, Joined(names, Names(mount->guest).size())};
+  // Where nothing lies inside, the kernel alone sees to it that a path stays beneath its mount;
+  // where one leads out, it may lead into another.
+  if (OuterOf(mount).inner.empty()) {
+    if (mounts_.size() == 1) return place;
+    const int keep = last == Last::kKeep ? O_NOFOLLOW : 0;
+    const auto there = OpenBeneath(place, O_PATH | keep, path);
+    if (there || there.error().errnum != EXDEV) return place;
   }
-  Place place{best, Joined(names, length)};
-  // Where nothing lies inside, the kernel alone sees to it that a path stays beneath its mount.
-  if (OuterOf(best).inner.empty()) return place;
   return Walk(place, last, path);
 }
 
 Result<Place> MountTable::Walk(const Place& place, Last last, const std::string& path) const {
-  const Error out{path + " leads out of its mount", EXDEV};
+  const Error too_far{path + " leads out of its mount", EXDEV};
   std::vector<std::string> ahead;  // the next name is the last
-  const auto put = [&](const std::string& names) {
-    const auto list = Names(names);
-    ahead.insert(ahead.end(), list.rbegin(), list.rend());
+  const auto put = [&](const std::vector<std::string>& names, size_t from) {
+    ahead.insert(ahead.end(), names.rbegin(), names.rend() - static_cast<std::ptrdiff_t>(from));
   };
-  put(place.relative);
-  const Mount* mount = place.mount;
-  std::vector<std::string> real;  // without links, beneath the mount
+  put(Names(place.relative), 0);
+  const Mount* mount = place.mount;  // nullptr: between mounts
+  std::vector<std::string> real;     // without links, beneath the mount; or beneath the root
+  // In the mount that `real`, from the root, is in.
+  const auto enter = [&] {
+    mount = Around(real);
+    if (mount == nullptr) return;
+    put(real, Names(mount->guest).size());
+    real.clear();
+  };
   for (int links = 0; !ahead.empty();) {
     const std::string name = std::move(ahead.back());
     ahead.pop_back();
+    if (name == ".." && mount != nullptr && real.empty()) {
+      real = Names(mount->guest);
+      if (!real.empty()) real.pop_back();
+      enter();
+      continue;
+    }
     if (name == "..") {
-      if (real.empty()) return out;
-      real.pop_back();
+      if (!real.empty()) real.pop_back();
+      if (mount == nullptr) enter();
       continue;
     }
     real.push_back(name);
+    if (mount == nullptr) {
+      enter();
+      continue;
+    }
     auto fd = OpenBeneath({mount, Joined(real, 0)}, O_PATH | O_NOFOLLOW, path);
     if (!fd && fd.error().errnum == ENOENT &&
         std::find(ahead.begin(), ahead.end(), "..") == ahead.end()) {
@@ -193,9 +218,9 @@ Result<Place> MountTable::Walk(const Place& place, Last last, const std::string&
       if (ahead.empty() && last == Last::kKeep) break;
       auto target = TargetOf(fd->get(), path);
       if (!target) return target.error();
-      if (++links > kMaxLinks || target->starts_with('/')) return out;
+      if (++links > kMaxLinks || target->starts_with('/')) return too_far;  // the host's own path
       real.pop_back();
-      put(*target);
+      put(Names(*target), 0);
     } else if (S_ISDIR(st.st_mode)) {
       const Mount* inner = InnerAt(OuterOf(mount), st);
       if (inner == nullptr) continue;
@@ -203,6 +228,7 @@ Result<Place> MountTable::Walk(const Place& place, Last last, const std::string&
       real.clear();
     }
   }
+  if (mount == nullptr) return Error{policy::OutsideMounts("/" + Joined(real, 0)), EACCES};
   return Place{mount, Joined(real, 0), true};
 }
 

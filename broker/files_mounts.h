@@ -52,7 +52,8 @@ class MountTable {
 
   // Whether the last name of a path is followed where it is a link.
   enum class Last { kFollow, kKeep };
-  // EACCES where it is in no mount, or leads out of its own. What is there need not exist.
+  // A relative link may lead from one mount into another, at the guest's paths of both. EACCES
+  // where it leads into none, EXDEV for an absolute one. What is there need not exist.
   Result<Place> Find(const std::string& path, Last last) const;
   // The same without links, for a path of any mount: how they lead is looked up name by name.
   Result<Place> Walk(const Place& place, Last last, const std::string& path) const;
@@ -73,6 +74,8 @@ class MountTable {
     std::vector<Inner> inner;
   };
 
+  // The innermost mount that a path without links is in, by its names; nullptr where it is in none.
+  const Mount* Around(const std::vector<std::string>& names) const;
   const Outer& OuterOf(const Mount* mount) const;
   // The mount inside `outer` that a directory is or that hides it; nullptr for any other.
   const Mount* InnerAt(const Outer& outer, const struct stat& directory) const;

@@ -136,3 +136,61 @@ def test_another_directory_at_its_place_does_not_make_it_writable(project):
     (project / "src" / "write.js").write_text("import fs from 'node:fs'; fs.writeFileSync(new URL('out', import.meta.url), '');")
     done = run("run", f"--mount={project.parent}/other:{project}:rw", "src/write.js", cwd=project)
     assert done.returncode == 1 and "EACCES" in done.stderr
+
+
+@pytest.fixture
+def workspace(elsewhere):
+    """As pnpm lays one out: each package has links into the workspace's node_modules, and to its siblings."""
+    lay(elsewhere, {
+        "package.json": {"workspaces": ["packages/*"]}, ".env": "SECRET=1",
+        "node_modules/.pnpm/dep@1/node_modules/dep/index.js": "module.exports = 'dep ' + require('other');",
+        "node_modules/.pnpm/other@1/node_modules/other/index.js": "module.exports = 'other';",
+        "packages/a/package.json": {"name": "a", "type": "module"}, "packages/a/src/x.js": "import dep from 'dep'; console.log(dep);",
+        "packages/a/src/y.js": "import b from 'b'; console.log(b);", "packages/a/src/z.cjs": "console.log(require('b'));", "packages/a/node_modules/.keep": "",
+        "packages/b/package.json": {"name": "b", "main": "main.cjs"}, "packages/b/main.cjs": "module.exports = 'b ' + require('dep');", "packages/b/node_modules/.keep": "",
+    })  # fmt: skip
+    os.symlink("../../other@1/node_modules/other", elsewhere / "node_modules/.pnpm/dep@1/node_modules/other")
+    for package in ("a", "b"):
+        os.symlink("../../../node_modules/.pnpm/dep@1/node_modules/dep", elsewhere / f"packages/{package}/node_modules/dep")
+    os.symlink("../../b", elsewhere / "packages/a/node_modules/b")
+    return elsewhere
+
+
+def test_links_lead_from_one_mount_into_another(workspace):
+    done = run("run", "packages/a/src/x.js", cwd=workspace)
+    assert (done.returncode, done.stdout) == (0, "dep other\n"), done.stderr
+
+
+@pytest.mark.parametrize("program", ["packages/a/src/y.js", "packages/a/src/z.cjs"])
+def test_a_sibling_is_shown_by_the_flag_that_is_named(workspace, program):
+    done = run("run", program, cwd=workspace)
+    flag = f"--mount={workspace}/packages/b"
+    assert done.returncode == 1 and f"is outside what is mounted; add {flag}" in done.stderr, done.stderr
+    done = run("run", flag, program, cwd=workspace)
+    assert (done.returncode, done.stdout) == (0, "b dep other\n"), done.stderr
+
+
+def test_where_links_may_lead(elsewhere):
+    """Nowhere that the guest's own path does not lead to, and nowhere more than that may do there."""
+    lay(elsewhere, {"secret": "secret", "one/inner/hidden": "hidden", "two/file": "file", "inner/shown": "shown", "one/app.mjs": LOOK + f"""
+      const at = '{elsewhere}', all = [];
+      const read = (path) => {{ try {{ all.push(fs.readFileSync(at + path, 'utf8')); }} catch (e) {{ all.push(e.code); }} }};
+      for (const path of ['/one/to-two', '/one/to-secret', '/one/around', '/one/absolute', '/one/loop', '/one/up/file', '/one/inner/hidden', '/one/inner/shown', '/two/to-inner', '/two/to-inner-dir/shown', '/two/to-inner-dir/hidden'])
+        read(path);
+      for (const path of ['/one/to-two', '/one/up/new', '/two/to-inner'])
+        try {{ fs.writeFileSync(at + path, 'written'); all.push('written'); }} catch (e) {{ all.push(e.code); }}
+      all.push(fs.realpathSync(at + '/one/up'), fs.readlinkSync(at + '/one/to-two'), fs.readdirSync(at + '/one/up').sort().join());
+      try {{ fs.symlinkSync('../secret', at + '/two/own'); }} catch (e) {{ all.push(e.code); }}
+      try {{ fs.symlinkSync(at + '/secret', at + '/two/own'); }} catch (e) {{ all.push(e.code); }}
+      read('/two/own');
+      console.log(JSON.stringify(all));"""})  # fmt: skip
+    links = {"one/to-two": "../two/file", "one/to-secret": "../secret", "one/around": "../nowhere/../two/file", "one/absolute": f"{elsewhere}/two/file", "one/loop": "../two/loop", "two/loop": "../one/loop",
+             "one/up": "../two", "two/to-inner": "../one/inner/shown", "two/to-inner-dir": "../one/inner"}  # fmt: skip
+    for name, target in links.items():
+        os.symlink(target, elsewhere / name)
+    done = run("run", f"--mount={elsewhere}/two:rw", f"--mount={elsewhere}/inner:{elsewhere}/one/inner", "one/app.mjs", cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told[:11] == ["file", "EACCES", "file", "EACCES", "EACCES", "file", "ENOENT", "shown", "shown", "shown", "ENOENT"]
+    assert told[11:17] == ["written", "written", "EACCES", f"{elsewhere}/two", "../two/file", "file,loop,new,to-inner,to-inner-dir"]
+    assert "secret" not in told[17:] and (elsewhere / "secret").read_text() == "secret" and (elsewhere / "inner/shown").read_text() == "shown"

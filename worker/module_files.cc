@@ -67,6 +67,8 @@ FileTree::Kind ModuleFiles::Stat(const std::string& given) {
   return kinds_[path] = KindOf(client_.LookAt(path));
 }
 
+std::string ModuleFiles::WhyDenied(const std::string& path) { return client_.LookAt(path).message; }
+
 std::optional<std::string> ModuleFiles::ReadFile(const std::string& path) {
   if (Stat(path) != Kind::kFile) return std::nullopt;
   FileClient::Answer answer = client_.Read(path);

@@ -18,6 +18,7 @@ class ModuleFiles : public FileTree {
   explicit ModuleFiles(FileClient& client) : client_(client) {}
 
   Kind Stat(const std::string& path) override;
+  std::string WhyDenied(const std::string& path) override;
   std::optional<std::string> ReadFile(const std::string& path) override;
   std::string RealPath(const std::string& path) override;
   // What is read of a file that was looked for.

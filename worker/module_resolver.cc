@@ -436,6 +436,11 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
       const std::string directory = at + "/node_modules/" + name;
       const FileTree::Kind kind = files_.Stat(directory);
       if (kind == FileTree::Kind::kDirectory) return unfold(PackageIn(directory), directory);
+      if (kind == FileTree::Kind::kDenied &&
+          files_.Stat(at + "/node_modules") == FileTree::Kind::kDirectory)
+        return ModuleError{missing_code,
+                           "the package '" + name + "' imported from " + importer +
+                               " is a link: " + files_.WhyDenied(directory + "/package.json")};
       denied = denied || kind == FileTree::Kind::kDenied;
     }
     if (at.empty()) break;

@@ -29,6 +29,8 @@ class FileTree {
   enum class Kind { kNone, kFile, kDirectory, kDenied };  // kDenied: outside of what is mounted
   virtual ~FileTree() = default;
   virtual Kind Stat(const std::string& path) = 0;
+  // A sentence for what is kDenied.
+  virtual std::string WhyDenied(const std::string& path) = 0;
   // The bytes of a file; nullopt where it cannot be read.
   virtual std::optional<std::string> ReadFile(const std::string& path) = 0;
   // The path that a file has without links; `path` itself where nothing can be read there.

@@ -22,6 +22,7 @@ class Tree : public FileTree {
     return below != files_.end() && below->first.starts_with(path + "/") ? Kind::kDirectory
                                                                          : Kind::kNone;
   }
+  std::string WhyDenied(const std::string& path) override { return path + " is outside"; }
   std::optional<std::string> ReadFile(const std::string& path) override {
     const auto found = files_.find(path);
     if (found == files_.end()) return std::nullopt;
