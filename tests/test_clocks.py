@@ -54,26 +54,65 @@ def test_what_is_no_resolution(postern, text, why):
     assert r.status == 2 and why in r.err, r.err
 
 
-@pytest.mark.parametrize("code", [
-    "typeof SharedArrayBuffer",
-    "new Function('return typeof SharedArrayBuffer')()",
-])
-def test_no_shared_memory(postern, code):
-    assert postern(f"__return({code})").value == "undefined"
-
-
 # (module (memory (export "m") 1 1 shared))
 SHARED = "new Uint8Array([0,97,115,109,1,0,0,0, 5,4,1,3,1,1, 7,5,1,1,109,2,0])"
 
 
-@pytest.mark.parametrize("memory", [
-    "new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })",
-    f"new WebAssembly.Instance(new WebAssembly.Module({SHARED})).exports.m",
-])
-@pytest.mark.parametrize("way", [".buffer", ".toResizableBuffer()"])
-def test_no_shared_memory_by_webassembly(postern, memory, way):
-    r = postern(f"let v; try {{ v = {memory}{way}.constructor.name }} catch (e) {{ v = e.name }} __return(v)")
-    assert r.value == "TypeError"
+@pytest.mark.parametrize("memory", ["new SharedArrayBuffer(65536)", "new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer",
+                                    f"new WebAssembly.Instance(new WebAssembly.Module({SHARED})).exports.m.buffer"])  # fmt: skip
+def test_shared_memory_has_nobody_who_counts(postern, memory):
+    """Whatever could take another end of it runs in the guest's one thread: while that is busy, nothing moves."""
+    code = f"""
+      const shared = {memory}, cell = new Int32Array(shared), others = [];
+      const {{ port1, port2 }} = new MessageChannel();
+      port2.onmessage = ({{ data }}) => {{ for (const end = performance.now() + 50; performance.now() < end;) new Int32Array(data)[0]++; port2.close(); }};
+      port1.postMessage(shared);
+      for (const make of [() => new Worker('data:,'), () => new (require('node:worker_threads').Worker)('x', {{ eval: true }}), () => new SharedWorker('x'), () => require('node:cluster').fork(), () => new AudioWorkletNode()])
+        try {{ make(); others.push('made'); }} catch (e) {{ others.push(e.name); }}
+      const ends = performance.now() + 100, before = cell[0];
+      while (performance.now() < ends);
+      const alone = cell[0] - before;
+      await new Promise((done) => setTimeout(done, 20));
+      __return([shared.constructor.name, alone, cell[0] > 0, others.includes('made')]);"""
+    assert postern("import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" + code).value == ["SharedArrayBuffer", 0, True, False]
+
+
+def test_waiting_sleeps_and_tells_no_time(postern):
+    code = """
+      const cell = new Int32Array(new SharedArrayBuffer(4)), told = [Atomics.wait(cell, 0, 1), Atomics.wait(cell, 0, 0, 30), Atomics.wait(cell, 0, 0, -1), Atomics.notify(cell, 0)];
+      const waits = Atomics.waitAsync(cell, 0, 0, 10_000);
+      setTimeout(() => Atomics.notify(cell, 0), 10);
+      told.push(await waits.value);
+      __return(told);"""
+    for options in ((), ("--jitless",)):
+        result = postern(code, *options)
+        assert result.value == ["not-equal", "timed-out", "timed-out", 0, "ok"] and result.json["usage"]["wallMs"] >= 30
+
+
+def test_waiting_for_ever_ends_with_the_run(postern):
+    result = postern("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)", "--timeout=300ms")
+    assert (result.status, result.json["outcome"]) == (124, "timed_out")
+
+
+def test_shared_memory_is_cloned_shared_and_never_transferred(postern):
+    code = """
+      const shared = new SharedArrayBuffer(8), told = [];
+      const clone = structuredClone({ shared, view: new Uint8Array(shared, 4), map: new Map([[1, shared]]) });
+      new Uint8Array(clone.shared)[5] = 9;
+      told.push(clone.view[1], new Uint8Array(shared)[5], new Uint8Array(clone.map.get(1))[5], clone.view.buffer === clone.shared, clone.shared === shared);
+      const at = async (make) => { try { await make(); told.push('none'); } catch (e) { told.push(e.name); } };
+      const stream = (pull) => new ReadableStream({ type: 'bytes', pull });
+      await at(() => structuredClone(shared, { transfer: [shared] }));
+      await at(() => new MessageChannel().port1.postMessage(0, [shared]));
+      await at(() => stream((c) => c.enqueue(new Uint8Array(shared))).getReader().read());
+      await at(() => stream((c) => c.enqueue(new Uint8Array(1))).getReader({ mode: 'byob' }).read(new Uint8Array(shared)));
+      await at(() => new SharedArrayBuffer(2 ** 40));
+      await at(() => new SharedArrayBuffer(1, { maxByteLength: 1e9 }).grow(5e8));
+      await at(() => v8.serialize(shared));
+      told.push(new TextDecoder().decode(new Uint8Array(shared).fill(65)), (await new Blob([new Uint8Array(shared)]).text()), Buffer.from(shared).toString());
+      __return(told);"""
+    told = postern("import v8 from 'node:v8';" + code, "--memory=64MiB").value
+    assert told == [9, 9, 9, True, False, "DataCloneError", "DataCloneError", "DataCloneError", "DataCloneError", "RangeError", "RangeError", "Error", "A" * 8, "A" * 8, "A" * 8]
 
 
 def test_webassembly_s_own_memory_is_there(postern):

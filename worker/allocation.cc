@@ -1,7 +1,10 @@
 #include "worker/allocation.h"
 
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 namespace {
@@ -48,6 +51,14 @@ POSTERN_EXPORT void* realloc(void* old, size_t size) {
 POSTERN_EXPORT void exit(int status) {
   if (g_handler != nullptr) g_handler();
   ::_exit(status);
+}
+
+// V8 makes memory for code usable by this, and a refusal is fatal to it; of other memory it is not.
+POSTERN_EXPORT int mprotect(void* address, size_t size, int protection) noexcept {
+  const auto result = static_cast<int>(::syscall(SYS_mprotect, address, size, protection));
+  if (result != 0 && errno == ENOMEM && (protection & PROT_EXEC) != 0 && g_handler != nullptr)
+    g_handler();
+  return result;
 }
 }
 

@@ -1,6 +1,7 @@
 // Allocation where the guest's limit refuses it. ICU, V8 and Brotli, which lie in the executable,
 // do not expect that: they write through the null pointer, or call exit(3). So malloc(3) and its
-// kin, and exit(3), are this library's (it is preloaded), and end the guest as out of memory.
+// kin, mprotect(2) for code, and exit(3) are this library's (it is preloaded), and end the guest as
+// out of memory.
 #pragma once
 
 #include <cstddef>

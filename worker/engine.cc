@@ -16,6 +16,14 @@
 namespace absl {
 enum class OnDeadlockCycle { kIgnore, kReport, kAbort };
 [[gnu::weak]] void SetMutexDeadlockDetectionMode(OnDeadlockCycle mode);
+namespace base_internal {
+struct ThreadIdentity;
+[[gnu::weak]] ThreadIdentity* CurrentThreadIdentityIfPresent();
+[[gnu::weak]] int NumCPUs();
+}  // namespace base_internal
+namespace synchronization_internal {
+[[gnu::weak]] base_internal::ThreadIdentity* CreateThreadIdentity();
+}  // namespace synchronization_internal
 }  // namespace absl
 
 namespace postern::worker {
@@ -28,6 +36,18 @@ constexpr size_t kYoungGeneration = 8 * kMiB;
 constexpr size_t kCodeRange = 64 * kMiB;
 
 Engine* g_engine = nullptr;
+
+// A thread gets what it waits by (Atomics.wait) when it first waits, and looks how many processors
+// there are: by calls that a guest does not have.
+void BeReadyToWait() {
+  namespace base = absl::base_internal;
+  if (base::NumCPUs != nullptr) base::NumCPUs();
+  if (base::CurrentThreadIdentityIfPresent == nullptr ||
+      absl::synchronization_internal::CreateThreadIdentity == nullptr)
+    return;
+  if (base::CurrentThreadIdentityIfPresent() == nullptr)
+    absl::synchronization_internal::CreateThreadIdentity();
+}
 
 // absl's mutexes, which V8 has, would keep a graph of who waits for whom, to find deadlocks: half a
 // megabyte, and a look at it each time that one is locked. There is one thread.
@@ -72,13 +92,12 @@ class Engine::Allocator : public v8::ArrayBuffer::Allocator {
 void Engine::InitializeV8(Platform* platform, bool jitless) {
   // --single-threaded: no helper threads exist in a forked guest. --stack-size: KiB of the 8 MiB
   // stack.
-  // No SharedArrayBuffer: a guest has one thread, so all that it could give is a finer clock.
   std::string flags =
-      "--enable-sharedarraybuffer-per-context "
       "--single-threaded --stack-size=960 --no-freeze-flags-after-init "
       "--no-verify-snapshot-checksum";
   if (jitless) flags += " --jitless";
   KeepNoGraphOfMutexes();
+  BeReadyToWait();
   v8::V8::SetFlagsFromString(flags.c_str(), flags.size());
   v8::V8::InitializePlatform(platform);
   v8::V8::Initialize();

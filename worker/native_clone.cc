@@ -2,6 +2,7 @@
 // out for the runtime's own objects.
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "worker/arguments.h"
@@ -66,6 +67,16 @@ class Writer : public PlatformWriter {
     clones_.push_back({{isolate, object}, {isolate, clone}});
     return v8::Just(true);
   }
+  // Memory that is shared is the same in the clone.
+  v8::Maybe<uint32_t> GetSharedArrayBufferId(v8::Isolate*,
+                                             Local<v8::SharedArrayBuffer> buffer) override {
+    shared_.push_back(buffer->GetBackingStore());
+    return v8::Just(static_cast<uint32_t>(shared_.size() - 1));
+  }
+  v8::MaybeLocal<v8::SharedArrayBuffer> Shared(uint32_t index) const {
+    if (index >= shared_.size()) return {};
+    return v8::SharedArrayBuffer::New(isolate_, shared_[index]);
+  }
   // What is transferred leaves once nothing else can fail; false with an exception pending.
   bool Transfer(v8::Isolate* isolate) {
     for (auto& [object, clone] : clones_) {
@@ -100,6 +111,7 @@ class Writer : public PlatformWriter {
 
   Local<Value> host_;
   std::vector<Pair> clones_;
+  std::vector<std::shared_ptr<v8::BackingStore>> shared_;
 };
 
 // V8 lets no JavaScript run while it reads: what it meets was made before.
@@ -112,6 +124,10 @@ class Reader : public v8::ValueDeserializer::Delegate {
     uint32_t index = 0;
     if (!deserializer->ReadUint32(&index)) return {};
     return writer_.Made(index);
+  }
+  v8::MaybeLocal<v8::SharedArrayBuffer> GetSharedArrayBufferFromId(v8::Isolate*,
+                                                                   uint32_t id) override {
+    return writer_.Shared(id);
   }
 
  private:

@@ -119,6 +119,9 @@ const makers = {
     view.buffer.transfer(0);
     return view;
   },
+  shared: (r) => new SharedArrayBuffer(r.of([0, 1, 100])),
+  'a view of what is shared': (r) => new (r.of(views))(new SharedArrayBuffer(32)),
+  growable: () => new Uint8Array(new SharedArrayBuffer(100, { maxByteLength: 4096 })),
   resizable: () => new Uint8Array(new ArrayBuffer(100, { maxByteLength: 4096 })),
   'out of bounds': () => {
     const buffer = new ArrayBuffer(100, { maxByteLength: 200 });

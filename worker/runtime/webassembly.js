@@ -1,6 +1,6 @@
-// What the web adds to WebAssembly: streaming compilation, and no shared memory. V8 adds WebAssembly itself to the context
-// after the start-up snapshot, so this runs in the zygote.
-import { defineProperty, getOwnPropertyDescriptor, isArrayBuffer, uncurryThis } from './primordials.js';
+// What the web adds to WebAssembly: streaming compilation. V8 adds WebAssembly itself to the context after the start-up
+// snapshot, so this runs in the zygote.
+import { defineProperty } from './primordials.js';
 import { essenceOf, parseMimeType } from './mime.js';
 import { isResponse } from './response.js';
 
@@ -17,26 +17,8 @@ async function wasmBytes(source) {
   return response.arrayBuffer();
 }
 
-/**
- * SharedArrayBuffer itself is not there; the other way to one is a WebAssembly memory that is shared. For a guest's one
- * thread it has no use.
- */
-function hideSharedMemory() {
-  const { prototype } = WebAssembly.Memory;
-  const buffer = uncurryThis(/** @type {any} */ (getOwnPropertyDescriptor(prototype, 'buffer')).get);
-  defineProperty(prototype, 'buffer', {
-    get() {
-      const bytes = buffer(this);
-      if (!isArrayBuffer(bytes)) throw new TypeError('shared memory is not available: a guest has one thread');
-      return bytes;
-    },
-  });
-  delete (/** @type {any} */ (prototype).toResizableBuffer);
-}
-
 export function extendWebAssembly() {
   if (globalThis.WebAssembly === undefined) return; // --jitless
-  hideSharedMemory();
   const { compile, instantiate } = WebAssembly;
   const add = (/** @type {string} */ name, /** @type {Function} */ value) =>
     defineProperty(WebAssembly, name, { value, writable: true, configurable: true, enumerable: true });
