@@ -112,6 +112,16 @@ def test_a_heap_that_is_full_says_so_before_the_cgroup_does(delegated):
     assert result["error"]["message"] == f"the guest ran out of its {64 << 20} bytes of memory (--memory)"
 
 
+# Modules with much code, compiled at once.
+WASM_CODE = """
+const leb = (n) => { const out = []; do { const b = n & 127; n >>>= 7; out.push(n ? b | 128 : b); } while (n); return out; };
+const section = (id, bytes) => [id, ...leb(bytes.length), ...bytes];
+const body = [0]; for (let i = 0; i < 4000; i++) body.push(0x20, 0, 0x41, i & 63, 0x6a, 0x21, 0); body.push(0x20, 0, 0x0b);
+const functions = 200, code = [...leb(functions)]; for (let i = 0; i < functions; i++) code.push(...leb(body.length), ...body);
+const bytes = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, ...section(1, [1, 0x60, 1, 0x7f, 1, 0x7f]), ...section(3, [...leb(functions), ...Array(functions).fill(0)]), ...section(7, [...leb(functions), ...Array.from({ length: functions }, (_, i) => [2, 97 + (i % 26), 97 + (i / 26 | 0), 0, ...leb(i)]).flat()]), ...section(10, code)]);
+const kept = []; for (;;) { const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes)); for (const name in exports) exports[name](1); kept.push(exports); }
+"""
+
 # Libraries in the executable that do not expect to be refused: ICU writes through the null pointer, V8 gives up, Brotli calls exit(3).
 WITHOUT_MEMORY = {
     **{f"Intl.{name}": f"const a = []; for (;;) a.push(new Intl.{name}({argument}));" for name, argument in
@@ -121,6 +131,7 @@ WITHOUT_MEMORY = {
     "functions": "const a = []; for (;;) a.push(new Function(`return ${a.length}`));",
     "expressions": "const a = []; for (;;) { const r = new RegExp(`(a{1,50}){1,50}${a.length}`); r.test('aaaa'); a.push(r); }",
     "wasm": "const a = []; for (;;) a.push(new WebAssembly.Memory({ initial: 1 }), new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])));",
+    "code of wasm": WASM_CODE,
     "keys": "const c = require('node:crypto'), a = []; for (;;) a.push(c.createHash('sha512'), c.createSecretKey(Buffer.alloc(1000)));",
     "deflate": "const z = require('node:zlib'), a = []; for (;;) { const d = z.createDeflate(); d.write('x'); a.push(d); }",
     "brotli": "const z = require('node:zlib'); const a = []; for (;;) a.push(z.brotliCompressSync(Buffer.alloc(3e7), { params: { [z.constants.BROTLI_PARAM_LGWIN]: 24 } }), new Uint8Array(4e6));",

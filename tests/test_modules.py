@@ -209,7 +209,7 @@ def test_what_another_process_writes_is_seen_after_a_wait(tmp_path):
     ("job.mjs", "import fs from 'missing-package';", "install it (npm install missing-package)"),
     ("job.mjs", "import cp from 'node:child_process'; cp.exec('ls');", "child_process.exec is not available: a guest cannot start processes"),
     ("job.mjs", "import { Worker } from 'node:worker_threads'; new Worker('x');", "worker_threads.Worker is not available: a guest has one thread"),
-    ("job.mjs", "import http from 'node:http'; http.createServer();", "http.createServer is not available: a guest cannot listen"),
+    ("job.mjs", "import http from 'node:http'; http.createServer().listen(80);", "http.Server.listen is not available: a guest cannot listen"),
     ("job.mjs", "import vm from 'node:vm'; vm.runInNewContext('1');", "vm.runInNewContext is not available"),
     ("job.cjs", "require('./no-such-file');", "cannot find the module './no-such-file' (required from file://"),
     ("job.mjs", "const a = ;", "job.mjs:1:11"),

@@ -93,7 +93,7 @@ const nodeLib = process.binding('natives');
 /** Ids of what of it parts/node.js may load: those below, and what they require that is not ours (node/*.js). */
 function nodeIds() {
   const roots = [
-    'assert', 'buffer', 'diagnostics_channel', 'events', 'internal/console/constructor', 'internal/fs/glob', 'internal/per_context/primordials', 'internal/util/parse_args/parse_args',
+    '_http_server', 'assert', 'buffer', 'diagnostics_channel', 'events', 'internal/console/constructor', 'internal/fs/glob', 'internal/per_context/primordials', 'internal/util/parse_args/parse_args',
     'internal/mime', 'internal/util/diff', 'path', 'punycode', 'querystring', 'readline', 'readline/promises', 'stream', 'stream/promises', 'string_decoder', 'url', 'util', 'util/types', 'zlib',
   ]; // prettier-ignore
   const ours = new Set(
@@ -101,7 +101,7 @@ function nodeIds() {
     internal/util/debuglog internal/v8/startup_snapshot internal/process/warning internal/url internal/abort_controller
     internal/event_target internal/async_hooks internal/process/task_queues internal/blob internal/crypto/keys
     internal/source_map/source_map_cache internal/source_map/source_map_cache_map internal/bootstrap/realm internal/modules/helpers
-    internal/tty internal/encoding internal/errors/error_source internal/webstreams/adapters internal/perf/utils internal/zip internal/fs/utils
+    internal/net internal/perf/observe internal/tty internal/encoding internal/errors/error_source internal/webstreams/adapters internal/perf/utils internal/zip internal/fs/utils
     internal/process/execution internal/process/permission internal/timers internal/util/trace_sigint internal/deps/acorn/acorn/dist/acorn
     internal/source_map/prepare_stack_trace internal/source_map/source_map`.split(/\s+/),
   );

@@ -147,7 +147,15 @@ export const bindings = {
     getContinuationPreservedEmbedderData: native.getContinuationData,
     setContinuationPreservedEmbedderData: native.setContinuationData,
   }),
-  trace_events: () => ({ trace() {}, isTraceCategoryEnabled: () => false, setTraceCategoryStateUpdateHandler() {} }),
+  trace_events: () => ({
+    trace() {},
+    usePerfetto: false,
+    getCategoryEnabledBuffer: () => new Uint8Array(1),
+    isTraceCategoryEnabled: () => false,
+    setTraceCategoryStateUpdateHandler() {},
+  }),
+  // Servers never have a connection (servers.js), so nothing is parsed.
+  http_parser: () => ({ ...constants.http, allMethods: constants.http.METHODS, methods: constants.http.METHODS, HTTPParser: class {}, ConnectionsList }),
   symbols: () => new Proxy({}, { get: (target, name) => (target[name] ??= Symbol(String(name))) }),
   stream_wrap: () => ({ streamBaseState: [], kReadBytesOrError: 0, kArrayBufferOffset: 1, kLastWriteWasAsync: 2 }),
 };
@@ -349,6 +357,22 @@ const urlBinding = {
   domainToUnicode: (domain) => toUnicode(native.urlParse(`ws://${domain}`)?.[5] ?? ''),
   format: formatUrl,
 };
+
+/** The connections of a server: there are none. */
+class ConnectionsList {
+  all() {
+    return [];
+  }
+  idle() {
+    return [];
+  }
+  active() {
+    return [];
+  }
+  expired() {
+    return [];
+  }
+}
 
 const uvBinding = {
   UV_EOF: -4095,

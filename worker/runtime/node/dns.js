@@ -142,11 +142,25 @@ const named = (...args) => {
   return args;
 };
 
-const none = Object.fromEntries(
-  'resolveAny resolveCaa resolveCname resolveMx resolveNaptr resolveNs resolvePtr resolveSoa resolveSrv resolveTlsa resolveTxt reverse lookupService setServers getServers Resolver'
-    .split(' ')
-    .map((name) => [name, absent('dns', name, reason)]),
-);
+const others =
+  'resolveAny resolveCaa resolveCname resolveMx resolveNaptr resolveNs resolvePtr resolveSoa resolveSrv resolveTlsa resolveTxt reverse lookupService'.split(
+    ' ',
+  );
+/** What nothing is looked up for: an error where an answer would be, not at the call. @param {(name: string) => Function} make */
+const none = (make) =>
+  Object.fromEntries(
+    others.map((name) => [name, Object.defineProperty(make(name), Symbol.for('postern.absent'), { value: reason })]),
+  );
+const rejects = none((name) => async () => {
+  throw refusal('dns', name, reason);
+});
+const callsBack = none((name) => (/** @type {any[]} */ ...args) => {
+  const callback = args.at(-1);
+  if (typeof callback !== 'function') throw refusal('dns', name, reason);
+  setImmediate(() => callback(refusal('dns', name, reason)));
+});
+const setServers = absent('dns', 'setServers', 'the policy says whom the broker asks (network.dns)');
+
 const common = {
   ...errors,
   ADDRCONFIG,
@@ -157,26 +171,46 @@ const common = {
     usualOrder = order;
   },
   getDefaultResultOrder: () => usualOrder,
+  /** Who is asked is the broker's business. */
+  getServers: () => [],
+  setServers,
 };
+const asking = {
+  resolve: withCallback(named, resolve),
+  resolve4: withCallback(named, resolve4),
+  resolve6: withCallback(named, resolve6),
+  ...callsBack,
+};
+const promising = { resolve: checked(resolve), resolve4: checked(resolve4), resolve6: checked(resolve6), ...rejects };
+
+/** A class with these methods. @param {Record<string, Function>} methods */
+function resolverClass(methods) {
+  class Resolver {
+    getServers() {
+      return [];
+    }
+    setServers() {
+      setServers();
+    }
+    /** Addresses to ask from: the broker has its own. */
+    setLocalAddress() {}
+    /** What was asked is answered all the same: nothing is held for it. */
+    cancel() {}
+  }
+  for (const [name, value] of Object.entries(methods))
+    Object.defineProperty(Resolver.prototype, name, { value, writable: true, configurable: true });
+  return Resolver;
+}
 
 export const dns = {
   ...common,
-  ...none,
+  ...asking,
+  Resolver: resolverClass(asking),
   lookup: withCallback(
     (name, options) => [asked(name, options)],
     answer,
     (callback, found) => (Array.isArray(found) ? callback(null, found) : callback(null, found.address, found.family)),
   ),
-  resolve: withCallback(named, resolve),
-  resolve4: withCallback(named, resolve4),
-  resolve6: withCallback(named, resolve6),
-  promises: {
-    ...common,
-    ...none,
-    lookup,
-    resolve: checked(resolve),
-    resolve4: checked(resolve4),
-    resolve6: checked(resolve6),
-  },
+  promises: { ...common, ...promising, Resolver: resolverClass(promising), lookup },
 };
 Object.defineProperty(dns.lookup, Symbol.for('nodejs.util.promisify.custom'), { value: lookup });

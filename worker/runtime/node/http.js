@@ -6,12 +6,12 @@ import { connectionHeaders } from '../headers.js';
 import { abortExchange, dropExchange, errorOf, openExchange, readPiece, writePiece } from '../net.js';
 import { process } from '../process.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
-import { absent, refusal } from './absent.js';
+import { refusal } from './absent.js';
 import { load } from './loader.js';
 import { nodeError } from './net.js';
+import { addServers } from './servers.js';
 
 const { METHODS, STATUS_CODES } = constants.http;
-const noListening = 'a guest cannot listen; a handler (postern serve --handler) answers requests';
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 function validateHeaderName(name) {
@@ -376,8 +376,7 @@ export function http(scheme) {
     if (typeof all.host === 'string' && all.hostname === undefined) all.hostname = all.host.replace(/:\d+$/, '');
     return new ClientRequest(scheme, all, done);
   };
-  const server = (name) => absent(scheme, name, noListening);
-  return {
+  return addServers({
     METHODS,
     STATUS_CODES,
     Agent,
@@ -392,14 +391,11 @@ export function http(scheme) {
       made.end();
       return made;
     },
-    createServer: server('createServer'),
-    Server: server('Server'),
-    ServerResponse: server('ServerResponse'),
     validateHeaderName,
     validateHeaderValue,
     setMaxIdleHTTPParsers() {},
     WebSocket: globalThis.WebSocket,
     CloseEvent: globalThis.CloseEvent,
     MessageEvent: globalThis.MessageEvent,
-  };
+  }, scheme);
 }

@@ -5,6 +5,7 @@ import { connect } from '../sockets.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
 import { absent, refusal } from './absent.js';
 import { load } from './loader.js';
+import { addServers } from './servers.js';
 
 /** What Node calls what went wrong. @type {Record<string, string>} */
 const names = {
@@ -39,7 +40,6 @@ const isIPv6 = (text) => {
 };
 const isIP = (text) => (isIPv4(text) ? 4 : isIPv6(text) ? 6 : 0);
 
-const noListening = 'a guest cannot listen; a handler (postern serve --handler) answers requests';
 
 /** (options, callback), (port, host, callback) or (path, callback). @param {any[]} args */
 function optionsOf(args) {
@@ -269,7 +269,6 @@ function classes() {
   return shared;
 }
 
-const server = (module, name) => absent(module, name, noListening);
 const make = (...args) => new (classes().Socket)(typeof args[0] === 'object' ? args[0] : {}).connect(...args);
 
 export const net = {
@@ -284,8 +283,6 @@ export const net = {
   isIP,
   isIPv4,
   isIPv6,
-  createServer: server('net', 'createServer'),
-  Server: server('net', 'Server'),
   BlockList: absent('net', 'BlockList', "who may be reached is the policy's business"),
   SocketAddress: absent('net', 'SocketAddress', 'a guest has no addresses'),
   getDefaultAutoSelectFamily: () => true,
@@ -311,8 +308,6 @@ export const tls = {
     socket.adopt(secured, peer);
     return socket;
   },
-  createServer: server('tls', 'createServer'),
-  Server: server('tls', 'Server'),
   createSecureContext: () => ({}),
   checkServerIdentity: () => undefined,
   getCiphers: () => [],
@@ -324,3 +319,6 @@ export const tls = {
   DEFAULT_MIN_VERSION: 'TLSv1.2',
   DEFAULT_MAX_VERSION: 'TLSv1.3',
 };
+
+addServers(net, 'net');
+addServers(tls, 'tls');
