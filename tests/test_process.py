@@ -133,3 +133,15 @@ def test_what_programs_look_up(postern, tmp_path):
       return [process.argv[0] === process.execPath, require('node:path').basename(process.execPath), require('node:path').basename(process.argv0), process.title, /^2\\.\\d+$/.test(report.header.glibcVersionRuntime), report.header.platform, report.header.wordSize,
               report.header.reportVersion, Array.isArray(report.sharedObjects), report.javascriptStack.message, typeof process.report.writeReport, os.signals.SIGTERM, fs.O_RDONLY, typeof process.reallyExit];"""
     same_as_node(postern, tmp_path, code)
+
+
+def test_packages_are_not_warned_of(postern, tmp_path):
+    """Whoever runs a program cannot change what its packages call."""
+    calls = "const url = require('url'); require('punycode'); new Buffer(4); url.parse('http://a'); require('util')._extend({}, {});"
+    (tmp_path / "node_modules" / "old").mkdir(parents=True)
+    (tmp_path / "node_modules" / "old" / "index.js").write_text(calls + "exports.parse = url.parse; process.emitWarning('other', 'Warning'); process.emitWarning('mine', 'DeprecationWarning');")
+    code = "const told = []; if (process.argv[2]) process.on('warning', (w) => told.push(w.name)); %s require('old'); console.log(told.length);"
+    result = postern(code % "", name="job.cjs", json_result=False)
+    assert (result.out, result.err) == ("0\n", "(postern) Warning: other\n")
+    result = postern(code % calls, name="job.cjs", json_result=False)
+    assert [line.split("]")[0] for line in result.err.splitlines()[:4]] == ["(postern) [DEP0040", "(postern) [DEP0005", "(postern) [DEP0169", "(postern) [DEP0060"]

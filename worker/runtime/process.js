@@ -271,6 +271,8 @@ export const process = {
       warning instanceof Error ? warning : Object.assign(new Error(`${warning}`), { name: options.type ?? 'Warning' });
     if (options.code !== undefined) /** @type {any} */ (error).code = options.code;
     if (options.detail !== undefined) /** @type {any} */ (error).detail = options.detail;
+    // Who runs a program cannot change what its packages call.
+    if (error.name === 'DeprecationWarning' && calledByPackage()) return;
     if (processListens('warning')) return processEmit('warning', error);
     const name =
       /** @type {any} */ (error).code === undefined ? error.name : `[${/** @type {any} */ (error).code}] ${error.name}`;
@@ -300,6 +302,17 @@ export const process = {
     directory = path;
   },
 };
+
+const kFramesLooked = 40;
+/** Whether it is the code of an installed package that called the runtime. */
+export function calledByPackage() {
+  const frames = native.callSites(kFramesLooked);
+  for (let i = 0; i < frames.length; i++) {
+    const script = `${frames[i][1]}`;
+    if (script.startsWith('file:')) return script.includes('/node_modules/');
+  }
+  return false;
+}
 
 /** @param {string} name @param {string} reason */
 function notAvailable(name, reason) {

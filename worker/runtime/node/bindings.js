@@ -2,6 +2,7 @@
 import { formatUrl, toUnicode } from './url.js';
 import { DOMException } from '../dom_exception.js';
 import constants from 'node-constants';
+import { calledByPackage } from '../process.js';
 import { zlibBinding } from './zlib_binding.js';
 
 const errnos = constants.os.errno;
@@ -213,7 +214,7 @@ const utilBinding = {
   },
   getCallerLocation: () => undefined,
   isConstructor: native.isConstructor,
-  isInsideNodeModules: () => false,
+  isInsideNodeModules: calledByPackage,
   guessHandleType: () => 'PIPE',
   toUSVString: (text) => `${text}`.toWellFormed(),
   getCallSites: (most) =>
