@@ -7,6 +7,13 @@ namespace {
 
 constexpr size_t kMaxPooled = 64;
 
+// Before 8.2.0 a handle that is used again keeps a pointer to the last field of its response
+// before, and writes through it where the next response begins with a folded line.
+bool MayBePooled() {
+  static const bool fixed = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080200;
+  return fixed;
+}
+
 }  // namespace
 
 CurlMulti::CurlMulti(boost::asio::io_context& io, long max_idle_connections)
@@ -40,7 +47,7 @@ CURL* CurlMulti::Acquire() {
 }
 
 void CurlMulti::Release(CURL* easy) {
-  if (pool_.size() >= kMaxPooled) {
+  if (!MayBePooled() || pool_.size() >= kMaxPooled) {
     curl_easy_cleanup(easy);
     return;
   }

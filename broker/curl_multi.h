@@ -26,7 +26,7 @@ class CurlMulti {
   CurlMulti(const CurlMulti&) = delete;
   CurlMulti& operator=(const CurlMulti&) = delete;
 
-  // A reset easy handle; give it back with Release. Making one anew costs a third of a request.
+  // A reset easy handle; give it back with Release.
   CURL* Acquire();
   void Release(CURL* easy);
 

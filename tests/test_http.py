@@ -188,3 +188,17 @@ def test_http2_upstream(postern, nginx, certificates, tmp_path):
     assert result.value == ["HTTP/2.0", [3_000_000] * 8]
     ends = [e for e in map(json.loads, (tmp_path / "log").read_text().splitlines()) if e["event"] == "end"]
     assert {e["http"] for e in ends} == {"HTTP/2"} and len(ends) == 9
+
+
+def test_a_folded_line_where_a_field_begins_harms_nobody(postern, origin):
+    """On a handle of libcurl's that has served another response before."""
+    async def do_folded(reader, writer, *_):
+        await origin._send(writer, "HTTP/1.1 200 OK\r\n folded: 1\r\nContent-Length: 0\r\n\r\n")
+
+    origin.do_folded = do_folded
+    result = postern("""
+      const seen = new Set();
+      for (let i = 0; i < 100; i++) for (const path of ['/ok', '/bad-field', '/folded'])
+        seen.add(await fetch(process.argv[2] + path).then((r) => r.text(), (e) => e.cause.posternCode));
+      __return([...seen]);""", args=[f"http://{origin.http}"], policy=allowing(origin.http))
+    assert result.value == ["fine", "ERR_HTTP_PROTOCOL"]
