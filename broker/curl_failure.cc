@@ -73,7 +73,11 @@ Failure ProxyFailure(CURL* easy, const std::string& where, std::string_view text
   }
   if (status != 0) {
     return {"connection_refused", "ERR_PROXY",
-            "the proxy did not connect to " + where + ": it answered " + std::to_string(status)};
+            "the proxy did not connect to " + where + ": it answered " + std::to_string(status) +
+                (status == 403 || status == 405
+                     ? "; names that are checked here are reached by CONNECT: let the proxy allow "
+                       "that to this port, or hand names over to it (resolve: remote)"
+                     : "")};
   }
   long code = 0;
   curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &code);

@@ -110,6 +110,7 @@ class Request {
   void SetUp(CURL* easy);
   void SetUpDestination(CURL* easy);
   void SetUpProxy(CURL* easy);
+  bool AbsoluteForm(const policy::ProxyUrl& proxy) const;
   void SetUpTls(CURL* easy);
   void SetUpMethod();
   void SetUpHeaders();
@@ -180,6 +181,7 @@ class Request {
   // Secrets: what stands for what on the way out, and what is taken out on the way in.
   std::optional<policy::StreamReplacer> upload_secrets_;
   std::shared_ptr<const policy::SecretIndex> secrets_;  // null: no secret ever goes there
+  bool absolute_form_ = false;                      // the proxy gets the request itself
   std::optional<policy::SecretFilter> body_filter_;
   std::string filtered_;       // waits for its block, or for its line's end
   size_t filtered_total_ = 0;  // that left it

@@ -109,7 +109,16 @@ void Request::SetUpDestination(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_list_);
 }
 
-// A tunnel through the proxy to the checked address; TLS and Host carry the name.
+// Whether the request goes to the proxy itself, in absolute form (RFC 9112 section 3.2.2), as many
+// proxies want plain http. The proxy then goes where the target says, and puts that into Host: the
+// name, which it looks up itself, or an address. A name that was looked up and checked here needs a
+// tunnel, in which the checked address and the name both have a place.
+bool Request::AbsoluteForm(const policy::ProxyUrl& proxy) const {
+  return kind_ == Kind::kHttp && !tls_ && proxy.scheme != "socks5h" &&
+         (url_.host_is_ip || addresses_.empty());
+}
+
+// Else a tunnel through the proxy to the checked address; TLS and Host carry the name.
 void Request::SetUpProxy(CURL* easy) {
   const auto proxy = policy::ParseProxyUrl(guest_.policy().adapter.target);
   const std::string host = Bracketed(proxy->host);
@@ -121,7 +130,8 @@ void Request::SetUpProxy(CURL* easy) {
     curl_easy_setopt(easy, CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
   }
   curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-  curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+  absolute_form_ = AbsoluteForm(*proxy);
+  curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, absolute_form_ ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, nullptr);
   curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, nullptr);

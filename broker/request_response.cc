@@ -71,6 +71,11 @@ bool Request::TakeStatusLine(std::string_view line) {
   }
   if (error == std::errc() && status_ >= 100 && status_ <= 599) return true;
   failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+  if (absolute_form_ && status_ == 407) {
+    failure_ = Failure{"proxy_configuration_error", "ERR_PROXY_AUTHENTICATION",
+                       "the proxy wants other credentials than the policy's"};
+    return false;
+  }
                      url_.HostPort() + " answered with a malformed status line"};
   return false;
 }

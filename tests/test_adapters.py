@@ -152,8 +152,60 @@ def test_resolve_remote_hands_the_name_over(fetch, origin, certificates, tinypro
     proxy = tinyproxy()
     policy = through(f"http://127.0.0.1:{proxy.port}", origin, certificates, host="localhost.test", resolve="remote")
     del policy["network"]["dns"]
-    result = fetch(f"http://localhost.test:{origin.http.split(':')[1]}/ok", policy)
-    assert "CONNECT localhost.test" in proxy.log() and result["code"] == "ERR_PROXY"
+    port = origin.tls["good"]
+    result = fetch(f"https://localhost.test:{port}/ok", policy)
+    assert f"CONNECT localhost.test:{port}" in proxy.log() and result["code"] == "ERR_PROXY"
+
+
+# As they come: CONNECT to 443 alone.
+STRICT = "ConnectPort 443"
+
+
+@pytest.mark.parametrize("credentials", ["", "user:pa-ss@"])
+@pytest.mark.parametrize("host,resolve", [("localhost", {"resolve": "remote"}), ("127.0.0.1", {"resolve": "remote"}), ("127.0.0.1", {})])
+def test_plain_http_goes_to_the_proxy_in_absolute_form(fetch, origin, certificates, tinyproxy, host, resolve, credentials):
+    proxy = tinyproxy(STRICT, *(["BasicAuth user pa-ss"] if credentials else []))
+    port = origin.http.split(":")[1]
+    policy = allowing(host)
+    policy["network"]["adapter"] = {"proxy": f"http://{credentials}127.0.0.1:{proxy.port}", **resolve}
+    result = fetch(f"http://{host}:{port}/headers?a", policy, {"headers": {"X-Own": "1", "proxy-authorization": "mine"}})
+    assert f"host: {host}:{port}" in result["body"] and "x-own: 1" in result["body"], result
+    assert "proxy-" not in result["body"] and "pa-ss" not in result["body"]
+    assert origin.requests[-1][1] == "/headers?a" and f"GET http://{host}:{port}/headers?a" in proxy.log()
+    sent = fetch(f"http://{host}:{port}/echo", policy, {"method": "POST", "body": "x" * 100_000})
+    assert len(sent["body"]) == 100_000
+
+
+def test_the_proxy_s_credentials_do_not_reach_an_origin(fetch, origin):
+    """Whatever the proxy does with them: here the origin is the proxy, and answers 407 as one would."""
+    policy = allowing("a.test")
+    policy["network"]["adapter"] = {"proxy": f"http://user:pa-ss@{origin.http}", "resolve": "remote"}
+
+    async def do_407(reader, writer, method, headers, query):
+        return await origin._answer(writer, b"who?", "407 Proxy Authentication Required", ['Proxy-Authenticate: Basic realm="p"'])
+
+    origin.do_ = origin.do_ok = origin.do_404 = do_407
+    result = fetch("http://a.test/", policy)
+    assert result["code"] == "ERR_PROXY_AUTHENTICATION", result
+    method, target, headers = origin.requests[0]
+    assert target == "http://a.test/" and headers["host"] == "a.test" and headers["proxy-authorization"].startswith("Basic ")
+
+
+def test_a_407_of_an_origin_is_its_response(fetch, origin):
+    async def do_407(reader, writer, *_):
+        return await origin._answer(writer, b"who?", "407 Proxy Authentication Required", ['Proxy-Authenticate: Basic realm="p"'])
+
+    origin.do_asks = do_407
+    assert fetch(f"http://{origin.http}/asks", allowing(origin.http))["status"] == 407
+
+
+def test_a_name_that_is_checked_needs_a_tunnel(fetch, origin, certificates, tinyproxy):
+    """In absolute form the proxy would look the name up again, or the origin not hear of it."""
+    proxy = tinyproxy(STRICT)
+    port = origin.http.split(":")[1]
+    result = fetch(f"http://good.test:{port}/ok", through(f"http://127.0.0.1:{proxy.port}", origin, certificates))
+    assert result["code"] == "ERR_PROXY" and "resolve: remote" in result["message"], result
+    assert f"CONNECT 127.0.0.1:{port}" in proxy.log() and "good.test" not in proxy.log() and origin.requests == []
 
 
 def test_the_origin_behind_the_proxy_is_down(fetch, origin, certificates, tinyproxy, microsocks):
