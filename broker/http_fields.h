@@ -25,6 +25,13 @@ inline bool Forwarded(std::string_view name) {
 
 // What fields ask an origin to take for a request's method and path.
 struct Overrides {
+// Whether it makes no difference if a request of this method is carried out twice (RFC 9110 section
+// 9.2.2).
+inline bool IsIdempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
+         method == "DELETE";
+}
+
   std::vector<std::string> methods;  // upper case
   std::vector<std::string> paths;    // as in policy::Url::path
 };

@@ -192,7 +192,16 @@ class Request {
   channel::Fields response_fields_;
   size_t header_bytes_ = 0, header_count_ = 0;
   std::optional<std::string> content_length_;
-  bool responded_ = false;
+  bool chunked_ = false, responded_ = false;
+  bool expects_ = false;  // 100 before its body is sent
+  bool cut_off_ = false;  // what follows the head is not read
+  bool sent_ = false;     // it may have reached the origin
+  // For a client that sees the wire (channel/raw_fields.h).
+  bool raw_ = false;
+  std::vector<std::string> names_, trailer_names_;  // of the fields, as the origin wrote them
+  channel::Fields trailers_;
+  std::string peer_;  // " ADDRESS PORT"
+  int informed_ = 0;
 
   std::string body_;
   size_t body_at_ = 0;

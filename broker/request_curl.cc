@@ -310,6 +310,14 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
   if (self->guest_.WantsEvents()) {
     self->address_ = Bracketed(std::string(address)) + ":" + std::to_string(port);
     curl_tlssessioninfo* tls = nullptr;
+  // libcurl sends again what a kept connection ended under. Whether that was carried out already
+  // nobody knows (RFC 9110 section 9.2.2).
+  if (std::exchange(self->sent_, self->kind_ == Kind::kHttp) && !IsIdempotent(self->method_)) {
+    self->failure_ = Failure{"connection_terminated", "ERR_CONNECTION_RESET",
+                             self->url_.HostPort() + " closed a kept connection; a " +
+                                 self->method_ + " is not sent again"};
+    return CURL_PREREQFUNC_ABORT;
+  }
     curl_easy_getinfo(self->easy_, CURLINFO_TLS_SSL_PTR, &tls);
     if (tls != nullptr && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != nullptr) {
       self->tls_version_ = SSL_get_version(static_cast<SSL*>(tls->internals));

@@ -202,3 +202,25 @@ def test_a_folded_line_where_a_field_begins_harms_nobody(postern, origin):
         seen.add(await fetch(process.argv[2] + path).then((r) => r.text(), (e) => e.cause.posternCode));
       __return([...seen]);""", args=[f"http://{origin.http}"], policy=allowing(origin.http))
     assert result.value == ["fine", "ERR_HTTP_PROTOCOL"]
+
+
+@pytest.mark.parametrize("method,body,again", [("GET", None, True), ("HEAD", None, True), ("PUT", "", True), ("DELETE", None, True), ("POST", "", False), ("POST", "x", False),
+                                               ("PATCH", "", False), ("PURGE", None, False)])
+def test_a_kept_connection_that_ends_under_a_request(postern, origin, method, body, again):
+    """What may be repeated is, on a new connection; what may have been carried out is not."""
+    seen = []
+
+    async def do_once(reader, writer, method, headers, query):
+        await origin._body(reader, headers)
+        seen.append(writer)
+        if len(seen) == 2:
+            return False  # in the midst of the second request on the first connection
+        return await origin._answer(writer, b"" if method == "HEAD" else b"fine")
+
+    origin.do_once = do_once
+    init = json.dumps({"method": method, **({} if body is None else {"body": body})})
+    result = postern(f"""
+      await (await fetch(process.argv[2])).text();
+      __return(await fetch(process.argv[2], {init}).then((r) => r.status, (e) => [e.cause.posternCode, e.cause.code]));""", args=[f"http://{origin.http}/once"], policy=allowing(origin.http))
+    assert seen[0] is seen[1]
+    assert result.value == (200 if again else ["ERR_CONNECTION_RESET", "ECONNRESET"]) and len(seen) == (3 if again else 2)
