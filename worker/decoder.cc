@@ -28,10 +28,11 @@ class Zlib : public Decoder {
       started_ = true;
     }
     if (finished_) {
-      if (!gzip_) return Error{"bytes follow the compressed body's end"};
+      if (trailing_ || !gzip_ || in[0] != kMagic) return IgnoreRest(in, used);
       if (inflateReset(&stream_) != Z_OK)
         return Error{"out of memory"};  // RFC 1952 2.2: members follow each other
       finished_ = false;
+      later_member_ = true;
     }
     stream_.next_in = const_cast<uint8_t*>(in.data());
     stream_.avail_in = static_cast<uInt>(in.size());
@@ -40,6 +41,8 @@ class Zlib : public Decoder {
     const int rc = inflate(&stream_, Z_NO_FLUSH);
     if (rc == Z_STREAM_END)
       finished_ = true;
+    else if (rc == Z_DATA_ERROR && later_member_ && stream_.total_in <= kMagicBytes)
+      return IgnoreRest(in, used);
     else if (rc != Z_OK && rc != Z_BUF_ERROR)
       return Error{stream_.msg != nullptr ? stream_.msg : "malformed compressed data"};
     *used = in.size() - stream_.avail_in;
@@ -48,8 +51,18 @@ class Zlib : public Decoder {
   bool Finished() const override { return finished_; }
 
  private:
+  static constexpr uint8_t kMagic = 0x1f;  // a member's first byte
+  static constexpr uLong kMagicBytes = 2;
+
+  // What follows the end and is no member is left out, as browsers do: some origins pad.
+  size_t IgnoreRest(std::span<const uint8_t> in, size_t* used) {
+    finished_ = trailing_ = true;
+    *used = in.size();
+    return 0;
+  }
+
   bool gzip_;
-  bool started_ = false, finished_ = false;
+  bool started_ = false, finished_ = false, later_member_ = false, trailing_ = false;
   z_stream stream_{};
 };
 
@@ -62,7 +75,10 @@ class Brotli : public Decoder {
   Result<size_t> Decode(std::span<const uint8_t> in, size_t* used,
                         std::span<uint8_t> out) override {
     if (!state_) return Error{"out of memory"};
-    if (Finished() && !in.empty()) return Error{"bytes follow the compressed body's end"};
+    if (Finished()) {  // what follows is left out
+      *used = in.size();
+      return size_t{0};
+    }
     size_t in_left = in.size(), out_left = out.size();
     const uint8_t* next_in = in.data();
     uint8_t* next_out = out.data();

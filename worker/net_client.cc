@@ -16,6 +16,7 @@ constexpr double kPingAfter = 0.5;
 constexpr uint32_t kMaxStreams = 1000;
 
 Failure BrokerLost(const std::string& why) {
+constexpr size_t kMaxCodings = 4;  // of one body
   return {"proxy_internal_error", "ERR_BROKER_LOST",
           "the network broker was lost: " + why + "; the request was not repeated"};
 }
@@ -80,12 +81,24 @@ void NetClient::OnHeaders(int32_t stream, channel::Fields fields, bool end_strea
                                  : Failure{"proxy_internal_error", "ERR_BROKER_LOST",
                                            "the broker's answer is malformed"});
   }
-  if (e->responded) return;  // an end of body without a failure
-  int code = 0;
-  if (const std::string* status = FindField(fields, ":status"))
-    std::from_chars(status->data(), status->data() + status->size(), code);
-  std::string text;
-  channel::Fields shown;
+  ResponseHead head = ReadHead(std::move(fields));
+  if (e->responded) {  // an end of body without a failure
+    if (e->raw && !head.fields.empty()) events_.OnTrailers(id, head.fields);
+    return;
+  }
+  e->responded = head.status >= 200;
+  if (e->responded && !end_stream && !e->raw) {
+    if (auto failure = SetDecoders(*e, head.fields)) {
+      endpoint_->session().Reset(stream, NGHTTP2_CANCEL);
+      return FailLater(id, std::move(*failure));
+    }
+  }
+  events_.OnResponse(id, head);
+}
+
+ResponseHead NetClient::ReadHead(channel::Fields fields) {
+  ResponseHead head;
+  std::string names;
   for (channel::Field& f : fields) {
     if (f.name == "postern-status-text")
       text = channel::UnescapeText(f.value);
@@ -94,25 +107,32 @@ void NetClient::OnHeaders(int32_t stream, channel::Fields fields, bool end_strea
     else if (!f.name.starts_with(':'))
       shown.push_back(std::move(f));
   }
-  e->responded = true;
-  if (!end_stream && !e->raw) SetDecoders(*e, shown);
-  events_.OnResponse(id, code, text, shown);
+  const auto written = channel::SplitNames(names);
+  if (written.size() != head.fields.size()) return head;
+  for (size_t i = 0; i < written.size(); ++i) head.fields[i].name = written[i];
+  return head;
 }
 
-void NetClient::SetDecoders(Exchange& e, const channel::Fields& fields) {
-  const std::string* coding = FindField(fields, "content-encoding");
-  if (coding == nullptr) return;
+std::optional<Failure> NetClient::SetDecoders(Exchange& e, const channel::Fields& fields) {
+  std::string coding;  // several fields are one list (RFC 9110 section 5.3)
+  for (const channel::Field& f : fields) {
+    if (f.name == "content-encoding") coding += (coding.empty() ? "" : ",") + f.value;
+  }
   std::vector<std::unique_ptr<Decoder>> chain;
-  for (size_t at = 0; at <= coding->size();) {
-    const size_t comma = std::min(coding->find(',', at), coding->size());
-    std::string name = coding->substr(at, comma - at);
+  for (size_t at = 0; at <= coding.size();) {
+    const size_t comma = std::min(coding.find(',', at), coding.size());
+    std::string name = coding.substr(at, comma - at);
     at = comma + 1;
     std::erase_if(name, [](char c) { return c == ' ' || c == '\t'; });
     std::transform(name.begin(), name.end(), name.begin(), ::tolower);
     if (name.empty() || name == "identity") continue;
     auto decoder = Decoder::For(name);
-    // An unknown coding is handed on as it is, as browsers do; a long chain helps only a bomb.
-    if (!decoder || chain.size() == 4) return;
+    if (!decoder) return std::nullopt;  // handed on as it is, as browsers do
+    // A long chain helps only a bomb.
+    if (chain.size() == kMaxCodings) {
+      return Failure{"http_response_content_coding", "ERR_CONTENT_DECODING",
+                     "the body is coded more than " + std::to_string(kMaxCodings) + " times"};
+    }
     chain.push_back(std::move(decoder));
   }
   std::reverse(chain.begin(), chain.end());
@@ -132,6 +152,7 @@ void NetClient::OnLost(const std::string& why) {
   gone_ = true;
   FailAll(BrokerLost(why));
   endpoint_.reset();
+  return std::nullopt;
 }
 
 // ---- the loop's side

@@ -59,7 +59,8 @@ class NetClient : public Exchanges {
   void OnLost(const std::string& why) override;
 
   bool OpenChannel();
-  void SetDecoders(Exchange& e, const channel::Fields& fields);
+  static ResponseHead ReadHead(channel::Fields fields);
+  static std::optional<channel::Failure> SetDecoders(Exchange& e, const channel::Fields& fields);
   void AddDue(std::deque<Due>& due, double seconds, uint32_t id, int32_t stream);
   void Expire();
 
