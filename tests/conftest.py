@@ -180,7 +180,7 @@ try {
   const body = await response.text();
   settle({ status: response.status, statusText: response.statusText, body, headers: Object.fromEntries(response.headers) });
 } catch (error) {
-  settle({ name: error.name, message: error.message, code: error.cause?.code ?? null });
+  settle({ name: error.name, message: error.message, code: error.cause?.posternCode ?? null });
 }
 """
 

@@ -97,7 +97,7 @@ export function describeError(error) {
     safely(() => error.name),
     safely(() => error.message),
     safely(() => error.stack),
-    safely(() => error.cause?.code ?? error.code),
+    safely(() => error.cause?.posternCode ?? error.cause?.code ?? error.code),
     safely(() => error.cause?.message),
     shown,
     safely(() => excerpt(error)),

@@ -179,7 +179,7 @@ export class EventSource extends EventTarget {
     if (controller.signal.aborted || this.#state === CLOSED) return;
     controller.abort();
     this.#state = CONNECTING;
-    const code = error?.cause?.code;
+    const code = error?.cause?.posternCode;
     for (let i = 0; i < futile.length; i++) if (code === futile[i]) this.#state = CLOSED;
     this.#error(error?.message ?? `${this.#url} ended`);
     if (this.#state === CONNECTING) this.#timer = setTimeout(() => this.#connect(), this.#delay);

@@ -15,9 +15,26 @@ const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = nati
 const exchanges = new Map();
 let nextId = 1;
 /** @param {Failure} failure @param {string} [what] */
+
+/** What fetch of Node.js calls the same failure, in `cause.code`. @type {Record<string, string>} */
+const fetchCodes = {
+  // @ts-ignore
+  __proto__: null,
+  ERR_CONNECTION_REFUSED: 'ECONNREFUSED',
+  ERR_CONNECTION_RESET: 'ECONNRESET',
+  ERR_RESPONSE_INCOMPLETE: 'UND_ERR_SOCKET',
+  ERR_DNS: 'ENOTFOUND',
+  ERR_DNS_TIMEOUT: 'EAI_AGAIN',
+  ERR_ADDRESS_UNREACHABLE: 'EHOSTUNREACH',
+  ERR_CONNECTION_TIMEOUT: 'UND_ERR_CONNECT_TIMEOUT',
+  ERR_TLS_TIMEOUT: 'UND_ERR_CONNECT_TIMEOUT',
+  ERR_RESPONSE_TIMEOUT: 'UND_ERR_HEADERS_TIMEOUT',
+  ERR_BODY_TIMEOUT: 'UND_ERR_BODY_TIMEOUT',
+};
 export function netError(failure, what = 'fetch') {
   const cause = /** @type {any} */ (new Error(failure.message));
-  cause.code = failure.code;
+  cause.code = (what === 'fetch' ? fetchCodes[failure.code] : undefined) ?? failure.code;
+  cause.posternCode = failure.code;
   return new TypeError(`${what} failed: ${failure.message}`, { cause });
 }
 

@@ -17,17 +17,38 @@ const names = {
   ERR_DNS_TIMEOUT: 'EAI_AGAIN',
   ERR_ADDRESS_UNREACHABLE: 'EHOSTUNREACH',
   ERR_CONNECTION_TIMEOUT: 'ETIMEDOUT',
+  ERR_TLS_TIMEOUT: 'ETIMEDOUT',
+  ERR_BODY_TIMEOUT: 'ETIMEDOUT',
   ERR_RESPONSE_TIMEOUT: 'ETIMEDOUT',
   ERR_TOTAL_TIMEOUT: 'ETIMEDOUT',
   ERR_NETWORK_DENIED: 'EACCES',
   ERR_ADDRESS_BLOCKED: 'EACCES',
   ERR_NO_NETWORK_ADAPTER: 'ENETUNREACH',
 };
-/** The error of an exchange as Node's modules give it: with a code of Node's where there is one, and ours in `cause`. @param {any} error */
-export function nodeError(error) {
-  const code = error?.cause?.code;
-  if (code === undefined) return error;
-  return Object.assign(new Error(error.cause.message, { cause: error.cause }), { code: names[code] ?? code });
+/** By Node's code: the number and the call that its errors have. @type {Record<string, [number, string]>} */
+const system = {
+  __proto__: null,
+  ECONNREFUSED: [-111, 'connect'],
+  EHOSTUNREACH: [-113, 'connect'],
+  ENETUNREACH: [-101, 'connect'],
+  ETIMEDOUT: [-110, 'connect'],
+  ECONNRESET: [-104, 'read'],
+  ENOTFOUND: [-3008, 'getaddrinfo'],
+  EAI_AGAIN: [-3001, 'getaddrinfo'],
+};
+/**
+ * The error of an exchange as Node's modules give it: with a code of Node's where there is one, and ours in `posternCode`.
+ * @param {any} error @param {{address: string, port: number}} [peer]
+ */
+export function nodeError(error, peer) {
+  const posternCode = error?.cause?.posternCode;
+  if (posternCode === undefined) return error;
+  const { message } = error.cause;
+  const code = names[posternCode] ?? posternCode;
+  const cause = Object.assign(new Error(message), { code: posternCode });
+  const [errno, syscall] = system[code] ?? [];
+  const where = syscall === 'getaddrinfo' ? { hostname: peer?.address } : syscall === 'connect' ? peer : undefined;
+  return Object.assign(new Error(message, { cause }), errno && { errno, syscall, ...where }, { code, posternCode });
 }
 
 const octets = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
@@ -60,9 +81,9 @@ function classes() {
   const { AbortError, codes } = load('internal/errors');
   /** What failed, as Node's errors say it. @param {any} error @param {string} syscall @param {any} [more] */
   const failed = (error, syscall, more) => {
-    const told = nodeError(error);
+    const told = nodeError(error, more);
     told.code ??= 'EPIPE'; // the other side has ended, and with it the socket
-    return Object.assign(told, { syscall }, more);
+    return told.syscall === 'getaddrinfo' ? told : Object.assign(told, { syscall }, more);
   };
 
   class Socket extends Duplex {
