@@ -82,3 +82,56 @@ Overrides OverridesIn(const channel::Fields& fields) {
 }
 
 }  // namespace postern::broker
+std::optional<std::string> LengthIn(std::string_view value) {
+  std::optional<int64_t> length;
+  for (size_t at = 0; at <= value.size();) {
+    const size_t comma = std::min(value.find(',', at), value.size());
+    const std::string one = Trim(value.substr(at, comma - at));
+    at = comma + 1;
+    int64_t number = 0;
+    const char* end = one.data() + one.size();
+    const bool digits = !one.empty() && one[0] >= '0' && one[0] <= '9';
+    const auto [stop, error] = std::from_chars(one.data(), end, number);
+    if (!digits || error != std::errc() || stop != end || number != length.value_or(number)) {
+      return std::nullopt;
+    }
+    length = number;
+  }
+  return std::to_string(*length);
+}
+
+TransferCoding TransferCodingIn(std::string_view value) {
+  auto coding = TransferCoding::kIdentity;
+  for (size_t at = 0; at <= value.size();) {
+    const size_t comma = std::min(value.find(',', at), value.size());
+    const std::string one = policy::AsciiLower(Trim(value.substr(at, comma - at)));
+    at = comma + 1;
+    if (coding == TransferCoding::kChunked) return TransferCoding::kUnknown;  // it is the last one
+    if (one == "chunked") coding = TransferCoding::kChunked;
+    if (one != "chunked" && one != "identity") return TransferCoding::kUnknown;
+  }
+  return coding;
+}
+
+Spellings::Spellings(const std::string* names) {
+  if (names == nullptr) return;
+  for (const std::string_view name : channel::SplitNames(*names)) {
+    by_name_.emplace(policy::AsciiLower(name), name);
+  }
+}
+
+const std::string& Spellings::Of(const std::string& name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? name : found->second;
+}
+
+std::string JoinNames(const std::vector<std::string>& names) {
+  std::string out;
+  bool plain = true;
+  for (const std::string& name : names) {
+    plain = plain && name == policy::AsciiLower(name);
+    out += (out.empty() ? "" : ",") + name;
+  }
+  return plain ? std::string() : out;
+}
+

@@ -42,6 +42,29 @@ Overrides OverridesIn(const channel::Fields& fields);
 
 // Without white space at its ends.
 inline std::string Trim(std::string_view text) {
+// A Content-Length's number; nullopt where it is none, or several that differ (RFC 9110
+// section 8.6).
+std::optional<std::string> LengthIn(std::string_view value);
+
+// How a response is framed that has this Transfer-Encoding (RFC 9112 section 6.1). Codings other
+// than chunked were not asked for, and nobody would undo them.
+enum class TransferCoding { kIdentity, kChunked, kUnknown };
+TransferCoding TransferCodingIn(std::string_view value);
+
+// The names of fields as they are written, for channel/raw_fields.h: those of a request, by the
+// names in lower case. Of two that differ in case the first holds (Fetch standard, header list
+// append).
+class Spellings {
+ public:
+  explicit Spellings(const std::string* names);
+  const std::string& Of(const std::string& name) const;
+
+ private:
+  std::unordered_map<std::string, std::string> by_name_;
+};
+// Empty where all are in lower case.
+std::string JoinNames(const std::vector<std::string>& names);
+
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));

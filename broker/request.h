@@ -133,6 +133,15 @@ class Request {
   bool TakeStatusLine(std::string_view line);
   bool TakeField(std::string_view line);
   bool EndOfHeaders();
+  bool Unfold(std::string_view line);
+  bool TakeLength(const std::string& written, const std::string& value);
+  bool TakeTransferEncoding(const std::string& value);
+  bool Malformed(const std::string& what);
+  void ForgetLengthOfChunks();
+  channel::Fields ResponseHead() const;
+  bool Inform();
+  void ForgetBody();
+  void TrailersFor(channel::Fields* out) const;
   bool CountHeader(size_t bytes);
   bool Unfilterable(const std::string& why);
   bool TakeBody(std::string_view data);
@@ -194,6 +203,7 @@ class Request {
   std::optional<std::string> content_length_;
   bool chunked_ = false, responded_ = false;
   bool expects_ = false;  // 100 before its body is sent
+  bool folds_ = false;    // the last field may go on in another line
   bool cut_off_ = false;  // what follows the head is not read
   bool sent_ = false;     // it may have reached the origin
   // For a client that sees the wire (channel/raw_fields.h).

@@ -201,8 +201,11 @@ channel::Fields Request::OutgoingFields() const {
   }
   // What is filtered or recorded must not be coded.
   const bool plain = secrets_ != nullptr || guest_.shared().record;
-  const std::string* coding = FindField(request_fields_, "accept-encoding");
-  if (plain || coding != nullptr) out.push_back({"accept-encoding", plain ? "identity" : *coding});
+  std::string codings;
+  for (const channel::Field& f : request_fields_) {
+    if (f.name == "accept-encoding") codings += (codings.empty() ? "" : ", ") + f.value;
+  }
+  if (plain || !codings.empty()) out.push_back({"accept-encoding", plain ? "identity" : codings});
   return out;
 }
 

@@ -66,6 +66,8 @@ bool Request::TakeStatusLine(std::string_view line) {
   reason_ = Trim(std::string_view(rest).substr(static_cast<size_t>(end - rest.data())));
   if (secrets_ != nullptr) {
     reason_ = Trim(policy::WithoutSecrets(reason_, secrets_));
+  names_.clear();
+  chunked_ = folds_ = false;
     if (const auto why = policy::UnfilterableStatus(status_)) return Unfilterable(*why);
     if (!CountHeader(reason_.size())) return false;
   }
@@ -76,9 +78,26 @@ bool Request::TakeStatusLine(std::string_view line) {
                        "the proxy wants other credentials than the policy's"};
     return false;
   }
-                     url_.HostPort() + " answered with a malformed status line"};
+  if (secrets_ != nullptr) {
+    reason_ = Trim(policy::WithoutSecrets(reason_, secrets_));
+    if (const auto why = policy::UnfilterableStatus(status_)) return Unfilterable(*why);
+    if (!CountHeader(reason_.size())) return false;
+  }
+  if (status_ == 101)
+    return Malformed("switched to another protocol (101), which nobody asked for");
+  // Up to 999, as every client takes it: beyond 599 there are some in use (RFC 9110 section 15).
+  const bool known =
+      http_version_ == "HTTP/1.1" || http_version_ == "HTTP/1.0" || http_version_ == "HTTP/2";
+  if (error == std::errc() && status_ >= 100 && status_ <= 999 && known) return true;
+  return Malformed("answered with a malformed status line");
+}
+
+bool Request::Malformed(const std::string& what) {
+  failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL", url_.HostPort() + " " + what};
   return false;
 }
+  if (line.starts_with(' ') || line.starts_with('\t')) return Unfold(line);
+  folds_ = false;
 
 bool Request::TakeField(std::string_view line) {
   const size_t colon = line.find(':');
@@ -88,11 +107,7 @@ bool Request::TakeField(std::string_view line) {
       colon != std::string_view::npos &&
       nghttp2_check_header_name(reinterpret_cast<const uint8_t*>(name.data()), name.size()) != 0 &&
       nghttp2_check_header_value(reinterpret_cast<const uint8_t*>(value.data()), value.size()) != 0;
-  if (!valid) {
-    failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
-                       url_.HostPort() + " answered with a malformed header field"};
-    return false;
-  }
+  if (!valid) return Malformed("answered with a malformed header field");
   const policy::Limits& limits = guest_.policy().limits;
   if (++header_count_ > static_cast<size_t>(limits.header_count)) {
     failure_ = TooLarge("http_response_header_section_size",
@@ -100,29 +115,75 @@ bool Request::TakeField(std::string_view line) {
                         "header_count");
     return false;
   }
-  if (name == "content-length") {
-    if (content_length_ && *content_length_ != value) {
-      failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
-                         url_.HostPort() + " gave two different Content-Lengths"};
-      return false;
-    }
-    // Under another name on the channel: a body cut short must end in a failure, not in a stream
-    // error. A length would tell that of a secret, whose place a placeholder takes.
-    if (!content_length_ && secrets_ == nullptr) {
-      response_fields_.push_back({channel::kContentLength, value});
-    }
-    content_length_ = value;
-    return true;
-  }
+  if (name == "transfer-encoding") return TakeTransferEncoding(value);
+  if (name == "content-length") return TakeLength(written, value);
   if (secrets_ != nullptr) {
     if (const auto why = policy::UnfilterableField(name, value)) return Unfilterable(*why);
     if (policy::TellsOfContent(name) || policy::HoldsSecret(name, secrets_)) return true;
     value = Trim(policy::WithoutSecrets(value, secrets_));
     if (!CountHeader(name.size() + value.size())) return false;
   }
-  if (Forwarded(name)) response_fields_.push_back({std::move(name), std::move(value)});
+  if (!Forwarded(name)) return true;
+  // A trailer is none of what says how the message itself is to be read (RFC 9110 section 6.5.1).
+  Fields& to = responded_ ? trailers_ : response_fields_;
+  to.push_back({std::move(name), std::move(value)});
+  folds_ = true;
+  if (raw_) (responded_ ? trailer_names_ : names_).push_back(written);
   return true;
 }
+
+// A value that goes on in another line (RFC 9112 section 5.2). What says how the message is to be
+// read does not, nor what a secret could hide in.
+bool Request::Unfold(std::string_view line) {
+  const std::string more = Trim(line);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(more.data());
+  if (!folds_ || secrets_ != nullptr || nghttp2_check_header_value(bytes, more.size()) == 0) {
+    return Malformed("answered with a malformed header field");
+  }
+  std::string& value = (responded_ ? trailers_ : response_fields_).back().value;
+  value += (value.empty() || more.empty() ? "" : " ") + more;
+  return true;
+}
+bool Request::TakeLength(const std::string& written, const std::string& value) {
+  const auto length = LengthIn(value);
+  if (!length) return Malformed("gave a Content-Length that is none: " + value.substr(0, 40));
+  if (responded_) return true;
+  if (content_length_ && *content_length_ != *length) {
+    return Malformed("gave two different Content-Lengths");
+  }
+  // Under another name on the channel: a body cut short must end in a failure, not in a stream
+  // error. A length would tell that of a secret, whose place a placeholder takes.
+  if (!content_length_ && secrets_ == nullptr) {
+    response_fields_.push_back({channel::kContentLength, *length});
+    if (raw_) names_.push_back(written);
+  }
+  content_length_ = length;
+  return true;
+}
+
+bool Request::TakeTransferEncoding(const std::string& value) {
+  if (responded_) return true;
+  const TransferCoding coding = TransferCodingIn(value);
+  if (coding == TransferCoding::kUnknown || (chunked_ && coding == TransferCoding::kChunked)) {
+    return Malformed("sent a transfer coding that nobody asked for: " + value.substr(0, 40));
+  }
+  chunked_ = chunked_ || coding == TransferCoding::kChunked;
+  return true;
+}
+
+// A response that has both is read by its chunks, and may be an attempt to split a response: the
+// connection serves no other (RFC 9112 section 6.1).
+void Request::ForgetLengthOfChunks() {
+  if (!chunked_ || !content_length_) return;
+  curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
+  for (size_t i = 0; i < response_fields_.size(); ++i) {
+    if (response_fields_[i].name != channel::kContentLength) continue;
+    response_fields_.erase(response_fields_.begin() + static_cast<ptrdiff_t>(i));
+    if (raw_) names_.erase(names_.begin() + static_cast<ptrdiff_t>(i));
+    return;
+  }
+}
+
 
 bool Request::Unfilterable(const std::string& why) {
   body_.clear();
@@ -134,10 +195,11 @@ bool Request::Unfilterable(const std::string& why) {
 }
 
 bool Request::EndOfHeaders() {
-  if (status_ < 200) return true;  // informational: the deadline runs on
-  Fields fields = {{":status", std::to_string(status_)},
-                   {"postern-status-text", channel::EscapeText(reason_)}};
-  fields.insert(fields.end(), response_fields_.begin(), response_fields_.end());
+  if (status_ < 200) return Inform();  // the deadline runs on
+  ForgetLengthOfChunks();
+  const bool given_up = expects_ && status_ == 417;
+  if (given_up) ForgetBody();
+  const Fields fields = ResponseHead();
   if (const Status sent = guest_.channel().session().Respond(stream_, fields, true); !sent) {
     failure_ =
         Failure{"http_response_header_section_size", "ERR_LIMIT",

@@ -169,6 +169,10 @@ TEST(Decision, ANameMayBeLookedUpByWhoMayAskItsHostForSomething) {
        {"dns://", "dns://a.test:53", "dns://a.test/x", "dns://a@b.test", "dns://a..b"})
     EXPECT_FALSE(ParseUrl(bad)) << bad;
   EXPECT_EQ(ParseUrl("dns://[::1]")->ToString(), "dns://[::1]");
+  // An empty query is one (RFC 3986 section 6.2.3).
+  EXPECT_EQ(ParseUrl("http://a.test/x?")->ToString(), "http://a.test/x?");
+  EXPECT_EQ(ParseUrl("http://a.test/x?#y?")->ToString(), "http://a.test/x?");
+  EXPECT_EQ(ParseUrl("http://a.test/x#?")->ToString(), "http://a.test/x");
 }
 
 // ---- properties, over random policies and requests of a small world in which much collides

@@ -82,6 +82,8 @@ Result<Url> ParseUrl(std::string_view text) {
     return Error{"port 0 cannot be connected to: " + std::string(text.substr(0, 200))};
   url.path = parsed->get_pathname();
   url.query = parsed->get_search();
+  // "/a?" and "/a" are two targets (RFC 9110 section 4.2.3): ada says nothing of an empty query.
+  if (url.query.empty() && text.substr(0, text.find('#')).ends_with('?')) url.query = "?";
   url.has_credentials = parsed->has_credentials();
   return url;
 }

@@ -441,6 +441,37 @@ def test_websocket_arguments(postern, code, name):
     assert postern(f"let e = null; try {{ {code}; }} catch (x) {{ e = x.name; }} __return(e);").value == name
 
 
+HEADERS = """
+const [url] = process.argv.slice(2);
+const ask = (init) => new Promise((done) => { const s = new WebSocket(url, init); s.onmessage = (e) => { done([s.protocol, e.data.split('\\n')]); s.close(); }; s.onerror = (e) => done(e.error?.cause?.code); });
+"""
+
+
+def test_websocket_headers(postern, ws):
+    """As Node.js takes them; what fetch leaves out is left out, and what the handshake is made of."""
+    async def handler(socket, path=None):
+        headers = socket.request_headers if hasattr(socket, "request_headers") else socket.request.headers
+        await socket.send("\n".join(f"{k}: {v}" for k, v in headers.raw_items()))
+
+    port = ws(handler, subprotocols=["chat"])
+    result = postern(HEADERS + """
+      __return([await ask({ headers: { Authorization: 'Bearer t', 'X-Own': '1', Cookie: 'a=b', 'User-Agent': 'mine', Host: 'evil.test', Connection: 'close', 'Sec-WebSocket-Key': 'x', 'sec-websocket-extensions': 'y', 'Content-Length': '5', Upgrade: 'h2c' }, protocols: ['chat'] }),
+                await ask({ headers: new Headers([['X-a', '1'], ['X-a', '2']]) }), await ask({ protocols: 'chat' }), await ask({}), await ask(['chat'])]);""",
+                     args=[f"ws://127.0.0.1:{port}/"], policy=allowing(f"ws://127.0.0.1:{port}"))
+    (protocol, own), (_, listed), *others = result.value
+    assert protocol == "chat" and {"Authorization: Bearer t", "X-Own: 1", "Cookie: a=b", "User-Agent: mine", f"Host: 127.0.0.1:{port}"} <= set(own)
+    assert not any(line in own for line in ("Sec-WebSocket-Key: x", "Connection: close")) and not any("evil" in line or "h2c" in line or line.lower().startswith(("content-length", "sec-websocket-extensions")) for line in own)
+    assert [line for line in listed if line.startswith("X-")] == ["X-a: 1", "X-a: 2"]
+    assert [protocol for protocol, _ in others] == ["chat", "", "chat"] and "user-agent: Postern" in others[1][1]
+
+
+@pytest.mark.parametrize("headers", ["{ 'a b': '1' }", "{ a: 'b\\nc' }", "{ a: 'b\\x01c' }", "[['a']]", "{ a: '€' }"])
+def test_websocket_headers_that_cannot_be_sent(postern, headers):
+    result = postern("try { new WebSocket('ws://a', { headers: %s }); __return('no error'); } catch (e) { __return([e.name, e.message]); }" % headers)
+    name, message = result.value
+    assert name == "TypeError" and ("header" in message.lower()), result.value
+
+
 def test_secrets_and_streams_do_not_mix(postern, ws, certificates, monkeypatch):
     monkeypatch.setenv("API_KEY", "a-secret-value")
     port = ws(ws_echo)

@@ -19,6 +19,10 @@ const nullBodyStatus = (/** @type {number} */ status) =>
 const redirects = new Set([301, 302, 303, 307, 308]);
 // What fetch decides itself: a guest's own are left out, as those of the connection are, and as browsers do.
 const ownHeaders = new Set(['content-length', 'expect', 'host', 'http2-settings']);
+/** Whether a header of the guest's is sent. @param {string} name */
+export const isSent = (name) => !connectionHeaders.has(name) && !ownHeaders.has(name);
+/** What makes a request conditional: its answer is for who has a copy, and is no copy for caches on the way. */
+const conditions = ['if-modified-since', 'if-none-match', 'if-unmodified-since', 'if-match', 'if-range'];
 const bodyHeaders = new Set([
   'content-encoding',
   'content-language',
@@ -38,7 +42,7 @@ export function setMaxRedirects(/** @type {number} */ n) {
   maxRedirects = n;
 }
 
-/** @param {[string, string][]} list @param {string} name */
+/** @param {import('./headers.js').Field[]} list @param {string} name */
 function has(list, name) {
   for (let i = 0; i < list.length; i++) if (list[i][0] === name) return true;
   return false;
@@ -47,8 +51,46 @@ function has(list, name) {
 /** @param {string} code @param {string} message */
 const fetchError = (code, message) => netError({ code, message, error: '' });
 
-/** One hop. @param {URL} url @param {string} method @param {[string, string][]} headers @param {string | null} referer @param {any} body @param {any} signal */
-async function exchange(url, method, headers, referer, body, signal) {
+/** The target of a URL's request: with the "?" of an empty query, which `search` does not have. @param {URL} url */
+export function targetOf(url) {
+  if (url.search !== '') return url.pathname + url.search;
+  const href = withoutHash(url);
+  return StringSlice(href, -1) === '?' ? `${url.pathname}?` : url.pathname;
+}
+
+/** Appends a guest's headers. @param {string[]} flat @param {import('./headers.js').Field[]} headers @param {string} [what] */
+export function appendHeaders(flat, headers, what) {
+  let written = '';
+  for (let i = 0; i < headers.length; i++) {
+    const [name, value, original] = headers[i];
+    if (!isSent(name)) continue;
+    if (RegExpExec(controls, value) !== null)
+      throw netError(
+        {
+          code: 'ERR_INVALID_HEADER',
+          message: `the value of the header "${name}" has a control character, which cannot be sent`,
+          error: '',
+        },
+        what,
+      );
+    ArrayPush(flat, name, value);
+    if (original !== undefined) written += (written === '' ? '' : ',') + original;
+  }
+  if (written !== '') ArrayPush(flat, 'postern-names', written);
+}
+
+/** What goes for a cache mode (Fetch standard, HTTP-network-or-cache fetch, steps 17 to 19). @param {string[]} flat @param {import('./headers.js').Field[]} headers @param {string} cache */
+function appendCacheMode(flat, headers, cache) {
+  if (cache === 'default')
+    for (let i = 0; i < conditions.length; i++) if (has(headers, conditions[i])) cache = 'no-store';
+  const fresh = cache === 'no-store' || cache === 'reload';
+  if (!fresh && cache !== 'no-cache') return;
+  if (fresh && !has(headers, 'pragma')) ArrayPush(flat, 'pragma', 'no-cache');
+  if (!has(headers, 'cache-control')) ArrayPush(flat, 'cache-control', fresh ? 'no-cache' : 'max-age=0');
+}
+
+/** One hop. @param {URL} url @param {string} method @param {import('./headers.js').Field[]} headers @param {string | null} referer @param {string} cache @param {any} body @param {any} signal */
+async function exchange(url, method, headers, referer, cache, body, signal) {
   const flat = [
     ':method',
     method,
@@ -57,23 +99,17 @@ async function exchange(url, method, headers, referer, body, signal) {
     ':authority',
     url.host,
     ':path',
-    url.pathname + url.search,
+    targetOf(url),
   ];
-  for (let i = 0; i < headers.length; i++) {
-    const name = headers[i][0];
-    if (connectionHeaders.has(name) || ownHeaders.has(name)) continue;
-    if (RegExpExec(controls, headers[i][1]) !== null)
-      throw fetchError(
-        'ERR_INVALID_HEADER',
-        `the value of the header "${name}" has a control character, which cannot be sent`,
-      );
-    ArrayPush(flat, name, headers[i][1]);
-  }
+  appendHeaders(flat, headers);
   if (referer !== null) ArrayPush(flat, 'referer', referer);
   if (!has(headers, 'accept')) ArrayPush(flat, 'accept', '*/*');
   if (!has(headers, 'accept-language')) ArrayPush(flat, 'accept-language', '*');
-  if (!has(headers, 'accept-encoding')) ArrayPush(flat, 'accept-encoding', 'gzip, deflate, br, zstd');
+  // A part of a coded body cannot be decoded.
+  if (has(headers, 'range')) ArrayPush(flat, 'accept-encoding', 'identity');
+  else if (!has(headers, 'accept-encoding')) ArrayPush(flat, 'accept-encoding', 'gzip, deflate, br, zstd');
   if (!has(headers, 'user-agent')) ArrayPush(flat, 'user-agent', 'Postern');
+  appendCacheMode(flat, headers, cache);
   const whole = body !== null && body.bytes !== null;
   if (whole) ArrayPush(flat, 'content-length', `${body.bytes.length}`);
   const { e, promise } = openExchange(flat, body === null ? null : whole ? body.bytes : true);
@@ -93,7 +129,7 @@ export async function fetch(input, init) {
   let url = s.url;
   if (url.protocol === 'data:') return dataResponse(withoutHash(url), s.method);
   if (url.protocol === 'blob:') return blobResponse(url.href, s);
-  /** @type {[string, string][]} */
+  /** @type {import('./headers.js').Field[]} */
   let headers = headerList(s.headers);
   let method = s.method;
   let body = s.body;
@@ -107,15 +143,19 @@ export async function fetch(input, init) {
     if (url.protocol !== 'http:' && url.protocol !== 'https:')
       throw fetchError('ERR_UNSUPPORTED_SCHEME', `the scheme "${url.protocol}" cannot be fetched; use http: or https:`);
     const referer = has(headers, 'referer') ? null : refererFor(s.referrer, referrerPolicy, url);
-    const { status, statusText, fields, e } = await exchange(url, method, headers, referer, body, signal);
+    const { status, statusText, fields, e } = await exchange(url, method, headers, referer, s.cache, body, signal);
     /** @type {[string, string][]} */
     const list = [];
     let location = null,
+      places = 0,
       coded = false;
     for (let i = 0; i < fields.length; i += 2) {
       ArrayPush(list, [fields[i], fields[i + 1]]);
       if (fields[i] === 'content-encoding') coded = true;
-      if (fields[i] === 'location') location = fields[i + 1];
+      if (fields[i] === 'location' && fields[i + 1] !== location) {
+        location = fields[i + 1];
+        places++;
+      }
     }
     if (location === null || !redirects.has(status) || s.redirect === 'manual') {
       const empty = nullBodyStatus(status) || method === 'HEAD';
@@ -140,6 +180,7 @@ export async function fetch(input, init) {
     dropExchange(e);
     if (s.redirect === 'error')
       throw fetchError('ERR_REDIRECT', `${url.host} redirects to ${location}, and redirect is "error"`);
+    if (places > 1) throw fetchError('ERR_REDIRECT', `${url.host} redirects to ${places} places at once`);
     if (hops >= maxRedirects) throw fetchError('ERR_LIMIT', `more than ${maxRedirects} redirects (redirects)`);
     for (const [name, value] of list) if (name === 'referrer-policy') referrerPolicy = policyOf(value, referrerPolicy);
     const next = URL.parse(utf8Location(location), url.href);

@@ -1,4 +1,5 @@
-// Headers (Fetch standard, section 5.1): names kept lower-case, values as byte strings.
+// Headers (Fetch standard, section 5.1): names in lower case, values as byte strings; beside a name how it is written, where that
+// differs: it goes to an origin as it is written.
 import {
   ArrayJoin,
   ArrayPush,
@@ -39,6 +40,18 @@ function headerName(name) {
   if (RegExpExec(token, text) === null) throw new TypeError(`"${text}" is no valid header name`);
   return StringLower(text);
 }
+/** @param {any} name as it is written @param {string} key @param {string} text @returns {Field} */
+function fieldOf(name, key, text) {
+  const written = `${name}`;
+  return written === key ? [key, text] : [key, text, written];
+}
+/** @param {Field[]} list @returns {Field[]} */
+export function copyFields(list) {
+  /** @type {Field[]} */
+  const copied = [];
+  for (let i = 0; i < list.length; i++) copied[i] = [list[i][0], list[i][1], list[i][2]];
+  return copied;
+}
 /** @param {any} value @param {string} name */
 function headerValue(value, name) {
   const text = `${value}`.replace(edges, '');
@@ -47,15 +60,16 @@ function headerValue(value, name) {
   return text;
 }
 
-/** The list of [name, value] of a Headers. @type {(headers: any) => [string, string][]} */
+/** A name, its value, and the name as it is written, where that is not in lower case. @typedef {[string, string, string?]} Field */
+/** The list of a Headers. @type {(headers: any) => Field[]} */
 export let headerList;
-/** A Headers over `list`, which it keeps. @type {(list: [string, string][], immutable: boolean) => Headers} */
+/** A Headers over `list`, which it keeps. @type {(list: Field[], immutable: boolean) => Headers} */
 export let wrapHeaders;
 /** @type {(value: any) => boolean} */
 export let isHeaders;
 
 export class Headers {
-  /** @type {[string, string][]} */ #list = [];
+  /** @type {Field[]} */ #list = [];
   /** @type {[string, string][] | null} */ #sorted = null;
   #immutable = false;
   static {
@@ -75,7 +89,7 @@ export class Headers {
       throw new TypeError('Headers take an object or a list of pairs');
     const method = init[Symbol.iterator];
     if (isHeaders(init) && method === entriesOf) {
-      for (const [name, value] of init.#list) ArrayPush(this.#list, [name, value]);
+      this.#list = copyFields(init.#list);
     } else {
       // All is converted before anything is added.
       const pairs = [];
@@ -100,10 +114,11 @@ export class Headers {
   /** @param {any} name @param {any} value */
   append(name, value) {
     if (arguments.length < 2) throw new TypeError('append needs a name and a value');
+    name = `${name}`;
     const key = headerName(name);
     const text = headerValue(value, key);
     this.#change();
-    ArrayPush(this.#list, [key, text]);
+    ArrayPush(this.#list, fieldOf(name, key, text));
   }
   /** @param {any} name */
   delete(name) {
@@ -135,6 +150,7 @@ export class Headers {
   /** @param {any} name @param {any} value */
   set(name, value) {
     if (arguments.length < 2) throw new TypeError('set needs a name and a value');
+    name = `${name}`;
     const key = headerName(name);
     const text = headerValue(value, key);
     this.#change();
@@ -145,10 +161,10 @@ export class Headers {
       if (pair[0] !== key) ArrayPush(kept, pair);
       else if (!found) {
         found = true;
-        ArrayPush(kept, [key, text]);
+        ArrayPush(kept, fieldOf(pair[2] ?? key, key, text));
       }
     }
-    if (!found) ArrayPush(kept, [key, text]);
+    if (!found) ArrayPush(kept, fieldOf(name, key, text));
     this.#list = /** @type {any} */ (kept);
   }
   #sort() {

@@ -2,7 +2,7 @@
 import { RegExpExec, StringUpper, defineProperty, webidlClass } from './primordials.js';
 import { dependentSignal, isSignal } from './abort.js';
 import { bodyMixin, cloneBody, extractBody, isUnusable, streamOf } from './body.js';
-import { Headers, headerList, wrapHeaders } from './headers.js';
+import { Headers, copyFields, headerList, wrapHeaders } from './headers.js';
 import { parseReferrer, referrerPolicies } from './referrer.js';
 import { TransformStream } from './streams.js';
 import { URL } from './url.js';
@@ -116,7 +116,7 @@ export class Request {
       init.headers !== undefined
         ? new Headers(init.headers)
         : from
-          ? wrapHeaders(copy(headerList(from.headers)), false)
+          ? wrapHeaders(copyFields(headerList(from.headers)), false)
           : new Headers();
     const given = init.signal === undefined ? from?.signal : init.signal;
     if (given !== undefined && given !== null && !isSignal(given)) throw new TypeError('signal must be an AbortSignal');
@@ -205,7 +205,7 @@ export class Request {
     const request = new Request(s.url.href, { signal: s.signal });
     request.#state = {
       ...s,
-      headers: wrapHeaders(copy(headerList(s.headers)), false),
+      headers: wrapHeaders(copyFields(headerList(s.headers)), false),
       body: cloneBody(s.body),
       ownSignal: undefined,
     };
@@ -236,11 +236,3 @@ webidlClass(Request, [
   'signal',
   'clone',
 ]);
-
-/** @param {[string, string][]} list @returns {[string, string][]} */
-function copy(list) {
-  /** @type {[string, string][]} */
-  const out = [];
-  for (let i = 0; i < list.length; i++) out[i] = [list[i][0], list[i][1]];
-  return out;
-}

@@ -1,7 +1,7 @@
 // Response (Fetch standard, section 5.5).
 import { RegExpExec, stringify, toUSVString, webidlClass } from './primordials.js';
 import { bodyMixin, cloneBody, extractBody, isUnusable } from './body.js';
-import { Headers, headerList, wrapHeaders } from './headers.js';
+import { Headers, copyFields, headerList, wrapHeaders } from './headers.js';
 import { URL } from './url.js';
 
 const nullBody = new Set([101, 103, 204, 205, 304]);
@@ -109,10 +109,7 @@ export class Response {
   clone() {
     const s = this.#state;
     if (s.body !== null && isUnusable(s.body)) throw new TypeError('The body of this response was read already');
-    const list = headerList(s.headers);
-    /** @type {[string, string][]} */
-    const copied = [];
-    for (let i = 0; i < list.length; i++) copied[i] = [list[i][0], list[i][1]];
+    const copied = copyFields(headerList(s.headers));
     return makeResponse({ ...s, headers: wrapHeaders(copied, s.type !== 'default'), body: cloneBody(s.body) });
   }
 }

@@ -4,6 +4,8 @@ import { concatBytes, defineProperty, toUSVString, webidlClass } from './primord
 import { Blob } from './blob.js';
 import { DOMException } from './dom_exception.js';
 import { ErrorEvent, Event, EventTarget, eventHandler, fire } from './events.js';
+import { appendHeaders, targetOf } from './fetch.js';
+import { Headers, headerList } from './headers.js';
 import { dropExchange, netError, openExchange, readPiece, writePiece } from './net.js';
 import { URL } from './url.js';
 
@@ -75,10 +77,18 @@ function parseUrl(url) {
   return parsed;
 }
 
+/**
+ * The headers of a WebSocket, as Node.js takes them in options, that a guest may set: those of fetch, but for what the handshake is made of.
+ * @param {any} init @returns {import('./headers.js').Field[]}
+ */
+function ownHeaders(init) {
+  return headerList(new Headers(init)).filter((field) => !field[0].startsWith('sec-websocket-'));
+}
+
 /** @param {any} protocols */
 function protocolList(protocols) {
   const list =
-    protocols === undefined ? [] : typeof protocols === 'string' ? [protocols] : [...protocols].map((p) => `${p}`);
+    protocols === undefined || protocols === null ? [] : typeof protocols === 'string' ? [protocols] : [...protocols].map((p) => `${p}`);
   const seen = new Set();
   for (const p of list) {
     if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(p) || seen.has(p.toLowerCase()))
@@ -98,12 +108,14 @@ export class WebSocket extends EventTarget {
   #e;
   /** @type {Promise<any>} */ #writes = Promise.resolve();
   /** @type {{code: number, reason: string} | null} */ #closing = null;
-  /** @param {any} url @param {any} [protocols] */
-  constructor(url, protocols) {
+  /** @param {any} url @param {any} [init] subprotocols, or {protocols, headers} as in Node.js */
+  constructor(url, init) {
     super();
     if (arguments.length === 0) throw new TypeError('WebSocket needs a URL');
     this.#url = parseUrl(toUSVString(url));
-    const list = protocolList(protocols);
+    const options = typeof init === 'object' && init !== null && init[Symbol.iterator] === undefined ? init : null;
+    const list = protocolList(options === null ? init : options.protocols);
+    const headers = options?.headers === undefined ? [] : ownHeaders(options.headers);
     const flat = [
       ':method',
       'CONNECT',
@@ -114,10 +126,10 @@ export class WebSocket extends EventTarget {
       ':authority',
       this.#url.host,
       ':path',
-      this.#url.pathname + this.#url.search,
-      'user-agent',
-      'Postern',
+      targetOf(this.#url),
     ];
+    appendHeaders(flat, headers, 'WebSocket');
+    if (!headers.some((field) => field[0] === 'user-agent')) flat.push('user-agent', 'Postern');
     if (list.length > 0) flat.push('sec-websocket-protocol', list.join(', '));
     const { e, promise } = openExchange(flat, true, 'WebSocket');
     this.#e = e;
