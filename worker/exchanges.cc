@@ -250,6 +250,10 @@ void Exchanges::Cancel(uint32_t id) {
   exchanges_.erase(id);
 }
 
+void Exchanges::SetRef(uint32_t id, bool ref) {
+  if (Exchange* e = Find(id)) e->ref = ref;
+}
+
 void Exchanges::FailAll(const Failure& failure) {
   for (const auto& [stream, id] : std::exchange(ids_, {})) {
     const Exchange* e = Find(id);

@@ -61,6 +61,8 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
     // Of a client's.
     bool sent = false;     // its header block has left
     bool endless = false;  // it has no total
+  // Whether the run goes on for this exchange's sake.
+  void SetRef(uint32_t id, bool ref);
     bool raw = false;      // its response is not decoded
     bool responded = false;
     // The body that comes.
@@ -73,6 +75,7 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
     std::vector<std::string>
         collected;  // pieces, joined at the end: growing would need thrice the room
     size_t collected_bytes = 0;
+    bool ref = true;  // the run waits for it
     Engine::Held held;  // `collected`, and what it is joined into
     // The body that goes.
     std::string upload;

@@ -78,6 +78,9 @@ void NetWrite(const Args& args) {
 // netStream(id): the stream's number on the channel
 void NetStream(const Args& args) { args.GetReturnValue().Set(Of(args).StreamOf(Id(args))); }
 
+// netRef(id, ref: boolean): whether the run waits for it
+void NetRef(const Args& args) { Of(args).SetRef(Id(args), args[1]->IsTrue()); }
+
 void NetEndWrite(const Args& args) { Of(args).EndWrite(Id(args)); }
 
 // netRead(id): bytes; null where netReadable comes later; undefined at the end
@@ -104,10 +107,9 @@ void NetCancel(const Args& args) { Of(args).Cancel(Id(args)); }
 
 std::span<const Native> NetNatives() {
   static constexpr Native kNatives[] = {
-      {"netFetch", NetFetch},       {"netWrite", NetWrite},
-      {"netEndWrite", NetEndWrite}, {"netStream", NetStream},
-      {"netRead", NetRead},         {"netCollect", NetCollect},
-      {"netCancel", NetCancel},     {"handlerRespond", HandlerRespond}};
+      {"netFetch", NetFetch},   {"netWrite", NetWrite}, {"netEndWrite", NetEndWrite},
+      {"netStream", NetStream}, {"netRead", NetRead},   {"netCollect", NetCollect},
+      {"netCancel", NetCancel}, {"netRef", NetRef},     {"handlerRespond", HandlerRespond}};
   return kNatives;
 }
 

@@ -231,3 +231,4 @@ bool NetClient::Pending() const {
 }
 
 }  // namespace postern::worker
+    if (!e.ref) continue;

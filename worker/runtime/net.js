@@ -3,7 +3,7 @@
 import { MapDelete, MapGet, MapSet, withResolvers } from './primordials.js';
 import { ReadableStream, nextChunk } from './streams.js';
 
-const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel } = native;
+const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel, netRef } = native;
 
 /** @typedef {{code: string, message: string, error: string}} Failure */
 /**
@@ -98,6 +98,9 @@ export function finishExchange(e) {
 export function dropExchange(e) {
   forget(e);
   netCancel(e.id);
+/** Whether the run goes on for its sake. @param {Exchange} e @param {boolean} ref */
+export const refExchange = (e, ref) => netRef(e.id, ref);
+
 }
 
 /** The next piece of the body; undefined at its end. Throws how it failed. @param {Exchange} e */

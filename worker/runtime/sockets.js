@@ -1,6 +1,6 @@
 // TCP: connect(), as in the WinterTC sockets API. A CONNECT stream on the channel for each socket.
 import { hasOwn } from './primordials.js';
-import { abortExchange, dropExchange, errorOf, openExchange, readPiece, writePiece } from './net.js';
+import { abortExchange, dropExchange, errorOf, openExchange, readPiece, refExchange, writePiece } from './net.js';
 import { ReadableStream, WritableStream } from './streams.js';
 
 const { netEndWrite, netStream } = native;
@@ -50,6 +50,9 @@ class Connection {
   end() {
     this.over = true;
     this.resolveClosed?.(undefined);
+/** Whether the run goes on for a socket's sake. @type {(socket: Socket, ref: boolean) => void} */
+export let refSocket;
+
   }
 }
 
@@ -57,6 +60,9 @@ export class Socket {
   #connection;
   #transport;
   #readable;
+  static {
+    refSocket = (socket, ref) => refExchange(socket.#connection.e, ref);
+  }
   #writable;
   #opened;
   #upgraded = false;

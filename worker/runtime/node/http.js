@@ -3,7 +3,16 @@
 import constants from 'node-constants';
 import { codedError } from '../coded_error.js';
 import { connectionHeaders } from '../headers.js';
-import { abortExchange, dropExchange, errorOf, openExchange, readPiece, writePiece } from '../net.js';
+import {
+  abortExchange,
+  dropExchange,
+  errorOf,
+  netError,
+  openExchange,
+  readPiece,
+  refExchange,
+  writePiece,
+} from '../net.js';
 import { process } from '../process.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
 import { refusal } from './absent.js';
@@ -27,15 +36,37 @@ function validateHeaderValue(name, value) {
 }
 
 /** What a program takes for its connection. */
-const makeSocket = (EventEmitter, encrypted, abort) =>
-  Object.assign(new EventEmitter(), {
+const makeSocket = (EventEmitter, encrypted, abort) => {
+  let exchange = null;
+  let ref = true;
+  let timer = undefined;
+  let delay = 0;
+  return Object.assign(new EventEmitter(), {
     encrypted,
     connecting: false,
     destroyed: false,
     readable: true,
     writable: true,
     authorized: encrypted,
-    setTimeout() {
+    /** Something moved. */
+    touch() {
+      clearTimeout(timer);
+      if (delay > 0 && !this.destroyed) timer = setTimeout(() => this.emit('timeout'), delay).unref();
+    },
+    carry(e) {
+      exchange = e;
+      if (!ref) refExchange(e, false);
+      this.touch();
+    },
+    connected(address, port) {
+      this.remoteAddress = address;
+      this.remotePort = port;
+      this.remoteFamily = address.includes(':') ? 'IPv6' : 'IPv4';
+    },
+    setTimeout(ms, callback) {
+      delay = Number(ms) || 0;
+      if (callback) this.once('timeout', callback);
+      this.touch();
       return this;
     },
     setNoDelay() {
@@ -70,9 +101,13 @@ function classes() {
   class IncomingMessage extends Readable {
     constructor(exchange, outcome, socket) {
       super();
+      ref = true;
+      if (exchange !== null) refExchange(exchange, true);
       this.httpVersion = '1.1';
       this.httpVersionMajor = this.httpVersionMinor = 1;
       this.statusCode = outcome.status;
+      ref = false;
+      if (exchange !== null) refExchange(exchange, false);
       this.statusMessage = outcome.statusText || STATUS_CODES[outcome.status] || '';
       this.headers = {};
       this.headersDistinct = { __proto__: null };

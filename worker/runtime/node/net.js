@@ -1,7 +1,7 @@
 // The clients of node:net and node:tls, over the broker's TCP (sockets.js).
 import constants from 'node-constants';
 import { process } from '../process.js';
-import { connect } from '../sockets.js';
+import { connect, refSocket } from '../sockets.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
 import { absent, refusal } from './absent.js';
 import { load } from './loader.js';
@@ -93,6 +93,7 @@ function classes() {
     #reading = false;
     #timer = undefined;
     #timeout = 0;
+    #ref = true;
     constructor(options = {}) {
       super({ allowHalfOpen: Boolean(options.allowHalfOpen), autoDestroy: true, emitClose: false });
       this.connecting = false;
@@ -135,6 +136,7 @@ function classes() {
     /** @param {any} socket of sockets.js, opened or not @param {{address: string, port: number}} peer */
     adopt(socket, peer) {
       this.#socket = socket;
+      if (!this.#ref) refSocket(socket, false);
       this.#reader = socket.readable.getReader();
       this.#writer = socket.writable.getWriter();
       this.#writer.closed.catch(() => {});
@@ -233,12 +235,17 @@ function classes() {
       return this;
     }
     unref() {
-      return this;
+      return this.#setRef(true);
     }
     address() {
       return {};
     }
     get readyState() {
+      return this.#setRef(false);
+    }
+    #setRef(ref) {
+      this.#ref = ref;
+      if (this.#socket !== null) refSocket(this.#socket, ref);
       return this.connecting
         ? 'opening'
         : this.readable && this.writable
