@@ -1,8 +1,12 @@
 #include "broker/http_fields.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <system_error>
 #include <utility>
 
+#include "channel/raw_fields.h"
 #include "policy/text.h"
 
 namespace postern::broker {
@@ -81,7 +85,6 @@ Overrides OverridesIn(const channel::Fields& fields) {
   return out;
 }
 
-}  // namespace postern::broker
 std::optional<std::string> LengthIn(std::string_view value) {
   std::optional<int64_t> length;
   for (size_t at = 0; at <= value.size();) {
@@ -135,3 +138,4 @@ std::string JoinNames(const std::vector<std::string>& names) {
   return plain ? std::string() : out;
 }
 
+}  // namespace postern::broker

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "channel/connection_fields.h"
@@ -23,8 +25,6 @@ inline bool Forwarded(std::string_view name) {
              std::end(kNotForwarded);
 }
 
-// What fields ask an origin to take for a request's method and path.
-struct Overrides {
 // Whether it makes no difference if a request of this method is carried out twice (RFC 9110 section
 // 9.2.2).
 inline bool IsIdempotent(std::string_view method) {
@@ -32,6 +32,8 @@ inline bool IsIdempotent(std::string_view method) {
          method == "DELETE";
 }
 
+// What fields ask an origin to take for a request's method and path.
+struct Overrides {
   std::vector<std::string> methods;  // upper case
   std::vector<std::string> paths;    // as in policy::Url::path
 };
@@ -40,8 +42,6 @@ inline bool IsIdempotent(std::string_view method) {
 // CGI): each of its values, and each word of a value.
 Overrides OverridesIn(const channel::Fields& fields);
 
-// Without white space at its ends.
-inline std::string Trim(std::string_view text) {
 // A Content-Length's number; nullopt where it is none, or several that differ (RFC 9110
 // section 8.6).
 std::optional<std::string> LengthIn(std::string_view value);
@@ -65,6 +65,8 @@ class Spellings {
 // Empty where all are in lower case.
 std::string JoinNames(const std::vector<std::string>& names);
 
+// Without white space at its ends.
+inline std::string Trim(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));

@@ -7,6 +7,7 @@
 #include "broker/curl_failure.h"
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
+#include "channel/raw_fields.h"
 #include "policy/address_guard.h"
 
 namespace postern::broker {
@@ -62,6 +63,7 @@ void Request::Start(Fields fields, bool has_body) {
   }
   if (auto failure = CheckLimits()) return Fail(std::move(*failure));
   request_fields_ = std::move(fields);
+  raw_ = channel::FindField(request_fields_, channel::kRaw) != nullptr;
   if (guest_.shared().log != nullptr && guest_.policy().audit_required) return Record();
   Perform();
 }
@@ -278,7 +280,11 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
     if (phase_ == Phase::kDone) {
       phase_deadline_ = Clock::time_point::max();
       *end = true;
-      if (failure_) trailers->push_back({"proxy-status", channel::FormatProxyStatus(*failure_)});
+      if (failure_) {
+        trailers->push_back({"proxy-status", channel::FormatProxyStatus(*failure_)});
+      } else {
+        TrailersFor(trailers);
+      }
     }
   }
   if (n > 0) moved_ = Clock::now();
@@ -316,6 +322,7 @@ void Request::Finished(CURLcode code) {
                            " is larger than the limit of " +
                            std::to_string(guest_.policy().limits.header_bytes) + " (header_bytes)"};
   }
+  if (cut_off_ && !failure_) code = CURLE_OK;
   if (code != CURLE_OK && !failure_) {
     const bool proxy = code == CURLE_COULDNT_CONNECT && !proxy_addresses_.empty();
     failure_ = CurlFailure(easy_, code, proxy ? "the proxy" : url_.HostPort(), error_text_,

@@ -92,7 +92,7 @@ class Request {
 
   // ---- TCP streams and WebSockets (request_tunnel.cc)
   void OpenTunnel();
-  void OnTunnelOpen(const channel::Fields& fields);
+  void OnTunnelOpen(channel::Fields response);
   void OnTunnelData(std::string_view bytes);
 
   // ---- clocks
@@ -123,6 +123,7 @@ class Request {
   static int OnCertificate(X509_STORE_CTX* chain, void* arg);
   static CURLcode OnTlsStart(CURL* easy, void* ssl_context, void* self);
   static int OnConnected(void* self, char* address, char* local, int port, int local_port);
+  void NotePeer(const std::string& address, int port);
   void PutSecretsInUpload();
   void UnpauseUpload();
   void ConsumeUpload();
@@ -132,7 +133,6 @@ class Request {
   bool TakeHeaderLine(std::string_view line);
   bool TakeStatusLine(std::string_view line);
   bool TakeField(std::string_view line);
-  bool EndOfHeaders();
   bool Unfold(std::string_view line);
   bool TakeLength(const std::string& written, const std::string& value);
   bool TakeTransferEncoding(const std::string& value);
@@ -142,6 +142,7 @@ class Request {
   bool Inform();
   void ForgetBody();
   void TrailersFor(channel::Fields* out) const;
+  bool EndOfHeaders();
   bool CountHeader(size_t bytes);
   bool Unfilterable(const std::string& why);
   bool TakeBody(std::string_view data);
@@ -181,6 +182,7 @@ class Request {
   uint64_t resolving_ = 0;
   std::vector<policy::IpAddress> addresses_;        // the checked ones, of the origin
   std::vector<policy::IpAddress> proxy_addresses_;  // with a proxy connections go to these only
+  bool absolute_form_ = false;                      // the proxy gets the request itself
 
   bool has_upload_ = false, upload_ended_ = false, upload_paused_ = false;
   std::string upload_;
@@ -190,7 +192,6 @@ class Request {
   // Secrets: what stands for what on the way out, and what is taken out on the way in.
   std::optional<policy::StreamReplacer> upload_secrets_;
   std::shared_ptr<const policy::SecretIndex> secrets_;  // null: no secret ever goes there
-  bool absolute_form_ = false;                      // the proxy gets the request itself
   std::optional<policy::SecretFilter> body_filter_;
   std::string filtered_;       // waits for its block, or for its line's end
   size_t filtered_total_ = 0;  // that left it
@@ -202,8 +203,8 @@ class Request {
   size_t header_bytes_ = 0, header_count_ = 0;
   std::optional<std::string> content_length_;
   bool chunked_ = false, responded_ = false;
-  bool expects_ = false;  // 100 before its body is sent
   bool folds_ = false;    // the last field may go on in another line
+  bool expects_ = false;  // 100 before its body is sent
   bool cut_off_ = false;  // what follows the head is not read
   bool sent_ = false;     // it may have reached the origin
   // For a client that sees the wire (channel/raw_fields.h).

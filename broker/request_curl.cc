@@ -12,6 +12,7 @@
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
+#include "channel/raw_fields.h"
 #include "policy/secrets/representation.h"
 #include "policy/text.h"
 #include "policy/trace_context.h"
@@ -211,11 +212,18 @@ channel::Fields Request::OutgoingFields() const {
 
 void Request::SetUpHeaders() {
   const channel::Fields fields = OutgoingFields();
+  const Spellings spellings(FindField(request_fields_, channel::kNames));
   for (const channel::Field& f : fields) {
-    const std::string line = f.value.empty() ? f.name + ";" : f.name + ": " + f.value;
+    const std::string& name = spellings.Of(f.name);
+    const std::string line = f.value.empty() ? name + ";" : name + ": " + f.value;
     header_list_ = curl_slist_append(header_list_, line.c_str());
   }
-  header_list_ = curl_slist_append(header_list_, "Expect:");  // never waits for 100 Continue
+  // Without it nothing waits for 100 Continue; with it the guest does, and libcurl need not.
+  const std::string* expect = FindField(request_fields_, "expect");
+  expects_ = raw_ && has_upload_ && expect != nullptr &&
+             policy::EqualsIgnoringCase(*expect, "100-continue");
+  header_list_ = curl_slist_append(header_list_, expects_ ? "Expect: 100-continue" : "Expect:");
+  if (expects_) curl_easy_setopt(easy_, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
   if (FindField(fields, "accept") == nullptr) {
     header_list_ = curl_slist_append(header_list_, "Accept:");
   }
@@ -302,17 +310,6 @@ CURLcode Request::OnTlsStart(CURL* /*easy*/, void* ssl_context, void* arg) {
 int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, int /*local_port*/) {
   auto* self = static_cast<Request*>(arg);
   self->failure_.reset();  // another address of the host answered
-  // A kept connection may have been opened under another rule, which opened more.
-  if (const auto ip = policy::IpAddress::Parse(address);
-      self->proxy_addresses_.empty() && (!ip || self->Blocked(*ip))) {
-    self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
-                             "the address " + std::string(address) + " of " +
-                                 self->url_.HostPort() + " is blocked for this rule"};
-    return CURL_PREREQFUNC_ABORT;
-  }
-  if (self->guest_.WantsEvents()) {
-    self->address_ = Bracketed(std::string(address)) + ":" + std::to_string(port);
-    curl_tlssessioninfo* tls = nullptr;
   // libcurl sends again what a kept connection ended under. Whether that was carried out already
   // nobody knows (RFC 9110 section 9.2.2).
   if (std::exchange(self->sent_, self->kind_ == Kind::kHttp) && !IsIdempotent(self->method_)) {
@@ -321,6 +318,18 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
                                  self->method_ + " is not sent again"};
     return CURL_PREREQFUNC_ABORT;
   }
+  // A kept connection may have been opened under another rule, which opened more.
+  if (const auto ip = policy::IpAddress::Parse(address);
+      self->proxy_addresses_.empty() && (!ip || self->Blocked(*ip))) {
+    self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
+                             "the address " + std::string(address) + " of " +
+                                 self->url_.HostPort() + " is blocked for this rule"};
+    return CURL_PREREQFUNC_ABORT;
+  }
+  if (self->raw_) self->NotePeer(address, port);
+  if (self->guest_.WantsEvents()) {
+    self->address_ = Bracketed(std::string(address)) + ":" + std::to_string(port);
+    curl_tlssessioninfo* tls = nullptr;
     curl_easy_getinfo(self->easy_, CURLINFO_TLS_SSL_PTR, &tls);
     if (tls != nullptr && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != nullptr) {
       self->tls_version_ = SSL_get_version(static_cast<SSL*>(tls->internals));
@@ -329,6 +338,15 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
   const bool sends = self->kind_ == Kind::kHttp && self->has_upload_ && !self->upload_ended_;
   self->Enter(sends ? Phase::kSend : Phase::kHeaders);
   return CURL_PREREQFUNC_OK;
+}
+
+// Through a proxy it is the origin that was checked, where one was.
+void Request::NotePeer(const std::string& address, int port) {
+  if (proxy_addresses_.empty()) {
+    peer_ = " " + address + " " + std::to_string(port);
+  } else if (!addresses_.empty()) {
+    peer_ = " " + addresses_[0].ToString() + " " + std::to_string(url_.port);
+  }
 }
 
 size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {

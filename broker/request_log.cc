@@ -212,7 +212,9 @@ void Request::WriteHarEntry() {
   e.method = method_;
   e.url = url_.host.empty() ? "about:invalid" : url_.ToString();
   for (const channel::Field& f : request_fields_) {
-    if (!f.name.starts_with(':')) e.request_fields.push_back(f);
+    if (!f.name.starts_with(':') && !f.name.starts_with("postern-")) {
+      e.request_fields.push_back(f);
+    }
   }
   e.status = responded_ && status_ >= 200 ? status_ : 0;
   e.status_text = reason_;

@@ -7,6 +7,7 @@
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
+#include "channel/raw_fields.h"
 #include "policy/secrets/representation.h"
 #include "policy/text.h"
 
@@ -16,6 +17,7 @@ namespace {
 using channel::Failure;
 using channel::Fields;
 
+constexpr int kMaxInformed = 100;  // informational responses that a guest gets of a request
 constexpr size_t kBufferedBody = 256 * 1024;  // bytes of a response held here before libcurl pauses
 // What a filter lets through goes to the guest in blocks of this many bytes: pieces of what came in
 // would be shorter by what a placeholder is shorter than its secret.
@@ -39,7 +41,10 @@ bool Request::TakeHeaderLine(std::string_view line) {
   // Of a host to which secrets go the fields count as the guest gets them (TakeField): what is left
   // is bounded by libcurl alone, at 300 kB.
   if (secrets_ == nullptr && !CountHeader(line.size())) return false;
-  if (responded_) return true;  // trailers
+  if (responded_) {  // trailers; of a host to which secrets go none
+    const bool kept = raw_ && secrets_ == nullptr && line != "\r\n" && line != "\n";
+    return !kept || TakeField(line);
+  }
   if (line.starts_with("HTTP/")) return TakeStatusLine(line);
   if (line == "\r\n" || line == "\n") return EndOfHeaders();
   return TakeField(line);
@@ -61,18 +66,11 @@ bool Request::TakeStatusLine(std::string_view line) {
   const size_t space = line.find(' ');
   const std::string rest = space == std::string_view::npos ? "" : Trim(line.substr(space + 1));
   http_version_ = line.substr(0, std::min(space, line.size()));
+  names_.clear();
+  chunked_ = folds_ = false;
   status_ = 0;
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), status_);
   reason_ = Trim(std::string_view(rest).substr(static_cast<size_t>(end - rest.data())));
-  if (secrets_ != nullptr) {
-    reason_ = Trim(policy::WithoutSecrets(reason_, secrets_));
-  names_.clear();
-  chunked_ = folds_ = false;
-    if (const auto why = policy::UnfilterableStatus(status_)) return Unfilterable(*why);
-    if (!CountHeader(reason_.size())) return false;
-  }
-  if (error == std::errc() && status_ >= 100 && status_ <= 599) return true;
-  failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
   if (absolute_form_ && status_ == 407) {
     failure_ = Failure{"proxy_configuration_error", "ERR_PROXY_AUTHENTICATION",
                        "the proxy wants other credentials than the policy's"};
@@ -96,12 +94,13 @@ bool Request::Malformed(const std::string& what) {
   failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL", url_.HostPort() + " " + what};
   return false;
 }
-  if (line.starts_with(' ') || line.starts_with('\t')) return Unfold(line);
-  folds_ = false;
 
 bool Request::TakeField(std::string_view line) {
+  if (line.starts_with(' ') || line.starts_with('\t')) return Unfold(line);
+  folds_ = false;
   const size_t colon = line.find(':');
-  std::string name = policy::AsciiLower(line.substr(0, colon));
+  const std::string written(line.substr(0, colon));
+  std::string name = policy::AsciiLower(written);
   std::string value = colon == std::string_view::npos ? "" : Trim(line.substr(colon + 1));
   const bool valid =
       colon != std::string_view::npos &&
@@ -144,6 +143,7 @@ bool Request::Unfold(std::string_view line) {
   value += (value.empty() || more.empty() ? "" : " ") + more;
   return true;
 }
+
 bool Request::TakeLength(const std::string& written, const std::string& value) {
   const auto length = LengthIn(value);
   if (!length) return Malformed("gave a Content-Length that is none: " + value.substr(0, 40));
@@ -184,7 +184,6 @@ void Request::ForgetLengthOfChunks() {
   }
 }
 
-
 bool Request::Unfilterable(const std::string& why) {
   body_.clear();
   body_at_ = 0;
@@ -210,7 +209,46 @@ bool Request::EndOfHeaders() {
   if (secrets_ != nullptr) body_filter_.emplace(secrets_);
   Enter(Phase::kBody);
   guest_.channel().FlushSoon();
+  return !given_up;
+}
+
+// What the guest gets of a response before its body.
+Fields Request::ResponseHead() const {
+  Fields fields = {{":status", std::to_string(status_)},
+                   {"postern-status-text", channel::EscapeText(reason_)}};
+  fields.insert(fields.end(), response_fields_.begin(), response_fields_.end());
+  if (!raw_) return fields;
+  fields.push_back(
+      {channel::kConnection, (http_version_.size() > 5 ? http_version_.substr(5) : "1.1") + peer_});
+  const std::string names = JoinNames(names_);
+  if (names.empty()) return fields;
+  fields.push_back({channel::kNames, names});
+  if (!channel::CheckFields(fields)) fields.pop_back();  // too long: they stay in lower case
+  return fields;
+}
+
+bool Request::Inform() {
+  if (!raw_ || secrets_ != nullptr || ++informed_ > kMaxInformed) return true;
+  (void)guest_.channel().session().Inform(stream_, ResponseHead());
+  guest_.channel().FlushSoon();
   return true;
+}
+
+// libcurl would repeat a request without Expect that was answered with 417, which is for who asked
+// to decide: what it reads on is for nobody.
+void Request::ForgetBody() {
+  cut_off_ = true;
+  std::erase_if(response_fields_, [](const channel::Field& f) {
+    return f.name == channel::kContentLength || f.name == "content-encoding";
+  });
+  names_.clear();
+}
+
+void Request::TrailersFor(Fields* out) const {
+  *out = trailers_;
+  const std::string names = JoinNames(trailer_names_);
+  if (!names.empty() && !trailers_.empty()) out->push_back({channel::kNames, names});
+  if (!channel::CheckFields(*out)) out->clear();
 }
 
 size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {

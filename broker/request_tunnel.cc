@@ -1,17 +1,20 @@
 // Request's TCP streams (CONNECT, RFC 9113 section 8.5) and WebSockets (extended CONNECT, RFC
 // 8441).
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
+#include "channel/raw_fields.h"
 
 namespace postern::broker {
 namespace {
 
 using channel::Failure;
 using channel::Fields;
+using channel::FindField;
 
 constexpr size_t kBufferedStream = 256 * 1024;  // bytes for the guest before the origin must wait
 
@@ -19,7 +22,7 @@ constexpr size_t kBufferedStream = 256 * 1024;  // bytes for the guest before th
 
 void Request::OpenTunnel() {
   Tunnel::Events events;
-  events.open = [this](const Fields& fields) { OnTunnelOpen(fields); };
+  events.open = [this](Fields response) { OnTunnelOpen(std::move(response)); };
   events.data = [this](std::string_view bytes) { OnTunnelData(bytes); };
   events.sent = [this](size_t n) {
     bytes_sent_ += static_cast<int64_t>(n);
@@ -41,22 +44,31 @@ void Request::OpenTunnel() {
     tunnel_ = std::make_shared<TcpTunnel>(io, easy_, tls_, url_.HostPort(), std::move(events));
   } else {
     Fields fields = OutgoingFields();
-    std::erase_if(fields, [](const channel::Field& f) {
-      return f.name == "accept-encoding" ||
-             (f.name.starts_with("sec-websocket-") && f.name != "sec-websocket-protocol");
+    std::erase_if(fields, [this](const channel::Field& f) {
+      return (!raw_ && f.name == "accept-encoding") ||
+             (!raw_ && f.name.starts_with("sec-websocket-") && f.name != "sec-websocket-protocol");
     });
-    const std::string origin = url_.Origin();
-    tunnel_ = MakeWebSocketTunnel(io, easy_, tls_, url_.HostPort(), std::move(events),
-                                  origin.substr(origin.find("://") + 3), url_.path + url_.query,
-                                  std::move(fields), guest_.policy().limits);
+    const Spellings spellings(FindField(request_fields_, channel::kNames));
+    for (channel::Field& f : fields) f.name = spellings.Of(f.name);
+    std::string host = url_.Origin();
+    host.erase(0, host.find("://") + 3);
+    std::string target = url_.path + url_.query;
+    const policy::Limits& limits = guest_.policy().limits;
+    tunnel_ =
+        raw_ ? MakeUpgradeTunnel(io, easy_, tls_, url_.HostPort(), std::move(events),
+                                 {std::move(host), std::move(target), std::move(fields)}, limits)
+             : MakeWebSocketTunnel(io, easy_, tls_, url_.HostPort(), std::move(events),
+                                   std::move(host), std::move(target), std::move(fields), limits);
   }
   tunnel_->Start();
 }
 
-void Request::OnTunnelOpen(const Fields& fields) {
-  status_ = kind_ == Kind::kTcp ? 200 : 101;
-  Fields response = {{":status", "200"}};
-  response.insert(response.end(), fields.begin(), fields.end());
+void Request::OnTunnelOpen(Fields response) {
+  std::from_chars(response[0].value.data(), response[0].value.data() + response[0].value.size(),
+                  status_);
+  const bool switched = !raw_ || FindField(response, channel::kUpgraded) != nullptr;
+  if (kind_ == Kind::kWebSocket && switched) status_ = 101;
+  if (raw_) response.push_back({channel::kConnection, "1.1" + peer_});
   if (const Status sent = guest_.channel().session().Respond(stream_, response, true); !sent) {
     return Fail({"http_response_header_section_size", "ERR_LIMIT",
                  url_.HostPort() + " answered what a guest cannot get: " + sent.error().message});

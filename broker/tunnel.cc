@@ -91,14 +91,14 @@ TcpTunnel::TcpTunnel(asio::io_context& io, CURL* easy, bool secure, std::string 
 TcpTunnel::~TcpTunnel() = default;
 
 void TcpTunnel::Start() {
-  buffer_.resize(kReadBytes);
-  events().open({});
+  events().open({{":status", "200"}});
   Read();
 }
 
 void TcpTunnel::Read() {
   if (closed() || reading_ || paused() || handshaking_ || begin_tls_) return;
   reading_ = true;
+  buffer_.resize(kReadBytes);
   secure() ? ReadFrom(*tls_->stream) : ReadFrom(stream());
 }
 

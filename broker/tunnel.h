@@ -21,7 +21,7 @@ namespace postern::broker {
 class Tunnel : public std::enable_shared_from_this<Tunnel> {
  public:
   struct Events {
-    std::function<void(channel::Fields)> open;   // ready; fields for the guest
+    std::function<void(channel::Fields)> open;   // ready; the guest's response
     std::function<void(std::string_view)> data;  // for the guest
     std::function<void(size_t)> sent;            // so many of the guest's bytes are gone
     // The end: clean, or a failure. Called once.
@@ -65,6 +65,7 @@ struct LaterTls {
   const policy::RuleTls* rule = nullptr;
 };
 
+// A TCP stream.
 class TcpTunnel : public Tunnel {
  public:
   TcpTunnel(boost::asio::io_context& io, CURL* easy, bool secure, std::string where, Events events);
@@ -78,11 +79,13 @@ class TcpTunnel : public Tunnel {
   using TlsDone = std::function<void(std::optional<channel::Failure>)>;
   void StartTls(const LaterTls& tls, TlsDone done);
 
+ protected:
+  void Read() override;
+
  private:
   struct Tls;
   std::optional<channel::Failure> SetUpTls(const LaterTls& tls);
   void BeginTls();
-  void Read() override;
   void Write();
   bool secure() const { return secured_; }  // by TLS that was begun later
   template <typename Stream>
@@ -96,6 +99,18 @@ class TcpTunnel : public Tunnel {
   bool ended_sending_ = false, handshaking_ = false, secured_ = false;
   std::function<void()> begin_tls_;  // once what came before is written, and no read waits
 };
+
+// What a tunnel asks an origin for.
+struct UpgradeRequest {
+  std::string host, target;
+  channel::Fields fields;  // names as they are to be written
+};
+
+// A WebSocket whose messages the guest reads and writes itself: the handshake is checked, and what
+// follows is bytes. An origin that does not switch is read to the end of its response.
+std::shared_ptr<Tunnel> MakeUpgradeTunnel(boost::asio::io_context& io, CURL* easy, bool secure,
+                                          std::string where, Tunnel::Events events,
+                                          UpgradeRequest request, const policy::Limits& limits);
 
 std::shared_ptr<Tunnel> MakeWebSocketTunnel(boost::asio::io_context& io, CURL* easy, bool secure,
                                             std::string where, Tunnel::Events events,

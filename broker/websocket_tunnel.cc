@@ -87,7 +87,7 @@ class WebSocketTunnel : public Tunnel {
           if (closed()) return;
           if (error) return End(HandshakeFailure(error));
           open_ = true;
-          channel::Fields fields;
+          channel::Fields fields = {{":status", "200"}};
           for (const auto* name : {"sec-websocket-protocol", "sec-websocket-extensions"}) {
             const auto value = answer_[name];
             if (!value.empty()) fields.push_back({name, std::string(value.data(), value.size())});

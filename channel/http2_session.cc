@@ -239,6 +239,16 @@ Status Http2Session::Respond(int32_t stream, const Fields& fields, bool has_body
                         "cannot send a response");
 }
 
+Status Http2Session::Inform(int32_t stream, const Fields& fields) {
+  if (const Status fits = CheckFields(fields); !fits) {
+    return Error{"a response has " + fits.error().message};
+  }
+  const auto nv = ToNv(fields);
+  return CheckSubmitted(nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream, nullptr,
+                                               nv.data(), nv.size(), nullptr),
+                        "cannot send an informational response");
+}
+
 void Http2Session::ResumeBody(int32_t stream) {
   nghttp2_session_resume_data(session_.get(), stream);
 }

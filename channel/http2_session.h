@@ -64,7 +64,8 @@ class Http2Session {
   class Handler {
    public:
     virtual ~Handler() = default;
-    // A complete header block: a request (server), a response or trailers (client).
+    // A complete header block: a request (server); an informational response, a response or
+    // trailers (client).
     virtual void OnHeaders(int32_t stream, Fields fields, bool end_stream) = 0;
     // Body bytes, valid during the call. The stream's window shrinks until Consume.
     virtual void OnData(int32_t stream, std::span<const uint8_t> data) = 0;
@@ -89,6 +90,8 @@ class Http2Session {
   Result<int32_t> Request(const Fields& fields, bool has_body);
   // Server: sends a response.
   Status Respond(int32_t stream, const Fields& fields, bool has_body);
+  // Server: sends an informational response (RFC 9110 section 15.2) before the response.
+  Status Inform(int32_t stream, const Fields& fields);
   void ResumeBody(int32_t stream);
   // Gives the peer back `bytes` of this stream's window.
   void Consume(int32_t stream, size_t bytes);

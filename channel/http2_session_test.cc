@@ -16,6 +16,7 @@ namespace {
 
 struct Recorder : Http2Session::Handler {
   std::map<int32_t, Fields> headers, trailers;
+  std::vector<Fields> informed;
   std::map<int32_t, std::string> bodies;
   std::map<int32_t, uint32_t> closed;
   std::string to_send;
@@ -24,6 +25,8 @@ struct Recorder : Http2Session::Handler {
   bool goaway = false;
 
   void OnHeaders(int32_t stream, Fields fields, bool) override {
+    const std::string* status = FindField(fields, ":status");
+    if (status != nullptr && status->starts_with('1')) return informed.push_back(std::move(fields));
     (headers.contains(stream) ? trailers : headers)[stream] = std::move(fields);
   }
   void OnData(int32_t stream, std::span<const uint8_t> data) override {
@@ -80,6 +83,26 @@ TEST(Http2Session, CarriesARequestAndItsResponse) {
   EXPECT_EQ(p.guest.bodies[*stream], "body");
   EXPECT_EQ(ParseProxyStatus(*FindField(p.guest.trailers[*stream], "proxy-status"))->code, "ERR_X");
   EXPECT_EQ(p.guest.closed[*stream], 0u);
+}
+
+TEST(Http2Session, InformationComesBeforeTheResponse) {
+  Pair p;
+  const auto stream = p.client.Request(kGet, false);
+  ASSERT_TRUE(stream && p.Carry());
+  ASSERT_TRUE(p.server.Inform(*stream, {{":status", "103"}, {"link", "</a>"}}) && p.Carry());
+  ASSERT_TRUE(p.server.Inform(*stream, {{":status", "100"}}) && p.Carry());
+  ASSERT_TRUE(p.server.Respond(*stream, {{":status", "999"}}, false) && p.Carry());
+  ASSERT_EQ(p.guest.informed.size(), 2u);
+  EXPECT_EQ(*FindField(p.guest.informed[0], "link"), "</a>");
+  EXPECT_EQ(*FindField(p.guest.headers[*stream], ":status"), "999");
+  EXPECT_EQ(p.guest.closed[*stream], 0u);
+  // What is too large for a block is refused, and ends nothing.
+  const auto second = p.client.Request(kGet, false);
+  ASSERT_TRUE(p.Carry());
+  EXPECT_FALSE(p.server.Inform(
+      *second, {{":status", "103"}, {"link", std::string(kMaxFieldBytes + 1, 'x')}}));
+  ASSERT_TRUE(p.server.Respond(*second, {{":status", "200"}}, false) && p.Carry());
+  EXPECT_EQ(p.guest.closed[*second], 0u);
 }
 
 TEST(Http2Session, AnUnreadBodyStopsAtItsWindow) {

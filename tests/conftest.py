@@ -107,6 +107,17 @@ def package(tmp_path_factory):
     return directory
 
 
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """A directory with the packages of tests/packages."""
+    home = tmp_path_factory.mktemp("packages")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tests" / "packages" / name, home)
+    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], cwd=home, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return home
+
+
 @pytest.fixture
 def postern(tmp_path):
     """postern(code, *options, args=(), policy=None): runs the module `code`, asserts that nothing stays behind."""

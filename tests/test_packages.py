@@ -3,24 +3,12 @@ fake of it."""
 
 import http.server
 import json
-import shutil
 import subprocess
 import threading
 import uuid
 
 import pytest
-from conftest import POSTERN, ROOT, our_processes
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """A directory with node_modules."""
-    home = tmp_path_factory.mktemp("packages")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(ROOT / "tests" / "packages" / name, home)
-    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], cwd=home, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return home
+from conftest import POSTERN, our_processes
 
 
 @pytest.fixture

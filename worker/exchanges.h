@@ -18,13 +18,23 @@
 
 namespace postern::worker {
 
+struct ResponseHead {
+  int status = 0;
+  std::string status_text;
+  channel::Fields fields;  // names in lower case, unless the client sees the wire
+  // For a client that does (channel/raw_fields.h).
+  std::string connection;
+  bool upgraded = false;
+};
+
 // What happens to an exchange, told to the runtime.
 class ExchangeEvents {
  public:
   virtual ~ExchangeEvents() = default;
-  // A client's: the response is there.
-  virtual void OnResponse(uint32_t id, int status, const std::string& status_text,
-                          const channel::Fields& fields) = 0;
+  // A client's: the response is there, or an informational one before it.
+  virtual void OnResponse(uint32_t id, const ResponseHead& head) = 0;
+  // A client's that sees the wire: what followed the body.
+  virtual void OnTrailers(uint32_t id, const channel::Fields& fields) = 0;
   // A server's: there is a request.
   virtual void OnRequest(uint32_t id, const channel::Fields& fields, bool has_body) = 0;
   // A read that found nothing may find something now.
@@ -51,6 +61,8 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
   // Reads all of the body; OnCollected or OnFailure follows.
   void Collect(uint32_t id);
   void Cancel(uint32_t id);
+  // Whether the run goes on for this exchange's sake.
+  void SetRef(uint32_t id, bool ref);
 
   void Interest(const std::function<void(int, short)>& want) override;
   double Deadline() const override;
@@ -61,10 +73,9 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
     // Of a client's.
     bool sent = false;     // its header block has left
     bool endless = false;  // it has no total
-  // Whether the run goes on for this exchange's sake.
-  void SetRef(uint32_t id, bool ref);
     bool raw = false;      // its response is not decoded
     bool responded = false;
+    bool ref = true;  // the run waits for it
     // The body that comes.
     bool ended = false, waiting = false, collecting = false;
     std::deque<std::string> received;  // as it came from the other end
@@ -75,7 +86,6 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
     std::vector<std::string>
         collected;  // pieces, joined at the end: growing would need thrice the room
     size_t collected_bytes = 0;
-    bool ref = true;  // the run waits for it
     Engine::Held held;  // `collected`, and what it is joined into
     // The body that goes.
     std::string upload;

@@ -402,12 +402,19 @@ bool Guest::BeforeExit() {
 
 // ---- the network's events
 
-void Guest::OnResponse(uint32_t id, int status, const std::string& text,
-                       const channel::Fields& fields) {
+void Guest::OnResponse(uint32_t id, const ResponseHead& head) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::HandleScope scope(isolate);
-  Call("netResponse", {v8::Integer::NewFromUnsigned(isolate, id), v8::Integer::New(isolate, status),
-                       Latin1(isolate, text), FlatFields(isolate, fields)});
+  Call("netResponse",
+       {v8::Integer::NewFromUnsigned(isolate, id), v8::Integer::New(isolate, head.status),
+        Latin1(isolate, head.status_text), FlatFields(isolate, head.fields),
+        Latin1(isolate, head.connection), v8::Boolean::New(isolate, head.upgraded)});
+}
+
+void Guest::OnTrailers(uint32_t id, const channel::Fields& fields) {
+  v8::Isolate* isolate = engine_.isolate();
+  const v8::HandleScope scope(isolate);
+  Call("netTrailers", {v8::Integer::NewFromUnsigned(isolate, id), FlatFields(isolate, fields)});
 }
 
 void Guest::OnRequest(uint32_t id, const channel::Fields& fields, bool has_body) {

@@ -52,8 +52,8 @@ class Guest : ExchangeEvents {
   void SetReturnValue(std::string json) { value_ = std::move(json); }
 
  private:
-  void OnResponse(uint32_t id, int status, const std::string& text,
-                  const channel::Fields& fields) override;
+  void OnResponse(uint32_t id, const ResponseHead& head) override;
+  void OnTrailers(uint32_t id, const channel::Fields& fields) override;
   void OnRequest(uint32_t id, const channel::Fields& fields, bool has_body) override;
   void OnReadable(uint32_t id) override;
   void OnCollected(uint32_t id, std::string body) override;

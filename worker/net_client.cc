@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "channel/raw_fields.h"
+
 namespace postern::worker {
 namespace {
 
@@ -14,9 +16,9 @@ constexpr double kBrokerSilence =
     2.0;  // seconds of this loop's running without a byte from the broker
 constexpr double kPingAfter = 0.5;
 constexpr uint32_t kMaxStreams = 1000;
+constexpr size_t kMaxCodings = 4;  // of one body
 
 Failure BrokerLost(const std::string& why) {
-constexpr size_t kMaxCodings = 4;  // of one body
   return {"proxy_internal_error", "ERR_BROKER_LOST",
           "the network broker was lost: " + why + "; the request was not repeated"};
 }
@@ -39,6 +41,10 @@ bool NetClient::OpenChannel() {
 
 void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   Exchange& e = exchanges_[id];
+  if (!channel::CheckFields(outgoing.fields)) {  // with so many they go in lower case
+    std::erase_if(outgoing.fields,
+                  [](const channel::Field& f) { return f.name == channel::kNames; });
+  }
   if (Status s = channel::CheckFields(outgoing.fields); !s)
     return FailLater(id,
                      {"http_request_denied", "ERR_LIMIT", "the request has " + s.error().message});
@@ -100,12 +106,21 @@ ResponseHead NetClient::ReadHead(channel::Fields fields) {
   ResponseHead head;
   std::string names;
   for (channel::Field& f : fields) {
-    if (f.name == "postern-status-text")
-      text = channel::UnescapeText(f.value);
-    else if (f.name == channel::kContentLength)
-      shown.push_back({"content-length", f.value});
-    else if (!f.name.starts_with(':'))
-      shown.push_back(std::move(f));
+    if (f.name == ":status") {
+      std::from_chars(f.value.data(), f.value.data() + f.value.size(), head.status);
+    } else if (f.name == "postern-status-text") {
+      head.status_text = channel::UnescapeText(f.value);
+    } else if (f.name == channel::kNames) {
+      names = std::move(f.value);
+    } else if (f.name == channel::kConnection) {
+      head.connection = std::move(f.value);
+    } else if (f.name == channel::kUpgraded) {
+      head.upgraded = true;
+    } else if (f.name == channel::kContentLength) {
+      head.fields.push_back({"content-length", std::move(f.value)});
+    } else if (!f.name.starts_with(':')) {
+      head.fields.push_back(std::move(f));
+    }
   }
   const auto written = channel::SplitNames(names);
   if (written.size() != head.fields.size()) return head;
@@ -137,6 +152,7 @@ std::optional<Failure> NetClient::SetDecoders(Exchange& e, const channel::Fields
   }
   std::reverse(chain.begin(), chain.end());
   e.decoders = std::move(chain);
+  return std::nullopt;
 }
 
 void NetClient::OnClosed(int32_t stream, uint32_t error) {
@@ -152,7 +168,6 @@ void NetClient::OnLost(const std::string& why) {
   gone_ = true;
   FailAll(BrokerLost(why));
   endpoint_.reset();
-  return std::nullopt;
 }
 
 // ---- the loop's side
@@ -223,6 +238,7 @@ double NetClient::Deadline() const {
 bool NetClient::Pending() const {
   if (!failures_.empty() || !deliveries_.empty()) return true;
   for (const auto& [id, e] : exchanges_) {
+    if (!e.ref) continue;
     if (e.endless && !e.failure && !e.failure_behind && !e.ended)
       return true;  // an open socket is something to wait for
     if (!e.failure && (!e.responded || e.waiting || e.collecting || e.writable_wanted)) return true;
@@ -231,4 +247,3 @@ bool NetClient::Pending() const {
 }
 
 }  // namespace postern::worker
-    if (!e.ref) continue;

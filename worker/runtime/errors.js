@@ -73,7 +73,7 @@ function safely(get) {
   }
 }
 
-/** [name, message, stack, cause.code, cause.message, as it is printed, where it comes from]. @param {any} error */
+/** [name, message, stack, code, cause.message, as it is printed, where it comes from]. @param {any} error */
 export function describeError(error) {
   const isError = safely(() => error instanceof Error) === 'true' || safely(() => typeof error?.stack) === 'string';
   let shown =

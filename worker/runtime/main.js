@@ -296,6 +296,7 @@ const hooks = {
   handlerRequest,
   handlerWaits,
   netResponse: net.netResponse,
+  netTrailers: net.netTrailers,
   netReadable: net.netReadable,
   netCollected: net.netCollected,
   netWritable: net.netWritable,

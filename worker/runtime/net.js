@@ -9,12 +9,12 @@ const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel, netRef 
 /**
  * One exchange on the channel.
  * @typedef {{id: number, settle: Function, readable: Function | null, collected: Function | null, writable: Function | null,
- *   failed: ((error: any) => void) | null, failure: any, what: string, received: boolean, over: Function | null}} Exchange
+ *   failed: ((error: any) => void) | null, failure: any, what: string, received: boolean, over: Function | null,
+ *   informed: ((outcome: any) => void) | null, trailers: string[] | null}} Exchange
  */
 /** @type {Map<number, Exchange>} */
 const exchanges = new Map();
 let nextId = 1;
-/** @param {Failure} failure @param {string} [what] */
 
 /** What fetch of Node.js calls the same failure, in `cause.code`. @type {Record<string, string>} */
 const fetchCodes = {
@@ -31,6 +31,7 @@ const fetchCodes = {
   ERR_RESPONSE_TIMEOUT: 'UND_ERR_HEADERS_TIMEOUT',
   ERR_BODY_TIMEOUT: 'UND_ERR_BODY_TIMEOUT',
 };
+/** @param {Failure} failure @param {string} [what] */
 export function netError(failure, what = 'fetch') {
   const cause = /** @type {any} */ (new Error(failure.message));
   cause.code = (what === 'fetch' ? fetchCodes[failure.code] : undefined) ?? failure.code;
@@ -40,14 +41,15 @@ export function netError(failure, what = 'fetch') {
 
 /**
  * Begins an exchange: `flat` has names and values in turn; `body` is null, bytes, or true where netWrite follows.
- * @param {string[]} flat @param {Uint8Array | null | true} body @param {string} [what] is begun, in errors; one that is no fetch has no end of its own
+ * @param {string[]} flat @param {Uint8Array | null | true} body @param {string} [what] is begun, in errors
  * @param {boolean} [raw] a request whose response is not decoded
- * @returns {{e: Exchange, promise: Promise<any>}} the promise gives {status, statusText, fields} or {failure}
+ * @param {boolean} [endless] one that has no end of its own
+ * @returns {{e: Exchange, promise: Promise<any>}} the promise gives {status, statusText, fields, connection, upgraded} or {failure}
  */
-export function openExchange(flat, body, what = 'fetch', raw = false) {
+export function openExchange(flat, body, what = 'fetch', raw = false, endless = what !== 'fetch' && !raw) {
   const { promise, resolve } = withResolvers();
   const e = newExchange(nextId++, resolve, what, false);
-  netFetch(e.id, flat, body === null ? undefined : body, what !== 'fetch' && !raw, raw);
+  netFetch(e.id, flat, body === null ? undefined : body, endless, raw);
   return { e, promise };
 }
 
@@ -67,6 +69,8 @@ function newExchange(id, settle, what, received) {
     what,
     received,
     over: null, // called once it is: nothing can abort it any more
+    informed: null, // called with what comes before the response
+    trailers: null, // what followed the body, where the client sees the wire
   };
   MapSet(exchanges, id, e);
   return e;
@@ -94,13 +98,13 @@ export function finishExchange(e) {
   e.failure ??= { reason: new TypeError('The request was answered already') };
 }
 
+/** Whether the run goes on for its sake. @param {Exchange} e @param {boolean} ref */
+export const refExchange = (e, ref) => netRef(e.id, ref);
+
 /** Lets go of an exchange that needs no more. @param {Exchange} e */
 export function dropExchange(e) {
   forget(e);
   netCancel(e.id);
-/** Whether the run goes on for its sake. @param {Exchange} e @param {boolean} ref */
-export const refExchange = (e, ref) => netRef(e.id, ref);
-
 }
 
 /** The next piece of the body; undefined at its end. Throws how it failed. @param {Exchange} e */
@@ -136,8 +140,17 @@ export function netResponse(
   /** @type {number} */ status,
   /** @type {string} */ statusText,
   /** @type {string[]} */ fields,
+  /** @type {string} */ connection,
+  /** @type {boolean} */ upgraded,
 ) {
-  MapGet(exchanges, id)?.settle({ __proto__: null, status, statusText, fields });
+  const e = MapGet(exchanges, id);
+  const outcome = { __proto__: null, status, statusText, fields, connection, upgraded };
+  if (status >= 200) e?.settle(outcome);
+  else e?.informed?.(outcome);
+}
+export function netTrailers(/** @type {number} */ id, /** @type {string[]} */ fields) {
+  const e = MapGet(exchanges, id);
+  if (e !== undefined) e.trailers = fields;
 }
 export function netReadable(/** @type {number} */ id) {
   MapGet(exchanges, id)?.readable?.();

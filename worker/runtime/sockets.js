@@ -22,14 +22,11 @@ function hostAndPort(address) {
 
 /** The part of a socket that outlives startTls. */
 class Connection {
-  /** @param {string} authority @param {string} transport */
-  constructor(authority, transport) {
+  /** @param {string} authority @param {import('./net.js').Exchange} e @param {Promise<any>} outcome */
+  constructor(authority, e, outcome) {
     this.authority = authority;
-    const fields = [':method', 'CONNECT', ':authority', authority];
-    if (transport === 'on') fields.push('postern-tls', 'on');
-    const { e, promise } = openExchange(fields, true, 'connect');
     this.e = e;
-    this.opened = promise.then((/** @type {any} */ outcome) => {
+    this.opened = outcome.then((/** @type {any} */ outcome) => {
       if (outcome.failure) throw errorOf(e);
       return { remoteAddress: authority, localAddress: null, alpn: null };
     });
@@ -50,22 +47,22 @@ class Connection {
   end() {
     this.over = true;
     this.resolveClosed?.(undefined);
-/** Whether the run goes on for a socket's sake. @type {(socket: Socket, ref: boolean) => void} */
-export let refSocket;
-
   }
 }
+
+/** Whether the run goes on for a socket's sake. @type {(socket: Socket, ref: boolean) => void} */
+export let refSocket;
 
 export class Socket {
   #connection;
   #transport;
   #readable;
-  static {
-    refSocket = (socket, ref) => refExchange(socket.#connection.e, ref);
-  }
   #writable;
   #opened;
   #upgraded = false;
+  static {
+    refSocket = (socket, ref) => refExchange(socket.#connection.e, ref);
+  }
   /** @param {any} token @param {Connection} connection @param {string} transport @param {Promise<any>} opened */
   constructor(token, connection, transport, opened) {
     if (token !== key) throw new TypeError('Illegal constructor');
@@ -188,6 +185,16 @@ export function connect(address, options) {
     throw new TypeError('secureTransport is "off", "on" or "starttls"');
   if (options?.allowHalfOpen)
     throw new TypeError('allowHalfOpen is not available: a socket ends when its other side does');
-  const connection = new Connection(hostAndPort(address), transport);
-  return new Socket(key, connection, transport, connection.opened);
+  const authority = hostAndPort(address);
+  const fields = [':method', 'CONNECT', ':authority', authority];
+  if (transport === 'on') fields.push('postern-tls', 'on');
+  const { e, promise } = openExchange(fields, true, 'connect');
+  return overConnection(new Connection(authority, e, promise), transport);
 }
+
+/** @param {Connection} connection @param {string} transport */
+const overConnection = (connection, transport) => new Socket(key, connection, transport, connection.opened);
+
+/** A socket over an exchange that has been upgraded. @param {string} authority @param {import('./net.js').Exchange} e @param {any} outcome */
+export const upgradedSocket = (authority, e, outcome) =>
+  overConnection(new Connection(authority, e, Promise.resolve(outcome)), 'on');

@@ -1,5 +1,6 @@
-// The clients of node:http and node:https, over the channel to the net broker: one exchange for a request. There are no connections
-// to see: agents and sockets are there for what programs say to them.
+// The clients of node:http and node:https, over the channel to the net broker: one exchange for a request. Connections are the
+// broker's: agents are there for what programs say to them, and a request's socket knows its peer once there is a response. Names
+// travel as they are written (channel/raw_fields.h). An Upgrade to WebSocket is a request of its own kind (broker/upgrade_tunnel.cc).
 import constants from 'node-constants';
 import { codedError } from '../coded_error.js';
 import { connectionHeaders } from '../headers.js';
@@ -14,10 +15,11 @@ import {
   writePiece,
 } from '../net.js';
 import { process } from '../process.js';
+import { upgradedSocket } from '../sockets.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
 import { refusal } from './absent.js';
 import { load } from './loader.js';
-import { nodeError } from './net.js';
+import { classes as netClasses, nodeError } from './net.js';
 import { addServers } from './servers.js';
 
 const { METHODS, STATUS_CODES } = constants.http;
@@ -33,6 +35,29 @@ function validateHeaderValue(name, value) {
   for (const one of Array.isArray(value) ? value : [value])
     if (/[^\t\x20-\x7e\x80-\xff]/.test(`${one}`))
       throw codedError('ERR_INVALID_CHAR', `Invalid character in header content ["${name}"]`, TypeError);
+}
+
+/** A response's or trailer's fields, as Node joins those of one name. @param {string[]} flat names and values in turn */
+function joinFields(flat) {
+  const joined = {};
+  const distinct = { __proto__: null };
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i].toLowerCase();
+    const value = flat[i + 1];
+    (distinct[name] ??= []).push(value);
+    if (name === 'set-cookie') (joined[name] ??= []).push(value);
+    else if (!(name in joined)) joined[name] = value;
+    else if (!single.has(name)) joined[name] += `${name === 'cookie' ? '; ' : ', '}${value}`;
+  }
+  return { joined, distinct };
+}
+
+/** "VERSION ADDRESS PORT" of a response (channel/raw_fields.h). @param {string} text */
+function readConnection(text) {
+  const [version, address, port] = text.split(' ');
+  const httpVersion = version === '2' ? '2.0' : version || '1.1';
+  const [major, minor] = httpVersion.split('.').map(Number);
+  return { version: { httpVersion, httpVersionMajor: major, httpVersionMinor: minor }, address, port: Number(port) };
 }
 
 /** What a program takes for its connection. */
@@ -76,18 +101,27 @@ const makeSocket = (EventEmitter, encrypted, abort) => {
       return this;
     },
     ref() {
+      ref = true;
+      if (exchange !== null) refExchange(exchange, true);
       return this;
     },
     unref() {
+      ref = false;
+      if (exchange !== null) refExchange(exchange, false);
       return this;
     },
-    destroy(error) {
+    end() {
+      clearTimeout(timer);
       this.destroyed = true;
+    },
+    destroy(error) {
+      this.end();
       abort(error);
       return this;
     },
     address: () => ({}),
   });
+};
 
 /** @type {any} */
 let shared;
@@ -101,34 +135,33 @@ function classes() {
   class IncomingMessage extends Readable {
     constructor(exchange, outcome, socket) {
       super();
-      ref = true;
-      if (exchange !== null) refExchange(exchange, true);
-      this.httpVersion = '1.1';
-      this.httpVersionMajor = this.httpVersionMinor = 1;
+      const { version, address, port } = readConnection(outcome.connection);
+      Object.assign(this, version);
+      if (address !== undefined) socket.connected(address, port);
       this.statusCode = outcome.status;
-      ref = false;
-      if (exchange !== null) refExchange(exchange, false);
       this.statusMessage = outcome.statusText || STATUS_CODES[outcome.status] || '';
-      this.headers = {};
-      this.headersDistinct = { __proto__: null };
+      const { joined, distinct } = joinFields(outcome.fields);
+      this.headers = joined;
+      this.headersDistinct = distinct;
       this.rawHeaders = outcome.fields;
       this.trailers = {};
+      this.trailersDistinct = { __proto__: null };
       this.rawTrailers = [];
       this.url = '';
       this.method = null;
       this.complete = false;
       this.aborted = false;
       this.socket = this.connection = socket;
-      for (let i = 0; i < outcome.fields.length; i += 2)
-        this.#add(outcome.fields[i].toLowerCase(), outcome.fields[i + 1]);
       Object.defineProperty(this, 'exchange', { value: exchange, enumerable: false });
     }
-    /** As Node joins fields of one name. */
-    #add(name, value) {
-      (this.headersDistinct[name] ??= []).push(value);
-      if (name === 'set-cookie') (this.headers[name] ??= []).push(value);
-      else if (!(name in this.headers)) this.headers[name] = value;
-      else if (!single.has(name)) this.headers[name] += `${name === 'cookie' ? '; ' : ', '}${value}`;
+    #complete() {
+      this.complete = true;
+      const { trailers } = this.exchange;
+      if (trailers === null) return;
+      this.rawTrailers = trailers;
+      const { joined, distinct } = joinFields(trailers);
+      this.trailers = joined;
+      this.trailersDistinct = distinct;
     }
     async _read() {
       if (this.reading) return;
@@ -136,7 +169,8 @@ function classes() {
       try {
         const piece = await readPiece(this.exchange);
         this.reading = false;
-        if (piece === undefined) this.complete = true;
+        this.socket.touch();
+        if (piece === undefined) this.#complete();
         this.push(piece === undefined ? null : Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
       } catch (error) {
         this.aborted = true;
@@ -149,7 +183,9 @@ function classes() {
       callback(error);
     }
     setTimeout(ms, callback) {
+      this.socket.setTimeout(ms);
       if (callback) this.on('timeout', callback);
+      this.socket.once('timeout', () => this.emit('timeout'));
       return this;
     }
   }
@@ -159,6 +195,7 @@ function classes() {
     #exchange = null;
     #started = false;
     #timer = undefined;
+    #peer;
     #response = null;
     #closed = false;
     constructor(scheme, options, callback) {
@@ -179,7 +216,7 @@ function classes() {
       if (!token.test(this.method))
         throw codedError('ERR_INVALID_HTTP_TOKEN', `Method must be a valid HTTP token ["${this.method}"]`, TypeError);
       if (this.method === 'CONNECT') throw refusal('http', 'request', 'CONNECT is for node:net in a guest');
-      this.path = options.path ?? '/';
+      this.path = options.path || '/';
       if (/[^\x21-\xff]/.test(this.path))
         throw codedError('ERR_UNESCAPED_CHARACTERS', 'Request path contains unescaped characters', TypeError);
       if (options.port) validatePort(options.port, 'Port');
@@ -187,6 +224,7 @@ function classes() {
       const usual = this.protocol === 'https:' ? 443 : 80;
       const name = this.host.includes(':') && this.host[0] !== '[' ? `[${this.host}]` : this.host;
       this.authority = port === 0 || port === usual ? name : `${name}:${port}`;
+      this.#peer = { address: this.host, port: port || usual };
       this.agent = options.agent;
       this.finished = this.aborted = this.headersSent = this.reusedSocket = false;
       this.maxHeadersCount = null;
@@ -212,7 +250,10 @@ function classes() {
         this.destroy(error),
       );
       process.nextTick(() => {
-        if (!this.destroyed) this.emit('socket', this.socket);
+        if (this.destroyed) return;
+        this.emit('socket', this.socket);
+        // Who expects to be told to continue waits for it before anything of the body.
+        if (this.hasHeader('expect')) this.#start(true);
       });
     }
     // ---- headers
@@ -258,44 +299,104 @@ function classes() {
       if (this.#started) return;
       this.#started = true;
       this.headersSent = true;
+      if (this.path[0] !== '/') {
+        const message = `"${this.path}" is no path: a rule is about paths, and a proxy is the policy's adapter`;
+        const error = nodeError(netError({ code: 'ERR_NETWORK_DENIED', message, error: '' }, 'request'));
+        return void process.nextTick(() => this.destroy(error));
+      }
+      const upgrades = body === null && this.#upgrades();
       const flat = [
         ':method',
-        this.method,
+        upgrades ? 'CONNECT' : this.method,
+        ...(upgrades ? [':protocol', 'websocket'] : []),
         ':scheme',
         this.protocol.slice(0, -1),
         ':authority',
         this.authority,
         ':path',
         this.path,
+        'postern-raw',
+        'on',
       ];
-      for (const [key, [, value]] of this.#headers) {
-        if (connectionHeaders.has(key) || key === 'host' || key === 'expect' || key === 'content-length') continue;
+      const names = [];
+      for (const [key, [name, value]] of this.#headers) {
+        if (connectionHeaders.has(key) || key === 'host' || key === 'content-length') continue;
         for (const one of Array.isArray(value) ? value : [value]) flat.push(key, `${one}`);
+        if (name !== key) names.push(name);
       }
+      if (names.length > 0) flat.push('postern-names', names.join());
       const length = body instanceof Uint8Array ? body.length : this.getHeader('content-length');
       if (body !== null && length !== undefined) flat.push('content-length', `${length}`);
-      const { e, promise } = openExchange(flat, body, 'request', true);
+      const { e, promise } = openExchange(flat, upgrades ? true : body, 'request', true, upgrades);
       this.#exchange = e;
+      this.socket.carry(e);
+      e.informed = (outcome) => this.#informed(outcome);
       promise.then((outcome) => {
-        if (outcome.failure) return void this.destroy(nodeError(errorOf(e)));
-        const response = (this.#response = new IncomingMessage(e, outcome, this.socket));
-        response.req = this;
-        this.res = response;
-        if (this.method === 'HEAD' || outcome.status === 204 || outcome.status === 304) {
-          dropExchange(e);
-          response.complete = true;
-          response.push(null);
-        }
-        response.once('end', () => process.nextTick(() => this.#close()));
-        response.once('close', () => this.#close());
-        // Nobody is there to read it.
-        if (!this.emit('response', response)) response.resume();
+        if (outcome.failure) return void this.destroy(nodeError(errorOf(e), this.#peer));
+        if (outcome.upgraded) return this.#upgraded(outcome);
+        if (upgrades) native.netEndWrite(e.id);
+        this.#responded(outcome);
       });
+    }
+    /** Whether it asks for WebSocket: any other protocol is one that an origin need not switch to, and is not asked for. */
+    #upgrades() {
+      return this.method === 'GET' && `${this.getHeader('upgrade') ?? ''}`.trim().toLowerCase() === 'websocket';
+    }
+    #informed(outcome) {
+      this.socket.touch();
+      if (outcome.status === 100) this.emit('continue');
+      const { joined } = joinFields(outcome.fields);
+      this.emit('information', {
+        statusCode: outcome.status,
+        statusMessage: outcome.statusText,
+        ...readConnection(outcome.connection).version,
+        headers: joined,
+        rawHeaders: outcome.fields,
+      });
+    }
+    #responded(outcome) {
+      const e = this.#exchange;
+      this.socket.touch();
+      const response = (this.#response = new IncomingMessage(e, outcome, this.socket));
+      response.req = this;
+      this.res = response;
+      if (this.method === 'HEAD' || outcome.status === 204 || outcome.status === 304) {
+        dropExchange(e);
+        response.complete = true;
+        response.push(null);
+      }
+      response.once('end', () => process.nextTick(() => this.#close()));
+      response.once('close', () => this.#close());
+      // Nobody is there to read it.
+      if (!this.emit('response', response)) response.resume();
+    }
+    #upgraded(outcome) {
+      const e = this.#exchange;
+      // The broker has checked them.
+      const fields = [...outcome.fields, 'Upgrade', 'websocket', 'Connection', 'Upgrade'];
+      const response = new IncomingMessage(e, { ...outcome, status: 101, fields }, this.socket);
+      response.complete = response.upgrade = true;
+      response.req = this;
+      this.res = response;
+      const { Socket, TLSSocket } = netClasses();
+      const socket = new (this.protocol === 'https:' ? TLSSocket : Socket)();
+      const { remoteAddress, remotePort } = this.socket;
+      const peer = { address: remoteAddress ?? this.host, port: remotePort };
+      socket.opened(peer);
+      socket.adopt(upgradedSocket(this.authority, e, outcome), peer);
+      this.socket.end();
+      this.upgradeOrConnect = true;
+      if (!this.emit('upgrade', response, socket, Buffer.alloc(0))) socket.destroy();
+      this.#closed = true;
+      clearTimeout(this.#timer);
+      this.destroyed = true;
+      this.emit('close');
     }
     #close() {
       clearTimeout(this.#timer);
       if (this.#closed) return;
       this.#closed = true;
+      this.socket.end();
       this.emit('close');
     }
     _write(chunk, _encoding, callback) {
@@ -325,7 +426,7 @@ function classes() {
       if (chunk !== undefined && chunk !== null && !this.#started && this.writableLength === 0) {
         const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
         this.#start(Uint8Array.from(bytes));
-        native.netEndWrite(this.#exchange.id);
+        if (this.#exchange !== null) native.netEndWrite(this.#exchange.id);
         chunk = undefined;
       }
       return super.end(chunk, encoding, callback);
@@ -344,7 +445,7 @@ function classes() {
       if (this.#exchange !== null && this.#response === null)
         abortExchange(this.#exchange, error ?? new Error('aborted'));
       this.#response?.destroy(error ?? undefined);
-      this.socket.destroyed = true;
+      this.socket.end();
       // As Node: a request that is given up before its response says so.
       const told = error ?? (this.#response === null ? codedError('ECONNRESET', 'socket hang up') : null);
       callback(told);
@@ -362,6 +463,9 @@ function classes() {
     }
     setNoDelay() {}
     setSocketKeepAlive() {}
+    addTrailers() {
+      throw refusal('http', 'ClientRequest.addTrailers', 'a request in a guest ends with its body');
+    }
   }
 
   class Agent extends EventEmitter {

@@ -74,7 +74,7 @@ function optionsOf(args) {
 
 /** @type {any} */
 let shared;
-function classes() {
+export function classes() {
   if (shared !== undefined) return shared;
   const { Duplex } = load('stream');
   const { validateAbortSignal, validateNumber, validatePort } = load('internal/validators');
@@ -144,18 +144,24 @@ function classes() {
       socket.opened.then(
         () => {
           if (this.destroyed) return;
-          this.connecting = this.pending = false;
-          this.remoteAddress = peer.address;
-          this.remotePort = peer.port;
-          this.remoteFamily = isIPv6(peer.address) ? 'IPv6' : 'IPv4';
-          this.emit('connect');
-          if (this.connectEvent !== 'connect') this.emit(this.connectEvent);
-          this.emit('ready');
+          if (this.pending) {
+            this.opened(peer);
+            this.emit('connect');
+            if (this.connectEvent !== 'connect') this.emit(this.connectEvent);
+            this.emit('ready');
+          }
           this.#touch();
           this.read(0);
         },
         (error) => this.destroy(failed(error, 'connect', peer)),
       );
+    }
+    /** @param {{address: string, port: number}} peer */
+    opened(peer) {
+      this.connecting = this.pending = false;
+      this.remoteAddress = peer.address;
+      this.remotePort = peer.port;
+      this.remoteFamily = isIPv6(peer.address) ? 'IPv6' : 'IPv4';
     }
     /** Lets go of it, for startTls. */
     release() {
@@ -232,20 +238,20 @@ function classes() {
       return this;
     }
     ref() {
-      return this;
-    }
-    unref() {
       return this.#setRef(true);
     }
-    address() {
-      return {};
-    }
-    get readyState() {
+    unref() {
       return this.#setRef(false);
     }
     #setRef(ref) {
       this.#ref = ref;
       if (this.#socket !== null) refSocket(this.#socket, ref);
+      return this;
+    }
+    address() {
+      return {};
+    }
+    get readyState() {
       return this.connecting
         ? 'opening'
         : this.readable && this.writable

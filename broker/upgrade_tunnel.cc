@@ -1,0 +1,235 @@
+// An HTTP/1.1 Upgrade to WebSocket (RFC 6455 section 4) for a guest that speaks the protocol
+// itself.
+//
+// Nothing of the guest's after its request reaches the origin unless that has agreed: with 101, the
+// upgrade that was asked for, and the answer to the guest's key. Otherwise what the guest sends on
+// could be read there as further requests, which nobody decided about.
+#include <openssl/sha.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <cstdint>
+#include <optional>
+
+#include "base/base64.h"
+#include "broker/http_fields.h"
+#include "broker/tunnel.h"
+#include "channel/raw_fields.h"
+#include "policy/text.h"
+
+namespace postern::broker {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using channel::Failure;
+
+constexpr size_t kReadBytes = 64 * 1024;
+constexpr int kMaxInformational = 16;  // responses before the response
+
+// RFC 6455 section 4.2.2, number 5.
+std::string AcceptOf(const std::string& key) {
+  const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  unsigned char hash[SHA_DIGEST_LENGTH];
+  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash);
+  return EncodeBase64({reinterpret_cast<const char*>(hash), sizeof hash});
+}
+
+std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
+
+class UpgradeTunnel : public TcpTunnel {
+ public:
+  UpgradeTunnel(asio::io_context& io, CURL* easy, bool secure, std::string where, Events events,
+                UpgradeRequest request, const policy::Limits& limits)
+      : TcpTunnel(io, easy, secure, std::move(where), std::move(events)),
+        request_(std::move(request)),
+        head_limit_(static_cast<uint32_t>(limits.header_bytes)),
+        field_limit_(static_cast<size_t>(limits.header_count)),
+        body_limit_(static_cast<uint64_t>(limits.response_bytes)) {}
+
+  void Start() override {
+    if (auto failure = WriteHead()) return End(std::move(failure));
+    asio::async_write(stream(), asio::buffer(head_),
+                      [this, self = shared_from_this()](const error_code& error, size_t) {
+                        if (closed()) return;
+                        if (error) return HeadFailed(error);
+                        ReadHead();
+                      });
+  }
+
+  void Send(std::string_view bytes) override {
+    if (switched_) return TcpTunnel::Send(bytes);
+    events().sent(bytes.size());  // nobody is there to take it
+  }
+  void EndSending() override {
+    if (switched_) TcpTunnel::EndSending();
+  }
+
+ private:
+  using Parser = http::response_parser<http::buffer_body>;
+
+  // Every part was parsed before; here it must fit into a line of its own.
+  std::optional<Failure> WriteHead() {
+    head_ = "GET " + request_.target + " HTTP/1.1\r\nHost: " + request_.host +
+            "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+    for (const channel::Field& f : request_.fields) {
+      const bool fits = policy::IsToken(f.name) &&
+                        f.value.find_first_of(std::string_view("\0\r\n", 3)) == std::string::npos;
+      if (!fits) return Failure{"http_request_denied", "ERR_NETWORK_DENIED", "a malformed field"};
+      if (policy::EqualsIgnoringCase(f.name, "sec-websocket-key")) key_ = f.value;
+      head_ += f.name + ": " + f.value + "\r\n";
+    }
+    head_ += "\r\n";
+    if (!key_.empty()) return std::nullopt;
+    return Failure{"http_request_denied", "ERR_WEBSOCKET",
+                   "an upgrade to websocket needs a Sec-WebSocket-Key"};
+  }
+
+  void ReadHead() {
+    parser_.emplace();
+    parser_->header_limit(head_limit_);
+    parser_->body_limit(body_limit_);
+    http::async_read_header(stream(), buffer_, *parser_,
+                            [this, self = shared_from_this()](const error_code& error, size_t) {
+                              if (closed()) return;
+                              if (error) return HeadFailed(error);
+                              TakeHead();
+                            });
+  }
+
+  void TakeHead() {
+    const auto& head = parser_->get();
+    const unsigned status = head.result_int();
+    if (status >= 100 && status < 200 && status != 101 && ++informational_ <= kMaxInformational) {
+      return ReadHead();
+    }
+    if (status == 101 && !Agreed(head)) {
+      return End(Failure{"http_protocol_error", "ERR_WEBSOCKET",
+                         where() + " switched to another protocol than was asked for, or answered "
+                                   "another key"});
+    }
+    channel::Fields response = {{":status", std::to_string(status == 101 ? 200 : status)}};
+    if (status < 200 && status != 101) return BadHead();
+    if (status == 101) response.push_back({channel::kUpgraded, "on"});
+    response.push_back({"postern-status-text", channel::EscapeText(View(head.reason()))});
+    std::vector<std::string> names;
+    for (const auto& field : head) {
+      if (names.size() == field_limit_) return BadHead();
+      std::string name = policy::AsciiLower(View(field.name_string()));
+      std::string value = Trim(View(field.value()));
+      if (!CheckField(name, value)) return BadHead();
+      if (name == "content-length") name = channel::kContentLength;
+      if (!Forwarded(name) && name != channel::kContentLength) continue;
+      names.emplace_back(View(field.name_string()));
+      response.push_back({std::move(name), std::move(value)});
+    }
+    if (const std::string all = JoinNames(names); !all.empty()) {
+      response.push_back({channel::kNames, all});
+    }
+    switched_ = status == 101;
+    events().open(std::move(response));
+    if (!closed()) Read();
+  }
+
+  static bool CheckField(const std::string& name, const std::string& value) {
+    return nghttp2_check_header_name(reinterpret_cast<const uint8_t*>(name.data()), name.size()) !=
+               0 &&
+           nghttp2_check_header_value(reinterpret_cast<const uint8_t*>(value.data()),
+                                      value.size()) != 0;
+  }
+
+  bool Agreed(const http::response_header<>& head) const {
+    return policy::EqualsIgnoringCase(View(head[http::field::upgrade]), "websocket") &&
+           http::token_list(head[http::field::connection]).exists("upgrade") &&
+           Trim(View(head[http::field::sec_websocket_accept])) == AcceptOf(key_);
+  }
+
+  void Read() override {
+    if (!switched_) return ReadBody();
+    if (buffer_.size() == 0) return TcpTunnel::Read();
+    // Came with the head.
+    const auto bytes = buffer_.data();
+    const std::string first(static_cast<const char*>(bytes.data()), bytes.size());
+    buffer_.clear();
+    events().data(first);
+    if (!closed()) TcpTunnel::Read();
+  }
+
+  // The body of a response without a switch.
+  void ReadBody() {
+    if (closed() || reading_ || paused() || !parser_) return;
+    if (parser_->is_done()) return End(std::nullopt);
+    reading_ = true;
+    piece_.resize(kReadBytes);
+    auto& body = parser_->get().body();
+    body.data = piece_.data();
+    body.size = piece_.size();
+    http::async_read_some(
+        stream(), buffer_, *parser_, [this, self = shared_from_this()](error_code error, size_t) {
+          reading_ = false;
+          if (closed()) return;
+          if (error == http::error::need_buffer) error = {};
+          const size_t n = piece_.size() - parser_->get().body().size;
+          if (n > 0) events().data({piece_.data(), n});
+          if (closed()) return;
+          if (error == http::error::body_limit) {
+            return End(Failure{"http_response_body_size", "ERR_LIMIT",
+                               "the response of " + where() + " is larger than the limit of " +
+                                   std::to_string(body_limit_) + " (response_bytes)"});
+          }
+          if (error) {
+            return End(Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+                               "the response of " + where() + " was cut short"});
+          }
+          ReadBody();
+        });
+  }
+
+  void BadHead() {
+    End(Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+                where() + " answered an upgrade with a malformed header section"});
+  }
+
+  void HeadFailed(const error_code& error) {
+    if (error == http::error::header_limit) {
+      return End(Failure{"http_response_header_section_size", "ERR_LIMIT",
+                         "the header section of " + where() + " is larger than the limit of " +
+                             std::to_string(head_limit_) + " (header_bytes)"});
+    }
+    if (error == asio::error::connection_reset) {
+      return End(Failure{"connection_terminated", "ERR_CONNECTION_RESET",
+                         where() + " reset the connection"});
+    }
+    if (error == asio::error::eof || error == http::error::end_of_stream ||
+        error == http::error::partial_message) {
+      return End(Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+                         where() + " closed the connection without an answer"});
+    }
+    BadHead();
+  }
+
+  UpgradeRequest request_;
+  const uint32_t head_limit_;
+  const size_t field_limit_;
+  const uint64_t body_limit_;
+  std::string head_, key_, piece_;
+  std::optional<Parser> parser_;
+  beast::flat_buffer buffer_;
+  int informational_ = 0;
+  bool switched_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<Tunnel> MakeUpgradeTunnel(asio::io_context& io, CURL* easy, bool secure,
+                                          std::string where, Tunnel::Events events,
+                                          UpgradeRequest request, const policy::Limits& limits) {
+  return std::make_shared<UpgradeTunnel>(io, easy, secure, std::move(where), std::move(events),
+                                         std::move(request), limits);
+}
+
+}  // namespace postern::broker
