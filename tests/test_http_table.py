@@ -4,7 +4,8 @@ import re
 
 import pytest
 from conftest import BUILD, POSTERN, allowing, our_processes
-from http_rows import GROUPS, PRINTED, ROWS, RawOrigin, ask, client, decisions
+from http_rows import GROUPS, ROWS
+from http_table import PRINTED, RawOrigin, ask, client, decisions
 
 
 @pytest.fixture(scope="module")
