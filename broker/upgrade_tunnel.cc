@@ -56,7 +56,7 @@ class UpgradeTunnel : public TcpTunnel {
     asio::async_write(stream(), asio::buffer(head_),
                       [this, self = shared_from_this()](const error_code& error, size_t) {
                         if (closed()) return;
-                        if (error) return HeadFailed(error);
+                        if (error) return Failed(error, Unanswered());
                         ReadHead();
                       });
   }
@@ -96,7 +96,7 @@ class UpgradeTunnel : public TcpTunnel {
     http::async_read_header(stream(), buffer_, *parser_,
                             [this, self = shared_from_this()](const error_code& error, size_t) {
                               if (closed()) return;
-                              if (error) return HeadFailed(error);
+                              if (error) return Failed(error, Unanswered());
                               TakeHead();
                             });
   }
@@ -168,37 +168,40 @@ class UpgradeTunnel : public TcpTunnel {
     auto& body = parser_->get().body();
     body.data = piece_.data();
     body.size = piece_.size();
-    http::async_read_some(
-        stream(), buffer_, *parser_, [this, self = shared_from_this()](error_code error, size_t) {
-          reading_ = false;
-          if (closed()) return;
-          if (error == http::error::need_buffer) error = {};
-          const size_t n = piece_.size() - parser_->get().body().size;
-          if (n > 0) events().data({piece_.data(), n});
-          if (closed()) return;
-          if (error == http::error::body_limit) {
-            return End(Failure{"http_response_body_size", "ERR_LIMIT",
-                               "the response of " + where() + " is larger than the limit of " +
-                                   std::to_string(body_limit_) + " (response_bytes)"});
-          }
-          if (error) {
-            return End(Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
-                               "the response of " + where() + " was cut short"});
-          }
-          ReadBody();
-        });
+    http::async_read_some(stream(), buffer_, *parser_,
+                          [this, self = shared_from_this()](error_code error, size_t) {
+                            reading_ = false;
+                            if (closed()) return;
+                            if (error == http::error::need_buffer) error = {};
+                            const size_t n = piece_.size() - parser_->get().body().size;
+                            if (n > 0) events().data({piece_.data(), n});
+                            if (closed()) return;
+                            if (error)
+                              return Failed(error, "the response of " + where() + " was cut short");
+                            ReadBody();
+                          });
   }
+
+  std::string Unanswered() const { return where() + " closed the connection without an answer"; }
 
   void BadHead() {
     End(Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
                 where() + " answered an upgrade with a malformed header section"});
   }
 
-  void HeadFailed(const error_code& error) {
+  // `early`: the sentence where the connection ended too soon.
+  void Failed(const error_code& error, std::string early) {
+    const auto limit = [this](const char* kind, const char* what, uint64_t bytes, const char* key) {
+      End(Failure{kind, "ERR_LIMIT",
+                  std::string(what) + where() + " is larger than the limit of " +
+                      std::to_string(bytes) + " (" + key + ")"});
+    };
+    if (error == http::error::body_limit) {  // as its length says, or by what came
+      return limit("http_response_body_size", "the response of ", body_limit_, "response_bytes");
+    }
     if (error == http::error::header_limit) {
-      return End(Failure{"http_response_header_section_size", "ERR_LIMIT",
-                         "the header section of " + where() + " is larger than the limit of " +
-                             std::to_string(head_limit_) + " (header_bytes)"});
+      return limit("http_response_header_section_size", "the header section of ", head_limit_,
+                   "header_bytes");
     }
     if (error == asio::error::connection_reset) {
       return End(Failure{"connection_terminated", "ERR_CONNECTION_RESET",
@@ -206,10 +209,10 @@ class UpgradeTunnel : public TcpTunnel {
     }
     if (error == asio::error::eof || error == http::error::end_of_stream ||
         error == http::error::partial_message) {
-      return End(Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
-                         where() + " closed the connection without an answer"});
+      return End(Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE", std::move(early)});
     }
-    BadHead();
+    End(Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+                "the answer of " + where() + " is not valid HTTP: " + error.message()});
   }
 
   UpgradeRequest request_;
