@@ -206,6 +206,7 @@ bool Request::EndOfHeaders() {
     return false;
   }
   responded_ = true;
+  folds_ = false;  // no trailer does before it has begun
   if (secrets_ != nullptr) body_filter_.emplace(secrets_);
   Enter(Phase::kBody);
   guest_.channel().FlushSoon();
@@ -229,6 +230,7 @@ Fields Request::ResponseHead() const {
 
 bool Request::Inform() {
   if (!raw_ || secrets_ != nullptr || ++informed_ > kMaxInformed) return true;
+  // One that is too large for the channel is left out: the response is still to come.
   (void)guest_.channel().session().Inform(stream_, ResponseHead());
   guest_.channel().FlushSoon();
   return true;

@@ -234,6 +234,7 @@ function classes() {
       socket.opened(peer);
       socket.adopt(upgradedSocket(this.authority, e, outcome), peer);
       this.socket.end();
+      response.socket = response.connection = socket;
       this.upgradeOrConnect = true;
       if (!this.emit('upgrade', response, socket, Buffer.alloc(0))) socket.destroy();
       this.#closed = true;
