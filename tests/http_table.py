@@ -76,7 +76,9 @@ class RawOrigin:
             connection.recv(1)
         if row.then == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if row.early:  # takes what still comes, so that no reset overtakes the answer
+        if row.early == "kept":
+            self._body(reader, head.lower())
+        elif row.early:  # takes what still comes, so that no reset overtakes the answer
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):
                 pass

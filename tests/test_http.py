@@ -224,3 +224,25 @@ def test_a_kept_connection_that_ends_under_a_request(postern, origin, method, bo
       __return(await fetch(process.argv[2], {init}).then((r) => r.status, (e) => [e.cause.posternCode, e.cause.code]));""", args=[f"http://{origin.http}/once"], policy=allowing(origin.http))
     assert seen[0] is seen[1]
     assert result.value == (200 if again else ["ERR_CONNECTION_RESET", "ECONNRESET"]) and len(seen) == (3 if again else 2)
+
+
+def test_an_answer_that_begins_before_the_request_ends(postern, origin):
+    """A conversation over one request: the head comes with the first piece, and each piece goes when the one before is back."""
+    async def do_talk(reader, writer, method, headers, query):
+        await origin._send(writer, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            size = int((await reader.readuntil(b"\r\n")).strip(), 16)
+            piece = await reader.readexactly(size + 2)
+            await origin._send(writer, b"%x\r\n%s" % (size, piece))
+            if size == 0:
+                return True
+
+    origin.do_talk = do_talk
+    result = postern("""
+      let send; const body = new ReadableStream({ start(c) { send = (t) => (t === null ? c.close() : c.enqueue(new TextEncoder().encode(t))); } });
+      send('one');
+      const r = await fetch(process.argv[2], { method: 'POST', duplex: 'half', body }), reader = r.body.getReader(), out = [];
+      for (const next of ['two', 'three', null]) { out.push(new TextDecoder().decode((await reader.read()).value)); send(next); }
+      out.push((await reader.read()).done);
+      __return(out);""", args=[f"http://{origin.http}/talk"], policy=allowing(origin.http))
+    assert result.value == ["one", "two", "three", True]

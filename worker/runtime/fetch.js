@@ -61,6 +61,7 @@ export function targetOf(url) {
 /** Appends a guest's headers. @param {string[]} flat @param {import('./headers.js').Field[]} headers @param {string} [what] */
 export function appendHeaders(flat, headers, what) {
   let written = '';
+  let cookies = '';
   for (let i = 0; i < headers.length; i++) {
     const [name, value, original] = headers[i];
     if (!isSent(name)) continue;
@@ -73,9 +74,12 @@ export function appendHeaders(flat, headers, what) {
         },
         what,
       );
-    ArrayPush(flat, name, value);
+    // One field has them all (RFC 6265, section 5.4).
+    if (name === 'cookie') cookies += (cookies === '' ? '' : '; ') + value;
+    else ArrayPush(flat, name, value);
     if (original !== undefined) written += (written === '' ? '' : ',') + original;
   }
+  if (cookies !== '') ArrayPush(flat, 'cookie', cookies);
   if (written !== '') ArrayPush(flat, 'postern-names', written);
 }
 

@@ -118,6 +118,9 @@ export class Headers {
     const key = headerName(name);
     const text = headerValue(value, key);
     this.#change();
+    // Of one name the first says how it is written (Fetch standard, header list append).
+    for (let i = 0; name !== key && i < this.#list.length; i++)
+      if (this.#list[i][0] === key) name = this.#list[i][2] ?? key;
     ArrayPush(this.#list, fieldOf(name, key, text));
   }
   /** @param {any} name */

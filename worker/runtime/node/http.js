@@ -170,7 +170,8 @@ function classes() {
       const names = [];
       for (const [key, [name, value]] of this.#headers) {
         if (connectionHeaders.has(key) || key === 'host' || key === 'content-length') continue;
-        for (const one of Array.isArray(value) ? value : [value]) flat.push(key, `${one}`);
+        const values = Array.isArray(value) ? (key === 'cookie' ? [value.join('; ')] : value) : [value];
+        for (const one of values) flat.push(key, `${one}`);
         if (name !== key) names.push(name);
       }
       if (names.length > 0) flat.push('postern-names', names.join());
