@@ -55,7 +55,7 @@ def raw(servers):  # noqa: F811
                 pass
             writer.close()
 
-        return servers.start(asyncio.start_server(serve, "127.0.0.1", 0))
+        return servers.start(asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20))
 
     start.heads, start.bytes = [], bytearray()
     return start
@@ -82,6 +82,16 @@ def test_names_as_they_are_written(raw, tmp_path):
     assert guest == node
     by_node, by_guest = ({line.split(b": ")[0] for line in head.split(b"\r\n")[1:-2]} for head in raw.heads)
     assert by_guest == by_node - {b"Connection"} and b"SOAPAction" in by_guest and b"lower" in by_guest
+
+
+@pytest.mark.parametrize("by", ["fetch", "http"])
+@pytest.mark.parametrize("count,written", [(250, b"\r\nX-A"), (450, b"\r\nx-a")])
+def test_names_that_are_too_long_in_all_go_in_lower_case(raw, postern, by, count, written):
+    port = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", then="close")
+    value = postern(ASK + f"const headers = {{}}; for (let i = 0; i < {count}; i++) headers['X-' + 'A'.repeat(140) + i] = '1'; "
+                    + ("__return(await (await fetch(`http://127.0.0.1:${port}/`, { headers })).text());" if by == "fetch" else "__return((await ask({ headers }))[3]);"), args=[str(port)],
+                    policy=allowing(f"127.0.0.1:{port}")).value
+    assert value == "ok" and raw.heads[0].lower().count(b"\r\nx-aaa") == count == raw.heads[0].count(written)
 
 
 def test_version_and_trailers(raw, tmp_path):
