@@ -333,6 +333,12 @@ void Request::Finished(CURLcode code) {
     failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
                        url_.HostPort() + " sent no response"};
   }
+  // RFC 9112 section 9.8: else whoever is between could cut a response short.
+  if (!failure_ && !cut_off_ && tls_ended_ && !*tls_ended_ && EndsWithItsConnection()) {
+    failure_ = Failure{
+        "http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+        url_.HostPort() + " ended the connection before TLS: its response may have been cut short"};
+  }
   if (!failure_) EndBody();
   if (failure_ && responded_) return FailBehindBody(*std::exchange(failure_, std::nullopt));
   if (failure_) return Fail(*std::exchange(failure_, std::nullopt));

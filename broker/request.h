@@ -11,6 +11,7 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <sys/time.h>
 
@@ -123,6 +124,7 @@ class Request {
   static int OnCertificate(X509_STORE_CTX* chain, void* arg);
   static CURLcode OnTlsStart(CURL* easy, void* ssl_context, void* self);
   static int OnConnected(void* self, char* address, char* local, int port, int local_port);
+  SSL* TlsConnection() const;
   void NotePeer(const std::string& address, int port);
   void PutSecretsInUpload();
   void UnpauseUpload();
@@ -141,6 +143,7 @@ class Request {
   channel::Fields ResponseHead() const;
   bool Inform();
   void ForgetBody();
+  bool EndsWithItsConnection() const;
   void TrailersFor(channel::Fields* out) const;
   bool EndOfHeaders();
   bool CountHeader(size_t bytes);
@@ -213,6 +216,7 @@ class Request {
   channel::Fields trailers_;
   std::string peer_;  // " ADDRESS PORT"
   int informed_ = 0;
+  std::shared_ptr<const bool> tls_ended_;  // whether the origin has said so
 
   std::string body_;
   size_t body_at_ = 0;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "broker/certificate_names.h"
+#include "broker/close_notify.h"
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
@@ -307,6 +308,15 @@ CURLcode Request::OnTlsStart(CURL* /*easy*/, void* ssl_context, void* arg) {
              : CURLE_OUT_OF_MEMORY;
 }
 
+// The origin's; null where there is none.
+SSL* Request::TlsConnection() const {
+  curl_tlssessioninfo* info = nullptr;
+  if (tls_) curl_easy_getinfo(easy_, CURLINFO_TLS_SSL_PTR, &info);
+  return info != nullptr && info->backend == CURLSSLBACKEND_OPENSSL
+             ? static_cast<SSL*>(info->internals)
+             : nullptr;
+}
+
 int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, int /*local_port*/) {
   auto* self = static_cast<Request*>(arg);
   self->failure_.reset();  // another address of the host answered
@@ -327,13 +337,11 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
     return CURL_PREREQFUNC_ABORT;
   }
   if (self->raw_) self->NotePeer(address, port);
+  SSL* tls = self->TlsConnection();
+  if (tls != nullptr) self->tls_ended_ = WatchCloseNotify(tls);
   if (self->guest_.WantsEvents()) {
     self->address_ = Bracketed(std::string(address)) + ":" + std::to_string(port);
-    curl_tlssessioninfo* tls = nullptr;
-    curl_easy_getinfo(self->easy_, CURLINFO_TLS_SSL_PTR, &tls);
-    if (tls != nullptr && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != nullptr) {
-      self->tls_version_ = SSL_get_version(static_cast<SSL*>(tls->internals));
-    }
+    if (tls != nullptr) self->tls_version_ = SSL_get_version(tls);
   }
   const bool sends = self->kind_ == Kind::kHttp && self->has_upload_ && !self->upload_ended_;
   self->Enter(sends ? Phase::kSend : Phase::kHeaders);

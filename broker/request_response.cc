@@ -246,6 +246,12 @@ void Request::ForgetBody() {
   names_.clear();
 }
 
+// Whether nothing but the connection's end says where the body does.
+bool Request::EndsWithItsConnection() const {
+  return http_version_.starts_with("HTTP/1") && !content_length_ && !chunked_ &&
+         method_ != "HEAD" && status_ != 204 && status_ != 304;
+}
+
 void Request::TrailersFor(Fields* out) const {
   *out = trailers_;
   const std::string names = JoinNames(trailer_names_);

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import ssl
 import subprocess
 import threading
 
@@ -246,3 +248,32 @@ def test_an_answer_that_begins_before_the_request_ends(postern, origin):
       out.push((await reader.read()).done);
       __return(out);""", args=[f"http://{origin.http}/talk"], policy=allowing(origin.http))
     assert result.value == ["one", "two", "three", True]
+
+
+@pytest.mark.parametrize("response,goodbye,outcome", [
+    (b"HTTP/1.1 200 OK\r\n\r\nfine", True, "fine"), (b"HTTP/1.1 200 OK\r\n\r\nfine", False, "ERR_RESPONSE_INCOMPLETE"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine", False, "fine"), (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\n\r\n", False, "fine"),
+])
+def test_tls_that_ends_without_a_goodbye(fetch, certificates, response, goodbye, outcome):
+    """What has no length is complete only if TLS says that it is over (RFC 9112 section 9.8)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificates[0]["good"])
+
+    def serve(listener):
+        plain, _ = listener.accept()
+        connection = context.wrap_socket(plain, server_side=True)
+        connection.recv(65536)
+        connection.sendall(response)
+        if goodbye:
+            connection.unwrap()
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,), daemon=True)
+        server.start()
+        port = listener.getsockname()[1]
+        policy = allowing({"allow": f"https://good.test:{port}", "addresses": ["127.0.0.0/8"]})
+        policy["network"].update({"dns": {"hosts": {"good.test": "127.0.0.1"}}, "tls": {"ca_file": str(certificates[1])}})
+        result = fetch(f"https://good.test:{port}/", policy)
+        server.join(10)
+    assert (result.get("body") if outcome == "fine" else result["code"]) == outcome, result
