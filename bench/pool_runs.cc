@@ -75,7 +75,7 @@ class PoolRuns {
           *result = std::move(guest->fds[worker::kResultFd]);
           worker::Order order;
           order.eval = true;
-          order.url = "file:///[eval].mjs";
+          order.url = "file:///[eval]";
           order.source = code.starts_with('!') ? "for (;;);" : code;
           const std::string bytes = order.Encode();
           UniqueFd& pipe = guest->fds[worker::kOrderFd];

@@ -74,7 +74,7 @@ class Runs {
     child_ = *std::move(child);
     worker::Order order;
     order.eval = true;
-    order.url = "file:///[eval].mjs";
+    order.url = "file:///[eval]";
     order.source = code_ != nullptr ? code_ : "__return(6 * 7)";
     order_ = order.Encode();
     io_.run();

@@ -1,6 +1,6 @@
-// An import, the module that it stands in and the package.json of everything, one line each: a URL
-// whose path a mount can be asked for, or an error with a code. What was resolved resolves to
-// itself.
+// An import, the module that it stands in and the package.json and tsconfig.json of everything, one
+// line each: a URL whose path a mount can be asked for, or an error with a code. What was resolved
+// resolves to itself.
 #include "worker/module_resolver.h"
 
 namespace {
@@ -11,9 +11,10 @@ class OnePackage : public FileTree {
  public:
   explicit OnePackage(std::string json) : json_(std::move(json)) {}
   Kind Stat(const std::string& path) override {
-    return path.ends_with(".js") ? Kind::kFile
-           : path.size() > 100   ? Kind::kDenied
-                                 : Kind::kDirectory;
+    for (const char* ending : {".js", ".ts", ".json"}) {
+      if (path.ends_with(ending)) return Kind::kFile;
+    }
+    return path.size() > 100 ? Kind::kDenied : Kind::kDirectory;
   }
   std::optional<std::string> ReadFile(const std::string&) override { return json_; }
   // Every src is a link to lib.
@@ -35,7 +36,7 @@ void Check(ModuleResolver& resolver, const std::string& specifier, const std::st
     return;
   }
   const auto& url = std::get<std::string>(result);
-  if (url.starts_with(kBuiltin) || url.starts_with(kNodeBuiltin)) return;
+  if (url.starts_with(kBuiltin) || url.starts_with(kNodeBuiltin) || url.starts_with(kData)) return;
   const std::string path = PathOfUrl(url);
   if (!path.starts_with("/") || path.find('\0') != std::string::npos) __builtin_trap();
   for (size_t at = path.find("/.."); at != std::string::npos; at = path.find("/..", at + 1)) {

@@ -143,8 +143,15 @@ std::string FileUrl(const std::string& path) {
   return "file://" + PercentEncode(path, "-._~!$&'()*+,;=:@/");
 }
 
-std::string CodeUrl(const std::string& directory, const std::string& name) {
-  return FileUrl(InDirectory(directory, "")) + name;
+std::string CodeUrl(const std::string& directory, const std::string& name,
+                    const std::string& extension) {
+  return FileUrl(InDirectory(directory, "")) + name + (extension.empty() ? "" : "." + extension);
+}
+
+bool IsCode(const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);
+  const std::string stem = name.substr(0, name.find('.'));
+  return stem == "[eval]" || stem == "[stdin]" || stem == "[code]";
 }
 
 }  // namespace postern::policy

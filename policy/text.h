@@ -48,7 +48,14 @@ std::string InDirectory(const std::string& directory, const std::string& name);
 // The file: URL of an absolute path.
 std::string FileUrl(const std::string& path);
 // The URL of code that is in no file, as if it stood in `directory`: what it imports is looked for
-// from there. Its name, such as "[eval].mjs", is no file's: its brackets are not encoded.
-std::string CodeUrl(const std::string& directory, const std::string& name);
+// from there. Its name, such as "[eval]", is no file's: its brackets are not encoded. `extension`
+// says what it is, as a file's does; "" leaves that to its text.
+std::string CodeUrl(const std::string& directory, const std::string& name,
+                    const std::string& extension);
+// Whether CodeUrl gives such a path.
+bool IsCode(const std::string& path);
+// What an extension of code may be.
+inline constexpr const char* kCodeExtensions[] = {"js",  "mjs", "cjs", "ts",
+                                                  "mts", "cts", "tsx", "jsx"};
 
 }  // namespace postern::policy

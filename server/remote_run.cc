@@ -133,9 +133,12 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
     body["code"] = order.source;
     body["eval"] = true;
     body["print"] = order.print;
+    if (!s.extension.empty()) body["ext"] = s.extension;
   } else {
     const std::string path =
-        s.target == "-" ? policy::InDirectory(order.cwd, "[stdin].mjs") : order.argv.at(1);
+        s.target == "-" ? policy::InDirectory(
+                              order.cwd, s.extension.empty() ? "[stdin]" : "[stdin]." + s.extension)
+                        : order.argv.at(1);
     body["files"][path] = {{"base64", EncodeBase64(order.source)}};
     body["entry"] = path;
   }

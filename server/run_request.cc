@@ -157,7 +157,7 @@ void ReadEnv(const json& value, std::map<std::string, std::string>& env) {
 
 struct Asked {
   json policy, limits;  // null where not said
-  std::string code, entry, cwd;
+  std::string code, extension, entry, cwd;
   bool has_code = false;
   std::vector<std::string> arguments;
   std::map<std::string, std::string> env;
@@ -217,6 +217,13 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
                  asked.code = Text(v, "code");
                  asked.has_code = true;
                }},
+              {"ext",
+               [&](const json& v) {
+                 asked.extension = Text(v, "ext");
+                 const auto* const end = std::end(policy::kCodeExtensions);
+                 if (std::find(std::begin(policy::kCodeExtensions), end, asked.extension) == end)
+                   Refuse("ext is one of js, mjs, cjs, ts, mts, cts, tsx and jsx");
+               }},
               {"files", [&](const json& v) { ReadFiles(v, order); }},
               {"entry", [&](const json& v) { asked.entry = FilePath(Text(v, "entry")); }},
               {"eval", [&](const json& v) { order.eval = Boolean(v, "eval"); }},
@@ -244,10 +251,11 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
     Refuse(asked.has_code ? "a run has one of code and entry"
                           : "a run needs code, or files and the entry among them");
   if (order.eval && !asked.has_code) Refuse("eval is for code");
+  if (!asked.extension.empty() && !asked.has_code) Refuse("ext is for code");
   order.cwd = asked.cwd.empty() ? kHome : asked.cwd;
   order.source = std::move(asked.code);
   std::string name = order.eval ? "[eval]" : "[code]";
-  order.url = policy::CodeUrl(order.cwd, name + ".mjs");
+  order.url = policy::CodeUrl(order.cwd, name, asked.extension);
   if (!asked.has_code) {
     name = asked.entry;
     const auto file = order.files.find(name);

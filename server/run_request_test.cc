@@ -36,7 +36,7 @@ Problem Refused(const std::string& body) {
 TEST(RunRequest, CodeAlone) {
   const RunRequest run = Taken(R"({"code": "1"})");
   EXPECT_EQ(run.order.source, "1");
-  EXPECT_EQ(run.order.url, "file:///app/[code].mjs");
+  EXPECT_EQ(run.order.url, "file:///app/[code]");
   EXPECT_EQ(run.order.cwd, "/app");
   EXPECT_TRUE(run.wait);
   EXPECT_TRUE(run.order.mounts.empty());
@@ -101,6 +101,16 @@ TEST(RunRequest, APolicyAsObjectOrText) {
   }
 }
 
+TEST(RunRequest, CodeSaysInWhatItIsWritten) {
+  EXPECT_EQ(Taken(R"({"code": "1", "ext": "ts"})").order.url, "file:///app/[code].ts");
+  EXPECT_EQ(Taken(R"({"code": "1", "ext": "mjs", "eval": true, "cwd": "/d"})").order.url,
+            "file:///d/[eval].mjs");
+  EXPECT_EQ(Refused(R"({"code": "1", "ext": "py"})").detail,
+            "ext is one of js, mjs, cjs, ts, mts, cts, tsx and jsx");
+  EXPECT_EQ(Refused(R"({"files": {"a.mjs": ""}, "entry": "a.mjs", "ext": "ts"})").detail,
+            "ext is for code");
+}
+
 TEST(RunRequest, ErrorsAreSentences) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "the body is no JSON"},
@@ -131,8 +141,9 @@ TEST(RunRequest, ErrorsAreSentences) {
     EXPECT_EQ(problem.status, 400);
     EXPECT_EQ(problem.code, "bad_request");
   }
-  EXPECT_TRUE(Refused(R"({"code": "1", "wiat": true})")
-                  .detail.starts_with("there is no field \"wiat\"; the fields are code, files, "));
+  EXPECT_TRUE(
+      Refused(R"({"code": "1", "wiat": true})")
+          .detail.starts_with("there is no field \"wiat\"; the fields are code, ext, files, "));
 }
 
 TEST(RunRequest, BadPoliciesAndWiderOnes) {

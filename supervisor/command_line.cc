@@ -311,6 +311,15 @@ Status Merge(const Raw& raw, Settings& s) {
   return Ok{};
 }
 
+Status CheckExtension(const Settings& s) {
+  if (s.extension.empty()) return Ok{};
+  if (s.command == Settings::Command::kRun && s.target != "-")
+    return Error{"--ext is for code that is in no file; " + s.target + " says what it is itself"};
+  const auto* const end = std::end(policy::kCodeExtensions);
+  if (std::find(std::begin(policy::kCodeExtensions), end, s.extension) != end) return Ok{};
+  return Error{"--ext: \"" + s.extension + "\" is none of js, mjs, cjs, ts, mts, cts, tsx and jsx"};
+}
+
 // Everything that a run needs from disk and environment, before anything starts.
 std::optional<Refusal> Load(const Raw& raw, Settings& s) {
   if (!raw.policy.empty()) {
@@ -336,7 +345,8 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "postern " POSTERN_VERSION);
   CLI::App* run = app.add_subcommand("run", "Run the program FILE");
-  run->add_option("FILE", raw.file, "An ES module, CommonJS or TypeScript; - is standard input")
+  run->add_option("FILE", raw.file,
+                  "An ES module, CommonJS, TypeScript or JSX; - is standard input")
       ->required()
       ->type_name("");
   AddRunOptions(*run, raw, s);
@@ -351,6 +361,11 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     command->add_option("ARGS", raw.words, "The program's own: process.argv, from its third on")
         ->type_name("");
     command->footer(std::string("Examples:\n") + kExamples);
+    command
+        ->add_option("--ext", s.extension,
+                     "What the code of eval, or of -, is written in: js, mjs, cjs, ts, mts, cts, "
+                     "tsx or jsx (default: as its text says)")
+        ->type_name("EXT");
     command
         ->add_option("--server", s.server,
                      "Let a running postern serve run it: unix:PATH or http://IP:PORT")
@@ -437,6 +452,7 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
               : serve->parsed() ? Settings::Command::kServe
                                 : Settings::Command::kEval;
   s.target = run->parsed() ? raw.file : serve->parsed() ? s.serve.handler : raw.code;
+  if (Status known = CheckExtension(s); !known) return Refusal{kWrongUsage, known.error().message};
   if (auto refusal = Load(raw, s)) return *refusal;
   // Of a server each request has its own.
   if (const char* trace = std::getenv("TRACEPARENT");

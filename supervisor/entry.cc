@@ -140,13 +140,13 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.eval = true;
     order.print = !s.json;
     order.source = s.target;
-    order.url = policy::CodeUrl(s.cwd.value_or(directory), "[eval].mjs");
+    order.url = policy::CodeUrl(s.cwd.value_or(directory), "[eval]", s.extension);
     order.argv = {worker::kExecPath, "[eval]"};
   } else if (s.target == "-") {
     auto source = ReadAll(0, "standard input", kMaxModuleBytes);
     if (!source) return source.error();
     order.source = *std::move(source);
-    order.url = policy::CodeUrl(s.cwd.value_or(directory), "[stdin].mjs");
+    order.url = policy::CodeUrl(s.cwd.value_or(directory), "[stdin]", s.extension);
     order.argv = {worker::kExecPath, "-"};
   } else {
     const auto file = FileOf(s.target);

@@ -1,7 +1,10 @@
 #include "supervisor/package_files.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <system_error>
 
 #include "supervisor/entry.h"
 
@@ -28,6 +31,18 @@ std::optional<std::string> Manifest(const fs::path& directory) {
   auto text = ReadFile(directory / "package.json", kMaxManifestBytes);
   if (!text) return std::nullopt;
   return *std::move(text);
+}
+
+// tsconfig.json, and those beside it that it may extend (tsconfig.base.json), by path.
+void AddTsConfigs(const fs::path& directory, std::map<std::string, std::string>& to) {
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename();
+    if (!name.starts_with("tsconfig") || !name.ends_with(".json")) continue;
+    if (auto text = ReadFile(entry->path(), kMaxManifestBytes))
+      to[entry->path()] = *std::move(text);
+  }
 }
 
 // A directory, and what of a package it has.
@@ -85,6 +100,7 @@ PackageFiles FindPackageFiles(const fs::path& directory) {
     if (level.directory == directory || level.directory.filename() == kModules) continue;
     if (level.manifest)
       found.manifests[level.directory / "package.json"] = *std::move(level.manifest);
+    AddTsConfigs(level.directory, found.manifests);
     if (level.has_modules) found.modules.push_back(level.directory / kModules);
   }
   return found;
@@ -102,7 +118,8 @@ fs::path ProgramOf(const fs::path& directory) {
       for (const char* ending : {"", ".js", "/index.js"}) names.push_back(main + ending);
     }
   }
-  for (const char* index : {"index.js", "index.mjs", "index.cjs", "index.ts"})
+  for (const char* index :
+       {"index.js", "index.mjs", "index.cjs", "index.ts", "index.tsx", "index.jsx"})
     names.push_back(index);
   if (parsed.is_object()) {
     const json bin = parsed.value("bin", json());

@@ -1,5 +1,6 @@
-// PackageFiles: what Node.js looks for above a program's own directory: package.json and
-// node_modules of the directories up to its package's root, and on to its workspace's.
+// PackageFiles: what Node.js and TypeScript look for above a program's own directory: package.json,
+// tsconfig.json and node_modules of the directories up to its package's root, and on to its
+// workspace's.
 //
 // That is all that a guest is shown of them, and it can only be read: what else lies there (.env,
 // .git, sources beside the program's) is none of its business.
@@ -13,7 +14,7 @@
 namespace postern::supervisor {
 
 struct PackageFiles {
-  std::map<std::string, std::string> manifests;  // path of a package.json, and its bytes
+  std::map<std::string, std::string> manifests;  // path of a package.json or tsconfig*.json, bytes
   std::vector<std::string> modules;              // each a directory node_modules
 };
 

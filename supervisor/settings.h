@@ -41,6 +41,7 @@ struct Settings {
   std::string target;                  // FILE of run and report, CODE of eval
   std::vector<std::string> arguments;  // of the guest; POLICY… of check; METHOD and URL of explain
   policy::PolicyFile policy;           // flags merged in
+  std::string extension;  // of code that is in no file: "ts"; "" where its text says what it is
   std::optional<std::string> cwd;
   std::vector<std::string> required_layers;
   std::optional<std::string> record_file;  // HAR

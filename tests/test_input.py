@@ -81,7 +81,7 @@ def test_module_of_100_mb(postern):
     ("node:nothing", "ERR_UNKNOWN_BUILTIN_MODULE", "node:nothing"),
     ("./file", "ERR_MODULE_NOT_FOUND", "did you mean file.mjs? An import names the whole file"),
     ("./addon.node", "ERR_NATIVE_ADDON", "a native addon, which a guest cannot load"),
-    ("./page.tsx", "ERR_MODULE_TYPE", "has JSX"),
+    ("./page.tsx", "ERR_MODULE_NOT_FOUND", "cannot find the module"),
     ("#inside", "ERR_PACKAGE_IMPORT_NOT_DEFINED", '"imports"'),
     ("https://example.com/x.mjs", "ERR_UNSUPPORTED_ESM_URL_SCHEME", "only files and data: URLs can be imported"),
     ("./data.json", "ERR_IMPORT_ATTRIBUTE_MISSING", "type: 'json'"),

@@ -86,8 +86,8 @@ def test_a_module_tree_with_arguments_and_environment(server):
 
 def test_code_imports_what_comes_with_it(server):
     sent = {"code": "import { n } from './lib.mjs'; __return([n, import.meta.url])", "files": {"lib.mjs": "export const n = 1;", "/d/lib.mjs": "export const n = 2;"}}
-    assert server.outcome(sent)["value"] == [1, "file:///app/[code].mjs"]
-    assert server.outcome(sent | {"cwd": "/d/"})["value"] == [2, "file:///d/[code].mjs"]
+    assert server.outcome(sent)["value"] == [1, "file:///app/[code]"]
+    assert server.outcome(sent | {"cwd": "/d/"})["value"] == [2, "file:///d/[code]"]
 
 
 @pytest.mark.parametrize("cwd", ["/", "/app", "/app/", "/app/x/.."])
@@ -97,7 +97,7 @@ def test_standard_input_has_its_cwd_with_a_server_too(server, cwd):
            for more in ([], [f"--server=unix:{server.socket}"])]  # fmt: skip
     at = "/" if cwd == "/" else "/app"
     assert [r["value"][1] for r in ran] == [at, at], ran
-    assert [urllib.parse.unquote(r["value"][0]) for r in ran] == [f"file://{at.rstrip('/')}/[stdin].mjs"] * 2
+    assert [urllib.parse.unquote(r["value"][0]) for r in ran] == [f"file://{at.rstrip('/')}/[stdin]"] * 2
 
 
 def test_what_comes_with_a_run_is_told_apart(server):

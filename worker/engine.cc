@@ -155,7 +155,9 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
 v8::MaybeLocal<v8::Value> Engine::PrepareStackTrace(v8::Local<v8::Context> context,
                                                     v8::Local<v8::Value> error,
                                                     v8::Local<v8::Array> sites) {
-  if (g_engine->hooks_.IsEmpty()) return v8::Undefined(g_engine->isolate_);
+  // What is thrown in another context (transpiler.h) stays there.
+  if (g_engine->hooks_.IsEmpty() || context != g_engine->context())
+    return v8::Undefined(g_engine->isolate_);
   v8::Local<v8::Value> args[] = {error, sites};
   return g_engine->Hook("prepareStackTrace")
       ->Call(context, v8::Undefined(g_engine->isolate_), 2, args);

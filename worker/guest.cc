@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 
 #include "base/eintr.h"
 #include "worker/allocation.h"
+#include "worker/evaluation.h"
 #include "worker/natives.h"
 #include "worker/spare_fds.h"
 
@@ -129,6 +131,24 @@ void Guest::Finish(ResultTag outcome, int code) {
 
 void Guest::Exit(int code) { Finish(ResultTag::kExitCode, code & 0xff); }
 
+std::string Guest::ExcerptAt(v8::Local<v8::Message> message) {
+  v8::Isolate* isolate = engine_.isolate();
+  const auto context = engine_.context();
+  const v8::TryCatch caught(isolate);
+  if (message.IsEmpty() || !message->GetScriptResourceName()->IsString()) return {};
+  v8::Local<v8::Value> args[] = {
+      message->GetScriptResourceName(),
+      v8::Integer::New(isolate, message->GetLineNumber(context).FromMaybe(0)),
+      v8::Integer::New(isolate, message->GetStartColumn(context).FromMaybe(0) + 1)};
+  v8::Local<v8::Value> text;
+  return engine_.Hook("excerptAt")
+                     ->Call(context, v8::Undefined(isolate), std::size(args), args)
+                     .ToLocal(&text) &&
+                 text->IsString()
+             ? Utf8(isolate, text)
+             : "";
+}
+
 void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
@@ -154,6 +174,7 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
       parts[1] = parts[5] = "an error that cannot be shown";
     }
   }
+  if (parts[6].empty()) parts[6] = ExcerptAt(message);
   WriteAll(kStderr, (parts[6].empty() ? SourceExcerpt(isolate, context, message) : parts[6]) +
                         parts[5] + "\n");
   const ResultTag tags[] = {ResultTag::kErrorName, ResultTag::kErrorMessage, ResultTag::kErrorStack,
@@ -230,52 +251,15 @@ void Guest::Call(const char* hook, std::initializer_list<v8::Local<v8::Value>> a
   }
 }
 
-v8::MaybeLocal<v8::Value> Guest::RunEval() {
-  v8::Isolate* isolate = engine_.isolate();
-  const auto context = engine_.context();
-  const auto mentions = [&](const char* word) {
-    return order_.source.find(word) != std::string::npos;
-  };
-  v8::Local<v8::Value> script_error;
-  {
-    v8::TryCatch caught(isolate);
-    v8::Local<v8::Script> script;
-    v8::ScriptOrigin origin(Str(isolate, order_.url));
-    bool compiled =
-        v8::Script::Compile(context, Str(isolate, order_.source), &origin).ToLocal(&script);
-    if (!compiled) script_error = caught.Exception();
-    if (!compiled && mentions("await")) {
-      // One expression that awaits has a value: it stands on lines of its own, so that positions
-      // stay.
-      v8::ScriptOrigin shifted(Str(isolate, order_.url), -1);
-      const std::string awaited = "(async () => (\n" + order_.source + "\n))()";
-      compiled = v8::Script::Compile(context, Str(isolate, awaited), &shifted).ToLocal(&script);
-      caught.Reset();
-    }
-    if (compiled) {
-      if (mentions("require") || mentions("module") || mentions("exports"))
-        Call("evalScope", {Str(isolate, order_.url)});
-      v8::Local<v8::Value> value;
-      if (script->Run(context).ToLocal(&value)) return value;
-      caught.ReThrow();
-      return {};
-    }
-  }
-  // import, export or statements that await make it a module, which has no last value. Where it is
-  // none either, the first error is the one that a person can use.
-  if (mentions("await") || mentions("import") || mentions("export")) {
-    v8::Local<v8::Promise> promise;
-    if (modules_.RunModule(order_.url, order_.source).ToLocal(&promise)) return promise;
-    return {};
-  }
-  isolate->ThrowException(script_error);
-  return {};
-}
-
 // The module has run: from now on its `fetch` answers what comes on the channel, until the
 // supervisor closes it and what the guest has promised to finish (waitUntil) is done.
 void Guest::AnswerRequests() {
-  Call("handlerStart", {modules_.EntryNamespace()});
+  {
+    v8::TryCatch caught(engine_.isolate());
+    v8::Local<v8::Value> exports;
+    if (!modules_.EntryNamespace().ToLocal(&exports)) Die(caught.Exception(), caught.Message());
+    Call("handlerStart", {exports});
+  }
   engine_.isolate()->AddGCEpilogueCallback(RetireWhenFull, this, v8::kGCTypeMarkSweepCompact);
   handler_.Open();
   loop_.Run([this] {
@@ -332,7 +316,7 @@ std::optional<int> Guest::Play() {
     v8::TryCatch caught(isolate);
     v8::MaybeLocal<v8::Value> ran;
     if (order_.eval) {
-      ran = RunEval();
+      ran = Evaluate(engine_, modules_, order_.url, order_.source);
     } else {
       v8::Local<v8::Promise> promise;
       if (modules_.Run(order_.url, order_.source).ToLocal(&promise)) ran = promise;

@@ -47,6 +47,8 @@ class Guest : ExchangeEvents {
     return (id & HandlerServer::kIds) != 0 ? static_cast<Exchanges&>(handler_) : net_;
   }
   // An error that nobody caught: printed as Node prints it, and the run is over.
+  // Where an error comes from in what was written, where that is not what ran; else "".
+  std::string ExcerptAt(v8::Local<v8::Message> message);
   [[noreturn]] void Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message);
   [[noreturn]] void Exit(int code);
   void SetReturnValue(std::string json) { value_ = std::move(json); }
@@ -68,7 +70,6 @@ class Guest : ExchangeEvents {
   // All of a run but its end. The exit code that the guest set, if it did.
   std::optional<int> Play();
   void Start();
-  v8::MaybeLocal<v8::Value> RunEval();
   void AnswerRequests();
   bool BeforeExit();
   bool Taken(v8::Local<v8::Value> error);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "policy/text.h"
+#include "worker/tsconfig.h"
 
 namespace postern::worker {
 namespace {
@@ -92,6 +93,16 @@ std::string InsteadOf(const std::string& specifier) {
 bool IsPathLike(const std::string& specifier) {
   return specifier.starts_with("./") || specifier.starts_with("../") ||
          specifier.starts_with("/") || specifier == "." || specifier == "..";
+}
+
+// Whether a module may name others as TypeScript and bundlers let it. Packages that are installed
+// are not written for one project's tsconfig.json.
+bool IsOfProject(const std::string& importer) {
+  const std::string path = importer.substr(0, importer.find_first_of("?#"));
+  if (path.find("/node_modules/") != std::string::npos) return false;
+  const char* const kEndings[] = {".ts", ".mts", ".cts", ".tsx", ".jsx"};
+  return std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](const char* ending) { return path.ends_with(ending); });
 }
 
 std::string DirectoryOf(const std::string& path) {
@@ -190,6 +201,19 @@ std::string UrlOfPath(const std::string& path) {
   return std::string(url->get_href());
 }
 
+ModuleResolver::ModuleResolver(FileTree& files) : files_(files) {}
+ModuleResolver::~ModuleResolver() = default;
+
+void ModuleResolver::SetProject(const std::string& directory) {
+  project_ = directory == "/" ? "" : directory;
+  config_.reset();
+}
+
+const TsConfig& ModuleResolver::Project() {
+  if (!config_) config_ = std::make_unique<TsConfig>(TsConfig::Find(files_, project_));
+  return *config_;
+}
+
 const ModuleResolver::Package* ModuleResolver::PackageIn(const std::string& directory) {
   const auto known = packages_.find(directory);
   if (known != packages_.end()) return known->second.get();
@@ -216,6 +240,8 @@ const ModuleResolver::Package* ModuleResolver::ScopeOf(const std::string& path,
 }
 
 std::string ModuleResolver::PackageType(const std::string& path) {
+  // Code that is in no file is of no package.
+  if (policy::IsCode(path)) return "";
   std::string directory;
   const Package* package = ScopeOf(path, &directory);
   const std::string type = package == nullptr ? "" : package->Text("type");
@@ -237,35 +263,29 @@ std::variant<FileFormat, ModuleError> ModuleResolver::FormatOf(const std::string
     return ModuleError{
         "ERR_MODULE_TYPE",
         path + " is WebAssembly: read its bytes and give them to WebAssembly.instantiate"};
-  const bool typescript = ends(".ts");
+  const bool typescript = ends(".ts") || ends(".tsx") || ends(".jsx");
   const std::string name = path.substr(path.rfind('/') + 1);
-  if (name.rfind('.') != std::string::npos && name.rfind('.') != 0 && !typescript && !ends(".js") &&
-      !ends(".tsx") && !ends(".jsx"))
+  if (name.rfind('.') != std::string::npos && name.rfind('.') != 0 && !typescript && !ends(".js"))
     return ModuleError{"ERR_UNKNOWN_FILE_EXTENSION",
                        path +
                            " has no extension that says what it is: name ES modules .mjs, CommonJS "
                            ".cjs, TypeScript .ts"};
-  if (ends(".tsx") || ends(".jsx"))
-    return ModuleError{"ERR_MODULE_TYPE",
-                       path + " has JSX, which is not JavaScript: compile it first"};
-  // TypeScript without a word about its type is a module: there is no older habit to keep.
   const std::string type = PackageType(path);
-  if (type == "module" || (typescript && type.empty()))
-    return FileFormat{ModuleFormat::kModule, typescript};
-  return FileFormat{ModuleFormat::kCommonJs, typescript};
+  if (type == "module") return FileFormat{ModuleFormat::kModule, typescript};
+  return FileFormat{ModuleFormat::kCommonJs, typescript, type.empty()};
 }
 
 std::string ModuleResolver::Hint(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string name = path.substr(slash + 1);
   if (files_.Stat(path) == FileTree::Kind::kDirectory) {
-    for (const char* index : {"/index.js", "/index.mjs", "/index.ts"}) {
+    for (const char* index : {"/index.js", "/index.mjs", "/index.ts", "/index.tsx"}) {
       if (files_.Stat(path + index) == FileTree::Kind::kFile)
         return "it is a directory; did you mean " + name + index + "?";
     }
     return "it is a directory";
   }
-  for (const char* extension : {".js", ".mjs", ".cjs", ".json", ".ts", ".mts"}) {
+  for (const char* extension : {".js", ".mjs", ".cjs", ".json", ".ts", ".mts", ".tsx", ".jsx"}) {
     if (files_.Stat(path + extension) == FileTree::Kind::kFile)
       return "did you mean " + name + extension + "? An import names the whole file";
   }
@@ -314,6 +334,11 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
   }
   if (specifier.starts_with(kBuiltin) || specifier.starts_with(kNodeBuiltin)) return specifier;
   if (IsNodeBuiltin(specifier)) return std::string(kNodeBuiltin) + specifier;
+  if (IsOfProject(importer)) {
+    Url mapped = Mapped(specifier);
+    const auto* url = std::get_if<std::string>(&mapped);
+    if (url == nullptr || !url->empty()) return mapped;
+  }
   if (importer.starts_with(kData) && !ada::can_parse(specifier))
     return ModuleError{
         "ERR_UNSUPPORTED_RESOLVE_REQUEST",
@@ -339,10 +364,15 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
 
 ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::string& specifier,
                                          const std::string& importer, How how) {
-  if (how == How::kImport) return url;
+  const bool typescript = IsOfProject(importer);
+  if (how == How::kImport && !typescript) return url;
   const std::string path = PathOfUrl(url);
   if (path.empty()) return url;
   std::optional<std::string> found;
+  if (typescript) found = AsTypeScript(path);
+  if (found && *found == path) return url;
+  if (found) return UrlOfPath(*found) + url.substr(std::min(url.find_first_of("?#"), url.size()));
+  if (how == How::kImport) return url;
   if (!path.ends_with('/')) found = AsFile(path);
   if (!found) found = AsDirectory(path.ends_with('/') ? path.substr(0, path.size() - 1) : path);
   if (found) return UrlOfPath(*found);
@@ -352,8 +382,47 @@ ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::stri
                                              (denied ? ": " + policy::OutsideMounts(path) : "")};
 }
 
+std::optional<std::string> ModuleResolver::AsTypeScript(const std::string& path) {
+  const auto is_file = [&](const std::string& at) {
+    return files_.Stat(at) == FileTree::Kind::kFile;
+  };
+  if (!path.ends_with('/')) {
+    // What is there under the very name is meant.
+    if (is_file(path)) return path;
+    constexpr std::pair<std::string_view, std::string_view> kSources[] = {
+        {".js", ".ts"}, {".js", ".tsx"}, {".jsx", ".tsx"}, {".mjs", ".mts"}, {".cjs", ".cts"}};
+    for (const auto& [compiled, source] : kSources) {
+      if (!path.ends_with(compiled)) continue;
+      const std::string at = path.substr(0, path.size() - compiled.size()) + std::string(source);
+      if (is_file(at)) return at;
+    }
+  }
+  const std::string directory = path.ends_with('/') ? path : path + "/";
+  for (const std::string& stem : {path, directory + "index"}) {
+    if (stem.ends_with('/')) continue;
+    for (const char* ending : {".ts", ".tsx", ".mts", ".cts", ".js", ".mjs", ".cjs", ".jsx"}) {
+      if (is_file(stem + ending)) return stem + ending;
+    }
+  }
+  return std::nullopt;
+}
+
+ModuleResolver::Url ModuleResolver::Mapped(const std::string& specifier) {
+  const TsConfig& project = Project();
+  if (project.error()) return *project.error();
+  const TsConfig::Places places = project.PlacesOf(specifier);
+  for (const std::string& place : places.paths) {
+    if (const auto found = AsTypeScript(place)) return UrlOfPath(*found);
+  }
+  if (places.named && files_.Stat(places.paths.front()) == FileTree::Kind::kDenied)
+    return ModuleError{"ERR_MODULE_NOT_FOUND", "tsconfig.json says that '" + specifier + "' is " +
+                                                   places.paths.front() + ": " +
+                                                   policy::OutsideMounts(places.paths.front())};
+  return "";
+}
+
 std::optional<std::string> ModuleResolver::AsFile(const std::string& path) {
-  for (const char* extension : {"", ".js", ".json", ".cjs", ".ts", ".cts"}) {
+  for (const char* extension : {"", ".js", ".json", ".cjs", ".ts", ".cts", ".tsx", ".jsx"}) {
     if (files_.Stat(path + extension) == FileTree::Kind::kFile) return path + extension;
   }
   return std::nullopt;
@@ -406,7 +475,7 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
     }
     if (subpath != ".") {
       const std::string file = directory + subpath.substr(1);
-      if (how == How::kImport) {
+      if (how == How::kImport && !IsOfProject(importer)) {
         const auto base = ada::parse<ada::url_aggregator>(UrlOfPath(directory + "/package.json"));
         const auto url = ada::parse<ada::url_aggregator>(subpath, &*base);
         return url ? std::string(url->get_href()) : "";

@@ -41,15 +41,24 @@ class FileTree {
 enum class ModuleFormat { kModule, kCommonJs, kJson };
 struct FileFormat {
   ModuleFormat format;
-  bool typescript = false;
+  bool typescript = false;   // or JSX: it has to become JavaScript first
+  bool by_its_text = false;  // CommonJS, unless it is written as an ES module
 };
+
+class TsConfig;
 
 class ModuleResolver {
  public:
   enum class How { kImport, kRequire };
   using Url = std::variant<std::string, ModuleError>;
 
-  explicit ModuleResolver(FileTree& files) : files_(files) {}
+  explicit ModuleResolver(FileTree& files);
+  ~ModuleResolver();
+
+  // The directory of the program: the tsconfig.json nearest above it counts for all files that are
+  // in no node_modules.
+  void SetProject(const std::string& directory);
+  const TsConfig& Project();
 
   // The URL that `specifier` means in the module `importer` (a URL): of a file by its path without
   // links, or of a builtin. One that an import names and that is not there has its URL too.
@@ -81,11 +90,17 @@ class ModuleResolver {
                   const std::string& wanted, bool imports, How how);
   Found Target(const nlohmann::ordered_json& target, const std::string& directory,
                const std::string& pattern, bool imports, How how, int depth);
+  // What TypeScript takes the path for, which may name what a file is compiled to, or none.
+  std::optional<std::string> AsTypeScript(const std::string& path);
+  // What the paths and the baseUrl of the project say of a name.
+  Url Mapped(const std::string& specifier);
   std::optional<std::string> AsFile(const std::string& path);
   std::optional<std::string> AsDirectory(const std::string& path);
   std::optional<std::string> Main(const Package& package, const std::string& directory, How how);
 
   FileTree& files_;
+  std::string project_;               // a directory
+  std::unique_ptr<TsConfig> config_;  // of the project, once it was asked for
   std::map<std::string, std::shared_ptr<Package>>
       packages_;  // by directory; null where there is none
 };

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "worker/tsconfig.h"
+
 namespace postern::worker {
 namespace {
 
@@ -243,6 +247,94 @@ TEST(ModuleResolver, DamagedPackages) {
       "ERR_INVALID_PACKAGE_TARGET");
 }
 
+TEST(ModuleResolver, TypeScriptNamesFilesAsBundlersDo) {
+  const Tree tree(Files{{"/app/src/a.ts", ""},
+                        {"/app/src/b.tsx", ""},
+                        {"/app/src/c.mts", ""},
+                        {"/app/src/both.js", ""},
+                        {"/app/src/both.ts", ""},
+                        {"/app/src/d/index.ts", ""},
+                        {"/app/node_modules/p/main.ts", ""},
+                        {"/app/node_modules/p/x.ts", ""}});
+  const auto from = [&](const std::string& importer, const std::string& specifier, How how) {
+    return In(tree, specifier, how, importer);
+  };
+  for (const How how : {How::kImport, How::kRequire}) {
+    const auto resolved = [&](const std::string& specifier) {
+      return from("file:///app/src/main.ts", specifier, how);
+    };
+    EXPECT_EQ(resolved("./a"), "file:///app/src/a.ts");
+    EXPECT_EQ(resolved("./a.js"), "file:///app/src/a.ts");
+    EXPECT_EQ(resolved("./a.ts"), "file:///app/src/a.ts");
+    EXPECT_EQ(resolved("./b.js"), "file:///app/src/b.tsx");
+    EXPECT_EQ(resolved("./b.jsx"), "file:///app/src/b.tsx");
+    EXPECT_EQ(resolved("./c.mjs"), "file:///app/src/c.mts");
+    EXPECT_EQ(resolved("./both.js"), "file:///app/src/both.js");
+    EXPECT_EQ(resolved("./both"), "file:///app/src/both.ts");
+    EXPECT_EQ(resolved("./d"), "file:///app/src/d/index.ts");
+    EXPECT_EQ(resolved("./d/"), "file:///app/src/d/index.ts");
+  }
+  EXPECT_EQ(from("file:///app/src/main.ts", "./a?v=1", How::kImport), "file:///app/src/a.ts?v=1");
+  // JavaScript, and what is installed, names a file as Node.js has it.
+  EXPECT_EQ(from("file:///app/src/main.mjs", "./a", How::kImport), "file:///app/src/a");
+  EXPECT_EQ(from("file:///app/node_modules/p/main.ts", "./x", How::kImport),
+            "file:///app/node_modules/p/x");
+}
+
+TEST(ModuleResolver, PathsOfTsconfig) {
+  Tree tree(Files{
+      {"/app/tsconfig.json",
+       "{ // comments, and commas\n \"extends\": [\"./base\", \"conf/strict.json\"],\n"
+       " \"compilerOptions\": {\"paths\": {\"@/*\": [\"./none/*\", \"./src/*\",], \"@/only\": "
+       "[\"lib/one.ts\"], \"out/*\": [\"../outside/*\"], \"a*z\": [\"lib/*\"], \"node:x\": "
+       "[\"lib/one\"]},},\n"
+       " /* , } */ }"},
+      {"/app/base.json", R"({"extends": "./tsconfig.json", "compilerOptions": {"baseUrl": "./lib",
+         "jsx": "react", "target": "ES2020", "paths": {"gone": ["x"]}}})"},
+      {"/app/node_modules/conf/strict.json",
+       R"({"compilerOptions": {"jsx": "react-jsx", "baseUrl": "${configDir}/lib"}})"},
+      {"/app/src/x.ts", ""},
+      {"/app/lib/one.ts", ""},
+      {"/app/lib/lib/one.ts", ""},
+      {"/app/lib/lib/mid.ts", ""},
+      {"/app/lib/based.ts", ""},
+      {"/app/node_modules/p/index.js", ""}});
+  ModuleResolver resolver(tree);
+  resolver.SetProject("/app/src");
+  const auto in = [&](const std::string& specifier,
+                      const std::string& importer = "file:///app/src/main.ts") {
+    const auto result = resolver.Resolve(specifier, importer, How::kImport);
+    const auto* url = std::get_if<std::string>(&result);
+    return url != nullptr ? *url : std::get<ModuleError>(result).message;
+  };
+  EXPECT_EQ(in("@/only"), "file:///app/lib/lib/one.ts");
+  EXPECT_EQ(in("amidz"), "file:///app/lib/lib/mid.ts");
+  EXPECT_EQ(in("based"), "file:///app/lib/based.ts");
+  EXPECT_EQ(in("p"), "file:///app/node_modules/p/index.js");
+  EXPECT_EQ(in("node:x"), "node:x");
+  EXPECT_NE(in("out/y").find("'out/y' is /app/outside/y"), 0U);
+  EXPECT_NE(in("based", "file:///app/src/main.mjs").find("cannot find the package"),
+            std::string::npos);
+  EXPECT_EQ(resolver.Project().options(), R"({"target":"ES2020","jsx":"react-jsx"})");
+}
+
+TEST(ModuleResolver, TsconfigThatSaysNothing) {
+  for (const char* text :
+       {"", "[]", "{", "{\"extends\": 5}", "{\"extends\": [[[]]]}", "{\"compilerOptions\": [1]}",
+        "{\"compilerOptions\": {\"paths\": [1], \"baseUrl\": {}}}", "{\"extends\": \"./tsconfig\"}",
+        "{\"compilerOptions\": {\"paths\": {\"*\": 5, \"\": \"\", \"**\": [\"*\"]}}}", "{\"a\": \"",
+        "/*", "//"}) {
+    Tree tree(Files{{"/app/tsconfig.json", text}});
+    ModuleResolver resolver(tree);
+    resolver.SetProject("/app/src");
+    const bool object = nlohmann::json::parse(text, nullptr, false).is_object();
+    EXPECT_EQ(resolver.Project().error().has_value(), !object) << text;
+    EXPECT_EQ(resolver.Project().options(), "{}") << text;
+    (void)resolver.Resolve("x/y", "file:///app/src/main.ts", How::kImport);
+    (void)resolver.Resolve("", "file:///app/src/main.ts", How::kRequire);
+  }
+}
+
 TEST(ModuleResolver, Formats) {
   Tree tree(Files{{"/app/package.json", R"({"type": "module"})"},
                   {"/app/c/package.json", R"({"type": "commonjs"})"},
@@ -255,21 +347,26 @@ TEST(ModuleResolver, Formats) {
     return std::string(found.format == ModuleFormat::kModule     ? "module"
                        : found.format == ModuleFormat::kCommonJs ? "commonjs"
                                                                  : "json") +
-           (found.typescript ? " ts" : "");
+           (found.typescript ? " ts" : "") + (found.by_its_text ? "?" : "");
   };
   EXPECT_EQ(format("/app/x.js"), "module");
   EXPECT_EQ(format("/app/c/x.js"), "commonjs");
-  EXPECT_EQ(format("/app/n/x.js"), "commonjs");
-  EXPECT_EQ(format("/app/n/x"), "commonjs");
+  EXPECT_EQ(format("/app/n/x.js"), "commonjs?");
+  EXPECT_EQ(format("/app/n/x"), "commonjs?");
   EXPECT_EQ(format("/app/c/x.mjs"), "module");
   EXPECT_EQ(format("/app/x.cjs"), "commonjs");
   EXPECT_EQ(format("/app/x.json"), "json");
-  EXPECT_EQ(format("/app/n/x.ts"), "module ts");
+  EXPECT_EQ(format("/app/n/x.ts"), "commonjs ts?");
   EXPECT_EQ(format("/app/c/x.ts"), "commonjs ts");
   EXPECT_EQ(format("/app/c/x.mts"), "module ts");
   EXPECT_EQ(format("/app/x.cts"), "commonjs ts");
-  EXPECT_EQ(format("/app/node_modules/p/x.js"), "commonjs");
-  for (const char* path : {"/app/x.node", "/app/x.wasm", "/app/x.tsx"})
+  EXPECT_EQ(format("/app/node_modules/p/x.js"), "commonjs?");
+  EXPECT_EQ(format("/app/x.tsx"), "module ts");
+  EXPECT_EQ(format("/app/n/x.jsx"), "commonjs ts?");
+  EXPECT_EQ(format("/app/[code]"), "commonjs?");
+  EXPECT_EQ(format("/app/[stdin].tsx"), "commonjs ts?");
+  EXPECT_EQ(format("/app/[eval].mts"), "module ts");
+  for (const char* path : {"/app/x.node", "/app/x.wasm", "/app/x.vue"})
     EXPECT_TRUE(format(path).starts_with("ERR_")) << path;
 }
 

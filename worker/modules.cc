@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "policy/text.h"
 #include "worker/natives.h"
 
 namespace postern::worker {
@@ -27,48 +28,20 @@ std::string Key(const std::string& type, const std::string& url) {
   return type.empty() ? url : type + " " + url;
 }
 
-// Whether V8's words say that a text that it took for a script is a module.
-bool IsModuleError(const std::string& words) {
-  for (const char* sign : {"import statement outside a module", "Unexpected token 'export'",
-                           "Cannot use 'import.meta' outside a module", "await is only valid"}) {
-    if (words.find(sign) != std::string::npos) return true;
-  }
-  return false;
-}
-
-// Whether `word` stands in a text where it could be a keyword.
-bool HasWord(const std::string& text, std::string_view word) {
-  const auto in_name = [&](size_t at) {
-    const auto c = static_cast<unsigned char>(at < text.size() ? text[at] : ' ');
-    return std::isalnum(c) != 0 || c == '_' || c == '$' || c >= 0x80;
-  };
-  for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += word.size()) {
-    if ((at == 0 || (!in_name(at - 1) && text[at - 1] != '.')) && !in_name(at + word.size()))
-      return true;
-  }
-  return false;
-}
-
-v8::ScriptOrigin Origin(v8::Isolate* isolate, const std::string& url, bool is_module) {
-  return v8::ScriptOrigin(Str(isolate, url), 0, 0, false, -1, {}, false, false, is_module);
-}
+// Whether a program is code of which nobody says in what it is written.
+bool IsOfNoLanguage(const std::string& path) { return policy::IsCode(path) && path.ends_with(']'); }
 
 }  // namespace
 
 Modules::Modules(Engine& engine, FileClient& files)
-    : engine_(engine), files_(files), found_(files), resolver_(found_) {
+    : engine_(engine),
+      files_(files),
+      found_(files),
+      resolver_(found_),
+      sources_(engine, files, found_, resolver_) {
   g_modules = this;
   engine.isolate()->SetHostImportModuleDynamicallyCallback(Import);
   engine.isolate()->SetHostInitializeImportMetaObjectCallback(ImportMeta);
-}
-
-void Modules::Throw(const std::string& code, const std::string& message, bool syntax) {
-  v8::Isolate* isolate = engine_.isolate();
-  const auto text = Str(isolate, message);
-  const auto error =
-      (syntax ? v8::Exception::SyntaxError(text) : v8::Exception::Error(text)).As<v8::Object>();
-  error->Set(engine_.context(), Str(isolate, "code"), Str(isolate, code)).Check();
-  isolate->ThrowException(error);
 }
 
 v8::MaybeLocal<v8::Value> Modules::CallHook(const char* name,
@@ -95,113 +68,17 @@ v8::Maybe<std::string> Modules::Resolve(const std::string& specifier, const std:
 v8::Maybe<std::string> Modules::UrlOrThrow(ModuleResolver::Url resolved) {
   if (auto* url = std::get_if<std::string>(&resolved)) return v8::Just(std::move(*url));
   const auto& error = std::get<ModuleError>(resolved);
-  Throw(error.code, error.message);
+  sources_.Throw(error.code, error.message);
   return v8::Nothing<std::string>();
-}
-
-v8::Maybe<FileFormat> Modules::Format(const std::string& path) {
-  auto format = resolver_.FormatOf(path);
-  if (auto* found = std::get_if<FileFormat>(&format)) {
-    if (found->format == ModuleFormat::kCommonJs && !found->typescript && IsModuleByItsText(path))
-      found->format = ModuleFormat::kModule;
-    return v8::Just(*found);
-  }
-  const auto& error = std::get<ModuleError>(format);
-  Throw(error.code, error.message);
-  return v8::Nothing<FileFormat>();
-}
-
-bool Modules::IsModuleByItsText(const std::string& path) {
-  const bool named = path.find('.', path.rfind('/') + 1) != std::string::npos;
-  if ((named && !path.ends_with(".js")) || !resolver_.PackageType(path).empty()) return false;
-  if (const auto known = is_module_.find(path); known != is_module_.end()) return known->second;
-  bool& is_module = is_module_[path];
-  const FileClient::Answer& source = found_.Read(path);
-  const auto has = [&](const char* word) { return HasWord(source.bytes, word); };
-  if (!source.ok || !(has("import") || has("export") || has("await"))) return false;
-  v8::Isolate* isolate = engine_.isolate();
-  const v8::TryCatch caught(isolate);
-  const std::string url = UrlOfPath(path);
-  v8::Local<v8::Function> function;
-  if (CompileWrapped(url, source.bytes).ToLocal(&function))
-    compiled_[url] = std::pair(source.bytes, v8::Global<v8::Function>(isolate, function));
-  else
-    is_module = IsModuleError(Utf8(isolate, caught.Exception()));
-  return is_module;
-}
-
-v8::Maybe<std::string> Modules::Source(const std::string& path, bool typescript) {
-  const FileClient::Answer& answer = found_.Read(path);
-  if (!answer.ok) {
-    const bool missing =
-        answer.code == "ENOENT" || answer.code == "EISDIR" || answer.code == "ENOTDIR";
-    std::string hint = missing ? resolver_.Hint(path) : "";
-    if (hint.empty() && files_.InMemory(path))
-      hint = "/tmp is the guest's own; --mount=" + path.substr(0, path.rfind('/')) +
-             " shows it the host's";
-    Throw(missing ? "ERR_MODULE_NOT_FOUND" : answer.code,
-          missing ? "cannot find the module " + path + (hint.empty() ? "" : ": " + hint)
-                  : answer.message);
-    return v8::Nothing<std::string>();
-  }
-  if (!typescript) return v8::Just(answer.bytes);
-  v8::Isolate* isolate = engine_.isolate();
-  v8::Local<v8::String> text;
-  v8::Local<v8::Value> stripped;
-  if (!Text(path, answer.bytes).ToLocal(&text) ||
-      !CallHook("stripTypes", {text, Str(isolate, path)}).ToLocal(&stripped))
-    return v8::Nothing<std::string>();
-  return v8::Just(Utf8(isolate, stripped));
-}
-
-v8::MaybeLocal<v8::String> Modules::Text(const std::string& url, const std::string& source) {
-  v8::Local<v8::String> text;
-  if (source.size() > static_cast<size_t>(v8::String::kMaxLength) ||
-      !v8::String::NewFromUtf8(engine_.isolate(), source.data(), v8::NewStringType::kNormal,
-                               static_cast<int>(source.size()))
-           .ToLocal(&text)) {
-    Throw("ERR_MODULE_TOO_LARGE", url + " is too large to be a module");
-    return {};
-  }
-  return text;
-}
-
-void Modules::NoteSourceMap(const std::string& url, v8::Local<v8::Value> source_map) {
-  if (source_map->IsString()) source_maps_[url] = Utf8(engine_.isolate(), source_map);
-}
-
-std::string Modules::SourceMapOf(const std::string& url) const {
-  const auto found = source_maps_.find(url);
-  return found == source_maps_.end() ? "" : found->second;
 }
 
 v8::MaybeLocal<v8::Module> Modules::Compile(const std::string& url, const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
-  v8::Local<v8::String> text;
-  if (!Text(url, source).ToLocal(&text)) return {};
-  v8::ScriptCompiler::Source compiled(text, Origin(isolate, url, true));
   v8::Local<v8::Module> module;
-  if (!v8::ScriptCompiler::CompileModule(isolate, &compiled).ToLocal(&module)) return {};
-  NoteSourceMap(url, module->GetUnboundModuleScript()->GetSourceMappingURL());
+  if (!sources_.CompileModule(url, source).ToLocal(&module)) return {};
   loaded_[url].Reset(isolate, module);
   urls_.emplace(module->GetIdentityHash(), std::pair{v8::Global<v8::Module>(isolate, module), url});
   return module;
-}
-
-v8::MaybeLocal<v8::Function> Modules::CompileWrapped(const std::string& url,
-                                                     const std::string& source) {
-  v8::Isolate* isolate = engine_.isolate();
-  v8::Local<v8::String> text;
-  // A first line that is for a shell is none of JavaScript's.
-  std::string body = source;
-  if (body.starts_with("#!")) body.replace(0, 2, "//");
-  if (!Text(url, body).ToLocal(&text)) return {};
-  v8::ScriptCompiler::Source script(text, Origin(isolate, url, false));
-  v8::Local<v8::String> parameters[] = {Str(isolate, "exports"), Str(isolate, "require"),
-                                        Str(isolate, "module"), Str(isolate, "__filename"),
-                                        Str(isolate, "__dirname")};
-  return v8::ScriptCompiler::CompileFunction(engine_.context(), &script, std::size(parameters),
-                                             parameters);
 }
 
 void Modules::ReadAheadOf(const std::string& url, const std::string& source) {
@@ -229,11 +106,9 @@ v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
   v8::Local<v8::Function> function;
   v8::TryCatch caught(isolate);
   ReadAheadOf(url, source);
-  if (auto known = compiled_.extract(url); known && known.mapped().first == source) {
-    function = known.mapped().second.Get(isolate);
-  } else if (!CompileWrapped(url, source).ToLocal(&function)) {
+  if (!sources_.CompileCommonJs(url, source).ToLocal(&function)) {
     // Where the text is a module and the file's name says that it is none, that is what helps.
-    if (!IsModuleError(Utf8(isolate, caught.Exception()))) {
+    if (!sources_.IsModule(Utf8(isolate, caught.Exception()), url, source)) {
       caught.ReThrow();
       return {};
     }
@@ -246,19 +121,18 @@ v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
                   std::to_string(message->GetStartColumn(context).FromMaybe(0) + 1);
     caught.Reset();
     caught.SetVerbose(false);
-    Throw("ERR_MODULE_TYPE",
-          PathOfUrl(url) + where +
-              (PathOfUrl(url).ends_with(".cjs")
-                   ? " is written as an ES module, but .cjs means CommonJS: rename it to .mjs"
-                   : " is written as an ES module, and would be CommonJS: rename it to .mjs, or "
-                     "put \"type\": "
-                     "\"module\" into its package.json"),
-          true);
+    sources_.Throw(
+        "ERR_MODULE_TYPE",
+        PathOfUrl(url) + where +
+            (PathOfUrl(url).ends_with(".cjs")
+                 ? " is written as an ES module, but .cjs means CommonJS: rename it to .mjs"
+                 : " is written as an ES module, and would be CommonJS: rename it to .mjs, or "
+                   "put \"type\": "
+                   "\"module\" into its package.json"),
+        true);
     caught.ReThrow();
     return {};
   }
-  v8::Local<v8::Value> source_map = function->GetScriptOrigin().SourceMapUrl();
-  NoteSourceMap(url, source_map);
   return function;
 }
 
@@ -266,14 +140,15 @@ v8::MaybeLocal<v8::Module> Modules::MakeJson(const std::string& url, const std::
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Value> value;
   v8::Local<v8::String> text;
-  if (!Text(url, source.starts_with("\xef\xbb\xbf") ? source.substr(3) : source).ToLocal(&text))
+  if (!sources_.Text(url, source.starts_with("\xef\xbb\xbf") ? source.substr(3) : source)
+           .ToLocal(&text))
     return {};
   {
     v8::TryCatch caught(isolate);
     if (!v8::JSON::Parse(engine_.context(), text).ToLocal(&value)) {
       const std::string why = Utf8(isolate, caught.Exception());
       caught.Reset();
-      Throw("ERR_INVALID_JSON", url + ": " + why, true);
+      sources_.Throw("ERR_INVALID_JSON", url + ": " + why, true);
       caught.ReThrow();
       return {};
     }
@@ -287,7 +162,7 @@ v8::MaybeLocal<v8::Module> Modules::MakeJson(const std::string& url, const std::
 v8::MaybeLocal<v8::Module> Modules::MakeText(const std::string& url, const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::String> text;
-  if (!Text(url, source).ToLocal(&text)) return {};
+  if (!sources_.Text(url, source).ToLocal(&text)) return {};
   const auto exports = v8::Object::New(isolate);
   exports->CreateDataProperty(engine_.context(), Str(isolate, "default"), text).Check();
   v8::Local<v8::Value> names[] = {Str(isolate, "default")};
@@ -306,10 +181,10 @@ v8::MaybeLocal<v8::Module> Modules::MakeOfData(const std::string& url, const std
   if (type == "text") return MakeText(url, source);
   if (type == "json") return MakeJson(url, source);
   if (mime == "text/javascript" || mime == "application/javascript") return Compile(url, source);
-  Throw(mime == "application/json" ? "ERR_IMPORT_ATTRIBUTE_MISSING" : "ERR_UNKNOWN_MODULE_FORMAT",
-        "a data: URL of the type " + mime + " is no JavaScript: import it with { type: '" +
-            (mime == "application/json" ? "json" : "text") + "' } (imported from " + importer +
-            ")");
+  sources_.Throw(
+      mime == "application/json" ? "ERR_IMPORT_ATTRIBUTE_MISSING" : "ERR_UNKNOWN_MODULE_FORMAT",
+      "a data: URL of the type " + mime + " is no JavaScript: import it with { type: '" +
+          (mime == "application/json" ? "json" : "text") + "' } (imported from " + importer + ")");
   return {};
 }
 
@@ -393,13 +268,13 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
   if (const auto known = loaded_.find(Key(type, url)); known != loaded_.end())
     return known->second.Get(isolate);
   if (loaded_.size() >= kMaxGraph) {
-    Throw("ERR_MODULE_LIMIT", "more than " + std::to_string(kMaxGraph) + " modules");
+    sources_.Throw("ERR_MODULE_LIMIT", "more than " + std::to_string(kMaxGraph) + " modules");
     return {};
   }
   if (!type.empty() && type != "json" && type != "text") {
-    Throw("ERR_IMPORT_ATTRIBUTE_UNSUPPORTED", "import attribute type \"" + type +
-                                                  "\" is not supported (imported from " + importer +
-                                                  "): json and text are");
+    sources_.Throw("ERR_IMPORT_ATTRIBUTE_UNSUPPORTED", "import attribute type \"" + type +
+                                                           "\" is not supported (imported from " +
+                                                           importer + "): json and text are");
     return {};
   }
   if (url.starts_with(kBuiltin) || url.starts_with(kNodeBuiltin)) return MakeBuiltin(url, importer);
@@ -422,16 +297,16 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
     caught.ReThrow();
     return {};
   };
-  if (type.empty() && !Format(path).To(&format)) return from_there();
+  if (type.empty() && !sources_.Format(path).To(&format)) return from_there();
   if (type.empty() && format.format == ModuleFormat::kJson) {
-    Throw("ERR_IMPORT_ATTRIBUTE_MISSING",
-          path + " is JSON: import it with { type: 'json' } (imported from " + importer + ")");
+    sources_.Throw(
+        "ERR_IMPORT_ATTRIBUTE_MISSING",
+        path + " is JSON: import it with { type: 'json' } (imported from " + importer + ")");
     caught.ReThrow();
     return {};
   }
   if (type.empty() && format.format == ModuleFormat::kCommonJs) {
-    const FileTree::Kind kind = found_.Stat(path);
-    if (kind == FileTree::Kind::kFile) {
+    if (sources_.IsThere(path)) {
       v8::Local<v8::Module> made;
       if (MakeCommonJs(url).ToLocal(&made)) return made;
       caught.ReThrow();
@@ -439,7 +314,7 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
     }
   }
   std::string source;
-  if (!Source(path, format.typescript).To(&source)) return from_there();
+  if (!sources_.Source(path, format).To(&source)) return from_there();
   v8::Local<v8::Module> made;
   if (!(type == "json"   ? MakeJson(url, source)
         : type == "text" ? MakeText(url, source)
@@ -514,40 +389,63 @@ v8::MaybeLocal<v8::Promise> Modules::Evaluate(v8::Local<v8::Module> module) {
 
 v8::MaybeLocal<v8::Promise> Modules::RunModule(const std::string& url, const std::string& source) {
   v8::Local<v8::Module> module;
-  if (!Compile(url, source).ToLocal(&module) || !LoadRequests(module, url)) return {};
+  if (!Compile(url, source).ToLocal(&module)) return {};
+  return RunCompiled(module, url);
+}
+
+v8::MaybeLocal<v8::Promise> Modules::RunCompiled(v8::Local<v8::Module> module,
+                                                 const std::string& url) {
+  if (!LoadRequests(module, url)) return {};
   entry_.Reset(engine_.isolate(), module);
   return Evaluate(module);
 }
 
-v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::string& source) {
+v8::MaybeLocal<v8::Promise> Modules::RunCommonJs(const std::string& url,
+                                                 const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
-  const std::string path = PathOfUrl(url);
-  FileFormat format{ModuleFormat::kModule};
-  if (!path.empty() && !Format(path).To(&format)) return {};
   v8::Local<v8::String> text;
-  std::string body = source;
-  if (format.typescript) {
-    v8::Local<v8::Value> stripped;
-    if (!Text(url, source).ToLocal(&text) ||
-        !CallHook("stripTypes", {text, Str(isolate, path)}).ToLocal(&stripped))
-      return {};
-    body = Utf8(isolate, stripped);
-  }
-  if (format.format == ModuleFormat::kModule) return RunModule(url, body);
-  if (format.format == ModuleFormat::kJson) {
-    Throw("ERR_MODULE_TYPE", path + " is JSON, which is no program");
-    return {};
-  }
   v8::Local<v8::Promise::Resolver> done;
-  v8::Local<v8::Module> module;
-  if (!Text(url, body).ToLocal(&text) || CallHook("runMain", {Str(isolate, url), text}).IsEmpty() ||
+  if (!sources_.Text(url, source).ToLocal(&text) ||
+      CallHook("runMain", {Str(isolate, url), text}).IsEmpty() ||
       !v8::Promise::Resolver::New(engine_.context()).ToLocal(&done))
     return {};
-  // What imports it later, and a handler's front, see it as they see any CommonJS module.
-  if (!Load(url, "", url).ToLocal(&module) || Evaluate(module).IsEmpty()) return {};
-  entry_.Reset(isolate, module);
+  common_js_ = url;
   done->Resolve(engine_.context(), v8::Undefined(isolate)).Check();
   return done->GetPromise();
+}
+
+void Modules::SetEntry(const std::string& url, const std::string& source) {
+  const std::string path = PathOfUrl(url);
+  sources_.SetEntry(path, source);
+  resolver_.SetProject(path.substr(0, path.rfind('/')));
+}
+
+v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::string& source) {
+  const std::string path = PathOfUrl(url);
+  SetEntry(url, source);
+  FileFormat format{ModuleFormat::kModule};
+  std::string body = source;
+  if (!path.empty() &&
+      (!sources_.Format(path).To(&format) || !sources_.Source(path, format).To(&body)))
+    return {};
+  if (format.format == ModuleFormat::kJson) {
+    sources_.Throw("ERR_MODULE_TYPE", path + " is JSON, which is no program");
+    return {};
+  }
+  v8::TryCatch caught(engine_.isolate());
+  v8::Local<v8::Module> module;
+  v8::MaybeLocal<v8::Promise> ran;
+  const bool is_module = format.format == ModuleFormat::kModule;
+  const bool no_language = IsOfNoLanguage(path);
+  if (is_module ? Compile(url, body).ToLocal(&module)
+                : !no_language || sources_.IsCommonJs(url, body)) {
+    ran = is_module ? RunCompiled(module, url) : RunCommonJs(url, body);
+  } else if (no_language && sources_.AsTypeScript(path + ".ts", source, caught).IsJust()) {
+    caught.Reset();
+    ran = Run(url + ".ts", source);
+  }
+  if (ran.IsEmpty()) caught.ReThrow();
+  return ran;
 }
 
 v8::MaybeLocal<v8::Value> Modules::Require(const std::string& url) {
@@ -558,13 +456,15 @@ v8::MaybeLocal<v8::Value> Modules::Require(const std::string& url) {
       module->InstantiateModule(engine_.context(), Link).IsNothing())
     return {};
   if (module->IsGraphAsync()) {
-    Throw("ERR_REQUIRE_ASYNC_MODULE",
-          PathOfUrl(url) + " awaits at its top level, so that it cannot be required: import() it");
+    sources_.Throw(
+        "ERR_REQUIRE_ASYNC_MODULE",
+        PathOfUrl(url) + " awaits at its top level, so that it cannot be required: import() it");
     return {};
   }
   if (module->GetStatus() == v8::Module::kEvaluating) {
-    Throw("ERR_REQUIRE_CYCLE_MODULE",
-          PathOfUrl(url) + " is required while it is being evaluated: it imports who requires it");
+    sources_.Throw(
+        "ERR_REQUIRE_CYCLE_MODULE",
+        PathOfUrl(url) + " is required while it is being evaluated: it imports who requires it");
     return {};
   }
   v8::Local<v8::Promise> evaluated;
@@ -577,7 +477,14 @@ v8::MaybeLocal<v8::Value> Modules::Require(const std::string& url) {
   return module->GetModuleNamespace();
 }
 
-v8::Local<v8::Value> Modules::EntryNamespace() {
+v8::MaybeLocal<v8::Value> Modules::EntryNamespace() {
+  // What imports CommonJS, as a handler's front does, sees it as a module of its own.
+  if (!common_js_.empty()) {
+    v8::Local<v8::Module> module;
+    if (!Load(common_js_, "", common_js_).ToLocal(&module) || Evaluate(module).IsEmpty()) return {};
+    entry_.Reset(engine_.isolate(), module);
+    common_js_.clear();
+  }
   return entry_.Get(engine_.isolate())->GetModuleNamespace();
 }
 

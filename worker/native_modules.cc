@@ -22,7 +22,7 @@ void ModuleResolve(const Args& args) {
 void ModuleFormatOf(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   FileFormat format{};
-  if (!Loader().Format(Text(args, 0)).To(&format)) return;
+  if (!Loader().sources().Format(Text(args, 0)).To(&format)) return;
   std::string text = format.format == ModuleFormat::kModule     ? "module"
                      : format.format == ModuleFormat::kCommonJs ? "commonjs"
                                                                 : "json";
@@ -34,7 +34,11 @@ void ModuleFormatOf(const Args& args) {
 void ModuleSource(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   std::string source;
-  if (Loader().Source(Text(args, 0), Text(args, 1).ends_with(" typescript")).To(&source))
+  const std::string given = Text(args, 1);
+  const FileFormat format{
+      given.starts_with("module") ? ModuleFormat::kModule : ModuleFormat::kCommonJs,
+      given.ends_with(" typescript")};
+  if (Loader().sources().Source(Text(args, 0), format).To(&source))
     args.GetReturnValue().Set(Str(isolate, source));
 }
 
@@ -65,7 +69,7 @@ void PathOfUrlText(const Args& args) {
 void SourceMapOf(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   if (Guest::Running())
-    args.GetReturnValue().Set(Str(isolate, Loader().SourceMapOf(Text(args, 0))));
+    args.GetReturnValue().Set(Str(isolate, Loader().sources().SourceMapOf(Text(args, 0))));
 }
 
 // readText(path): a mounted file's text, undefined where it cannot be read

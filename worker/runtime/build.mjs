@@ -87,6 +87,23 @@ const lexerKeepsNames = {
   },
 };
 
+// TypeScript's compiler without its program for the command line, which would run at once, and without a file system.
+const compilerAlone = {
+  name: 'compiler-alone',
+  setup(b) {
+    b.onResolve({ filter: /^typescript-compiler$/ }, () => ({
+      path: join(process.cwd(), 'node_modules', 'typescript', 'lib', '_tsc.js'),
+    }));
+    b.onLoad({ filter: /typescript.lib._tsc\.js$/ }, async ({ path }) => {
+      const parts = (await readFile(path, 'utf8')).split('// src/tsc/tsc.ts');
+      if (parts.length !== 2) throw new Error(`${path}: where its program begins is not there once`);
+      const names = `SyntaxKind, createProgram, createSourceFile, flattenDiagnosticMessageText, forEachChild,
+        getLineAndCharacterOfPosition, isFunctionLike`;
+      return { contents: `const require = undefined; ${parts[0]}\nexport { ${names} };`, loader: 'js' };
+    });
+  },
+};
+
 /** Node's own lib/, as text by id, from the executable that runs this: it is the one that the worker runs in. */
 const nodeLib = process.binding('natives');
 
@@ -176,7 +193,9 @@ function notePackages({ metafile }) {
 async function writeLicences() {
   const texts = [...packages].sort().map(async (name) => {
     const { version, license } = JSON.parse(await readFile(join('node_modules', name, 'package.json'), 'utf8'));
-    const text = await readFile(join('node_modules', name, 'LICENSE'), 'utf8');
+    const directory = join('node_modules', name);
+    const file = (await readdir(directory)).find((entry) => /^LICENSE(?:\.txt)?$/.test(entry));
+    const text = await readFile(join(directory, file ?? 'LICENSE'), 'utf8');
     return `${name} ${version} (${license})\n\n${text.trim()}\n`;
   });
   await writeFile(join(outDir, 'LICENSE.packages'), (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`));
@@ -184,9 +203,10 @@ async function writeLicences() {
 
 /**
  * esbuild keeps a CommonJS module from its first line on: one that broke off, as where the stack ended, would be empty for ever.
- * @param {string} text of a bundle
+ * @param {any} bundle
  */
-function wholeOrNone(text) {
+function wholeOrNone({ outputFiles, metafile }) {
+  const [{ text }] = outputFiles;
   const kept =
     /\(\) \{\s*return (mod) \|\| (.{1,80}\(\(mod = \{ exports: \{\} \}\)\.exports, mod\)), mod\.exports;\s*\}|\(\)=>\((\w+)\|\|(\w+\(\(\3=\{exports:\{\}\}\)\.exports,\3\)),\3\.exports\)/g;
   const changed = text.replace(kept, (_, name, load, short, shortLoad) => {
@@ -194,7 +214,8 @@ function wholeOrNone(text) {
     const body = `try{return ${module}||${evaluate},${module}.exports}catch(error){throw ${module}=0,error}`;
     return name === undefined ? `()=>{${body}}` : `() {${body}}`;
   });
-  if (changed === text && /module\.exports\s*=/.test(text)) throw new Error('how esbuild keeps a module is not found');
+  const hasCommonJs = Object.values(metafile.inputs).some(({ format }) => format === 'cjs');
+  if (changed === text && hasCommonJs) throw new Error('how esbuild keeps a module is not found');
   return changed;
 }
 
@@ -209,7 +230,7 @@ async function buildRuntime() {
     plugins: [inspectWithNatives, streamsWithImports],
   });
   notePackages(bundle);
-  const { globals, captured, code } = harden(wholeOrNone(bundle.outputFiles[0].text));
+  const { globals, captured, code } = harden(wholeOrNone(bundle));
   const library = await readFile(join(here, 'captured.js'), 'utf8');
   // As a module's export while it is minified, since an expression that nothing uses would go.
   const kExport = 'export default ';
@@ -233,10 +254,11 @@ async function buildPart(name) {
     mainFields: ['module', 'main'],
     // Its package would take our own class, which is made of it.
     define: name === 'encodings' ? { TextDecoder: 'undefined', 'globalThis.TextDecoder': 'undefined' } : {},
-    plugins: [sharedModules, lexerKeepsNames],
+    plugins: [sharedModules, lexerKeepsNames, compilerAlone],
+    charset: 'ascii',
   });
   notePackages(bundle);
-  return [name, `"use strict";${wholeOrNone(bundle.outputFiles[0].text)}return part;`];
+  return [name, `"use strict";${wholeOrNone(bundle)}return part;`];
 }
 
 async function buildParts() {

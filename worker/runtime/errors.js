@@ -1,5 +1,15 @@
 // How an error that nobody caught is told to the C++ side.
-import { ArrayPush, MapGet, MapSet, StringIndexOf, StringSlice, StringStartsWith, applyTo } from './primordials.js';
+import {
+  ArrayPush,
+  MapGet,
+  MapSet,
+  StringIndexOf,
+  StringSlice,
+  StringStartsWith,
+  applyTo,
+  defineProperty,
+} from './primordials.js';
+import { codedError } from './coded_error.js';
 import { colours, inspect } from './inspect.js';
 import { part } from './part.js';
 
@@ -35,16 +45,21 @@ const maps = new Map();
 /** Where an error was made, in what was written. @type {WeakMap<any, any>} */
 const origins = new WeakMap();
 
+/** Where that was written which is at a place of a script; undefined where it is what was written. @param {string} url @param {number} line @param {number} column */
+function originalOf(url, line, column) {
+  if (MapGet(maps, url) === undefined) {
+    const where = native.sourceMapOf(url);
+    MapSet(maps, url, where ? part('source_map').openSourceMap(url, where) : null);
+  }
+  return MapGet(maps, url)?.(line, column);
+}
+
 /** A frame, at its place in what was written where there is a source map. @param {any} site @param {any} error whose first frame it is */
 function frameText(site, error) {
   const text = site.toString();
   const url = site.getScriptNameOrSourceURL();
   if (typeof url !== 'string') return text;
-  if (MapGet(maps, url) === undefined) {
-    const where = native.sourceMapOf(url);
-    MapSet(maps, url, where ? part('source_map').openSourceMap(url, where) : null);
-  }
-  const original = MapGet(maps, url)?.(site.getLineNumber(), site.getColumnNumber());
+  const original = originalOf(url, site.getLineNumber(), site.getColumnNumber());
   if (original === undefined) return text;
   if (error !== undefined && typeof error === 'object' && error !== null) origins.set(error, original);
   const place = `${url}:${site.getLineNumber()}:${site.getColumnNumber()}`;
@@ -53,9 +68,34 @@ function frameText(site, error) {
   return `${StringSlice(text, 0, at)}${original.source}:${original.line}:${original.column}${StringSlice(text, at + place.length)}`;
 }
 
+/**
+ * The error of a text that is not what it should be, which shows its place as others do.
+ * @param {string} code @param {string} message @param {string} url @param {number} line from 1 @param {number} column @param {string} text the line
+ */
+export function sourceError(code, message, url, line, column, text) {
+  const error = codedError(code, message, SyntaxError);
+  defineProperty(error, 'stack', {
+    value: `SyntaxError: ${message}`,
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
+  origins.set(error, { source: url, line, column, text });
+  return error;
+}
+
 /** As the C++ side shows where an error comes from; empty where it does that itself. @param {any} error */
 function excerpt(error) {
-  const origin = typeof error === 'object' && error !== null ? origins.get(error) : undefined;
+  return excerptOf(typeof error === 'object' && error !== null ? origins.get(error) : undefined);
+}
+
+/** The same of a place of a script. @param {string} url @param {number} line @param {number} column */
+export function excerptAt(url, line, column) {
+  return excerptOf(originalOf(url, line, column));
+}
+
+/** @param {any} origin */
+function excerptOf(origin) {
   if (origin === undefined || typeof origin.text !== 'string' || origin.text.length > 200) return '';
   const { source, line, column, text } = origin;
   let indent = '';

@@ -13,7 +13,7 @@ import { CryptoKey } from './crypto_key.js';
 import { readDataUrl } from './data_url.js';
 import { DOMException } from './dom_exception.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
-import { describeError, prepareStackTrace, rejectionError } from './errors.js';
+import { describeError, excerptAt, prepareStackTrace, rejectionError, sourceError } from './errors.js';
 import {
   CustomEvent,
   ErrorEvent,
@@ -202,8 +202,8 @@ for (const [name, value] of Object.entries({
   expose(name, value);
 expose('self', globalThis);
 expose('global', globalThis);
-/** JavaScript in the same places. @param {string} source @param {string} path */
-const stripTypes = (source, path) => part('typescript').stripTypes(source, path);
+/** In a context of its own (worker/transpiler.h). @param {any[]} given what compile in parts/typescript.js takes */
+const transpile = (...given) => part('typescript').compile(...given);
 
 /** What the last __return was given. @type {{value: any} | null} */
 let returned = null;
@@ -291,7 +291,9 @@ const hooks = {
   exportNames,
   importCommonJs,
   runMain,
-  stripTypes,
+  transpile,
+  sourceError,
+  excerptAt,
   handlerStart,
   handlerRequest,
   handlerWaits,

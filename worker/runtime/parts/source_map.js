@@ -47,12 +47,15 @@ function decode(mappings) {
 
 /**
  * A function of (line, column), from 1, that gives {source, line, column, name, text} or undefined.
- * @param {string} url of the script @param {string} where its map is: a data: URL, or a reference to a file
+ * @param {string} url of the script @param {string} where its map is: itself, a data: URL, or a reference to a file
  */
 export function openSourceMap(url, where) {
   let text, base;
   try {
-    if (where.startsWith('data:')) {
+    if (where.startsWith('{')) {
+      text = where;
+      base = url;
+    } else if (where.startsWith('data:')) {
       const comma = where.indexOf(',');
       const data = where.slice(comma + 1);
       const bytes = /;base64$/i.test(where.slice(0, comma))

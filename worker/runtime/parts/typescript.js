@@ -1,19 +1,112 @@
-// TypeScript by taking its types out: what they stand on becomes spaces, so that every position stays where it was. What would
-// need other code to be written (enums, namespaces with values, parameter properties) is refused, as Node does.
-import { codedError } from '../coded_error.js';
+// TypeScript and JSX to JavaScript. Types are taken out: what they stand on becomes spaces, so that every position stays where it
+// was. A file for which that is not enough (enums, namespaces with values, decorators, JSX, …) goes through parts/transpile.js.
 import { parse } from '@babel/parser';
+import { codedError } from '../coded_error.js';
+import { part } from '../part.js';
 
-/** @param {string} message @param {string} path @param {{line: number, column: number}} at */
-function failure(message, path, at) {
-  return codedError(
-    'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
-    `${path}:${at.line}:${at.column + 1}: ${message}`,
-    SyntaxError,
-  );
+/** Thrown where types cannot just be taken out. */
+class NeedsMore {
+  /** @param {any} node */
+  constructor(node) {
+    this.at = node.loc.start;
+  }
 }
 
-/** @param {string} source @param {string} path */
+const targets = ['es3', 'es5', 'es6', 'es2015', 'es2016', 'es2017', 'es2018', 'es2019', 'es2020', 'es2021'];
+
+/** Whether fields of classes are assigned in the constructor, as before ES2022. @param {any} options of a tsconfig.json */
+function assignsFields(options) {
+  if (typeof options.useDefineForClassFields === 'boolean') return !options.useDefineForClassFields;
+  return targets.includes(`${options.target}`.toLowerCase());
+}
+
+/**
+ * [text, source map or "", whether it has statements of an ES module], or [message, line, column] of a syntax error, from 1.
+ * @param {string} source @param {string} path @param {string} url @param {string} kind "module", "commonjs", or "" where the text says it
+ * @param {string} compilerOptions of a tsconfig.json, as JSON
+ */
+export function compile(source, path, url, kind, compilerOptions) {
+  const given = JSON.parse(compilerOptions);
+  const options = { ...given, assignsFields: assignsFields(given) };
+  if (!path.endsWith('x')) {
+    try {
+      return strip(source, path, kind, options);
+    } catch (error) {
+      // What one parser does not know the other may; and its errors are those that people know.
+      if (!(error instanceof NeedsMore) && error?.loc === undefined) throw error;
+    }
+  }
+  const made = part('transpile').transpile(source, path, kind, options);
+  if (made.text === undefined) return [made.message, made.line, made.column];
+  const map = {
+    ...JSON.parse(made.map),
+    file: undefined,
+    sourceRoot: undefined,
+    sources: [url],
+    sourcesContent: [source],
+  };
+  return [made.text, JSON.stringify(map), made.isModule];
+}
+
+/** node:module's stripTypeScriptTypes: types are taken out, and no more. @param {string} source @param {string} path */
 export function stripTypes(source, path) {
+  try {
+    return strip(source, path, '', { verbatimModuleSyntax: true })[0];
+  } catch (error) {
+    const at = error?.loc ?? error?.at;
+    if (at === undefined) throw error;
+    const needsMore = error instanceof NeedsMore;
+    const message = needsMore
+      ? 'this needs other code, and not only no types'
+      : error.message.replace(/ \(\d+:\d+\)$/, '');
+    const code = needsMore ? 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX' : 'ERR_INVALID_TYPESCRIPT_SYNTAX';
+    throw codedError(code, `${path}:${at.line}:${at.column + 1}: ${message}`, SyntaxError);
+  }
+}
+
+/** Names of what is there for types only, and of what is used as a value. @param {any} program */
+function namesOf(program) {
+  const types = new Set();
+  const values = new Set();
+  const used = new Set();
+  for (const statement of program.body) {
+    const declared = statement.declaration ?? statement;
+    if (/^TS(?:Interface|TypeAlias)Declaration$/.test(declared.type)) types.add(declared.id.name);
+    else if (declared.id?.name !== undefined) values.add(declared.id.name);
+    for (const { id } of declared.declarations ?? []) if (id.type === 'Identifier') values.add(id.name);
+    if (statement.type === 'ImportDeclaration')
+      for (const specifier of statement.specifiers) values.add(specifier.local.name);
+  }
+  const kOfValues = /^TS(?:As|Satisfies|NonNull|Instantiation)Expression$|^TSTypeAssertion$/;
+  const visit = (/** @type {any} */ node) => {
+    if (node.type === 'Identifier') return void used.add(node.name);
+    if (node.type === 'ImportDeclaration' || (node.type.startsWith('TS') && !kOfValues.test(node.type))) return;
+    if (node.type === 'ExportNamedDeclaration' && (node.exportKind === 'type' || node.source)) return;
+    for (const key of Object.keys(node)) {
+      const isName = (key === 'property' || key === 'key') && !node.computed;
+      if (
+        isName ||
+        key === 'implements' ||
+        key === 'exported' ||
+        key === 'loc' ||
+        key === 'extra' ||
+        key === 'errors' ||
+        key === 'label'
+      )
+        continue;
+      const value = node[key];
+      if (Array.isArray(value)) {
+        for (const item of value) if (typeof item?.type === 'string') visit(item);
+      } else if (typeof value?.type === 'string') visit(value);
+    }
+  };
+  for (const statement of program.body) visit(statement);
+  for (const name of values) types.delete(name);
+  return { types, used };
+}
+
+/** [text, "", whether it has statements of an ES module]. @param {string} source @param {string} path @param {string} kind @param {any} given */
+function strip(source, path, kind, given) {
   const options = {
     sourceType: path.endsWith('.cts') ? 'script' : 'unambiguous',
     allowReturnOutsideFunction: true,
@@ -24,20 +117,20 @@ export function stripTypes(source, path) {
     plugins: [
       ['typescript', { dts: false }],
       'decorators',
+      'decoratorAutoAccessors',
       'explicitResourceManagement',
       'importAttributes',
       'sourcePhaseImports',
     ],
   };
-  let tree;
-  try {
-    tree = parse(source, /** @type {any} */ (options));
-  } catch (error) {
-    if (error?.loc === undefined) throw error;
-    throw Object.assign(failure(error.message.replace(/ \(\d+:\d+\)$/, ''), path, error.loc), {
-      code: 'ERR_INVALID_TYPESCRIPT_SYNTAX',
-    });
-  }
+  const tree = parse(source, /** @type {any} */ (options));
+  const { types, used } = namesOf(tree.program);
+  let isModule = false;
+  /** A statement of an ES module, which CommonJS has none of. */
+  const noteModule = (/** @type {any} */ node) => {
+    if (kind === 'commonjs') throw new NeedsMore(node);
+    isModule = true;
+  };
   const blanks = []; // [from, to, what stands there instead]
   const blank = (from, to, instead = '') => blanks.push([from, to, instead]);
   const tokens = tree.tokens;
@@ -68,12 +161,13 @@ export function stripTypes(source, path) {
   const blankStatement = (node) => blank(node.start, node.end, ';');
 
   const modifiers = ['public', 'private', 'protected', 'readonly', 'override', 'abstract', 'declare'];
-  const refuse = (what, node) => {
-    throw failure(`${what} cannot be run by taking types out; write it in JavaScript`, path, node.loc.start);
+  const refuse = (/** @type {any} */ node) => {
+    throw new NeedsMore(node);
   };
 
   /** @param {any} node @param {any} parent */
   function visit(node, parent) {
+    if (node.decorators?.length > 0) refuse(node);
     switch (node.type) {
       case 'TSTypeAnnotation':
       case 'TSTypeParameterDeclaration':
@@ -87,25 +181,25 @@ export function stripTypes(source, path) {
         blankStatement(node);
         return;
       case 'TSEnumDeclaration':
-        if (!node.declare) refuse('an enum', node);
+        if (!node.declare) refuse(node);
         blankStatement(node);
         return;
       case 'TSModuleDeclaration':
-        if (!node.declare && !onlyTypes(node)) refuse('a namespace with values', node);
+        if (!node.declare && !onlyTypes(node)) refuse(node);
         blankStatement(node);
         return;
       case 'TSImportEqualsDeclaration':
-        if (node.importKind !== 'type') refuse('import … = …', node);
+        if (node.importKind !== 'type') refuse(node);
         blankStatement(node);
         return;
       case 'TSExportAssignment':
-        refuse('export = …', node);
+        refuse(node);
         return;
       case 'TSNamespaceExportDeclaration':
         blankStatement(node);
         return;
       case 'TSParameterProperty':
-        refuse('a parameter property', node);
+        refuse(node);
         return;
       case 'TSAsExpression':
       case 'TSSatisfiesExpression':
@@ -129,18 +223,25 @@ export function stripTypes(source, path) {
         return;
       case 'ImportDeclaration':
         if (node.importKind === 'type') return void blankStatement(node);
-        blankSpecifiers(node);
+        noteModule(node);
+        blankImports(node);
         return;
       case 'ExportNamedDeclaration':
         if (node.exportKind === 'type') return void blankStatement(node);
-        if (node.declaration !== null && goes(node.declaration)) return void blankStatement(node);
-        blankSpecifiers(node);
+        if (node.declaration && goes(node.declaration)) return void blankStatement(node);
+        noteModule(node);
+        blankExports(node);
+        if (!node.declaration) return;
         break;
       case 'ExportDefaultDeclaration':
         if (goes(node.declaration)) return void blankStatement(node);
+        noteModule(node);
+        if (node.declaration.type === 'Identifier' && types.has(node.declaration.name))
+          return void blankStatement(node);
         break;
       case 'ExportAllDeclaration':
         if (node.exportKind === 'type') return void blankStatement(node);
+        noteModule(node);
         break;
       case 'VariableDeclaration':
         if (node.declare) return void blankStatement(node);
@@ -170,10 +271,13 @@ export function stripTypes(source, path) {
       case 'TSAbstractClassProperty':
         blank(node.start, node.end, ';');
         return;
-      case 'ClassProperty':
       case 'ClassAccessorProperty':
+        if (node.abstract) return void blank(node.start, node.end, ';');
+        return refuse(node);
+      case 'ClassProperty':
       case 'ClassPrivateProperty':
         if (node.declare || node.abstract) return void blank(node.start, node.end, ';');
+        if (given.assignsFields) refuse(node);
         blankModifiers(node);
         if (node.optional || node.definite) {
           const keyEnd = node.computed ? closingAfter(node.key, ']') : node.key.end;
@@ -239,9 +343,26 @@ export function stripTypes(source, path) {
     const from = node.decorators?.length > 0 ? node.decorators.at(-1).end : node.start;
     blankWords(from, end, modifiers);
   }
-  function blankSpecifiers(node) {
+  /** What is imported for its type goes, and so does an import of which nothing is left: as in TypeScript itself. */
+  function blankImports(node) {
+    const { specifiers } = node;
+    const verbatim = given.verbatimModuleSyntax === true;
+    const unused = (specifier) => specifier.importKind === 'type' || (!verbatim && !used.has(specifier.local.name));
+    if (!verbatim && specifiers.length > 0 && specifiers.every(unused)) return void blankStatement(node);
+    const [first, ...others] = specifiers;
+    // "import a, { b }" without one of the two has no comma.
+    if (first?.type === 'ImportDefaultSpecifier' && others.length > 0) {
+      const last = others.at(-1);
+      if (unused(first)) blank(first.start, withComma(first.end));
+      else if (others.every(unused))
+        blank(first.end, last.type === 'ImportSpecifier' ? closingAfter(last, '}') : last.end);
+    }
+    for (const specifier of specifiers)
+      if (specifier.type === 'ImportSpecifier' && unused(specifier)) blank(specifier.start, withComma(specifier.end));
+  }
+  function blankExports(node) {
     for (const specifier of node.specifiers ?? [])
-      if (specifier.importKind === 'type' || specifier.exportKind === 'type')
+      if (specifier.exportKind === 'type' || (!node.source && types.has(specifier.local?.name)))
         blank(specifier.start, withComma(specifier.end));
   }
   /** Whether a declaration is types only. */
@@ -278,5 +399,5 @@ export function stripTypes(source, path) {
           : instead + spaces.slice(1);
     at = to;
   }
-  return out + source.slice(at);
+  return [out + source.slice(at), '', isModule];
 }
