@@ -125,6 +125,19 @@ OFFLINE = {
 }
 
 
+def test_typescript_with_metadata_for_injection_and_jsx_on_a_server(installed):
+    """What needs TypeScript's own compiler: legacy decorators with the types that they are for, and JSX."""
+    (installed / "tsconfig.json").write_text('{"compilerOptions": {"experimentalDecorators": true, "emitDecoratorMetadata": true, "jsx": "react-jsx"}}')
+    (installed / "service.ts").write_text("import { injectable } from 'tsyringe'; export enum Level { Low, High } @injectable() export class Service { level = Level[Level.High]; }")
+    (installed / "job.tsx").write_text("""import 'reflect-metadata'; import { container, injectable } from 'tsyringe'; import { renderToString } from 'react-dom/server'; import { type FC, useState } from 'react'; import { Service } from './service';
+      @injectable() class App { constructor(readonly service: Service) {} }
+      const View: FC<{ name: string }> = ({ name }) => { const [n] = useState(3); return <p className="x">{name}<b>{n}</b></p>; };
+      __return([container.resolve(App).service.level, renderToString(<View name={'<'} />)]);""")
+    done = subprocess.run([POSTERN, "run", "--json", "--timeout=30s", installed / "job.tsx"], capture_output=True, text=True, timeout=60)
+    (installed / "tsconfig.json").unlink()
+    assert json.loads(done.stdout).get("value") == ["High", '<p class="x">&lt;<b>3</b></p>'], done.stdout
+
+
 @pytest.mark.parametrize("package", OFFLINE)
 def test_a_package_that_needs_nothing(run, package):
     code, expected = OFFLINE[package]

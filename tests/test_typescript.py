@@ -9,6 +9,7 @@ import time
 import pytest
 from conftest import BUILD, POSTERN, ROOT, our_processes
 from server import Server
+from test_handler import Handler
 
 NODE = BUILD / "lib" / "postern" / "node"
 TYPESCRIPT = ROOT / "node_modules" / "typescript" / "lib" / "typescript.js"
@@ -393,6 +394,20 @@ def test_a_client_of_a_server_passes_it_on(server, tmp_path):
     assert run("run", to, "--ext=mts", "-", stdin=TYPED + "console.log(value, typeof require)", alone=False).stdout == "42 undefined\n"
     assert run("eval", to, "--ext=ts", TYPED + "value", alone=False).stdout == "42\n"
     assert run("run", to, "-", stdin="console.log(typeof require('fs'))", alone=False).stdout == "object\n"
+
+
+@pytest.mark.parametrize("name,text", [
+    ("h.ts", "enum S { A = 201 } export default { async fetch(request: Request): Promise<Response> { return new Response(`${S.A}`); } };"),
+    ("h.tsx", "/** @jsx h */ const h = (x: any): any => '201'; export default { fetch: () => new Response(<a/>) };"),
+    ("h.cts", "import os = require('node:os'); export = { fetch(): Response { return new Response(os.EOL && '201'); } };"),
+    ("h.js", "const os = require('node:os'); module.exports = { fetch() { return new Response(os.EOL && '201'); } };"),
+    ("h", "export default { fetch() { return new Response('201'); } };"),
+])
+def test_a_handler_is_written_in_any_of_them(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with Handler(tmp_path, module=tmp_path / name) as handler:
+        assert handler.get("/").body == b"201"
+    assert our_processes() == []
 
 
 def test_required_and_imported_from_javascript(tmp_path):
