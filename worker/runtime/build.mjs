@@ -91,7 +91,7 @@ const lexerKeepsNames = {
 const compilerAlone = {
   name: 'compiler-alone',
   setup(b) {
-    b.onResolve({ filter: /^typescript-compiler$/ }, () => ({
+    b.onResolve({ filter: /^typescript$/ }, () => ({
       path: join(process.cwd(), 'node_modules', 'typescript', 'lib', '_tsc.js'),
     }));
     b.onLoad({ filter: /typescript.lib._tsc\.js$/ }, async ({ path }) => {
@@ -249,7 +249,8 @@ async function buildPart(name) {
     entryPoints: [join(here, 'parts', `${name}.js`)],
     globalName: 'part',
     minify: true,
-    keepNames: true,
+    // Nobody sees those of the compiler, which has many.
+    keepNames: name !== 'transpile',
     platform: 'neutral',
     mainFields: ['module', 'main'],
     // Its package would take our own class, which is made of it.

@@ -8,7 +8,7 @@ import {
   forEachChild,
   getLineAndCharacterOfPosition,
   isFunctionLike,
-} from 'typescript-compiler';
+} from 'typescript';
 
 // Numbers of TypeScript's own enums, which it inlines.
 const kCommonJs = 1,
@@ -39,12 +39,18 @@ function isModuleStatement(node) {
   }
 }
 
-/** Whether there is an import.meta in what `node` holds, or an await that no function is around. @param {any} node @param {boolean} inFunction */
-function needsModule(node, inFunction) {
-  if (node.kind === SyntaxKind.MetaProperty) return node.keywordToken === SyntaxKind.ImportKeyword;
-  if (!inFunction && (node.kind === SyntaxKind.AwaitExpression || node.awaitModifier !== undefined)) return true;
-  const inside = inFunction || isFunctionLike(node) || node.kind === SyntaxKind.PropertyDeclaration;
-  return forEachChild(node, (child) => needsModule(child, inside)) === true;
+/** Whether there is an import.meta in a file, or an await that no function is around. @param {any} file */
+function needsModule(file) {
+  // A list of what is to be looked at, not recursion: expressions may be long chains.
+  const work = [[file, false]];
+  while (work.length > 0) {
+    const [node, inFunction] = work.pop();
+    if (node.kind === SyntaxKind.MetaProperty && node.keywordToken === SyntaxKind.ImportKeyword) return true;
+    if (!inFunction && (node.kind === SyntaxKind.AwaitExpression || node.awaitModifier !== undefined)) return true;
+    const inside = inFunction || isFunctionLike(node) || node.kind === SyntaxKind.PropertyDeclaration;
+    forEachChild(node, (child) => void work.push([child, inside]));
+  }
+  return false;
 }
 
 /** What of a tsconfig.json says what is written. @param {any} given @param {any} file @param {boolean} isModule */
@@ -73,8 +79,7 @@ export function transpile(source, path, kind, given) {
   // Its own name is of no importance, and may hold anything.
   const name = `/file${/\.[cm]?[jt]sx?$/.exec(path)?.[0] ?? '.ts'}`;
   const file = createSourceFile(name, source, { languageVersion: kLatest });
-  const isModule =
-    kind === 'module' || (kind === '' && (file.statements.some(isModuleStatement) || needsModule(file, false)));
+  const isModule = kind === 'module' || (kind === '' && (file.statements.some(isModuleStatement) || needsModule(file)));
   file.impliedNodeFormat = isModule ? kModule : kCommonJs;
   // Where JSX needs an import, it is written into modules only.
   if (kind === 'module' || withJsx) file.externalModuleIndicator ??= true;

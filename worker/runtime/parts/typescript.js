@@ -32,8 +32,8 @@ export function compile(source, path, url, kind, compilerOptions) {
     try {
       return strip(source, path, kind, options);
     } catch (error) {
-      // What one parser does not know the other may; and its errors are those that people know.
-      if (!(error instanceof NeedsMore) && error?.loc === undefined) throw error;
+      // What one parser does not know the other may, or not know how deep; and its errors are those that people know.
+      if (!(error instanceof NeedsMore || error instanceof RangeError) && error?.loc === undefined) throw error;
     }
   }
   const made = part('transpile').transpile(source, path, kind, options);
@@ -64,6 +64,14 @@ export function stripTypes(source, path) {
   }
 }
 
+/** The names in a pattern that declares some; among them may be others. @param {any} node @returns {Generator<string>} */
+function* namesIn(node) {
+  if (node.type === 'Identifier') yield node.name;
+  else
+    for (const key of ['properties', 'elements', 'value', 'argument', 'left'])
+      for (const inner of [node[key] ?? []].flat()) if (inner !== null) yield* namesIn(inner);
+}
+
 /** Names of what is there for types only, and of what is used as a value. @param {any} program */
 function namesOf(program) {
   const types = new Set();
@@ -73,7 +81,7 @@ function namesOf(program) {
     const declared = statement.declaration ?? statement;
     if (/^TS(?:Interface|TypeAlias)Declaration$/.test(declared.type)) types.add(declared.id.name);
     else if (declared.id?.name !== undefined) values.add(declared.id.name);
-    for (const { id } of declared.declarations ?? []) if (id.type === 'Identifier') values.add(id.name);
+    for (const { id } of declared.declarations ?? []) for (const name of namesIn(id)) values.add(name);
     if (statement.type === 'ImportDeclaration')
       for (const specifier of statement.specifiers) values.add(specifier.local.name);
   }
