@@ -89,6 +89,23 @@ def test_code_is_what_its_text_says(name):
     assert node.returncode == 0 and (ours.stdout, ours.returncode) == (node.stdout, 0), (ours.stderr, node.stderr)
 
 
+# What else TypeScript's own words make of it: types are no module's sign, as in Node.js.
+TYPED_MODULES = {"import type": "import type { A } from './a'; const a: string = typeof require; console.log(a);", "export type": "export type { A } from './a'; console.log(typeof require);",
+                 "exported interface": "export interface A {} console.log(typeof require);", "declare module": "declare module 'x' { export const a: 1 } console.log(typeof require);"}
+NODE_REFUSES = ("sloppy", "return", "new.target")  # by swc, which is stricter
+
+
+@pytest.mark.parametrize("name", [name for name in (*MODULES, *BOTH, *TYPED_MODULES) if name not in NODE_REFUSES])
+def test_a_typescript_file_is_what_its_text_says_as_in_node(tmp_path, name):
+    text = {**MODULES, **BOTH, **TYPED_MODULES}[name]
+    (tmp_path / "t.ts").write_text(text)
+    (tmp_path / "e.ts").write_text(text + "\nenum E { A }\n")
+    node = subprocess.run([NODE, "--no-warnings", tmp_path / "t.ts"], capture_output=True, text=True, timeout=60)
+    for file in ("t.ts", "e.ts"):
+        ours = run("run", tmp_path / file)
+        assert (ours.stdout, ours.returncode) == (node.stdout, node.returncode), (file, ours.stderr, node.stderr)
+
+
 def test_a_package_that_says_its_type_is_believed(tmp_path):
     write(tmp_path, {"m/package.json": '{"type": "module"}', "c/package.json": '{"type": "commonjs"}', "m/a.js": "console.log(typeof require);", "c/a.js": "export {};",
                      "c/b.js": "console.log(typeof require);", "c/t.ts": "export const a: number = 1; console.log(typeof require, exports.a);", "m/t.ts": "console.log(typeof require as string);"})
@@ -146,6 +163,9 @@ PROGRAMS = {
     "generics in calls": "const m = new Map<string, Array<number>>(); const f = <T>(x: T) => x; const g = f<string>; console.log(m.size, f<number>(1), g('a'), f < 1, (f) > 1);",
     "top-level await": "enum E { A = 4 } const x: number = await Promise.resolve(E.A); console.log(x);",
     "JSON": "enum E { A } const f = async () => (await import('node:path')).sep; f().then((s: string) => console.log(s, E.A));",
+    "long expressions": "const a: number = 1; console.log(" + "a + " * 20_000 + "1, ['x'" + ", 'y'" * 20_000 + "].length); enum E { A = " + "1 + " * 3_000 + "1 } console.log(E.A);",
+    "long expressions without types in them": "const a: number = 1; console.log((" + "a + " * 20_000 + "1) as number, `${a}`" + ".concat('x')" * 200 + ".length);",
+    "a type and a value in a pattern": "interface A { a: 1 } const { A, b: [C = 2] } = { A: 1, b: [] as number[] }; type C = 1; export { A, C }; console.log(A, C);",
     "names that are words": "const type = 1, of = 2, as = 3, declare = 4, abstract = 5, namespace = 6, enumerable = 8; type T = 1; console.log(type, of, as, declare, abstract, namespace, enumerable);",
     "unicode": "enum Größe { Kleiñ = 'ü', '日本' = 2, '😀' = 3 } console.log(Größe.Kleiñ, Größe['日本'], Größe[3]); const ø: string = '\\u2028'; console.log(ø.length);",
     "hashbang": "#!/usr/bin/env postern\nenum A { B } console.log(A.B);",
