@@ -20,7 +20,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "broker/tunnel.h"
 #include "channel/failure.h"

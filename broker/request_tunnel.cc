@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <utility>
 
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"

@@ -435,7 +435,8 @@ def test_a_peer_that_answers_no_ping_is_gone(postern, servers):
 
 
 @pytest.mark.parametrize("code,name", [("new WebSocket('nonsense')", "SyntaxError"), ("new WebSocket('ftp://a')", "SyntaxError"), ("new WebSocket('ws://a/#x')", "SyntaxError"),
-                                       ("new WebSocket('ws://a', ['x', 'x'])", "SyntaxError"), ("new WebSocket('ws://a', 'a b')", "SyntaxError"), ("new WebSocket()", "TypeError"),
+                                       ("new WebSocket('ws://a', ['x', 'x'])", "SyntaxError"), ("new WebSocket('ws://a', null); new WebSocket('ws://a', 5); new WebSocket('ws://a', {}); new WebSocket('ws://a', [])", None),
+                                       ("new WebSocket('ws://a', { protocols: 'a b' })", "SyntaxError"), ("new WebSocket('ws://a', { headers: 5 })", "TypeError"), ("new WebSocket('ws://a', 'a b')", "SyntaxError"), ("new WebSocket()", "TypeError"),
                                        ("new WebSocket('ws://a').close(1001)", "InvalidAccessError"), ("new WebSocket('ws://a').send('x')", "InvalidStateError")])
 def test_websocket_arguments(postern, code, name):
     assert postern(f"let e = null; try {{ {code}; }} catch (x) {{ e = x.name; }} __return(e);").value == name

@@ -87,8 +87,8 @@ function ownHeaders(init) {
 
 /** @param {any} protocols */
 function protocolList(protocols) {
-  const list =
-    protocols === undefined || protocols === null ? [] : typeof protocols === 'string' ? [protocols] : [...protocols].map((p) => `${p}`);
+  const several = typeof protocols === 'object' && protocols !== null;
+  const list = protocols === undefined ? [] : several ? [...protocols].map((p) => `${p}`) : [`${protocols}`];
   const seen = new Set();
   for (const p of list) {
     if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(p) || seen.has(p.toLowerCase()))
