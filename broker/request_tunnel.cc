@@ -67,7 +67,8 @@ void Request::OpenTunnel() {
 void Request::OnTunnelOpen(Fields response) {
   std::from_chars(response[0].value.data(), response[0].value.data() + response[0].value.size(),
                   status_);
-  const bool switched = !raw_ || FindField(response, channel::kUpgraded) != nullptr;
+  const bool switched =
+      kind_ == Kind::kTcp || !raw_ || FindField(response, channel::kUpgraded) != nullptr;
   if (kind_ == Kind::kWebSocket && switched) status_ = 101;
   if (raw_) response.push_back({channel::kConnection, "1.1" + peer_});
   if (const Status sent = guest_.channel().session().Respond(stream_, response, true); !sent) {
@@ -75,7 +76,12 @@ void Request::OnTunnelOpen(Fields response) {
                  url_.HostPort() + " answered what a guest cannot get: " + sent.error().message});
   }
   responded_ = true;
+  const auto total = total_deadline_;
   Enter(Phase::kStream);
+  if (!switched) {  // it is an ordinary response
+    total_deadline_ = total;
+    Arm(total);
+  }
   guest_.channel().FlushSoon();
   if (!upload_.empty()) tunnel_->Send(std::exchange(upload_, {}));
   if (tunnel_ && upload_ended_) tunnel_->EndSending();

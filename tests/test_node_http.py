@@ -366,6 +366,25 @@ def test_an_answer_to_an_upgrade_has_a_bound(postern, raw, answer):
     assert result.value[1] == "ERR_LIMIT" and "response_bytes" in result.value[2]
 
 
+def test_an_answer_to_an_upgrade_that_drips_ends(postern, servers):  # noqa: F811
+    """It is an ordinary response, and has a total."""
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad\r\n\r\n")
+        try:
+            while not reader.at_eof():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except OSError:
+            pass
+        writer.close()
+
+    port = servers.start(asyncio.start_server(serve, "127.0.0.1", 0))
+    result = postern(UPGRADE + "__return(await upgrade());", "--timeout=20s", args=[str(port)], policy=allowing(f"127.0.0.1:{port}", total_timeout="500ms"))
+    assert result.value[:2] == ["cut", "ERR_TOTAL_TIMEOUT"] and result.seconds < 5
+
+
 def test_an_upgrade_through_a_proxy(postern, raw, tinyproxy):  # noqa: F811
     proxy, port = tinyproxy(), raw(WEBSOCKET + b"\r\nhi", then="close")
     policy = allowing(f"ws://127.0.0.1:{port}")
