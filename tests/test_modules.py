@@ -276,6 +276,24 @@ def test_source_maps(tree, where):
         assert "job.mjs:1:21" in result.err
 
 
+def test_a_program_s_own_source_map_counts_where_it_asks_for_that(tree):
+    """Programs find their files by their stack (pyodide, emscripten's output): as in Node it says what runs. What Postern prints says what was written."""
+    text = json.dumps({**MAP, "sourcesContent": [ORIGINAL]})
+    lib = "function e(r){throw new Error(\"mapped \"+r)}export{e};\n//# sourceMappingURL=data:application/json;base64," + base64.b64encode(text.encode()).decode()
+    code = """
+      import { e } from './lib.mjs';
+      const at = () => { try { e(1); } catch (error) { return /(\\w+\\.\\w+:\\d+:\\d+)/.exec(error.stack)[1]; } };
+      const told = [process.sourceMapsEnabled, at()];
+      process.setSourceMapsEnabled(true);
+      told.push(process.sourceMapsEnabled, at());
+      process.setSourceMapsEnabled(false);
+      told.push(at());
+      __return(told);"""
+    assert tree({"lib.mjs": lib}, code).value == [False, "lib.mjs:1:21", True, "in.ts:3:9", "lib.mjs:1:21"]
+    result = tree({"lib.mjs": lib}, "import { e } from './lib.mjs'; try { e(1); } catch (cause) { throw new Error('outer', { cause }); }", json_result=False)
+    assert result.status == 1 and re.search(r"at e \(file://\S+in\.ts:3:9\)", result.err) and "job.mjs:1:" in result.err, result.err
+
+
 def test_names_that_only_node_has_are_undefined(postern):
     """An import that fails takes all of the program with it, also where it is for a feature that is not used."""
     value = postern("""

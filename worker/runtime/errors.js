@@ -54,11 +54,23 @@ function originalOf(url, line, column) {
   return MapGet(maps, url)?.(line, column);
 }
 
-/** A frame, at its place in what was written where there is a source map. @param {any} site @param {any} error whose first frame it is */
+/** Whether a program's own source maps count in the `stack` that it sees. */
+let ownMaps = false;
+/** @param {boolean} on */
+export function useOwnMaps(on) {
+  ownMaps = on;
+}
+export const usesOwnMaps = () => ownMaps;
+
+/**
+ * A frame. Of what Postern itself translated (TypeScript, JSX) it is at its place in what was written; a program's own source map counts in
+ * what Postern prints (inWhatWasWritten), and here where the program asks for that, as in Node: programs find their files by their stack.
+ * @param {any} site @param {any} error whose first frame it is
+ */
 function frameText(site, error) {
   const text = site.toString();
   const url = site.getScriptNameOrSourceURL();
-  if (typeof url !== 'string') return text;
+  if (typeof url !== 'string' || !(ownMaps || StringStartsWith(native.sourceMapOf(url) ?? '', '{'))) return text;
   const original = originalOf(url, site.getLineNumber(), site.getColumnNumber());
   if (original === undefined) return text;
   if (error !== undefined && typeof error === 'object' && error !== null) origins.set(error, original);
@@ -84,9 +96,24 @@ export function sourceError(code, message, url, line, column, text) {
   return error;
 }
 
+const kMostMapped = 1000; // frames of a text
+const kFrame = /^( +at [^\n]*?)((?:file|data):[^\n]*?):(\d+):(\d+)/gm;
+/** An error's text, with the places of its frames in what was written. @param {string} text @param {(place: any) => void} [first] is told of the first frame's, where that has one */
+function inWhatWasWritten(text, first) {
+  let frames = 0;
+  return text.replace(kFrame, (frame, before, url, line, column) => {
+    const original = frames++ < kMostMapped ? originalOf(url, Number(line), Number(column)) : undefined;
+    if (original === undefined) return frame;
+    if (frames === 1) first?.(original);
+    return `${before}${original.source}:${original.line}:${original.column}`;
+  });
+}
+
 /** As the C++ side shows where an error comes from; empty where it does that itself. @param {any} error */
 function excerpt(error) {
-  return excerptOf(typeof error === 'object' && error !== null ? origins.get(error) : undefined);
+  let origin = typeof error === 'object' && error !== null ? origins.get(error) : undefined;
+  if (origin === undefined) inWhatWasWritten(`${error.stack}`, (place) => (origin = place));
+  return excerptOf(origin);
 }
 
 /** The same of a place of a script. @param {string} url @param {number} line @param {number} column */
@@ -136,10 +163,10 @@ export function describeError(error) {
   return [
     safely(() => error.name),
     safely(() => error.message),
-    safely(() => error.stack),
+    safely(() => inWhatWasWritten(`${error.stack}`)),
     safely(() => error.cause?.posternCode ?? error.cause?.code ?? error.code),
     safely(() => error.cause?.message),
-    shown,
+    safely(() => inWhatWasWritten(shown)) || shown,
     safely(() => excerpt(error)),
   ];
 }

@@ -2,6 +2,7 @@
 import { applyTo, ArrayPush, defineProperty, getPrototypeOf, hasOwn } from './primordials.js';
 import { now } from './clock.js';
 import { codedError } from './coded_error.js';
+import { useOwnMaps, usesOwnMaps } from './errors.js';
 import { reportError, takeUncaughtWith } from './events.js';
 import { colours, format } from './inspect.js';
 import { nextTick } from './microtask.js';
@@ -212,9 +213,15 @@ export const process = {
   getActiveResourcesInfo: () => [],
   ref: (/** @type {any} */ held) => void (held?.[Symbol.for('nodejs.ref')] ?? held?.ref)?.call(held),
   unref: (/** @type {any} */ held) => void (held?.[Symbol.for('nodejs.unref')] ?? held?.unref)?.call(held),
-  // Source maps are always used.
-  sourceMapsEnabled: true,
-  setSourceMapsEnabled() {},
+  get sourceMapsEnabled() {
+    return usesOwnMaps();
+  },
+  /** @param {any} on */
+  setSourceMapsEnabled(on) {
+    if (typeof on !== 'boolean')
+      throw codedError('ERR_INVALID_ARG_TYPE', 'The "enabled" argument must be of type boolean.', TypeError);
+    useOwnMaps(on);
+  },
   /** Gets what nobody catches, in place of listeners; null: nobody does. @param {Function | null} capture */
   setUncaughtExceptionCaptureCallback(capture) {
     if (capture !== null && typeof capture !== 'function')
