@@ -25,7 +25,7 @@ performance queueMicrotask reportError self setInterval setTimeout structuredClo
 """.split()
 MORE = """
 BroadcastChannel Buffer Cache CacheStorage CloseEvent EventSource FileReader Immediate PerformanceEntry PerformanceMark PerformanceMeasure
-PerformanceObserver PerformanceObserverEntryList ProgressEvent WebSocket caches clearImmediate global process setImmediate Intl Temporal
+PerformanceObserver PerformanceObserverEntryList ProgressEvent DOMMatrix DOMMatrixReadOnly DOMPoint DOMPointReadOnly DOMRect DOMRectReadOnly WebSocket caches clearImmediate global process setImmediate Intl Temporal
 SharedArrayBuffer Atomics FinalizationRegistry WeakRef
 """.split()
 ELSEWHERE = "Worker SharedWorker XMLHttpRequest document window location localStorage sessionStorage indexedDB Navigator Storage".split()

@@ -80,7 +80,7 @@ def test_what_came_of_a_body_is_read_before_its_failure(postern, origin, tmp_pat
     har, url = tmp_path / "run.har", f"http://{origin.http}/short-body"
     code = """
       const url = process.argv[2], all = [];
-      const failed = (e) => e.cause?.code ?? e.code;
+      const failed = (e) => e.cause?.posternCode ?? e.code;
       const { body } = await fetch(url);
       await new Promise((done) => setTimeout(done, 200));  // by now all of it has arrived, its end too
       const reader = body.getReader();

@@ -61,6 +61,8 @@ export function useOwnMaps(on) {
   ownMaps = on;
 }
 export const usesOwnMaps = () => ownMaps;
+/** Whether the stack says where that was written which is in a script. @param {string} url */
+const isMapped = (url) => ownMaps || StringStartsWith(native.sourceMapOf(url) ?? '', '{'); // the map itself: Postern's own
 
 /**
  * A frame. Of what Postern itself translated (TypeScript, JSX) it is at its place in what was written; a program's own source map counts in
@@ -70,7 +72,7 @@ export const usesOwnMaps = () => ownMaps;
 function frameText(site, error) {
   const text = site.toString();
   const url = site.getScriptNameOrSourceURL();
-  if (typeof url !== 'string' || !(ownMaps || StringStartsWith(native.sourceMapOf(url) ?? '', '{'))) return text;
+  if (typeof url !== 'string' || !isMapped(url)) return text;
   const original = originalOf(url, site.getLineNumber(), site.getColumnNumber());
   if (original === undefined) return text;
   if (error !== undefined && typeof error === 'object' && error !== null) origins.set(error, original);
@@ -102,7 +104,8 @@ const kFrame = /^( +at [^\n]*?)((?:file|data):[^\n]*?):(\d+):(\d+)/gm;
 function inWhatWasWritten(text, first) {
   let frames = 0;
   return text.replace(kFrame, (frame, before, url, line, column) => {
-    const original = frames++ < kMostMapped ? originalOf(url, Number(line), Number(column)) : undefined;
+    if (frames++ >= kMostMapped || isMapped(url)) return frame;
+    const original = originalOf(url, Number(line), Number(column));
     if (original === undefined) return frame;
     if (frames === 1) first?.(original);
     return `${before}${original.source}:${original.line}:${original.column}`;

@@ -1,4 +1,5 @@
 // The runtime's entry: puts the Web APIs on the global object, and gives the C++ side its hooks.
+import * as primordials from './primordials.js';
 import { defineProperty, stringify } from './primordials.js';
 import { AbortController, AbortSignal } from './abort.js';
 import { Blob, File } from './blob.js';
@@ -71,6 +72,7 @@ import { toJson } from './return_value.js';
 import { processSignal } from './signals.js';
 import './show.js';
 import * as streams from './streams.js';
+import * as structuredClones from './structured_clone.js';
 import { markKinds, refuseClone, structuredClone } from './structured_clone.js';
 import { SubtleCrypto } from './subtle.js';
 import * as timers from './timers.js';
@@ -135,6 +137,8 @@ for (const [name, value] of Object.entries({
 for (const [name, value] of Object.entries(streams))
   if (name !== 'nextChunk' && name !== 'withClonedChunks') expose(name, value);
 lazyGlobal('URLPattern', () => part('url_pattern').URLPattern);
+for (const name of ['DOMPoint', 'DOMPointReadOnly', 'DOMRect', 'DOMRectReadOnly', 'DOMMatrix', 'DOMMatrixReadOnly'])
+  lazyGlobal(name, () => part('geometry')[name]);
 lazyGlobal('Buffer', () => part('node').nodeModule('buffer').Buffer);
 shareModules({
   abort,
@@ -153,8 +157,10 @@ shareModules({
   object_url: objectUrls,
   part: parts,
   performance: perf,
+  primordials,
   process: processes,
   streams,
+  structured_clone: structuredClones,
   subtle,
   timers,
   url,
