@@ -3,8 +3,10 @@
 import { webidlClass } from '../primordials.js';
 import { registerClone } from '../structured_clone.js';
 
-/** Web IDL's unrestricted double; `missing` where nothing is given. @param {any} value @param {number} missing */
-const number = (value, missing) => (value === undefined ? missing : Number(value));
+/** Web IDL's unrestricted double: a BigInt is none. @param {any} value @returns {number} */
+const double = (value) => +value;
+/** @param {any} value @param {number} missing where nothing is given */
+const number = (value, missing) => (value === undefined ? missing : double(value));
 
 /** Own getters, and setters where `write` is given, of a prototype. @param {any} C @param {string[]} names @param {(o: any, i: number) => any} read @param {(o: any, i: number, value: number) => void} [write] */
 function accessors(C, names, read, write) {
@@ -16,7 +18,7 @@ function accessors(C, names, read, write) {
       set:
         write &&
         function (/** @type {any} */ value) {
-          write(this, i, Number(value));
+          write(this, i, double(value));
         },
       enumerable: true,
       configurable: true,
@@ -32,7 +34,7 @@ const kRectangle = ['x', 'y', 'width', 'height'];
 export class DOMPointReadOnly {
   #values;
   constructor(x = 0, y = 0, z = 0, w = 1) {
-    this.#values = [Number(x), Number(y), Number(z), Number(w)];
+    this.#values = [double(x), double(y), double(z), double(w)];
   }
   /** @param {any} [other] */
   static fromPoint(other) {
@@ -53,7 +55,7 @@ export class DOMPoint extends DOMPointReadOnly {}
 export class DOMRectReadOnly {
   #values;
   constructor(x = 0, y = 0, width = 0, height = 0) {
-    this.#values = [Number(x), Number(y), Number(width), Number(height)];
+    this.#values = [double(x), double(y), double(width), double(height)];
   }
   /** @param {any} [other] */
   static fromRect(other) {
@@ -158,7 +160,7 @@ function turn(x, y, z, angle) {
 
 /** The elements of a list of 6 or 16. @param {ArrayLike<any>} list @returns {{m: number[], flat: boolean}} */
 function ofList(list) {
-  const given = Array.from(list, Number);
+  const given = Array.from(list, double);
   if (given.length === 16) return { m: given, flat: false };
   if (given.length !== 6) throw new TypeError(`a matrix is made of 6 numbers or of 16, not of ${given.length}`);
   const m = identity();
@@ -174,7 +176,7 @@ function ofMembers(init) {
   kElements.forEach((name, at) => (m[at] = number(init[name], m[at])));
   for (const [name, at] of Object.entries(kShort)) {
     if (init[name] === undefined) continue;
-    const value = Number(init[name]);
+    const value = double(init[name]);
     if (init[kElements[at]] !== undefined && !Object.is(m[at] + 0, value + 0))
       throw new TypeError(`${name} and ${kElements[at]} are the same element of a matrix, and differ`);
     m[at] = value;
@@ -304,12 +306,12 @@ export class DOMMatrix extends DOMMatrixReadOnly {
   }
   translateSelf(tx = 0, ty = 0, tz = 0) {
     const m = identity();
-    [m[12], m[13], m[14]] = [Number(tx), Number(ty), Number(tz)];
+    [m[12], m[13], m[14]] = [double(tx), double(ty), double(tz)];
     return become(this, product(valuesOf(this), m), m[14] === 0);
   }
   scaleSelf(scaleX = 1, scaleY = scaleX, scaleZ = 1, originX = 0, originY = 0, originZ = 0) {
     const m = identity();
-    [m[0], m[5], m[10]] = [Number(scaleX), Number(scaleY), Number(scaleZ)];
+    [m[0], m[5], m[10]] = [double(scaleX), double(scaleY), double(scaleZ)];
     this.translateSelf(originX, originY, originZ);
     become(this, product(valuesOf(this), m), m[10] === 1);
     return this.translateSelf(-originX, -originY, -originZ);
@@ -319,23 +321,23 @@ export class DOMMatrix extends DOMMatrixReadOnly {
   }
   /** @param {any} [rotX] degrees @param {any} [rotY] @param {any} [rotZ] */
   rotateSelf(rotX = 0, rotY, rotZ) {
-    const [x, y, z] = rotY === undefined && rotZ === undefined ? [0, 0, Number(rotX)] : [Number(rotX), number(rotY, 0), number(rotZ, 0)];
+    const [x, y, z] = rotY === undefined && rotZ === undefined ? [0, 0, double(rotX)] : [double(rotX), number(rotY, 0), number(rotZ, 0)];
     for (const turned of [turn(0, 0, 1, z), turn(0, 1, 0, y), turn(1, 0, 0, x)])
       become(this, product(valuesOf(this), turned), x === 0 && y === 0);
     return this;
   }
   rotateFromVectorSelf(x = 0, y = 0) {
-    return this.rotateSelf((Math.atan2(Number(y), Number(x)) * 180) / Math.PI);
+    return this.rotateSelf((Math.atan2(double(y), double(x)) * 180) / Math.PI);
   }
   rotateAxisAngleSelf(x = 0, y = 0, z = 0, angle = 0) {
-    const turned = turn(Number(x), Number(y), Number(z), Number(angle));
-    return become(this, product(valuesOf(this), turned), Number(x) === 0 && Number(y) === 0);
+    const turned = turn(double(x), double(y), double(z), double(angle));
+    return become(this, product(valuesOf(this), turned), double(x) === 0 && double(y) === 0);
   }
   skewXSelf(sx = 0) {
-    return this.multiplySelf({ c: Math.tan(radians(Number(sx))) });
+    return this.multiplySelf({ c: Math.tan(radians(double(sx))) });
   }
   skewYSelf(sy = 0) {
-    return this.multiplySelf({ b: Math.tan(radians(Number(sy))) });
+    return this.multiplySelf({ b: Math.tan(radians(double(sy))) });
   }
   invertSelf() {
     const m = inverted(valuesOf(this));
