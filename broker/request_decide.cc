@@ -92,7 +92,11 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
       {url_, method_, std::move(overrides.methods), std::move(overrides.paths)});
   const bool reported = !decision.allow && policy.report && policy.permission;
   LogDecision(decision, decision.allow ? "allow" : reported ? "report" : "deny");
-  if (!decision.allow && !reported) return Denied(decision.Sentence());
+  if (!decision.allow && !reported) {
+    Failure denied = Denied(decision.Sentence());
+    if (decision.http_only) denied.code = "ERR_STREAM_DENIED";
+    return denied;
+  }
   if (decision.allow) rule_ = decision.rule;
   secrets_ = guest_.SecretsOf(url_.host);
   if (secrets_ != nullptr && (kind_ == Kind::kTcp || kind_ == Kind::kWebSocket)) {

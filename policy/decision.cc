@@ -263,9 +263,26 @@ Decision Decider::Denied(const RequestLine& request) const {
     d.reason += "no path of " + Quoted(*path) + " is sure to match " + shown;
   } else {
     d.change = "add " + flag;
-    d.reason += "no rule allows it";
+    d.http_only = url.scheme == "tcp" && AllowsHttp(url);
+    d.reason += d.http_only ? "its rules allow HTTP, and no TCP stream" : "no rule allows it";
   }
   return d;
+}
+
+// Whether a rule allows some HTTP request where a TCP stream leads.
+bool Decider::AllowsHttp(const Url& stream) const {
+  Url http = stream, https = stream;
+  http.scheme = "http";
+  https.scheme = "https";
+  bool allows = false;
+  EachCandidate(stream, [&](const Rules& rules, bool denies_only) {
+    for (const Rule* rule : rules) {
+      const Target& t = rule->target;
+      allows = allows || (!denies_only && rule->allow &&
+                          (t.MatchesSchemeAndPort(http) || t.MatchesSchemeAndPort(https)));
+    }
+  });
+  return allows;
 }
 
 }  // namespace postern::policy

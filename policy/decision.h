@@ -31,6 +31,9 @@ struct Decision {
   const Rule* rule = nullptr;
   std::string reason;  // for a denial: a sentence with the host, the port and the rule
   std::string change;  // for a denial: the smallest change that would allow it
+  // For the denial of a TCP stream: nothing but a tcp rule is missing, since others allow HTTP
+  // there.
+  bool http_only = false;
 
   // Reason and, where no rule forbids it, change: what a guest is told.
   std::string Sentence() const { return rule == nullptr ? reason + "; " + change : reason; }
@@ -72,6 +75,7 @@ class Decider {
   template <typename Visit>
   void EachCandidate(const Url& url, const Visit& visit) const;
   Decision Denied(const RequestLine& request) const;
+  bool AllowsHttp(const Url& stream) const;
 
   const Policy& policy_;
   ByHost exact_, below_;

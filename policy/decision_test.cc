@@ -109,6 +109,29 @@ TEST(Decision, DenialsSayWhatIsNearest) {
   EXPECT_EQ(denied.rule, &p.rules[1]);
 }
 
+TEST(Decision, AStreamWhereRulesAllowHttpWantsATcpRuleAlone) {
+  const Policy p = FromYaml(R"(
+    - {allow: "api.test", methods: [GET], paths: [/v1]}
+    - {allow: "https://secure.test"}
+    - {allow: "ported.test:8080"}
+    - {allow: "10.0.0.0/8"}
+    - {allow: "shut.test"}
+    - {deny: "tcp://shut.test:80"}
+    - {deny: "denied.test"}
+)");
+  const Decision d = Decide(p, "tcp://api.test:80", "CONNECT");
+  EXPECT_TRUE(!d.allow && d.http_only);
+  EXPECT_EQ(d.Sentence(),
+            "network access to api.test:80 is denied: its rules allow HTTP, and no TCP stream; add "
+            "--allow-net=tcp://api.test:80");
+  EXPECT_TRUE(Decide(p, "tcp://secure.test:443", "CONNECT").http_only);
+  EXPECT_TRUE(Decide(p, "tcp://10.1.2.3:8080", "CONNECT").http_only);
+  for (const char* url : {"tcp://other.test:80", "tcp://ported.test:80", "tcp://secure.test:80",
+                          "tcp://shut.test:80", "tcp://denied.test:80", "http://api.test/v2"})
+    EXPECT_FALSE(Decide(p, url, "CONNECT").http_only) << url;
+  EXPECT_FALSE(Decide({}, "tcp://api.test:80", "CONNECT").http_only);
+}
+
 TEST(Decision, TheMostSpecificAllowDecides) {
   const Policy p = FromYaml(R"(
     - allow: "*"

@@ -217,7 +217,8 @@ json EntryOfHar(const json& e, size_t& bodies_left) {
   const json& failure = Member(own, "failure");
   r["code"] = Text(failure, "code");
   r["message"] = Text(failure, "details");
-  r["decision"] = r["code"] == "ERR_NETWORK_DENIED" ? "deny" : "allow";
+  r["decision"] =
+      r["code"] == "ERR_NETWORK_DENIED" || r["code"] == "ERR_STREAM_DENIED" ? "deny" : "allow";
   constexpr std::pair<const char*, const char*> kPhases[] = {
       {"blocked", "queue"}, {"dns", "dns"},   {"connect", "connect"},
       {"ssl", "tls"},       {"wait", "wait"}, {"receive", "receive"}};

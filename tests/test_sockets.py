@@ -101,7 +101,9 @@ def test_tcp_moves_megabytes_both_ways(postern, echo):
 
 
 @pytest.mark.parametrize("rule,target,code", [
-    ("127.0.0.1", "127.0.0.1:{echo}", "ERR_NETWORK_DENIED"),  # an http rule grants no stream
+    ("127.0.0.1", "127.0.0.1:{echo}", "ERR_STREAM_DENIED"),  # an http rule grants no stream
+    ("https://127.0.0.1:{echo}", "127.0.0.1:{echo}", "ERR_STREAM_DENIED"),
+    ("127.0.0.1:1", "127.0.0.1:{echo}", "ERR_NETWORK_DENIED"),
     ("tcp://127.0.0.1:1", "127.0.0.1:{echo}", "ERR_NETWORK_DENIED"),
     ("tcp://*:{echo}", "127.0.0.1:{echo}", "ERR_ADDRESS_BLOCKED"),
     ("tcp://*:{echo}", "0x7f.1:{echo}", "ERR_ADDRESS_BLOCKED"),
