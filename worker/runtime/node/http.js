@@ -3,12 +3,12 @@
 // travel as they are written (channel/raw_fields.h). An Upgrade to WebSocket is a request of its own kind (broker/upgrade_tunnel.cc).
 import constants from 'node-constants';
 import { codedError } from '../coded_error.js';
-import { connectionHeaders } from '../headers.js';
 import { abortExchange, dropExchange, errorOf, netError, openExchange, writePiece } from '../net.js';
 import { process } from '../process.js';
 import { upgradedSocket } from '../sockets.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
 import { refusal } from './absent.js';
+import { requestFields } from './http_request.js';
 import { incomingMessage, joinFields, makeSocket, readConnection } from './http_response.js';
 import { load } from './loader.js';
 import { classes as netClasses, nodeError } from './net.js';
@@ -154,27 +154,14 @@ function classes() {
         return void process.nextTick(() => this.destroy(error));
       }
       const upgrades = body === null && this.#upgrades();
-      const flat = [
-        ':method',
-        upgrades ? 'CONNECT' : this.method,
-        ...(upgrades ? [':protocol', 'websocket'] : []),
-        ':scheme',
-        this.protocol.slice(0, -1),
-        ':authority',
-        this.authority,
-        ':path',
-        this.path,
-        'postern-raw',
-        'on',
-      ];
-      const names = [];
-      for (const [key, [name, value]] of this.#headers) {
-        if (connectionHeaders.has(key) || key === 'host' || key === 'content-length') continue;
-        const values = Array.isArray(value) ? (key === 'cookie' ? [value.join('; ')] : value) : [value];
-        for (const one of values) flat.push(key, `${one}`);
-        if (name !== key) names.push(name);
-      }
-      if (names.length > 0) flat.push('postern-names', names.join());
+      const flat = requestFields({
+        method: this.method,
+        scheme: this.protocol.slice(0, -1),
+        authority: this.authority,
+        path: this.path,
+        pairs: this.#pairs(),
+        upgrades,
+      });
       const length = body instanceof Uint8Array ? body.length : this.getHeader('content-length');
       if (body !== null && length !== undefined) flat.push('content-length', `${length}`);
       const { e, promise } = openExchange(flat, upgrades ? true : body, 'request', true, upgrades);
@@ -186,6 +173,13 @@ function classes() {
         if (outcome.upgraded) return this.#upgraded(outcome);
         if (upgrades) native.netEndWrite(e.id);
         this.#responded(outcome);
+      });
+    }
+    /** Its fields: [name, value], one for each line. @returns {[string, string][]} */
+    #pairs() {
+      return [...this.#headers].flatMap(([key, [name, value]]) => {
+        const values = Array.isArray(value) ? (key === 'cookie' ? [value.join('; ')] : value) : [value];
+        return values.map((one) => /** @type {[string, string]} */ ([name, `${one}`]));
       });
     }
     /** Whether it asks for WebSocket: any other protocol is one that an origin need not switch to, and is not asked for. */

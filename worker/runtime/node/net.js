@@ -1,9 +1,10 @@
-// The clients of node:net and node:tls, over the broker's TCP (sockets.js).
+// The clients of node:net and node:tls, over the broker's TCP (sockets.js), or where rules allow HTTP alone over that (http_socket.js).
 import constants from 'node-constants';
 import { process } from '../process.js';
 import { connect, refSocket } from '../sockets.js';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
 import { absent, refusal } from './absent.js';
+import { HttpSocket } from './http_socket.js';
 import { load } from './loader.js';
 import { addServers } from './servers.js';
 
@@ -22,6 +23,7 @@ const names = {
   ERR_RESPONSE_TIMEOUT: 'ETIMEDOUT',
   ERR_TOTAL_TIMEOUT: 'ETIMEDOUT',
   ERR_NETWORK_DENIED: 'EACCES',
+  ERR_STREAM_DENIED: 'EACCES',
   ERR_ADDRESS_BLOCKED: 'EACCES',
   ERR_NO_NETWORK_ADAPTER: 'ENETUNREACH',
 };
@@ -72,6 +74,9 @@ function optionsOf(args) {
   return [{ ...more, port: Number(first), host: typeof second === 'string' ? second : more.host }, callback];
 }
 
+/** @param {any} socket @param {boolean} ref */
+const setRef = (socket, ref) => (socket instanceof HttpSocket ? socket.ref(ref) : refSocket(socket, ref));
+
 /** @type {any} */
 let shared;
 export function classes() {
@@ -81,6 +86,7 @@ export function classes() {
   const { AbortError, codes } = load('internal/errors');
   /** What failed, as Node's errors say it. @param {any} error @param {string} syscall @param {any} [more] */
   const failed = (error, syscall, more) => {
+    if (error.posternCode !== undefined) return error; // is one already
     const told = nodeError(error, more);
     told.code ??= 'EPIPE'; // the other side has ended, and with it the socket
     return told.syscall === 'getaddrinfo' ? told : Object.assign(told, { syscall }, more);
@@ -133,10 +139,10 @@ export function classes() {
       signal.addEventListener('abort', abort, { once: true });
       this.once('close', () => signal.removeEventListener('abort', abort));
     }
-    /** @param {any} socket of sockets.js, opened or not @param {{address: string, port: number}} peer */
+    /** @param {any} socket of sockets.js or http_socket.js, opened or not @param {{address: string, port: number}} peer */
     adopt(socket, peer) {
       this.#socket = socket;
-      if (!this.#ref) refSocket(socket, false);
+      if (!this.#ref) setRef(socket, false);
       this.#reader = socket.readable.getReader();
       this.#writer = socket.writable.getWriter();
       this.#writer.closed.catch(() => {});
@@ -153,8 +159,16 @@ export function classes() {
           this.#touch();
           this.read(0);
         },
-        (error) => this.destroy(failed(error, 'connect', peer)),
+        (error) => this.#refused(error, peer),
       );
+    }
+    /** @param {any} error @param {{address: string, port: number}} peer */
+    #refused(error, peer) {
+      const denial = failed(error, 'connect', peer);
+      if (denial.posternCode !== 'ERR_STREAM_DENIED' || this.destroyed || peer.address === undefined)
+        return void this.destroy(denial);
+      const secure = this.transport === 'on';
+      this.adopt(new HttpSocket({ host: peer.address, port: peer.port, secure, denial }), peer);
     }
     /** @param {{address: string, port: number}} peer */
     opened(peer) {
@@ -167,6 +181,7 @@ export function classes() {
     release() {
       this.#reader.releaseLock();
       this.#writer.releaseLock();
+      this.#reader = null;
       return this.#socket;
     }
     #touch() {
@@ -174,9 +189,11 @@ export function classes() {
       if (this.#timeout > 0) this.#timer = setTimeout(() => this.emit('timeout'), this.#timeout).unref();
     }
     _read() {
-      if (this.#reading || this.#reader === null) return;
+      if (this.pending) return void this.once('connect', () => this._read());
+      const reader = this.#reader;
+      if (this.#reading || reader === null) return;
       this.#reading = true;
-      this.#reader.read().then(
+      reader.read().then(
         ({ done, value }) => {
           this.#reading = false;
           this.#touch();
@@ -184,13 +201,19 @@ export function classes() {
           this.bytesRead += value.length;
           this.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
         },
-        (error) => this.destroy(failed(error, 'read')),
+        (error) => {
+          if (this.#reader === reader) this.destroy(failed(error, 'read')); // else it was released
+        },
       );
     }
     _write(chunk, _encoding, callback) {
-      if (this.#writer === null) {
-        this.once('connect', () => this._write(chunk, _encoding, callback));
-        return;
+      if (this.pending) {
+        const closed = () => callback(new codes.ERR_SOCKET_CLOSED_BEFORE_CONNECTION());
+        this.once('close', closed);
+        return void this.once('connect', () => {
+          this.off('close', closed);
+          this._write(chunk, _encoding, callback);
+        });
       }
       this.#writer.write(Uint8Array.from(chunk)).then(
         () => {
@@ -203,6 +226,7 @@ export function classes() {
     }
     _final(callback) {
       if (this.#writer === null) return callback();
+      if (this.pending) return void this.once('connect', () => this._final(callback));
       this.#writer.close().then(
         () => callback(),
         () => callback(),
@@ -245,7 +269,7 @@ export function classes() {
     }
     #setRef(ref) {
       this.#ref = ref;
-      if (this.#socket !== null) refSocket(this.#socket, ref);
+      if (this.#socket !== null) setRef(this.#socket, ref);
       return this;
     }
     address() {
