@@ -2,6 +2,7 @@
 import * as ponyfill from 'web-streams-polyfill';
 import { withResolvers } from './primordials.js';
 import { DOMException } from './dom_exception.js';
+import { tellsItsState } from './stream_state.js';
 import { registerClone, structuredClone } from './structured_clone.js';
 
 export const {
@@ -19,6 +20,9 @@ export const {
   ByteLengthQueuingStrategy,
   CountQueuingStrategy,
 } = ponyfill;
+
+tellsItsState(ReadableStream, 'readable');
+tellsItsState(WritableStream, 'writable');
 
 /**
  * What `reader.read()` gives, in an object that inherits nothing: a promise that is resolved with it asks no "then" of
