@@ -52,6 +52,8 @@ function events() {
 }
 /** Whether anybody listens to an event of the process. @param {string} name */
 export const processListens = (name) => emitter !== undefined && emitter.listenerCount(name) > 0;
+/** Whether an event of the process reaches anybody: a listener, or who put an `emit` in the place of ours (signal-exit). @param {string} name */
+const processHears = (name) => processListens(name) || process.emit !== ownEmit;
 /** @param {string} name @param {any[]} args */
 // As Node does: by the method, which programs replace (signal-exit).
 export const processEmit = (name, ...args) => /** @type {any} */ (process).emit(name, ...args);
@@ -354,6 +356,7 @@ for (const name of [
       },
     }[name],
   });
+const ownEmit = /** @type {any} */ (process).emit;
 /** A property that is made when it is first read. @param {string} name @param {() => any} make */
 function lazy(name, make) {
   defineProperty(process, name, {
@@ -380,12 +383,12 @@ function emitExit(code) {
   if (exiting) return;
   exiting = true;
   if (exitCode === undefined && code !== 0) exitCode = code;
-  if (processListens('exit')) processEmit('exit', code);
+  if (processHears('exit')) processEmit('exit', code);
 }
 
 /** The loop has nothing left: whether a listener may have given it something to do. */
 export function beforeExit() {
-  if (exiting || !processListens('beforeExit')) return false;
+  if (exiting || !processHears('beforeExit')) return false;
   processEmit('beforeExit', exitCode ?? 0);
   return true;
 }
