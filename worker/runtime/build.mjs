@@ -118,7 +118,7 @@ function nodeIds() {
     internal/util/debuglog internal/v8/startup_snapshot internal/process/warning internal/url internal/abort_controller
     internal/event_target internal/async_hooks internal/process/task_queues internal/blob internal/crypto/keys
     internal/source_map/source_map_cache internal/source_map/source_map_cache_map internal/bootstrap/realm internal/modules/helpers
-    internal/net internal/perf/observe internal/tty internal/encoding internal/errors/error_source internal/webstreams/adapters internal/perf/utils internal/zip internal/fs/utils
+    internal/net internal/perf/observe internal/encoding internal/errors/error_source internal/webstreams/adapters internal/perf/utils internal/zip internal/fs/utils
     internal/process/execution internal/process/permission internal/timers internal/util/trace_sigint internal/deps/acorn/acorn/dist/acorn
     internal/source_map/prepare_stack_trace internal/source_map/source_map`.split(/\s+/),
   );

@@ -1,6 +1,7 @@
 // Node's modules that make no sense in a guest: what is called throws at once, with a sentence that says why.
 
 import { codedError } from '../coded_error.js';
+import { load } from './loader.js';
 import constants from 'node-constants';
 
 /** By module: why, and what is there instead; then the names of what a program would call. */
@@ -27,6 +28,7 @@ const reasons = {
   ],
   repl: ['a guest has no terminal', 'start REPLServer Recoverable writer'],
   trace_events: ['a guest cannot be traced', 'createTracing getEnabledCategories'],
+  tty: ['a guest has no terminal', 'ReadStream WriteStream'],
   v8: [
     'V8 cannot be steered from a guest',
     'setFlagsFromString writeHeapSnapshot getHeapSnapshot takeCoverage stopCoverage startupSnapshot',
@@ -57,16 +59,25 @@ export const absentModules = Object.fromEntries(
     () => {
       const exports = {};
       for (const name of names.split(' ')) exports[name] = absent(module, name, reason);
-      return Object.assign(exports, more[module]?.());
+      return more[module] === undefined ? exports : more[module](exports);
     },
   ]),
 );
 
-/** What of them can be told all the same. @type {Record<string, () => any>} */
+/** What of them can be told all the same: the module, of what is absent from it. @type {Record<string, (absent: any) => any>} */
 const more = {
-  http2: () => ({ constants: constants.http2, sensitiveHeaders: Symbol('sensitiveHeaders') }),
-  cluster: () => ({ isMaster: true, isPrimary: true, isWorker: false, workers: {}, settings: {} }),
-  worker_threads: () => ({
+  http2: (absent) => ({ ...absent, constants: constants.http2, sensitiveHeaders: Symbol('sensitiveHeaders') }),
+  // Programs listen for its workers, whether or not they have any (log4js).
+  cluster: (absent) =>
+    Object.assign(new (load('events').EventEmitter)(), absent, {
+      isMaster: true,
+      isPrimary: true,
+      isWorker: false,
+      workers: {},
+      settings: {},
+    }),
+  worker_threads: (absent) => ({
+    ...absent,
     isMainThread: true,
     isInternalThread: false,
     parentPort: null,
@@ -78,7 +89,14 @@ const more = {
     MessagePort,
     BroadcastChannel,
   }),
-  v8: () => ({
+  // Programs ask the class, without a stream, whether what is printed may have colours.
+  tty: (absent) => {
+    const { getColorDepth, hasColors } = load('internal/tty');
+    Object.assign(absent.WriteStream.prototype, { isTTY: true, getColorDepth, hasColors });
+    return { ...absent, isatty: () => false };
+  },
+  v8: (absent) => ({
+    ...absent,
     /** In V8's format, as Node does. @param {any} value */
     serialize(value) {
       const { buffer } = native.serialize(value, Buffer.prototype);
