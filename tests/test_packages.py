@@ -8,7 +8,10 @@ import threading
 import uuid
 
 import pytest
-from conftest import POSTERN, our_processes
+from conftest import BUILD, POSTERN, our_processes
+from package_programs import FILES, LIKE_NODE, REFUSED, TOOLS
+
+NODE = BUILD / "lib" / "postern" / "node"
 
 
 @pytest.fixture
@@ -143,6 +146,41 @@ def test_a_package_that_needs_nothing(run, package):
     code, expected = OFFLINE[package]
     value = run(code)
     assert value == expected
+
+
+def printed(home, *words, mount=()):
+    """What a program prints, and its exit code: in Node.js, and in a guest."""
+    return [
+        (done.stdout, done.returncode)
+        for command in ([NODE, "--no-warnings"], [POSTERN, "run", "--timeout=30s", f"--cwd={home}", *mount])
+        for done in [subprocess.run([*command, *words], capture_output=True, text=True, timeout=60, cwd=home, env={}, stdin=subprocess.DEVNULL)]
+    ]
+
+
+@pytest.mark.parametrize("package", LIKE_NODE)
+def test_a_package_prints_what_it_prints_in_node(installed, package):
+    (installed / "like.mjs").write_text(LIKE_NODE[package][1])
+    by_node, by_guest = printed(installed, installed / "like.mjs")
+    assert by_guest == by_node and by_node[0] != ""
+
+
+@pytest.mark.parametrize("package", REFUSED)
+def test_a_package_that_needs_what_no_guest_has_says_so(installed, package):
+    _, code, sentence = REFUSED[package]
+    (installed / "refused.mjs").write_text(code)
+    done = subprocess.run([POSTERN, "run", "--timeout=30s", installed / "refused.mjs"], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith(sentence) and done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("package", TOOLS)
+def test_a_tool_prints_what_it_prints_in_node(installed, package):
+    home = installed / "data"
+    home.mkdir(exist_ok=True)
+    for name, text in FILES.items():
+        (home / name).write_text(text)
+    tool, *words = TOOLS[package]
+    by_node, by_guest = printed(home, installed / "node_modules" / ".bin" / tool, *words, mount=[f"--mount={home}"])
+    assert by_guest == by_node and by_node[1] == 0
 
 
 def test_commonjs_packages_by_require(run):
