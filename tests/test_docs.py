@@ -1,13 +1,17 @@
 """What README and docs/ show is run: each "$ postern …" of a console block must print what stands below it, where a
 "…" stands for anything."""
 
+import json
 import pathlib
 import re
 import shlex
 import subprocess
 
+import compatibility
+import package_programs
 import pytest
 import runtime_doc
+import test_packages
 from conftest import BUILD, POSTERN, ROOT
 
 
@@ -35,6 +39,17 @@ def test_the_tables_of_system_calls_are_those_of_the_policies():
 
 def test_what_a_guest_has_is_what_docs_runtime_lists():
     assert runtime_doc.document(BUILD) == (ROOT / "docs" / "runtime.md").read_text(), "docs/runtime.md is not current: ./dev docs writes it"
+
+
+def test_what_packages_do_is_what_their_tests_run():
+    """The page is made from the tests' lists; these have every package that is installed for them, and what is tested stands there."""
+    assert compatibility.document() == (ROOT / "docs" / "compatibility.md").read_text(), "docs/compatibility.md is not current: ./dev docs writes it"
+    installed = set(json.loads((compatibility.PACKAGES / "package.json").read_text())["dependencies"])
+    assert installed == {row[0] for row in compatibility.tested()}
+    run = {name.split(" with ")[0] for name in (*test_packages.OFFLINE, *test_packages.ONLINE)}
+    assert run <= set(package_programs.BY_VALUE)
+    elsewhere = {"react", "react-dom", "reflect-metadata", "tsyringe", "socket.io", "socket.io-client", "ws"}
+    assert set(package_programs.BY_VALUE) - run == elsewhere
 
 
 def test_every_code_is_documented():
