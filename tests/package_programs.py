@@ -28,7 +28,7 @@ LIKE_NODE = {
     "winston": ("console and file transports", """import winston from 'winston'; import fs from 'node:fs';
       winston.createLogger({ format: winston.format.combine(winston.format.splat(), winston.format.json()), transports: [new winston.transports.Console()] }).info('a %s', 'b');
       const file = new winston.transports.File({ filename: `/tmp/w${process.pid}.log` }), f = winston.createLogger({ transports: [file] }); f.info('x'); await new Promise((done) => { file.on('finish', done); f.end(); });
-      console.log(fs.readFileSync(`/tmp/w${process.pid}.log`, 'utf8').trim());"""),
+      console.log(fs.readFileSync(`/tmp/w${process.pid}.log`, 'utf8').trim()); fs.rmSync(`/tmp/w${process.pid}.log`);"""),
     "log4js": ("its appender for stdout, `shutdown`", """import l from 'log4js';
       l.configure({ appenders: { out: { type: 'stdout', layout: { type: 'messagePassThrough' } } }, categories: { default: { appenders: ['out'], level: 'info' } } });
       l.getLogger().info('hi', 3); await new Promise((done) => l.shutdown(done));"""),
