@@ -24,7 +24,6 @@ import { os } from '../node/os.js';
 import { blobOfUrl as resolveObjectURL } from '../object_url.js';
 import * as timers from '../node/timers.js';
 import { internalUrl } from '../node/url.js';
-import '../node/web_streams.js';
 
 setLazyLoader(load);
 
