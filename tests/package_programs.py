@@ -52,6 +52,31 @@ LIKE_NODE = {
       for (const source of ['{ a(x: 3) }', '{ b }']) console.log(JSON.stringify(await graphql({ schema, source, rootValue: { a: ({ x }) => 'v' + x } })));"""),
     "chai": ("expect, should, and what fails", """import { expect, should } from 'chai'; should(); expect([1, 2]).to.include(2); ({ a: 1 }).should.deep.equal({ a: 1 });
       try { expect({ a: 1 }).to.deep.equal({ a: 2 }); } catch (e) { console.log(e.name, e.message, e.showDiff); }"""),
+    "jsdom": ("a document, selectors, events, a script's global", """import { JSDOM } from 'jsdom';
+      const { window } = new JSDOM('<p id=a>Hi<b>!</b></p><ul><li>1<li>2</ul>', { url: 'https://a.example/x' }), { document } = window;
+      document.querySelector('#a').addEventListener('click', (e) => { e.target.textContent += ' clicked'; }); document.querySelector('#a').click();
+      console.log(document.querySelector('#a').outerHTML, [...document.querySelectorAll('li')].map((li) => li.textContent), window.location.host, new window.FormData().toString());"""),
+    "pyodide": ("Python, and a package from a local wheel", """import { loadPyodide } from 'pyodide';
+      const py = await loadPyodide();
+      const wheel = py.runPython(`import io, zipfile
+made = io.BytesIO()
+with zipfile.ZipFile(made, 'w') as z:
+  z.writestr('greet/__init__.py', 'def hello(n): return "hello " + n')
+  z.writestr('greet-1.0.dist-info/METADATA', 'Metadata-Version: 2.1')
+made.getvalue()`);
+      py.unpackArchive(wheel.toJs(), 'wheel');
+      console.log(py.runPython('import greet, json; json.dumps({"a": greet.hello("you"), "b": sum(range(10))})'), py.runPython('[x * x for x in range(4)]').toJs());"""),
+    "pdfjs-dist": ("the text of a PDF", """import { getDocument } from 'pdfjs-dist/legacy/build/pdf.mjs';
+      const text = 'BT /F1 24 Tf 50 100 Td (Hello from a PDF) Tj ET';
+      const objects = ['<< /Type /Catalog /Pages 2 0 R >>', '<< /Type /Pages /Kids [3 0 R] /Count 1 >>', '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 144] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>',
+        `<< /Length ${text.length} >>\\nstream\\n${text}\\nendstream`, '<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>'];
+      let file = '%PDF-1.4\\n'; const at = [];
+      objects.forEach((object, i) => { at.push(file.length); file += `${i + 1} 0 obj\\n${object}\\nendobj\\n`; });
+      const end = file.length;
+      file += `xref\\n0 6\\n0000000000 65535 f \\n${at.map((a) => String(a).padStart(10, '0') + ' 00000 n \\n').join('')}trailer << /Size 6 /Root 1 0 R >>\\nstartxref\\n${end}\\n%%EOF`;
+      console.warn = console.log = ((log) => (...args) => /^Warning/.test(args[0]) || log(...args))(console.log);
+      const page = await (await getDocument({ data: new TextEncoder().encode(file), verbosity: 0 }).promise).getPage(1);
+      console.log((await page.getTextContent()).items.map((item) => item.str), page.view);"""),
     "detect-libc": ("the C library's name and version", "import l from 'detect-libc'; console.log(await l.family(), l.familySync(), await l.version(), l.versionSync());"),
 }
 
