@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import POSTERN
-from test_node_modules import same_as_node
+from test_node_modules import NODE, same_as_node
 
 LISTENS = """
 const keeps = setInterval(() => {}, 1000);
@@ -133,6 +133,31 @@ def test_what_programs_look_up(postern, tmp_path):
       return [process.argv[0] === process.execPath, require('node:path').basename(process.execPath), require('node:path').basename(process.argv0), process.title, /^2\\.\\d+$/.test(report.header.glibcVersionRuntime), report.header.platform, report.header.wordSize,
               report.header.reportVersion, Array.isArray(report.sharedObjects), report.javascriptStack.message, typeof process.report.writeReport, os.signals.SIGTERM, fs.O_RDONLY, typeof process.reallyExit];"""
     same_as_node(postern, tmp_path, code)
+
+
+ENDS = """
+process.on('exit', (code) => console.log('exit', code, process.exitCode));
+const later = (f) => setTimeout(f, 1), fail = () => { throw new Error('reason'); };
+({ throws: fail, rejects: () => Promise.reject(new Error('reason')), later: () => later(fail), ends() {}, twice: () => { process.on('exit', fail); later(fail); },
+  chooses: () => { process.on('exit', () => { process.exitCode = 7; }); later(fail); }, leaves: () => { process.on('exit', () => process.exit(9)); later(fail); },
+  had: () => { process.exitCode = 4; later(fail); }, caught: () => { process.on('uncaughtException', () => console.log('caught')); later(fail); } })[process.argv[2]]();
+"""
+
+
+@pytest.mark.parametrize("how", ["throws", "rejects", "later", "ends", "twice", "chooses", "leaves", "had", "caught"])
+def test_exit_is_heard_however_a_run_ends(postern, tmp_path, how):
+    (tmp_path / "ends.cjs").write_text(ENDS)
+    node = subprocess.run([NODE, tmp_path / "ends.cjs", how], capture_output=True, text=True, timeout=30)
+    guest = postern(ENDS, name="ends.cjs", args=[how], json_result=False)
+    assert (guest.status, guest.out) == (node.returncode, node.stdout)
+    assert ("Error: reason" in guest.err) == ("Error: reason" in node.stderr)
+
+
+def test_an_error_stays_one_whatever_its_exit_code(postern):
+    result = postern("process.on('exit', () => { process.exitCode = 7; }); throw new RangeError('reason');")
+    assert (result.status, result.json["outcome"], result.json["exitCode"], result.json["error"]["name"], result.json["error"]["message"]) == (7, "failed", 7, "RangeError", "reason")
+    result = postern("process.on('exit', () => { process.exitCode = 0; }); throw new RangeError('reason');")
+    assert (result.status, result.json["outcome"]) == (1, "failed")
 
 
 def test_packages_are_not_warned_of(postern, tmp_path):

@@ -153,6 +153,7 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
   const v8::HandleScope scope(isolate);
+  const int code = TellExit(kExitThrew);
   std::string parts[7];
   {
     // Getters and proxies of the guest may run here, throw, or never return; the wall clock ends
@@ -182,7 +183,20 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
   for (size_t i = 0; i < std::size(tags); ++i) {
     if (!parts[i].empty()) Put(tags[i], parts[i]);
   }
-  Finish(ResultTag::kFailed, kExitThrew);
+  Finish(code == kExitThrew ? ResultTag::kFailed : ResultTag::kExitCode, code);
+}
+
+// Listeners of the process's "exit" hear it, and may choose another code; a failure stays one.
+int Guest::TellExit(int code) {
+  v8::Isolate* isolate = engine_.isolate();
+  const v8::TryCatch ignored(isolate);  // of a listener: it is not what the run fails for
+  v8::Local<v8::Value> told = v8::Integer::New(isolate, code), chosen;
+  if (!engine_.Hook("exits")
+           ->Call(engine_.context(), v8::Undefined(isolate), 1, &told)
+           .ToLocal(&chosen) ||
+      !chosen->IsInt32() || (chosen.As<v8::Int32>()->Value() & 0xff) == 0)
+    return code;
+  return chosen.As<v8::Int32>()->Value() & 0xff;
 }
 
 void Guest::OnRejection(v8::PromiseRejectMessage message) {

@@ -72,6 +72,7 @@ class Guest : ExchangeEvents {
   void Start();
   void AnswerRequests();
   bool BeforeExit();
+  int TellExit(int code);
   bool Taken(v8::Local<v8::Value> error);
   static void RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags, void* self);
   [[noreturn]] void Finish(channel::ResultTag outcome, int code);

@@ -58,6 +58,7 @@ import { lazyGlobal, part, shareModules } from './part.js';
 import * as perf from './performance.js';
 import {
   beforeExit,
+  failExit,
   lastExitCode,
   process,
   startProcess,
@@ -276,6 +277,7 @@ const hooks = {
   /** What the entry module threw: whether somebody listens for it. @param {any} error */
   uncaughtException: (error) => takeUncaught(error, 'uncaughtException'),
   beforeExit,
+  exits: failExit,
   exitCode: lastExitCode,
   /** What `postern eval` shows and returns. @param {any} value @param {boolean} print */
   evalResult(value, print) {

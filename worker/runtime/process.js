@@ -178,8 +178,9 @@ export const process = {
   },
   cwd: () => directory,
   /** @param {any} [code] */
-  exit(code = process.exitCode ?? 0) {
-    const n = Number(wholeNumber(code) ?? 0);
+  exit(code) {
+    const n = Number(wholeNumber(code ?? exitCode) ?? 0);
+    if (code !== undefined) exitCode = n;
     emitExit(n);
     process.reallyExit(Number(exitCode ?? n));
   },
@@ -378,12 +379,19 @@ lazy('stdin', input);
 lazy('report', () => makeReport(process));
 defineProperty(process, Symbol.toStringTag, { value: 'process', configurable: true });
 
-/** @param {number} code */
+/** The run ends: its listeners of 'exit' hear that, once. The code that it has then. @param {number} code */
 function emitExit(code) {
-  if (exiting) return;
+  if (exiting) return exitCode;
   exiting = true;
   if (exitCode === undefined && code !== 0) exitCode = code;
   if (processHears('exit')) processEmit('exit', code);
+  return exitCode;
+}
+
+/** The run fails: the code that it ends with, which a listener may have chosen. @param {number} code */
+export function failExit(code) {
+  if (!exiting) exitCode = code;
+  return emitExit(code);
 }
 
 /** The loop has nothing left: whether a listener may have given it something to do. */
