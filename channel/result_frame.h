@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,8 +32,23 @@ enum class ResultTag : uint8_t {
 inline constexpr uint32_t kMaxResultBytes =
     16 * 1024 * 1024;  // one frame, and all of them together
 
+inline constexpr size_t kResultHead = 5;  // bytes before those of a frame
+
+struct ResultHead {
+  uint8_t tag = 0;  // a ResultTag, where it is one
+  uint32_t size = 0;
+};
+
+// Of the first frame in `bytes`; nothing where they do not reach so far.
+inline std::optional<ResultHead> ReadResultHead(std::string_view bytes) {
+  if (bytes.size() < kResultHead) return std::nullopt;
+  ResultHead head{.tag = static_cast<uint8_t>(bytes[0])};
+  std::memcpy(&head.size, bytes.data() + 1, sizeof head.size);
+  return head;
+}
+
 inline std::string ResultFrame(ResultTag tag, std::string_view bytes) {
-  std::string out(5, '\0');
+  std::string out(kResultHead, '\0');
   const auto size = static_cast<uint32_t>(bytes.size());
   out[0] = static_cast<char>(tag);
   std::memcpy(out.data() + 1, &size, sizeof size);

@@ -92,11 +92,10 @@ std::string Dump(const json& value) {
 Result<bool> ReadResult(std::string_view bytes, Outcome& outcome) {
   bool complete = false;
   while (!bytes.empty()) {
-    uint32_t size = 0;
-    if (bytes.size() < 5) return Error{"the guest's result is cut short"};
-    const auto tag = static_cast<uint8_t>(bytes[0]);
-    std::memcpy(&size, bytes.data() + 1, sizeof size);
-    bytes.remove_prefix(5);
+    const auto head = channel::ReadResultHead(bytes);
+    if (!head) return Error{"the guest's result is cut short"};
+    const auto [tag, size] = *head;
+    bytes.remove_prefix(channel::kResultHead);
     if (tag < 1 || tag > static_cast<uint8_t>(ResultTag::kLast))
       return Error{"the guest's result has an unknown frame"};
     if (size > bytes.size()) return Error{"the guest's result is cut short"};

@@ -210,18 +210,15 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
 
 // What the guest says before its result: it is none of that.
 void Run::HearGuest() {
-  constexpr size_t kHeader = 5;
-  while (result_.size() >= kHeader) {
-    const auto tag = static_cast<channel::ResultTag>(result_[0]);
-    const size_t bytes = tag == channel::ResultTag::kHearsSignal ? 1 : 0;
-    if (bytes == 0 && tag != channel::ResultTag::kReadsStdin) return;
-    if (result_.size() < kHeader + bytes) return;
-    if (result_.substr(0, kHeader) !=
-        channel::ResultFrame(tag, std::string(bytes, '\0')).substr(0, kHeader))
-      return;
-    if (bytes > 0 && heard_.size() < kMostSignals) heard_ += result_[kHeader];
-    if (bytes == 0) GiveInput();
-    result_.erase(0, kHeader + bytes);
+  while (const auto head = channel::ReadResultHead(result_)) {
+    const auto tag = static_cast<channel::ResultTag>(head->tag);
+    const bool reads = tag == channel::ResultTag::kReadsStdin && head->size == 0;
+    const bool hears = tag == channel::ResultTag::kHearsSignal && head->size == 1;
+    const size_t frame = channel::kResultHead + head->size;
+    if ((!reads && !hears) || result_.size() < frame) return;
+    if (reads) GiveInput();
+    if (hears && heard_.size() < kMostSignals) heard_ += result_[channel::kResultHead];
+    result_.erase(0, frame);
   }
 }
 

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/eintr.h"
-#include "channel/result_frame.h"
+#include "worker/result_pipe.h"
 #include "worker/spare_fds.h"
 
 namespace postern::worker {
@@ -13,9 +13,7 @@ void SignalReader::Hear(int signal) {
   const char number = static_cast<char>(signal);
   if (heard_.find(number) != std::string::npos) return;
   heard_ += number;
-  const std::string frame = channel::ResultFrame(channel::ResultTag::kHearsSignal, {&number, 1});
-  // A supervisor that is gone takes this process with it.
-  (void)Uninterrupted([&] { return ::write(kResultFd, frame.data(), frame.size()); });
+  SayToSupervisor(channel::ResultTag::kHearsSignal, {&number, 1});
 }
 
 void SignalReader::Interest(const std::function<void(int, short)>& want) {

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/eintr.h"
-#include "channel/result_frame.h"
+#include "worker/result_pipe.h"
 #include "worker/spare_fds.h"
 
 namespace postern::worker {
@@ -19,10 +19,7 @@ constexpr size_t kPieceBytes = 64 * 1024;
 // The supervisor takes nothing from its user for a guest that reads nothing.
 void StdinReader::Ask() {
   if (std::exchange(asked_, true)) return;
-  const std::string frame = channel::ResultFrame(channel::ResultTag::kReadsStdin, "");
-  // A pipe that is empty takes these few bytes at once; a supervisor that is gone takes this
-  // process with it.
-  (void)Uninterrupted([&] { return ::write(kResultFd, frame.data(), frame.size()); });
+  SayToSupervisor(channel::ResultTag::kReadsStdin, {});
 }
 
 void StdinReader::Want(size_t most, bool keeps_going) {
