@@ -93,7 +93,7 @@ void Exchanges::OnEndOfBody(int32_t stream) {
 
 void Exchanges::FailLater(uint32_t id, Failure failure) {
   Exchange* e = Find(id);
-  if (e == nullptr || e->failure || e->failure_behind) return;
+  if (e == nullptr || e->failed()) return;
   const bool unread = e->responded && !(e->received.empty() && e->undecoded.empty());
   if (unread && e->upload_ended && !e->writable_wanted) {
     e->failure_behind = std::move(failure);

@@ -94,6 +94,7 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
     std::optional<channel::Failure> failure;
     // One that came behind bytes that the guest has not read yet: it is `failure` once they are.
     std::optional<channel::Failure> failure_behind;
+    bool failed() const { return failure || failure_behind; }
   };
 
   // `decoded_bytes`: what a decoded body may have.

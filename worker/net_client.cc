@@ -159,7 +159,7 @@ void NetClient::OnClosed(int32_t stream, uint32_t error) {
   uint32_t id = 0;
   Exchange* e = ByStream(stream, &id);
   ids_.erase(stream);
-  if (e == nullptr || e->ended || e->failure || e->failure_behind) return;
+  if (e == nullptr || e->ended || e->failed()) return;
   FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST",
                  std::string("the broker reset the request: ") + nghttp2_http2_strerror(error)});
 }
@@ -204,8 +204,7 @@ void NetClient::Expire() {
       const Due d = due.front();
       due.pop_front();
       Exchange* e = Find(d.id);
-      if (e == nullptr || e->ended || e->failure || e->failure_behind || e->stream != d.stream)
-        continue;
+      if (e == nullptr || e->ended || e->failed() || e->stream != d.stream) continue;
       if (over(*e)) continue;
       endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
       FailLater(d.id, failure);
@@ -239,7 +238,7 @@ bool NetClient::Pending() const {
   if (!failures_.empty() || !deliveries_.empty()) return true;
   for (const auto& [id, e] : exchanges_) {
     if (!e.ref) continue;
-    if (e.endless && !e.failure && !e.failure_behind && !e.ended)
+    if (e.endless && !e.failed() && !e.ended)
       return true;  // an open socket is something to wait for
     if (!e.failure && (!e.responded || e.waiting || e.collecting || e.writable_wanted)) return true;
   }
