@@ -71,28 +71,29 @@ const netServer = once(() => {
   return Server;
 });
 
+/** What TLS adds: secrets for connections, of which there are none. @param {any} Server */
+function withContexts(Server) {
+  for (const name of ['addContext', 'setSecureContext', 'setTicketKeys'])
+    Object.defineProperty(Server.prototype, name, { value() {}, writable: true, configurable: true });
+  return Server;
+}
+
 const tlsServer = once(() => {
   const Server = serverClass('tls', netServer(), (server, [options, listener]) => {
     if (typeof options === 'function') [options, listener] = [{}, options];
     netServer().call(server, options);
     if (typeof listener === 'function') server.on('secureConnection', listener);
   });
-  for (const name of ['addContext', 'setSecureContext', 'setTicketKeys'])
-    Object.defineProperty(Server.prototype, name, { value() {}, writable: true, configurable: true });
-  return Server;
+  return withContexts(Server);
 });
 
-const httpServer = once(() => {
-  const { Server: NodeServer } = load('_http_server');
-  return serverClass('http', NodeServer, (server, args) => NodeServer.apply(server, args));
-});
-const httpsServer = once(() => {
-  const { Server: NodeServer } = load('_http_server');
-  const Server = serverClass('https', NodeServer, (server, args) => NodeServer.apply(server, args));
-  for (const name of ['addContext', 'setSecureContext', 'setTicketKeys'])
-    Object.defineProperty(Server.prototype, name, { value() {}, writable: true, configurable: true });
-  return Server;
-});
+/** @param {'http' | 'https'} module */
+function overNodeHttp(module) {
+  const { Server } = load('_http_server');
+  return serverClass(module, Server, (server, args) => Server.apply(server, args));
+}
+const httpServer = once(() => overNodeHttp('http'));
+const httpsServer = once(() => withContexts(overNodeHttp('https')));
 
 const servers = { net: netServer, tls: tlsServer, http: httpServer, https: httpsServer };
 
