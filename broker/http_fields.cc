@@ -87,10 +87,8 @@ Overrides OverridesIn(const channel::Fields& fields) {
 
 std::optional<std::string> LengthIn(std::string_view value) {
   std::optional<int64_t> length;
-  for (size_t at = 0; at <= value.size();) {
-    const size_t comma = std::min(value.find(',', at), value.size());
-    const std::string one = Trim(value.substr(at, comma - at));
-    at = comma + 1;
+  for (const std::string_view part : policy::SplitList(value)) {
+    const std::string one = Trim(part);
     int64_t number = 0;
     const char* end = one.data() + one.size();
     const bool digits = !one.empty() && one[0] >= '0' && one[0] <= '9';
@@ -105,10 +103,8 @@ std::optional<std::string> LengthIn(std::string_view value) {
 
 TransferCoding TransferCodingIn(std::string_view value) {
   auto coding = TransferCoding::kIdentity;
-  for (size_t at = 0; at <= value.size();) {
-    const size_t comma = std::min(value.find(',', at), value.size());
-    const std::string one = policy::AsciiLower(Trim(value.substr(at, comma - at)));
-    at = comma + 1;
+  for (const std::string_view part : policy::SplitList(value)) {
+    const std::string one = policy::AsciiLower(Trim(part));
     if (coding == TransferCoding::kChunked) return TransferCoding::kUnknown;  // it is the last one
     if (one == "chunked") coding = TransferCoding::kChunked;
     if (one != "chunked" && one != "identity") return TransferCoding::kUnknown;

@@ -83,8 +83,6 @@ constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
     {"--inspect-brk", "there is no debugger for a guest"},
 };
 
-constexpr std::string_view kExtensions[] = {".js",  ".mjs", ".cjs", ".ts",
-                                            ".mts", ".cts", ".jsx", ".tsx"};
 // Options whose place matters: behind FILE they are the guest's and grant or forbid nothing.
 constexpr std::string_view kGrants[] = {"--allow-net", "--deny-net", "--policy", "--mount",
                                         "--adapter",   "--secret",   "--env",    "--timeout",
@@ -98,8 +96,9 @@ bool Exists(const std::string& path) {
 }
 
 bool IsScript(const std::string& word) {
-  return Exists(word) || std::any_of(std::begin(kExtensions), std::end(kExtensions),
-                                     [&](auto ending) { return word.ends_with(ending); });
+  const size_t dot = word.rfind('.');
+  return Exists(word) || (dot != std::string::npos &&
+                          policy::IsCodeExtension(std::string_view(word).substr(dot + 1)));
 }
 
 // The option of `command` that `word` names, with or without a value behind it.

@@ -111,6 +111,16 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::vector<std::string_view> SplitList(std::string_view list) {
+  std::vector<std::string_view> parts;
+  for (size_t at = 0; at <= list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    parts.push_back(list.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return parts;
+}
+
 std::string Nearest(std::string_view word, const std::vector<std::string>& names) {
   const auto nearest = std::min_element(names.begin(), names.end(), [&](auto& a, auto& b) {
     return EditDistance(word, a) < EditDistance(word, b);
@@ -145,7 +155,16 @@ std::string FileUrl(const std::string& path) {
 
 std::string CodeUrl(const std::string& directory, const std::string& name,
                     const std::string& extension) {
-  return FileUrl(InDirectory(directory, "")) + name + (extension.empty() ? "" : "." + extension);
+  return FileUrl(InDirectory(directory, "")) + CodeName(name, extension);
+}
+
+std::string CodeName(const std::string& name, const std::string& extension) {
+  return extension.empty() ? name : name + "." + extension;
+}
+
+bool IsCodeExtension(std::string_view extension) {
+  constexpr std::string_view kKnown[] = {"js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx"};
+  return std::find(std::begin(kKnown), std::end(kKnown), extension) != std::end(kKnown);
 }
 
 bool IsCode(const std::string& path) {

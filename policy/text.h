@@ -29,6 +29,10 @@ bool IsPrintableUtf8(std::string_view text);
 // RFC 9110 section 5.6.2.
 bool IsToken(std::string_view text);
 
+// What the commas of a list stand between, with the blanks around it: one empty text of an empty
+// list (RFC 9110 section 5.6.1).
+std::vector<std::string_view> SplitList(std::string_view list);
+
 // RFC 9110 section 5.5: what a field's value may hold, without white space at its ends.
 bool IsFieldValue(std::string_view text);
 
@@ -52,10 +56,13 @@ std::string FileUrl(const std::string& path);
 // says what it is, as a file's does; "" leaves that to its text.
 std::string CodeUrl(const std::string& directory, const std::string& name,
                     const std::string& extension);
+// The last part of that, and of its path.
+std::string CodeName(const std::string& name, const std::string& extension);
 // Whether CodeUrl gives such a path.
 bool IsCode(const std::string& path);
-// What an extension of code may be.
-inline constexpr const char* kCodeExtensions[] = {"js",  "mjs", "cjs", "ts",
-                                                  "mts", "cts", "tsx", "jsx"};
+// Whether an extension, without its dot, is one that code may have; and those that there are, for a
+// sentence.
+bool IsCodeExtension(std::string_view extension);
+inline constexpr const char* kCodeExtensions = "js, mjs, cjs, ts, mts, cts, tsx and jsx";
 
 }  // namespace postern::policy

@@ -136,8 +136,7 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
     if (!s.extension.empty()) body["ext"] = s.extension;
   } else {
     const std::string path =
-        s.target == "-" ? policy::InDirectory(
-                              order.cwd, s.extension.empty() ? "[stdin]" : "[stdin]." + s.extension)
+        s.target == "-" ? policy::InDirectory(order.cwd, policy::CodeName("[stdin]", s.extension))
                         : order.argv.at(1);
     body["files"][path] = {{"base64", EncodeBase64(order.source)}};
     body["entry"] = path;

@@ -220,9 +220,8 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
               {"ext",
                [&](const json& v) {
                  asked.extension = Text(v, "ext");
-                 const auto* const end = std::end(policy::kCodeExtensions);
-                 if (std::find(std::begin(policy::kCodeExtensions), end, asked.extension) == end)
-                   Refuse("ext is one of js, mjs, cjs, ts, mts, cts, tsx and jsx");
+                 if (!policy::IsCodeExtension(asked.extension))
+                   Refuse(std::string("ext is one of ") + policy::kCodeExtensions);
                }},
               {"files", [&](const json& v) { ReadFiles(v, order); }},
               {"entry", [&](const json& v) { asked.entry = FilePath(Text(v, "entry")); }},

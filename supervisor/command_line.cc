@@ -315,9 +315,8 @@ Status CheckExtension(const Settings& s) {
   if (s.extension.empty()) return Ok{};
   if (s.command == Settings::Command::kRun && s.target != "-")
     return Error{"--ext is for code that is in no file; " + s.target + " says what it is itself"};
-  const auto* const end = std::end(policy::kCodeExtensions);
-  if (std::find(std::begin(policy::kCodeExtensions), end, s.extension) != end) return Ok{};
-  return Error{"--ext: \"" + s.extension + "\" is none of js, mjs, cjs, ts, mts, cts, tsx and jsx"};
+  if (policy::IsCodeExtension(s.extension)) return Ok{};
+  return Error{"--ext: \"" + s.extension + "\" is none of " + policy::kCodeExtensions};
 }
 
 // Everything that a run needs from disk and environment, before anything starts.

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "channel/raw_fields.h"
+#include "policy/text.h"
 
 namespace postern::worker {
 namespace {
@@ -134,12 +135,9 @@ std::optional<Failure> NetClient::SetDecoders(Exchange& e, const channel::Fields
     if (f.name == "content-encoding") coding += (coding.empty() ? "" : ",") + f.value;
   }
   std::vector<std::unique_ptr<Decoder>> chain;
-  for (size_t at = 0; at <= coding.size();) {
-    const size_t comma = std::min(coding.find(',', at), coding.size());
-    std::string name = coding.substr(at, comma - at);
-    at = comma + 1;
+  for (const std::string_view part : policy::SplitList(coding)) {
+    std::string name = policy::AsciiLower(part);
     std::erase_if(name, [](char c) { return c == ' ' || c == '\t'; });
-    std::transform(name.begin(), name.end(), name.begin(), ::tolower);
     if (name.empty() || name == "identity") continue;
     auto decoder = Decoder::For(name);
     if (!decoder) return std::nullopt;  // handed on as it is, as browsers do
