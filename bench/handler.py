@@ -11,6 +11,9 @@ import tempfile
 import time
 import urllib.request
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+from ports import free_port  # noqa: E402
+
 ROOT = pathlib.Path(__file__).parent.parent
 POSTERN = str(ROOT / "build" / "release" / "supervisor" / "postern")
 PEERS = ROOT / "build" / "bench-peers"
@@ -29,13 +32,6 @@ const config :Workerd.Config = (services = [(name = "main", worker = .w)],
 const w :Workerd.Worker = (modules = [(name = "app.mjs", esModule = embed "app.mjs")], compatibilityDate = "2024-09-01");
 """
 SECONDS = 3
-
-
-def free_port():
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def serve(command, port):

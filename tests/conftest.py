@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from origin import Origin  # noqa: E402
+from ports import free_port  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
 RELEASE = ROOT / "build" / "release"
@@ -210,12 +211,6 @@ def allowing(*rules, **limits):
     """A policy that allows `rules` (texts, or mappings) with `limits`."""
     return {"version": 1, "network": {"permission": "allow", "limits": limits,
                                       "rules": [r if isinstance(r, dict) else {"allow": r} for r in rules]}}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def until_it_listens(port, process):

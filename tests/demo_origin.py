@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 
+from ports import free_port
+
 directory = pathlib.Path(sys.argv[1]).absolute()
 www = directory / "www"
 www.mkdir(parents=True, exist_ok=True)
@@ -16,10 +18,7 @@ www.mkdir(parents=True, exist_ok=True)
 for name, size in (("1k.bin", 1 << 10), ("10m.bin", 10 << 20), ("100m.bin", 100 << 20)):
     (www / name).write_bytes(os.urandom(1 << 10) * (size >> 10))
 
-probe = socket.socket()
-probe.bind(("127.0.0.1", 0))
-port = probe.getsockname()[1]
-probe.close()
+port = free_port()
 silent = socket.socket()
 silent.bind(("127.0.0.1", 0))
 silent.listen(64)

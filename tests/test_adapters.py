@@ -7,7 +7,8 @@ import subprocess
 import threading
 
 import pytest
-from conftest import allowing, free_port, until_it_listens
+from conftest import allowing, until_it_listens
+from ports import free_port
 
 WORK = """
 const o = process.argv[2], all = [];

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from minimal_system import minimal_system, own_release
+from ports import free_port
 from test_containers import RESTRICTED, docker_profile
 from server import until
 
@@ -78,13 +79,6 @@ def children(pid):
                 found[child] = pathlib.Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0]
                 todo.append(child)
     return found
-
-
-def free_port():
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def get(port, path="/"):

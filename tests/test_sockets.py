@@ -10,6 +10,7 @@ import threading
 import pytest
 import websockets
 from conftest import allowing
+from ports import free_port
 
 
 class Servers:
@@ -220,9 +221,7 @@ def test_start_tls_with_a_bad_certificate(postern, servers, certificates, name):
 
 def test_a_database_client_works(postern, tmp_path):
     """redis, spoken by a client of a few lines."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)],
                              stdout=subprocess.PIPE, text=True)
     try:

@@ -10,16 +10,17 @@ import threading
 
 import pytest
 from conftest import POSTERN, allowing
+from ports import free_port
 
 
 class Resolver:
     """A DNS server on a loopback address of its own, port 53 where the test wants that: answers each A with `answers(name)`."""
 
-    def __init__(self, answers, address="127.0.0.1", port=0):
+    def __init__(self, answers, address="127.0.0.1", port=None):
         self.queries = []
         self._answers = answers
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((address, port))
+        self._socket.bind((address, port or free_port()))
         self.text = "%s:%d" % self._socket.getsockname()
         self._listener = socket.create_server(self._socket.getsockname())  # for answers that no datagram takes
         self._threads = [threading.Thread(target=self._serve), threading.Thread(target=self._serve_tcp)]
