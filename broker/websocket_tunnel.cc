@@ -10,7 +10,9 @@
 #include <cstdint>
 #include <deque>
 
+#include "broker/http_fields.h"
 #include "broker/tunnel.h"
+#include "policy/text.h"
 
 namespace postern::broker {
 
@@ -38,8 +40,11 @@ using boost::system::error_code;
 using channel::Failure;
 
 constexpr uint8_t kText = 1, kBinary = 2, kClose = 8;
+constexpr const char* kProtocol = "sec-websocket-protocol";
 constexpr size_t kHead = 5;                 // bytes before a payload
 constexpr size_t kKeptBuffer = 256 * 1024;  // bytes, from one message to the next
+
+std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
 
 std::string FrameHead(uint8_t kind, size_t size) {
   const auto n = static_cast<uint32_t>(size);
@@ -86,11 +91,11 @@ class WebSocketTunnel : public Tunnel {
         answer_, host_, target_, [this, self = shared_from_this()](const error_code& error) {
           if (closed()) return;
           if (error) return End(HandshakeFailure(error));
+          if (auto failure = BadChoice()) return End(std::move(failure));
           open_ = true;
           channel::Fields fields = {{":status", "200"}};
-          for (const auto* name : {"sec-websocket-protocol", "sec-websocket-extensions"}) {
-            const auto value = answer_[name];
-            if (!value.empty()) fields.push_back({name, std::string(value.data(), value.size())});
+          if (answer_.count(kProtocol) > 0) {
+            fields.push_back({kProtocol, std::string(View(answer_[kProtocol]))});
           }
           events().open(std::move(fields));
           Read();
@@ -140,6 +145,31 @@ class WebSocketTunnel : public Tunnel {
     if (writing_ || !messages_.empty() || counted_ == incoming_.size()) return;
     const size_t more = incoming_.size() - std::exchange(counted_, incoming_.size());
     events().sent(more);
+  }
+
+  // An origin chooses among what was offered: no extension, and one of the subprotocols if there
+  // are any (RFC 6455, 4.1; the WebSockets Standard, "establish a WebSocket connection").
+  std::optional<Failure> BadChoice() const {
+    const auto failure = [this](const char* what) {
+      return Failure{"http_protocol_error", "ERR_WEBSOCKET", where() + " chose " + what};
+    };
+    if (answer_.count("sec-websocket-extensions") > 0) {
+      return failure("an extension that was not offered");
+    }
+    const channel::Field* offer = nullptr;
+    for (const channel::Field& f : fields_) {
+      if (policy::EqualsIgnoringCase(f.name, kProtocol)) offer = &f;
+    }
+    const size_t chosen = answer_.count(kProtocol);
+    if (offer == nullptr && chosen == 0) return std::nullopt;
+    if (chosen == 0) return failure("none of the subprotocols that were offered");
+    if (chosen == 1 && offer != nullptr) {
+      const std::string_view choice = View(answer_[kProtocol]);
+      for (const std::string_view one : policy::SplitList(offer->value)) {
+        if (Trim(one) == choice) return std::nullopt;
+      }
+    }
+    return failure("a subprotocol that was not offered");
   }
 
   Failure HandshakeFailure(const error_code& error) const {

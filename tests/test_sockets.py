@@ -1,6 +1,8 @@
 """TCP sockets and WebSockets: the same policy, guard and limits as fetch, against redis, a STARTTLS server and websockets."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import socket
 import ssl
@@ -417,22 +419,63 @@ def test_pings_keep_a_quiet_websocket(postern, ws):
     assert result.value == ["message", "late"]
 
 
-def test_a_peer_that_answers_no_ping_is_gone(postern, servers):
+def switches(servers, fields=(), frames=b""):
+    """The port of a server that switches to WebSocket with `fields` besides, sends `frames`, and then only reads."""
+
     async def serve(reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         key = [line.split(": ")[1] for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key")][0]
-        import base64
-        import hashlib
         accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
-        writer.write(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+        answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept}", *fields]
+        writer.write("\r\n".join(answer).encode() + b"\r\n\r\n" + frames)
         while await reader.read(1000):
             pass
         writer.close()
 
-    port = servers.start(asyncio.start_server(serve, "127.0.0.1", 0))
+    return servers.start(asyncio.start_server(serve, "127.0.0.1", 0))
+
+
+def test_a_peer_that_answers_no_ping_is_gone(postern, servers):
+    port = switches(servers)
     result = postern(WS + "const { next } = open(); await next('close'); __return(log);", args=[str(port)],
                      policy=allowing(f"ws://127.0.0.1:{port}", idle_timeout="400ms"))
     assert result.value[-2][0::2] == ["error", "ERR_BODY_TIMEOUT"] and result.seconds < 3
+
+
+# Of Node.js, whose fetch and WebSocket are undici: [subprotocols, fields of the answer, what is said].
+@pytest.mark.parametrize("asked,fields,said", [
+    ([], [], None), (["chat"], ["Sec-WebSocket-Protocol: chat"], None), (["a", "chat"], ["sec-websocket-protocol:chat "], None),
+    (["chat"], [], "none of the subprotocols"), (["chat"], ["Sec-WebSocket-Protocol:"], "a subprotocol that was not offered"),
+    ([], ["Sec-WebSocket-Protocol: chat"], "a subprotocol that was not offered"), (["chat"], ["Sec-WebSocket-Protocol: Chat"], "a subprotocol that was not offered"),
+    (["a", "b"], ["Sec-WebSocket-Protocol: a, b"], "a subprotocol that was not offered"), (["a", "b"], ["Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: b"], "a subprotocol that was not offered"),
+    ([], ["Sec-WebSocket-Extensions: own"], "an extension"), ([], ["Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99"], "an extension"), ([], ["Sec-WebSocket-Extensions:"], "an extension"),
+])  # fmt: skip
+def test_an_origin_chooses_what_was_offered(postern, servers, asked, fields, said):
+    port = switches(servers, fields)
+    result = postern(WS + "const { ws, next } = open(); await Promise.race([next('open'), next('error')]); __return(log[0]); process.exit();", args=[str(port), "127.0.0.1", "ws", "/", *asked],
+                     policy=allowing(f"ws://127.0.0.1:{port}"))
+    if said is None:
+        assert result.value == ["open", "chat" if asked else "", False]
+    else:
+        assert result.value[0::2] == ["error", "ERR_WEBSOCKET"] and f"chose {said}" in result.value[1]
+
+
+@pytest.mark.parametrize("frames,code", [
+    (b"\x82\x7f" + b"\xff" * 8, "ERR_LIMIT"), (b"\x82\x7f\x40" + bytes(7) + b"x", "ERR_LIMIT"), (b"\x02\x01x" + b"\x00\x01x" * 100_000, "ERR_LIMIT"),
+    (b"\xc2\x01x", "ERR_WEBSOCKET"), (b"\xf2\x01x", "ERR_WEBSOCKET"), (b"\x82\x81abcdx", "ERR_WEBSOCKET"), (b"\x83\x01x", "ERR_WEBSOCKET"), (b"\x80\x01x", "ERR_WEBSOCKET"), (b"\x01\x01x\x81\x01x", "ERR_WEBSOCKET"),
+    (b"\x89\x7e\x00\xc8" + b"x" * 200, "ERR_WEBSOCKET"), (b"\x09\x01x", "ERR_WEBSOCKET"), (b"\x81\x02\xff\xfe", "ERR_WEBSOCKET"), (b"\x88\x01x", "ERR_WEBSOCKET"), (b"\x88\x02\x03\xee", "ERR_WEBSOCKET"),
+    (b"\x88\x04\x03\xe8\xff\xff", "ERR_WEBSOCKET"), (b"\x82\x7f" + bytes(7) + b"\x01x", "ERR_WEBSOCKET"), (b"\x82\x7e\x00\x01x", "ERR_WEBSOCKET"),
+], ids=lambda value: value[:16].hex() if isinstance(value, bytes) else value)  # fmt: skip
+def test_frames_of_a_hostile_origin(postern, servers, frames, code):
+    port = switches(servers, frames=frames)
+    result = postern(WS + "const { next } = open(); await next('close'); __return(log);", args=[str(port)], policy=allowing(f"ws://127.0.0.1:{port}", message_bytes="64KiB"))
+    assert result.value[-1] == ["close", 1006, "", False] and result.value[-2][0::2] == ["error", code]
+
+
+def test_empty_fragments_are_no_memory(postern, servers):
+    port = switches(servers, frames=b"\x02\x01x" + b"\x00\x00" * 200_000 + b"\x80\x01y")
+    result = postern(WS + "const { next } = open(); await next('message'); __return(log[1]); process.exit();", args=[str(port)], policy=allowing(f"ws://127.0.0.1:{port}"))
+    assert result.value == ["message", [120, 121]]
 
 
 @pytest.mark.parametrize("code,name", [("new WebSocket('nonsense')", "SyntaxError"), ("new WebSocket('ftp://a')", "SyntaxError"), ("new WebSocket('ws://a/#x')", "SyntaxError"),

@@ -102,7 +102,6 @@ export class WebSocket extends EventTarget {
   #url;
   #state = 0;
   #protocol = '';
-  #extensions = '';
   #binaryType = 'blob';
   #buffered = 0;
   #e;
@@ -133,23 +132,14 @@ export class WebSocket extends EventTarget {
     if (list.length > 0) flat.push('sec-websocket-protocol', list.join(', '));
     const { e, promise } = openExchange(flat, true, 'WebSocket');
     this.#e = e;
-    promise.then((/** @type {any} */ outcome) => this.#opened(outcome, list));
+    promise.then((/** @type {any} */ outcome) => this.#opened(outcome));
   }
 
-  /** @param {any} outcome @param {string[]} asked */
-  #opened(outcome, asked) {
+  /** @param {any} outcome */
+  #opened(outcome) {
     if (outcome.failure) return this.#failed(outcome.failure);
     for (let i = 0; i < outcome.fields.length; i += 2) {
       if (outcome.fields[i] === 'sec-websocket-protocol') this.#protocol = outcome.fields[i + 1];
-      if (outcome.fields[i] === 'sec-websocket-extensions') this.#extensions = outcome.fields[i + 1];
-    }
-    if (this.#protocol !== '' && !asked.includes(this.#protocol)) {
-      dropExchange(this.#e);
-      return this.#failed({
-        code: 'ERR_WEBSOCKET',
-        message: `${this.#url.host} chose a subprotocol that was not offered`,
-        error: '',
-      });
     }
     this.#read();
     if (this.#state !== 0) return;
@@ -285,7 +275,7 @@ export class WebSocket extends EventTarget {
     return this.#protocol;
   }
   get extensions() {
-    return this.#extensions;
+    return ''; // none is offered, so none can be chosen
   }
   get binaryType() {
     return this.#binaryType;
