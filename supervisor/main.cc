@@ -27,15 +27,10 @@ namespace {
 
 constexpr int64_t kMaxReportedBytes = 256LL << 20;
 
-// Postern's own words. What a guest, a server or a file said may be among them.
-void Say(const std::string& text) {
-  std::fprintf(stderr, "postern: %s\n", Printable(text).c_str());
-}
-
 int Doctor(const Settings& settings) {
   auto report = Examine();
   if (!report) {
-    std::fprintf(stderr, "postern: %s\n", report.error().message.c_str());
+    Say(report.error().message);
     return 125;
   }
   return PrintAndExit(settings.json ? report->dump() + "\n" : DoctorTable(*report), 0);
@@ -81,7 +76,7 @@ std::string ProxyHint(const Settings& settings, const Outcome& outcome) {
 int BecomeServer(char** argv) {
   const std::string program = ServerProgram();
   ::execv(program.c_str(), argv);
-  std::fprintf(stderr, "postern: cannot start %s: %s\n", program.c_str(), std::strerror(errno));
+  Say(SystemError("cannot start " + program).message);
   return 125;
 }
 
@@ -114,7 +109,7 @@ int Main(int argc, char** argv) {
   if (const std::string hint = ProxyHint(settings, outcome); !hint.empty() && !settings.json)
     Say(hint);
   if (!outcome.report.empty() && !settings.json) {
-    std::fprintf(stderr, "%s", Printable(outcome.report, true).c_str());
+    Tell(Printable(outcome.report, true));
   }
   return status;
 }

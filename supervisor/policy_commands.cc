@@ -1,13 +1,11 @@
 #include "supervisor/policy_commands.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <vector>
 
-#include "base/printable.h"
 #include "policy/explain.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/print.h"
@@ -60,12 +58,10 @@ int CheckPolicies(const Settings& settings) {
       const size_t rules = file->network.rules.size();
       status = PrintAndExit(
           path + ": ok, " + std::to_string(rules) + (rules == 1 ? " rule\n" : " rules\n"), status);
-      if (const char* why = GrantsNothing(file->network); why != nullptr)
-        std::fprintf(stderr, "postern: %s: %s\n", Printable(path).c_str(), why);
-      for (const std::string& why : NotHere(*file))
-        std::fprintf(stderr, "postern: %s: %s\n", Printable(path).c_str(), Printable(why).c_str());
+      if (const char* why = GrantsNothing(file->network); why != nullptr) Say(path + ": " + why);
+      for (const std::string& why : NotHere(*file)) Say(path + ": " + why);
     } else {
-      std::fprintf(stderr, "postern: %s\n", file.error().message.c_str());
+      Say(file.error().message);
       status = kBadInput;
     }
   }
@@ -75,12 +71,12 @@ int CheckPolicies(const Settings& settings) {
 int ExplainPolicy(const Settings& settings) {
   const auto file = LoadWithFiles(settings.target);
   if (!file) {
-    std::fprintf(stderr, "postern: %s\n", file.error().message.c_str());
+    Say(file.error().message);
     return kBadInput;
   }
   const auto e = policy::Explain(file->network, settings.arguments[0], settings.arguments[1]);
   if (!e) {
-    std::fprintf(stderr, "postern: %s\n", e.error().message.c_str());
+    Say(e.error().message);
     return kWrongUsage;
   }
   std::string text;

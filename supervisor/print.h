@@ -1,10 +1,9 @@
-// Print: what a command has to say, on stdout.
+// Print: what a command has to say: its output on stdout, Postern's own words on stderr.
 #pragma once
 
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -26,6 +25,12 @@ struct Unwritten {
   std::string message;
 };
 
+// On stderr, as far as somebody takes it within three seconds: a guest may have filled the pipe
+// that nobody reads, and what is over must not wait for it.
+void Tell(std::string_view text);
+// A sentence of Postern's own. What a guest, a server or a file said may be in it.
+void Say(std::string_view sentence);
+
 // All of `text`; an errno where that cannot be, else 0.
 inline int WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -41,7 +46,7 @@ inline int PrintAndExit(std::string_view text, int status) {
   const int error = WriteAll(STDOUT_FILENO, text);
   if (error == 0) return status;
   const Unwritten unwritten("standard output", error);
-  if (!unwritten.message.empty()) std::fprintf(stderr, "postern: %s\n", unwritten.message.c_str());
+  if (!unwritten.message.empty()) Say(unwritten.message);
   return unwritten.exit_status;
 }
 

@@ -121,7 +121,7 @@ class RunCommand {
     rotation_.async_wait([this](const boost::system::error_code& error, int) {
       if (error) return;
       if (const Status s = log_.Reopen(); !s) {
-        std::fprintf(stderr, "postern: %s; the old one is kept\n", s.error().message.c_str());
+        Say(s.error().message + "; the old one is kept");
       }
       AwaitRotation();
     });

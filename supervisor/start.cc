@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 
-#include "base/printable.h"
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
 #include "supervisor/print.h"
@@ -17,7 +15,7 @@ namespace {
 constexpr int kCannotStart = 125;
 
 int Refuse(const std::string& why, int status) {
-  if (!why.empty()) std::fprintf(stderr, "postern: %s\n", why.c_str());
+  if (!why.empty()) Say(why);
   return status;
 }
 
@@ -46,8 +44,7 @@ std::variant<Settings, int> Start(int argc, char** argv) {
     return refusal->output.empty() ? Refuse(refusal->message, refusal->exit_status)
                                    : PrintAndExit(refusal->output, refusal->exit_status);
   auto& settings = std::get<Settings>(parsed);
-  if (!settings.hint.empty())
-    std::fprintf(stderr, "postern: %s\n", Printable(settings.hint).c_str());
+  if (!settings.hint.empty()) Say(settings.hint);
   const auto mode =
       settings.debug_seccomp ? sandbox::SeccompMode::kDebug : sandbox::SeccompMode::kKill;
   if (const Status s = sandbox::InstallSeccomp("supervisor", mode); !s)

@@ -87,6 +87,18 @@ def test_a_full_device(what):
         assert done.stderr == f"postern: cannot write standard output: {NO_SPACE}\n"
 
 
+@pytest.mark.parametrize("code,options,status", [
+    ("process.stdout.write('x'.repeat(65_536)); throw new Error('reason');", [], 124), ("for (;;) console.error('x'.repeat(62));", [], 124),
+    ("for (;;) await fetch('http://127.0.0.1:1/').catch(() => {});", ["--verbose", "--allow-net=127.0.0.1:1"], 124),
+])  # fmt: skip
+def test_a_reader_that_takes_nothing_holds_up_no_end(code, options, status, tmp_path):
+    """A guest may fill a pipe that nobody empties; what Postern itself has to say then waits a moment, and not for ever."""
+    (tmp_path / "job.mjs").write_text(code)
+    process = subprocess.Popen([POSTERN, "run", "--timeout=1s", *options, tmp_path / "job.mjs"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.wait(30) == status
+    process.stdout.close()
+
+
 def test_policy_commands(tmp_path):
     (tmp_path / "p.yaml").write_text('version: 1\nnetwork: {permission: allow, rules: [{allow: "https://a.test"}]}\n')
     for words in (["check", tmp_path / "p.yaml"], ["explain", tmp_path / "p.yaml", "GET", "https://a.test/"]):

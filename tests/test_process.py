@@ -153,6 +153,82 @@ def test_exit_is_heard_however_a_run_ends(postern, tmp_path, how):
     assert ("Error: reason" in guest.err) == ("Error: reason" in node.stderr)
 
 
+# Whole programs: what they print, and the exit code, as in Node.
+ENDINGS = [
+    'process.on("exit",()=>{throw new Error("x")})',
+    'process.on("exit",()=>{throw new Error("x")}); process.exitCode=3',
+    'process.on("exit",()=>{throw new Error("x")}); process.exit(5)',
+    'process.on("exit",()=>{throw new Error("x")}); throw new Error("first")',
+    'process.on("uncaughtException",(e)=>console.log("U",e.message));process.on("exit",()=>{throw new Error("x")})',
+    'process.on("uncaughtException",(e)=>console.log("U",e.message));process.on("exit",()=>{throw new Error("x")}); process.exitCode=3',
+    'process.on("uncaughtException",(e)=>{console.log("U",e.message); throw new Error("second")}); throw new Error("first")',
+    'process.on("uncaughtException",(e)=>{console.log("U",e.message); throw new Error("second")}); setTimeout(()=>{throw new Error("first")})',
+    'process.on("uncaughtException",(e)=>{console.log("U",e.message); throw new Error("second")}); process.on("exit",(c)=>console.log("E",c)); setTimeout(()=>{throw new Error("first")})',
+    'process.on("exit",(c)=>{console.log("E",c); process.exitCode=9}); throw 1',
+    'process.on("exit",(c)=>{console.log("E",c); process.exit()}); process.exitCode=6',
+    'process.on("exit",(c)=>{console.log("E",c); process.exit(0)}); throw 1',
+    'process.on("exit",(c)=>{console.log("E",c); process.kill(process.pid,"SIGTERM")});',
+    'process.on("exit",(c)=>{console.log("E",c); process.abort()});',
+    'process.on("beforeExit",(c)=>{throw new Error("b")}); process.on("exit",(c)=>console.log("E",c))',
+    'let n=0;process.on("uncaughtException",(e)=>console.log("U",e.message));process.on("beforeExit",(c)=>{if(n++<2)throw new Error("b"+n)}); process.on("exit",(c)=>console.log("E",c))',
+    'for (const s of ["SIGKILL","SIGSTOP"]) try{process.on(s,()=>{});console.log("ok")}catch(e){console.log(e.code,e.message)}',
+    'process.on("unhandledRejection",()=>{throw new Error("in")});process.on("exit",(c)=>console.log("E",c));Promise.reject(1)',
+    'process.on("uncaughtExceptionMonitor",(e,o)=>{console.log("M",e.message,o);throw new Error("m")});process.on("exit",(c)=>console.log("E",c));throw new Error("z")',
+    'process.on("warning",(e)=>{console.log("W",e.message);throw new Error("w")});process.on("exit",(c)=>console.log("E",c));process.emitWarning("q")',
+    'process.on("exit",async(c)=>{console.log("E",c);await 1;console.log("never")});',
+    'process.on("exit",(c)=>{Promise.resolve().then(()=>console.log("micro"));process.nextTick(()=>console.log("tick"));setTimeout(()=>console.log("timer"))});',
+    'process.on("exit",(c)=>{process.exitCode="abc"});',
+    'process.exitCode="7"; process.on("exit",(c)=>console.log(typeof c, c))',
+    'process.on("exit",(c)=>console.log(c)); process.exit("8")',
+    'process.on("exit",(c)=>console.log(c)); try { process.exit("x") } catch(e) { console.log(e.code) }',
+    'process.on("exit",(c)=>console.log(c)); process.exit(-1)',
+    'process.on("exit",(c)=>console.log(c)); process.exitCode=256',
+    'process.reallyExit=(c)=>{console.log("really",c)}; process.exit(2)',
+    'process.on("exit",(c)=>console.log(c));  process.setUncaughtExceptionCaptureCallback((e)=>console.log("C",e.message)); throw new Error("q")',
+    'process.on("SIGTERM",()=>{throw new Error("inside")}); process.on("exit",(c)=>console.log("E",c)); setTimeout(()=>{},500); process.kill(process.pid,"SIGTERM")',
+    'queueMicrotask(()=>{throw new Error("mt")}); process.on("exit",(c)=>console.log("E",c))',
+    'process.nextTick(()=>{throw new Error("nt")}); process.on("exit",(c)=>console.log("E",c))',
+    'setImmediate(()=>{throw new Error("si")}); process.on("exit",(c)=>console.log("E",c))',
+    'await new Promise(()=>{}); ',
+    'process.on("exit",(c)=>{console.log("E",c);process.exitCode=3}); await new Promise(()=>{}); ',
+    'process.once("exit",(c)=>{process.on("exit",()=>console.log("late"))});',
+    'process.on("exit",async()=>{await 1;console.log("a")}); process.exit()',
+    'process.on("exit",async()=>{await 1;console.log("a"); throw 1})',
+    'process.on("exit",async()=>{await 1;console.log("a"); process.exit(5)})',
+    'process.on("exit",async()=>{await 1;process.exitCode=5})',
+    'process.on("exit",async()=>{await 1;console.log("a")}); throw 1',
+    'process.on("uncaughtException",(e,o)=>console.log("U",e.message,o)); throw new Error("esm")',
+    'process.on("uncaughtException",(e,o)=>console.log("U",e.message,o)); await 1; throw new Error("esm")',
+    'process.on("uncaughtException",(e,o)=>console.log("U",e.message,o)); Promise.reject(new Error("p"))',
+    'process.on("uncaughtException",(e,o)=>console.log("U",e.message,o)); setTimeout(()=>{throw new Error("esm")})',
+    'process.on("uncaughtExceptionMonitor",(e,o)=>console.log("M",e.message,o)); setTimeout(()=>{throw new Error("esm")})',
+    'process.on("uncaughtExceptionMonitor",(e,o)=>console.log("M",e.message,o)); process.on("uncaughtException",(e,o)=>console.log("U",e.message,o)); setTimeout(()=>{throw new Error("esm")})',
+    'process.on("unhandledRejection",(e,p)=>{console.log("R",e.message);throw new Error("in")}); process.on("uncaughtException",(e,o)=>console.log("U",e.message,o)); Promise.reject(new Error("p"))',
+    'process.on("exit",()=>process.kill(process.pid,"SIGINT"))',
+    'process.on("SIGINT",()=>console.log("h"));process.on("exit",()=>process.kill(process.pid,"SIGINT"))',
+    'process.kill(process.pid,"SIGUSR2"); console.log("not reached")',
+    'process.kill(process.pid,"SIGWINCH"); console.log("reached")',
+    'process.kill(process.pid,"SIGHUP"); console.log("not reached")',
+    'try { process.kill(process.pid,"SIGNO") } catch(e) { console.log(e.code) }',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", ENDINGS, ids=range(len(ENDINGS)))
+def test_a_program_ends_as_in_node(postern, tmp_path, program):
+    (tmp_path / "ends.mjs").write_text(program)
+    node = subprocess.run([NODE, "--no-warnings", tmp_path / "ends.mjs"], capture_output=True, text=True, timeout=30)
+    guest = postern(program, name="ends.mjs", json_result=False)
+    # A signal ends Node's process; here it is a shell's exit code for it.
+    assert (guest.status, guest.out) == (node.returncode if node.returncode >= 0 else 128 - node.returncode, node.stdout), guest.err
+    # An await that nothing settles is an error here, and a warning of Node's.
+    assert [line for line in guest.err.splitlines() if line.startswith("Error: ") and "never settles" not in line] == [line for line in node.stderr.splitlines() if line.startswith("Error: ")]
+
+
+def test_a_failure_stays_one(postern):
+    """Where Node ends with 0, an error of a listener printed or not."""
+    assert postern("process.on('exit', () => { throw new Error('x'); }); process.exit(0);").status == 1
+
+
 def test_an_error_stays_one_whatever_its_exit_code(postern):
     result = postern("process.on('exit', () => { process.exitCode = 7; }); throw new RangeError('reason');")
     assert (result.status, result.json["outcome"], result.json["exitCode"], result.json["error"]["name"], result.json["error"]["message"]) == (7, "failed", 7, "RangeError", "reason")

@@ -290,7 +290,7 @@ def test_guest_prepare_stack_trace(postern):
 
 def test_top_level_await_that_never_settles(postern):
     result = postern("await new Promise(() => {});")
-    assert result.status == 1 and "never settles" in result.json["error"]["message"]
+    assert result.status == 13 and "never settles" in result.json["error"]["message"]
 
 
 def test_modules(postern, tmp_path):

@@ -17,7 +17,8 @@ namespace {
 
 using channel::ResultTag;
 
-constexpr int kExitThrew = 1;
+// Exit codes of Node's for what a program itself does not choose.
+constexpr int kExitThrew = 1, kExitHandlerThrew = 7, kExitUnsettled = 13;
 constexpr double kFull = 0.8;  // of the memory limit, after a full collection
 constexpr int kExitOutOfMemory = 137;
 constexpr size_t kMaxResultText = 1024 * 1024;  // bytes of one text of an error
@@ -149,11 +150,11 @@ std::string Guest::ExcerptAt(v8::Local<v8::Message> message) {
              : "";
 }
 
-void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message) {
+void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int code) {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
   const v8::HandleScope scope(isolate);
-  const int code = TellExit(kExitThrew);
+  if (code != kExitHandlerThrew) code = TellExit(code);
   std::string parts[7];
   {
     // Getters and proxies of the guest may run here, throw, or never return; the wall clock ends
@@ -278,6 +279,7 @@ void Guest::AnswerRequests() {
   handler_.Open();
   loop_.Run([this] {
     if (!handler_.over()) return false;
+    const v8::TryCatch ignored(engine_.isolate());  // it waits for nothing, then
     v8::Local<v8::Value> waits;
     return !engine_.Hook("handlerWaits")
                 ->Call(engine_.context(), v8::Undefined(engine_.isolate()), 0, nullptr)
@@ -336,7 +338,7 @@ std::optional<int> Guest::Play() {
       if (modules_.Run(order_.url, order_.source).ToLocal(&promise)) ran = promise;
     }
     if (!ran.ToLocal(&value)) {
-      if (!Taken(caught.Exception())) Die(caught.Exception(), caught.Message());
+      if (!Taken(caught.Exception(), false)) Die(caught.Exception(), caught.Message());
       value = v8::Undefined(isolate);
     }
   }
@@ -350,13 +352,13 @@ std::optional<int> Guest::Play() {
     const auto promise = value.As<v8::Promise>();
     if (promise->State() == v8::Promise::kRejected) {
       const auto error = promise->Result();
-      if (!Taken(error)) Die(error, v8::Exception::CreateMessage(isolate, error));
+      if (!Taken(error, true)) Die(error, v8::Exception::CreateMessage(isolate, error));
       loop_.Run([] { return false; });
     }
     if (promise->State() == v8::Promise::kPending) {
       const auto text = Str(isolate, "the top-level await of " + order_.url +
                                          " never settles: nothing is left that could settle it");
-      Die(v8::Exception::Error(text), {});
+      Die(v8::Exception::Error(text), {}, kExitUnsettled);
     }
     value = promise->Result();
   }
@@ -366,21 +368,32 @@ std::optional<int> Guest::Play() {
     loop_.Settle();
   }
   while (BeforeExit()) loop_.Run([] { return false; });
+  (void)ExitCode();
+  isolate->PerformMicrotaskCheckpoint();  // of the listeners of "exit", as in Node
+  ReportRejections();
+  return ExitCode();
+}
+
+// Where the guest has set one. Listeners of "exit" hear it, the first time.
+std::optional<int> Guest::ExitCode() {
+  v8::Isolate* isolate = engine_.isolate();
+  const auto context = engine_.context();
+  v8::TryCatch caught(isolate);
   v8::Local<v8::Value> code;
-  if (engine_.Hook("exitCode")->Call(context, v8::Undefined(isolate), 0, nullptr).ToLocal(&code) &&
-      code->IsNumber()) {
-    return code->Int32Value(context).FromMaybe(kExitThrew);
-  }
+  if (!engine_.Hook("exitCode")->Call(context, v8::Undefined(isolate), 0, nullptr).ToLocal(&code))
+    Die(caught.Exception(), caught.Message());
+  if (code->IsNumber()) return code->Int32Value(context).FromMaybe(kExitThrew);
   return std::nullopt;
 }
 
-// Whether a listener for the process's "uncaughtException" took care of what the entry threw.
-bool Guest::Taken(v8::Local<v8::Value> error) {
+// Whether a listener for the process's "uncaughtException" took care of what nothing caught: it was
+// thrown, or a promise was `rejected` with it.
+bool Guest::Taken(v8::Local<v8::Value> error, bool rejected) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::TryCatch ignored(isolate);
-  v8::Local<v8::Value> taken;
+  v8::Local<v8::Value> taken, given[] = {error, v8::Boolean::New(isolate, rejected)};
   return engine_.Hook("uncaughtException")
-             ->Call(engine_.context(), v8::Undefined(isolate), 1, &error)
+             ->Call(engine_.context(), v8::Undefined(isolate), std::size(given), given)
              .ToLocal(&taken) &&
          taken->IsTrue();
 }
@@ -392,8 +405,10 @@ bool Guest::BeforeExit() {
   v8::Local<v8::Value> called;
   if (!engine_.Hook("beforeExit")
            ->Call(engine_.context(), v8::Undefined(isolate), 0, nullptr)
-           .ToLocal(&called))
-    Die(caught.Exception(), caught.Message());
+           .ToLocal(&called)) {
+    if (!Taken(caught.Exception(), false)) Die(caught.Exception(), caught.Message());
+    return true;
+  }
   loop_.Settle();
   return called->IsTrue() && loop_.Pending();
 }

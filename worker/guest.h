@@ -49,7 +49,9 @@ class Guest : ExchangeEvents {
   // An error that nobody caught: printed as Node prints it, and the run is over.
   // Where an error comes from in what was written, where that is not what ran; else "".
   std::string ExcerptAt(v8::Local<v8::Message> message);
-  [[noreturn]] void Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message);
+  // Ends the run with an error that nothing took, and the exit code `code`, or what a listener of
+  // "exit" chooses.
+  [[noreturn]] void Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int code = 1);
   [[noreturn]] void Exit(int code);
   void SetReturnValue(std::string json) { value_ = std::move(json); }
 
@@ -69,11 +71,12 @@ class Guest : ExchangeEvents {
   void ReportRejections();
   // All of a run but its end. The exit code that the guest set, if it did.
   std::optional<int> Play();
+  std::optional<int> ExitCode();
   void Start();
   void AnswerRequests();
   bool BeforeExit();
   int TellExit(int code);
-  bool Taken(v8::Local<v8::Value> error);
+  bool Taken(v8::Local<v8::Value> error, bool rejected);
   static void RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags, void* self);
   [[noreturn]] void Finish(channel::ResultTag outcome, int code);
   void Put(channel::ResultTag tag, std::string_view bytes);

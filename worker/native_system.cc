@@ -91,9 +91,10 @@ void HearSignal(const Args& args) {
 
 void Exit(const Args& args) { Guest::Current().Exit(Int(args, 0)); }
 
-// die(error): as if nobody had caught it
+// die(error, code = 1): as if nobody had caught it
 void Die(const Args& args) {
-  Guest::Current().Die(args[0], v8::Exception::CreateMessage(args.GetIsolate(), args[0]));
+  const int code = args[1]->IsInt32() ? args[1].As<v8::Int32>()->Value() : 1;
+  Guest::Current().Die(args[0], v8::Exception::CreateMessage(args.GetIsolate(), args[0]), code);
 }
 
 // setReturnValue(json)

@@ -274,8 +274,8 @@ const hooks = {
     }
     tellHandled(promise);
   },
-  /** What the entry module threw: whether somebody listens for it. @param {any} error */
-  uncaughtException: (error) => takeUncaught(error, 'uncaughtException'),
+  /** What nothing caught: whether somebody listens for it. Modules run in promises. @param {any} error @param {boolean} rejected */
+  uncaughtException: (error, rejected) => takeUncaught(error, rejected ? 'unhandledRejection' : 'uncaughtException'),
   beforeExit,
   exits: failExit,
   exitCode: lastExitCode,

@@ -47,6 +47,12 @@ function events() {
   // As in Node, where this is a listener too.
   emitter.on('newListener', function hearIfSignal(/** @type {any} */ name) {
     if (hasOwn(kHeard, name)) native.hearSignal(kHeard[name]);
+    if (name === 'SIGKILL' || name === 'SIGSTOP')
+      throw Object.assign(new Error('uv_signal_start EINVAL'), {
+        errno: -22,
+        code: 'EINVAL',
+        syscall: 'uv_signal_start',
+      });
   });
   return emitter;
 }
@@ -58,27 +64,38 @@ const processHears = (name) => processListens(name) || process.emit !== ownEmit;
 // As Node does: by the method, which programs replace (signal-exit).
 export const processEmit = (name, ...args) => /** @type {any} */ (process).emit(name, ...args);
 
+const kHandlerThrew = 7; // Node's exit code
 /**
  * Gives an error to those that listen for it: false where nobody does. One that they throw themselves ends the run.
- * @param {string} name @param {any[]} args
+ * @param {any} error @param {string} origin
  */
-function taken(name, ...args) {
-  const captures = name === 'uncaughtException' && captureUncaught !== null;
-  if (!captures && !processListens(name)) return false;
+export function takeUncaught(error, origin) {
+  const captures = captureUncaught !== null;
   try {
-    if (captures) applyTo(captureUncaught, process, args);
-    else processEmit(name, ...args);
-  } catch (error) {
-    native.die(error);
+    if (!captures && processListens('uncaughtExceptionMonitor'))
+      processEmit('uncaughtExceptionMonitor', error, origin);
+    if (captures) applyTo(captureUncaught, process, [error]);
+    else if (processListens('uncaughtException')) processEmit('uncaughtException', error, origin);
+    else return false;
+  } catch (thrown) {
+    native.die(thrown, kHandlerThrew);
   }
   return true;
 }
-/** @param {any} error @param {string} origin */
-export const takeUncaught = (error, origin) => taken('uncaughtException', error, origin);
+/** Tells of a rejection: false where nobody listens. What a listener throws nobody has caught. @param {string} name @param {any[]} args */
+function tell(name, ...args) {
+  if (!processListens(name)) return false;
+  try {
+    processEmit(name, ...args);
+  } catch (error) {
+    if (!takeUncaught(error, 'uncaughtException')) native.die(error);
+  }
+  return true;
+}
 /** @param {any} reason @param {Promise<any>} promise */
-export const takeRejection = (reason, promise) => taken('unhandledRejection', reason, promise);
+export const takeRejection = (reason, promise) => tell('unhandledRejection', reason, promise);
 /** @param {Promise<any>} promise */
-export const tellHandled = (promise) => taken('rejectionHandled', promise);
+export const tellHandled = (promise) => tell('rejectionHandled', promise);
 takeUncaughtWith(takeUncaught);
 
 /** What is put into it becomes text. @param {Record<string, string>} variables */
@@ -402,7 +419,11 @@ export function beforeExit() {
 }
 /** The run is over: its exit code, where there is one. */
 export function lastExitCode() {
-  emitExit(Number(exitCode ?? 0));
+  try {
+    emitExit(Number(exitCode ?? 0));
+  } catch (error) {
+    if (!takeUncaught(error, 'uncaughtException')) native.die(error);
+  }
   return exitCode === undefined || exitCode === null ? undefined : Number(exitCode);
 }
 

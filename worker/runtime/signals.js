@@ -47,7 +47,8 @@ function kill(pid, signal) {
   if (kStops.includes(name))
     throw codedError('ERR_NOT_AVAILABLE', `process.kill with ${name} is not available: nobody could let the guest go on`);
   if (name === 'SIGKILL') native.exit(kExitOfSignal + known[name]);
-  setImmediate(() => take(name, known[name]));
+  if (processListens(name)) setImmediate(() => take(name, known[name]));
+  else take(name, known[name]);
   return true;
 }
 
