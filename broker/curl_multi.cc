@@ -1,5 +1,9 @@
 #include "broker/curl_multi.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <boost/asio/post.hpp>
 
 namespace postern::broker {
@@ -55,8 +59,10 @@ void CurlMulti::Release(CURL* easy) {
   pool_.push_back(easy);
 }
 
-void CurlMulti::Add(CURL* easy, Done done, bool connect_only) {
-  running_.emplace(easy, Running{std::move(done), connect_only});
+void CurlMulti::Add(CURL* easy, Done done, bool connect_only, std::function<void()> reads_no_more) {
+  running_.emplace(easy, Running{.done = std::move(done),
+                                 .connect_only = connect_only,
+                                 .reads_no_more = std::move(reads_no_more)});
   curl_multi_add_handle(multi_, easy);
 }
 
@@ -73,20 +79,45 @@ void CurlMulti::Remove(CURL* easy) {
   curl_multi_remove_handle(multi_, easy);
 }
 
-int CurlMulti::OnSocket(CURL* /*easy*/, curl_socket_t fd, int what, void* arg, void* /*socket*/) {
+bool CurlMulti::SendNowhere(CURL* easy) {
+  const auto running = running_.find(easy);
+  if (running == running_.end() || running->second.fd == CURL_SOCKET_BAD) return false;
+  Running& transfer = running->second;
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return false;
+  const UniqueFd place(pair[0]);
+  transfer.nowhere.reset(pair[1]);
+  watches_.erase(transfer.fd);
+  if (::dup3(place.get(), transfer.fd, O_CLOEXEC) < 0) return false;
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  Watch(transfer.fd, transfer.what);
+  return true;
+}
+
+int CurlMulti::OnSocket(CURL* easy, curl_socket_t fd, int what, void* arg, void* /*socket*/) {
   auto* self = static_cast<CurlMulti*>(arg);
-  if (what == CURL_POLL_REMOVE) {
-    self->watches_.erase(fd);
-    return 0;
+  self->Watch(fd, what);
+  if (const auto running = self->running_.find(easy); running != self->running_.end()) {
+    running->second.fd = fd;
+    running->second.what = what;
+    const bool reads = what != CURL_POLL_REMOVE && (what & CURL_POLL_IN) != 0;
+    if (!reads && running->second.reads_no_more) running->second.reads_no_more();
   }
-  auto& watch = self->watches_[fd];
+  return 0;
+}
+
+void CurlMulti::Watch(curl_socket_t fd, int what) {
+  if (what == CURL_POLL_REMOVE) {
+    watches_.erase(fd);
+    return;
+  }
+  auto& watch = watches_[fd];
   if (!watch) {
-    watch = std::make_unique<channel::FdWatch>(self->io_, fd, [self, fd](bool readable, bool) {
-      self->Act(fd, readable ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
+    watch = std::make_unique<channel::FdWatch>(io_, fd, [this, fd](bool readable, bool) {
+      Act(fd, readable ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
     });
   }
   watch->Want((what & CURL_POLL_IN) != 0, (what & CURL_POLL_OUT) != 0);
-  return 0;
 }
 
 int CurlMulti::OnTimer(CURLM* /*multi*/, long timeout_ms, void* arg) {

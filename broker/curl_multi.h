@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/unique_fd.h"
 #include "channel/fd_watch.h"
 
 namespace postern::broker {
@@ -33,8 +34,14 @@ class CurlMulti {
   // Starts the transfer. `done` is called once from the loop, unless Remove comes first. A handle
   // that was set up to connect only stays, with its connection, until Remove; any other is let go
   // of.
-  void Add(CURL* easy, Done done, bool connect_only = false);
+  // `reads_no_more` is called from inside libcurl when it does not want to read from a connection:
+  // what came is complete, or it waits for other things.
+  void Add(CURL* easy, Done done, bool connect_only = false,
+           std::function<void()> reads_no_more = nullptr);
   void Remove(CURL* easy);
+  // Ends the transfer's connection without libcurl's knowledge: whatever it still sends is taken
+  // and goes nowhere. The connection is not used again. False: that cannot be.
+  bool SendNowhere(CURL* easy);
 
  private:
   static int OnSocket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
@@ -50,7 +57,12 @@ class CurlMulti {
   struct Running {
     Done done;
     bool connect_only;
+    std::function<void()> reads_no_more;
+    curl_socket_t fd = CURL_SOCKET_BAD;  // the last one that it waited for
+    int what = CURL_POLL_NONE;           // and what for
+    UniqueFd nowhere;                    // the other end of what stands in the connection's place
   };
+  void Watch(curl_socket_t fd, int what);
   std::map<CURL*, Running> running_;
   std::vector<CURL*> pool_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

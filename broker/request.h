@@ -131,6 +131,8 @@ class Request {
   void NotePeer(const std::string& address, int port);
   void PutSecretsInUpload();
   void UnpauseUpload();
+  void OnReadsNoMore();
+  void DropUploadUnlessMoved();
   void ConsumeUpload();
   void CountSent(size_t bytes);
 
@@ -191,6 +193,8 @@ class Request {
   bool absolute_form_ = false;                      // the proxy gets the request itself
 
   bool has_upload_ = false, upload_ended_ = false, upload_paused_ = false;
+  bool upload_dropped_ = false;  // what the guest still sends is for nobody
+  std::unique_ptr<boost::asio::steady_timer> upload_timer_;
   std::string upload_;
   size_t upload_at_ = 0;
   size_t upload_unconsumed_ = 0;  // bytes of the guest's window that `upload_` stands for

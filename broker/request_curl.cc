@@ -360,6 +360,7 @@ void Request::NotePeer(const std::string& address, int port) {
 size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
   auto* self = static_cast<Request*>(arg);
   const size_t n = std::min(size * count, self->upload_.size() - self->upload_at_);
+  if (self->upload_dropped_) return 0;
   if (n == 0) {
     if (self->upload_ended_) {
       if (self->phase_ == Phase::kSend) self->Enter(Phase::kHeaders);

@@ -251,7 +251,7 @@ daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; worker_pro
 events {{ worker_connections 512; }}
 http {{ access_log {tmp_path}/access.log; client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
   ssl_certificate {cert}; ssl_certificate_key {key}; root {tmp_path}/www;
-  server {{ listen 127.0.0.1:{http2} ssl http2; location /version {{ return 200 "$server_protocol"; }} }}
+  server {{ listen 127.0.0.1:{http2} ssl http2; location /version {{ return 200 "$server_protocol"; }} location /early/ {{ return 200 "hello"; }} location /early/large {{ return 413 "hello"; }} }}
   server {{ listen 127.0.0.1:{tls} ssl; }}
   server {{ listen 127.0.0.1:{plain}; }} }}
 """)
