@@ -13,6 +13,7 @@
 #include "har/har.h"
 #include "policy/text.h"
 #include "supervisor/package_files.h"
+#include "supervisor/print.h"
 
 namespace postern::supervisor {
 namespace {
@@ -61,6 +62,11 @@ const policy::MountSetting* MountOf(const fs::path& place,
   return found;
 }
 
+bool IsMounted(const std::string& guest, const Settings& s) {
+  return std::any_of(s.policy.mounts.begin(), s.policy.mounts.end(),
+                     [&](const policy::MountSetting& m) { return m.guest == guest; });
+}
+
 // A mount of its own, so that it stays where it is; to be written where the user's own says so.
 Status Show(const fs::path& directory, const Settings& s, Entry& entry) {
   const policy::MountSetting* shown = MountOf(directory, s.policy.mounts);
@@ -82,6 +88,12 @@ Status ShowProgram(const fs::path& directory, const Settings& s, Entry& entry) {
   }
   for (const std::string& modules : package.modules) {
     if (Status shown = Show(modules, s, entry); !shown) return shown;
+  }
+  for (const auto& [link, target] : package.leads_out) {
+    if (MountOf(fs::path(link).parent_path(), s.policy.mounts) != nullptr || IsMounted(link, s))
+      continue;
+    Say(link + " is a link to " + target + ", which is not shown to the program" +
+        (fs::is_directory(target) ? "; --mount=" + target + ":" + link + " shows it" : ""));
   }
   return Ok{};
 }

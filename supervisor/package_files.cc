@@ -27,39 +27,36 @@ bool IsFile(const fs::path& path) {
   return fs::is_regular_file(path, ignored);
 }
 
-std::optional<std::string> Manifest(const fs::path& directory) {
-  auto text = ReadFile(directory / "package.json", kMaxManifestBytes);
-  if (!text) return std::nullopt;
-  return *std::move(text);
+bool IsTsConfig(const std::string& name) {
+  return name.starts_with("tsconfig") && name.ends_with(".json");
 }
 
-// tsconfig.json, and those beside it that it may extend (tsconfig.base.json), by path.
-void AddTsConfigs(const fs::path& directory, std::map<std::string, std::string>& to) {
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename();
-    if (!name.starts_with("tsconfig") || !name.ends_with(".json")) continue;
-    if (auto text = ReadFile(entry->path(), kMaxManifestBytes))
-      to[entry->path()] = *std::move(text);
-  }
+bool IsBeneath(const fs::path& path, const fs::path& root) {
+  const fs::path beneath = path.lexically_relative(root);
+  return !beneath.empty() && *beneath.begin() != "..";
 }
 
 // A directory, and what of a package it has.
 struct Level {
   fs::path directory;
-  std::optional<std::string> manifest;
+  json manifest;  // null where there is none, discarded where that is no JSON
   bool has_modules;
 };
 
 Level LevelOf(const fs::path& directory) {
-  return {directory, Manifest(directory), IsDirectory(directory / kModules)};
+  const auto text = ReadFile(directory / "package.json", kMaxManifestBytes);
+  return {directory, text ? json::parse(*text, nullptr, false, true) : json(),
+          IsDirectory(directory / kModules)};
 }
 
 bool BeginsWorkspace(const Level& level) {
-  const auto parsed = level.manifest ? json::parse(*level.manifest, nullptr, false, true) : json();
-  return (parsed.is_object() && parsed.contains("workspaces")) ||
+  return (level.manifest.is_object() && level.manifest.contains("workspaces")) ||
          IsFile(level.directory / "pnpm-workspace.yaml");
+}
+
+// A package.json without a name only says how the files around it are to be read.
+bool IsPackage(const Level& level) {
+  return (level.manifest.is_object() && level.manifest.contains("name")) || level.has_modules;
 }
 
 // The directory whose node_modules a program within a package that is installed finds others in:
@@ -82,34 +79,77 @@ std::vector<Level> LevelsOf(const fs::path& directory) {
     levels.push_back(LevelOf(*installation));
     return levels;
   }
-  size_t root = 0;  // how many there are up to the package's root; 0 until that is found
+  // How many there are up to the package's root, or to the first package.json; 0 until it is found.
+  size_t root = 0, manifest = 0;
   for (fs::path at = directory; at.has_relative_path(); at = at.parent_path()) {
     const Level& level = levels.emplace_back(LevelOf(at));
-    if (root == 0 && (level.manifest || level.has_modules)) root = levels.size();
+    if (manifest == 0 && !level.manifest.is_null()) manifest = levels.size();
+    if (root == 0 && IsPackage(level)) root = levels.size();
     if (root != 0 && BeginsWorkspace(level)) return levels;
   }
-  levels.resize(root);
+  levels.resize(root != 0 ? root : manifest);
   return levels;
 }
+
+// What is shown of the levels, where links lead no further than these themselves.
+class Finder {
+ public:
+  explicit Finder(fs::path root) : root_(std::move(root)) {}
+
+  void Add(const Level& level) {
+    AddFile(level.directory / "package.json", [](const std::string& name) { return name == "package.json"; });
+    AddTsConfigs(level.directory);
+    const fs::path modules = level.directory / kModules;
+    if (level.has_modules && Leads(modules, [](const std::string& name) { return name == kModules; }))
+      found.modules.push_back(modules);
+  }
+
+  PackageFiles found;
+
+ private:
+  template <class IsSuch>
+  bool Leads(const fs::path& path, IsSuch is_such) {
+    std::error_code error;
+    const fs::path real = fs::canonical(path, error);
+    if (error) return false;  // what cannot be looked at is not there for a guest either
+    if (is_such(real.filename().string()) && IsBeneath(real, root_)) return true;
+    found.leads_out.emplace_back(path, real);
+    return false;
+  }
+
+  template <class IsSuch>
+  void AddFile(const fs::path& path, IsSuch is_such) {
+    if (!Leads(path, is_such)) return;
+    if (auto text = ReadFile(path, kMaxManifestBytes)) found.manifests[path] = *std::move(text);
+  }
+
+  // tsconfig.json, and those beside it that it may extend (tsconfig.base.json).
+  void AddTsConfigs(const fs::path& directory) {
+    std::error_code error;
+    for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+         entry.increment(error)) {
+      if (IsTsConfig(entry->path().filename())) AddFile(entry->path(), IsTsConfig);
+    }
+  }
+
+  const fs::path root_;
+};
 
 }  // namespace
 
 PackageFiles FindPackageFiles(const fs::path& directory) {
-  PackageFiles found;
-  for (Level& level : LevelsOf(directory)) {
-    if (level.directory == directory || level.directory.filename() == kModules) continue;
-    if (level.manifest)
-      found.manifests[level.directory / "package.json"] = *std::move(level.manifest);
-    AddTsConfigs(level.directory, found.manifests);
-    if (level.has_modules) found.modules.push_back(level.directory / kModules);
+  const std::vector<Level> levels = LevelsOf(directory);
+  if (levels.empty()) return {};
+  Finder finder(levels.back().directory);
+  for (const Level& level : levels) {
+    if (level.directory != directory && level.directory.filename() != kModules) finder.Add(level);
   }
-  return found;
+  return std::move(finder.found);
 }
 
 fs::path ProgramOf(const fs::path& directory) {
   std::vector<std::string> names;
-  const auto manifest = Manifest(directory);
-  const auto parsed = manifest ? json::parse(*manifest, nullptr, false) : json();
+  const json parsed = LevelOf(directory).manifest;
   const auto text = [](const json& value) {
     return value.is_string() ? value.get<std::string>() : "";
   };
@@ -125,8 +165,12 @@ fs::path ProgramOf(const fs::path& directory) {
     const json bin = parsed.value("bin", json());
     names.push_back(bin.is_object() && bin.size() == 1 ? text(bin.begin().value()) : text(bin));
   }
+  std::error_code error;
+  const fs::path root = fs::canonical(directory, error);
   for (const std::string& name : names) {
-    if (!name.empty() && IsFile(directory / name)) return directory / name;
+    const fs::path program = directory / name;
+    if (!name.empty() && IsFile(program) && IsBeneath(fs::canonical(program, error), root))
+      return program;
   }
   return {};
 }

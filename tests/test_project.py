@@ -123,6 +123,53 @@ def test_a_directory_without_a_program(tmp_path, manifest):
     assert done.returncode in (1, 3) and done.stdout == "" and done.stderr.count("\n") >= 1
 
 
+LINKED = """
+import fs from 'node:fs';
+const read = (name) => { try { return fs.statSync(name).isDirectory() ? fs.readdirSync(name).sort() : fs.readFileSync(name, 'utf8'); } catch (e) { return e.code; } };
+console.log(JSON.stringify(process.argv.slice(2).map(read)));
+"""
+
+
+@pytest.mark.parametrize("name,target,shown", [
+    # Whoever wrote the program may have put these there.
+    ("node_modules", "{host}/keys", False), ("node_modules", "../keys", False), ("node_modules", ".git", False), ("node_modules", ".", False), ("node_modules", "..", False), ("node_modules", "{host}/keys/node_modules", False),
+    ("tsconfig.json", "{host}/keys/id", False), ("tsconfig.evil.json", ".env", False), ("tsconfig.evil.json", "{host}/keys/tsconfig.json", False), ("tsconfig.json", "notes.json", False), ("package.json", "../../../keys/package.json", False),
+    ("package.json", "../../../keys/id", False), ("tsconfig.chain.json", "tsconfig.link.json", False),
+    ("node_modules", "packages/node_modules", True), ("tsconfig.json", "packages/tsconfig.base.json", True), ("tsconfig.json", "{host}/repo/packages/tsconfig.base.json", True),
+])
+def test_links_above_a_program_lead_no_further_than_its_package(elsewhere, name, target, shown):
+    lay(elsewhere, {"keys/id": "SECRET", "keys/package.json": '{"SECRET": 1}', "keys/tsconfig.json": '{"SECRET": 1}', "keys/node_modules/own/index.js": "", "repo/.env": "SECRET", "repo/.git/config": "SECRET", "repo/notes.json": '{"SECRET": 1}',
+                    "repo/package.json": {"name": "r", "workspaces": ["packages/*"]}, "repo/packages/node_modules/dep/index.js": "", "repo/packages/tsconfig.base.json": "{}", "repo/packages/a/package.json": {"name": "a"}, "repo/packages/a/src/m.mjs": LINKED})  # fmt: skip
+    repo = elsewhere / "repo"
+    os.symlink("../keys/id", repo / "tsconfig.link.json")
+    link = repo / ("packages/a" if name == "package.json" else "") / name
+    link.unlink(missing_ok=True)
+    os.symlink(target.format(host=elsewhere), link)
+    done = run("run", "packages/a/src/m.mjs", str(link), cwd=repo)
+    assert done.returncode == 0 and "SECRET" not in done.stdout and (done.stdout.strip() in ('["EACCES"]', '["ENOENT"]')) == (not shown), (done.stdout, done.stderr)
+    assert (f"{link} is a link to " in done.stderr) == (not shown)
+    if "--mount=" in done.stderr:
+        flag = done.stderr.split("; ")[1].split(" shows")[0]
+        assert run("run", flag, "packages/a/src/m.mjs", str(link), cwd=repo).stdout.startswith('[["')
+
+
+@pytest.mark.parametrize("manifest,link", [({"main": "../host/x.js"}, None), ({"main": "x.js"}, "x.js"), ({"bin": {"x": "../host/x.js"}}, None), ({"main": "{host}/host/x.js"}, None), ({}, "index.js")])
+def test_a_package_names_no_program_outside_of_itself(elsewhere, manifest, link):
+    lay(elsewhere, {"host/x.js": "console.log('of the host')", "p/package.json": json.dumps(manifest).replace("{host}", str(elsewhere))})
+    if link:
+        os.symlink("../host/x.js", elsewhere / "p" / link)
+    done = run("run", "p", cwd=elsewhere)
+    assert (done.returncode, done.stdout) == (3, "") and "is a directory without a program" in done.stderr
+
+
+def test_a_package_json_without_a_name_ends_no_package(elsewhere):
+    """dist/cjs/package.json says how the files there are to be read, and no more."""
+    lay(elsewhere, {"p/package.json": {"name": "p", "type": "module"}, "p/node_modules/dep/index.js": "module.exports = 'dep';", "p/dist/cjs/package.json": {"type": "commonjs"}, "p/dist/cjs/lib/i.js": "console.log(require('dep'));"})
+    assert run("run", "p/dist/cjs/lib/i.js", cwd=elsewhere).stdout == "dep\n"
+    lay(elsewhere, {"q/package.json": {"type": "module"}, "q/src/i.js": "import fs from 'node:fs'; console.log(fs.existsSync(process.argv[2]));", ".env": ""})
+    assert run("run", "q/src/i.js", str(elsewhere / ".env"), cwd=elsewhere).stdout == "false\n"
+
+
 @pytest.mark.parametrize("mount", ["src:rw", ".:rw", "src:{src}:rw"])
 def test_its_own_directory_may_be_written_where_that_is_asked_for(project, mount):
     """A mount of one's own at the same place stands for the one that every program has."""

@@ -4,6 +4,7 @@
 
 #include "worker/arguments.h"
 #include "worker/guest.h"
+#include "worker/platform.h"
 
 namespace postern::worker {
 namespace {
@@ -35,7 +36,7 @@ void FileLook(const Args& args) {
   };
   set("kind", Str(isolate, answer.kind));
   set("size", number(answer.size));
-  set("modified", number(answer.modified));
+  set("modified", number(CoarseSeconds(answer.modified / 1000) * 1000));  // a file's is a clock too
   set("writable", v8::Boolean::New(isolate, answer.writable));
   set("real", Str(isolate, answer.real.empty() ? Text(args, 0) : answer.real));
   set("target", Str(isolate, answer.target));
