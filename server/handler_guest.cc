@@ -218,6 +218,10 @@ void HandlerGuest::OnClosed(int32_t stream, uint32_t error) {
                " (" + nghttp2_http2_strerror(error) + ")"});
 }
 
+void HandlerGuest::OnPong() {
+  if (std::exchange(awaiting_pong_, false)) Post(events_.freed);
+}
+
 void HandlerGuest::OnGoaway() {
   if (retiring_) return;
   Retire();

@@ -90,7 +90,8 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
   bool ready() const { return ready_; }
   bool retiring() const { return retiring_; }
   bool Takes() const {
-    return ready_ && !retiring_ && !gone_ && requests_.size() < options_.concurrency;
+    return ready_ && !retiring_ && !gone_ && !awaiting_pong_ &&
+           requests_.size() < options_.concurrency;
   }
   // Soon it has answered as many as it may.
   bool worn() const { return retiring_ || sent_ * 10 >= options_.requests * 9; }
@@ -120,7 +121,7 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
   size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
                   channel::Fields* trailers) override;
   void OnSettings() override;
-  void OnPong() override { awaiting_pong_ = false; }
+  void OnPong() override;
   void OnGoaway() override;
 
   HandlerRequestPtr Find(int32_t stream);
@@ -143,7 +144,7 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
   Deadline patience_, pong_by_, leave_by_;
   uint64_t sent_ = 0, answered_ = 0;
   bool ready_ = false, retiring_ = false, gone_ = false, ended_ = false;
-  bool awaiting_pong_ = false;
+  bool awaiting_pong_ = false;  // it may hang: until it answers it gets nothing more
 };
 
 }  // namespace postern::server

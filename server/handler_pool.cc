@@ -176,6 +176,8 @@ void HandlerPool::OnEnded(const std::shared_ptr<HandlerGuest>& guest,
   if (!outcome.error_message.empty()) {
     text += ": " + (outcome.error_name.empty() ? "" : outcome.error_name + ": ") +
             outcome.error_message;
+  } else if (outcome.exit_status != 0) {
+    text += ", exit code " + std::to_string(outcome.exit_status);
   }
   if (log) {
     log("guest " + std::to_string(guest->id()) + " of the handler ended, " + text + " answered=" +

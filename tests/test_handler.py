@@ -347,6 +347,21 @@ def test_a_guest_that_loops_is_ended_and_replaced(serve):
         assert h.get("/hello").body == b"hello"
 
 
+@pytest.mark.parametrize("guests", [1, 2])
+def test_a_guest_that_may_hang_gets_no_more_requests(serve, guests):
+    """From its 504 on, until it is known whether it is this request alone that hangs."""
+    with serve(f"--guests={guests}", "--handler-timeout=300ms") as h:
+        assert h.get("/loop").status == 504
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            assert [a.status for a in pool.map(h.get, ["/hello"] * 40)] == [200] * 40
+
+
+def test_an_exit_is_in_the_log(serve):
+    with serve("--guests=1") as h:
+        assert h.get("/exit").status == 502
+        until(lambda: "failed, exit code 3" in h.said(), "the log does not say how the guest ended")
+
+
 def test_the_cpu_limit_counts_from_answer_to_answer(serve):
     with serve("--guests=1", "--cpu=300ms") as h:
         answer = h.get("/loop")
