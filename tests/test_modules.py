@@ -303,3 +303,16 @@ def test_names_that_only_node_has_are_undefined(postern):
     assert value == ["undefined", "function", "undefined", "ERR_NOT_AVAILABLE", "ERR_NOT_AVAILABLE", True, None]
     result = postern("import { noSuchName } from 'node:fs';")
     assert result.status == 1 and "does not provide an export named 'noSuchName'" in result.json["error"]["message"]
+
+
+def test_a_required_es_module_has_the_mark_of_one(postern, tmp_path):
+    """As in Node: what was compiled from ES modules asks for `.default` by it."""
+    for name, text in {"m.mjs": "export default 1; export let live = 2; export const set = () => { live = 3; };", "n.mjs": "export const a = 1;", "o.mjs": "export default 5; export const __esModule = false;",
+                       "p.mjs": "export default 5; export { x as 'module.exports' }; const x = 7;", "q r%.mjs": "export default 'odd name';", "t.mjs": "export default 1; throw new Error('of it');", "w.mjs": "export default 1; await 1;"}.items():  # fmt: skip
+        (tmp_path / name).write_text(text)
+    result = postern("""
+      const m = require('./m.mjs'), fails = (name) => { try { require(name); } catch (e) { return e.code ?? e.message; } };
+      m.set();
+      __return([m.__esModule, m.default, m.live, Object.keys(m), require('./m.mjs') === m, require('util').types.isModuleNamespaceObject(m), require('./n.mjs').__esModule, require('./o.mjs').__esModule, require('./p.mjs'), require('./q r%.mjs').default,
+        fails('./t.mjs'), fails('./w.mjs'), fails('./w.mjs'), Object.keys(require.cache).length]);""", name="job.cjs")
+    assert result.value == [True, 1, 3, ["__esModule", "default", "live", "set"], True, True, None, False, 7, "odd name", "of it", "ERR_REQUIRE_ASYNC_MODULE", "ERR_REQUIRE_ASYNC_MODULE", 1]

@@ -82,3 +82,10 @@ def test_resolvers(postern):
     told = postern(RESOLVERS).value
     assert told[:8] == [[None, ["127.0.0.1"]], ["127.0.0.1"], ["::1"], [], [], "ERR_NOT_AVAILABLE", "ERR_NOT_AVAILABLE", "ERR_NOT_AVAILABLE"]
     assert told[8] == "ERR_NOT_AVAILABLE" and "network.dns" in told[9] and told[10][1:] == ["queryA", "denied.test"], told
+
+
+@pytest.mark.parametrize("module", ["http", "https"])
+def test_a_connection_that_is_put_into_a_server(postern, module):
+    code = f"import {{ createRequire }} from 'node:module'; const require = createRequire(import.meta.url); try {{ require('{module}').createServer().emit('connection', new (require('stream').PassThrough)()); }} catch (e) {{ __return([e.code, e.message]); }}"
+    told, message = postern(code).value
+    assert told == "ERR_NOT_AVAILABLE" and '"request" event' in message

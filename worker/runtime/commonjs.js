@@ -1,6 +1,6 @@
 // CommonJS: require, its cache, and what an import of such a module sees. Resolving is native (worker/module_resolver.cc), and so
 // is finding out what a file is.
-import { ArrayPush, StringSlice, applyTo, defineProperty, hasOwn, keys, parse } from './primordials.js';
+import { ArrayPush, StringSlice, applyTo, defineProperty, hasOwn, keys, parse, stringify } from './primordials.js';
 import { codedError } from './coded_error.js';
 import { builtinModule, builtinNames } from './builtins.js';
 import { lazyGlobal, part } from './part.js';
@@ -137,6 +137,13 @@ function load(specifier, importer, parent) {
   return loadFile(pathOfUrl(url), url, parent);
 }
 
+/** The module once more, with __esModule: what was compiled from ES modules asks for `.default` by it. @param {string} url */
+function withMark(url) {
+  const from = stringify(url);
+  const code = `export * from ${from}; export { default } from ${from}; export const __esModule = true;`;
+  return requireModule(`data:text/javascript,${encodeURIComponent(code)}`);
+}
+
 /** @param {string} path @param {string} url @param {any} parent */
 function loadFile(path, url, parent) {
   const known = cache[path];
@@ -147,7 +154,8 @@ function loadFile(path, url, parent) {
   const format = moduleFormat(path);
   if (format.startsWith('module')) {
     const namespace = requireModule(url);
-    return hasOwn(namespace, 'module.exports') ? namespace['module.exports'] : namespace;
+    if (hasOwn(namespace, 'module.exports')) return namespace['module.exports'];
+    return hasOwn(namespace, 'default') && !hasOwn(namespace, '__esModule') ? withMark(url) : namespace;
   }
   const module = new Module(path, parent);
   module.filename = path;

@@ -2,6 +2,7 @@
 import { StringSlice } from './primordials.js';
 import { colours, format, formatFor, inspect } from './inspect.js';
 import { part } from './part.js';
+import { writeByProgram } from './process.js';
 
 const { write, now } = native;
 const counts = new Map();
@@ -10,7 +11,8 @@ let indent = '';
 
 /** @param {number} fd @param {string} text */
 function print(fd, text) {
-  write(fd, `${indent === '' ? text : indent + text.replaceAll('\n', `\n${indent}`)}\n`);
+  const line = `${indent === '' ? text : indent + text.replaceAll('\n', `\n${indent}`)}\n`;
+  if (!writeByProgram(fd, line)) write(fd, line);
 }
 const out = (/** @type {any[]} */ ...args) => print(1, formatFor(colours.out, args));
 const err = (/** @type {any[]} */ ...args) => print(2, formatFor(colours.err, args));

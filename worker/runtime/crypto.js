@@ -1,5 +1,5 @@
 // Web Crypto (crypto.subtle is in subtle.js), and Math.random over the same source: a fork must not repeat its parent.
-import { isView, webidlClass } from './primordials.js';
+import { isBufferSource, isView, webidlClass } from './primordials.js';
 import { DOMException } from './dom_exception.js';
 import { subtle } from './subtle.js';
 
@@ -33,6 +33,7 @@ export class Crypto {
   getRandomValues(array) {
     if (!isView(array) || !kinds.has(kindOf.call(array)))
       throw new DOMException('getRandomValues needs an integer typed array', 'TypeMismatchError');
+    if (!isBufferSource(array)) throw new TypeError('getRandomValues fills no shared memory');
     if (array.byteLength > 65536)
       throw new DOMException('getRandomValues gives at most 65536 bytes at once', 'QuotaExceededError');
     random(array);

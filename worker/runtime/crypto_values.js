@@ -1,5 +1,5 @@
 // What comes into SubtleCrypto: parameters, JSON Web Keys, usages; checked, with the error that the standard wants.
-import { StringUpper, hasOwn, isArrayBuffer, isView } from './primordials.js';
+import { StringUpper, hasOwn, isBufferSource } from './primordials.js';
 import { bytesOf } from './encoding.js';
 import { dataError, notSupported, operationError, syntaxError } from './crypto_key.js';
 
@@ -9,7 +9,7 @@ const { latin1Decode } = native;
 
 /** @param {any} value @param {string} what */
 export function bufferSource(value, what) {
-  if (!isView(value) && !isArrayBuffer(value)) throw new TypeError(`${what} must be an ArrayBuffer or a view of one`);
+  if (!isBufferSource(value)) throw new TypeError(`${what} must be an ArrayBuffer or a view of one`);
   return bytesOf(value).slice();
 }
 /** @param {any} params @param {string} name @param {number} most */

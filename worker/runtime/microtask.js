@@ -1,7 +1,7 @@
 // queueMicrotask (HTML 8.6), and Node's process.nextTick: what runs before the microtasks that are queued when the engine comes to them.
 import { codedError } from './coded_error.js';
 import { reportError } from './events.js';
-import { applyTo, ArrayPush } from './primordials.js';
+import { applyTo, ArrayPush, ArraySlice } from './primordials.js';
 
 const { getContinuationData, setContinuationData, wantTicks } = native;
 const done = Promise.resolve();
@@ -21,6 +21,7 @@ export function queueMicrotask(/** @type {any} */ callback) {
 /** @type {{callback: Function, args: any[], context: any}[]} */
 let ticks = [];
 let ran = 0; // of these
+const kKeptTicks = 1024; // that ran, before they are let go of: with half of all
 
 /** @param {any} callback @param {any[]} args */
 export function nextTick(callback, ...args) {
@@ -35,6 +36,10 @@ export function nextTick(callback, ...args) {
 /** Called by the event loop: runs the ticks, and those that they add. */
 export function runTicks() {
   while (ran < ticks.length) {
+    if (ran >= kKeptTicks && ran * 2 > ticks.length) {
+      ticks = ArraySlice(ticks, ran);
+      ran = 0;
+    }
     const { callback, args, context } = ticks[ran++];
     setContinuationData(context);
     try {

@@ -23,6 +23,7 @@ export const { stringify, parse } = JSON;
 export const { fromCharCode } = String;
 
 export const ArrayPush = uncurryThis(Array.prototype.push);
+export const ArraySlice = uncurryThis(Array.prototype.slice);
 export const ArraySplice = uncurryThis(Array.prototype.splice);
 export const ArrayJoin = uncurryThis(Array.prototype.join);
 export const ArraySort = uncurryThis(Array.prototype.sort);
@@ -70,6 +71,8 @@ export function isArrayBuffer(value) {
     return false;
   }
 }
+/** Web IDL's BufferSource: bytes that no other thread may change. @param {any} value */
+export const isBufferSource = (value) => isArrayBuffer(isView(value) ? value.buffer : value);
 
 /** A promise with its two ends. @returns {{promise: Promise<any>, resolve: Function, reject: Function}} */
 export const withResolvers = Promise.withResolvers.bind(Promise);

@@ -105,6 +105,19 @@ function environment(variables) {
   return env;
 }
 
+/** stdout and stderr, once they are made. @type {{stream: any, write: Function}[]} */
+const outputs = [];
+/** Where a program has put a `write` of its own in the place of the stream's, that gets what console says: whether there is one. @param {number} fd @param {string} text */
+export function writeByProgram(fd, text) {
+  const made = outputs[fd];
+  if (made === undefined || made.stream.write === made.write) return false;
+  try {
+    made.stream.write(text, 'utf8');
+  } catch (error) {
+    if (error instanceof RangeError) throw error; // the stack's end; as in Node console keeps any other for itself
+  }
+  return true;
+}
 /** @param {number} fd */
 function output(fd) {
   const { Writable } = part('node').load('stream');
@@ -115,6 +128,7 @@ function output(fd) {
       callback();
     },
   });
+  outputs[fd] = { stream, write: stream.write };
   return Object.assign(stream, { fd, isTTY: fd === 1 ? colours.out : colours.err, columns: 80, _type: 'pipe' });
 }
 

@@ -1,5 +1,5 @@
 // SubtleCrypto (Web Cryptography API): each operation takes its parameters, finds its algorithm (crypto_algorithms.js), and checks its key.
-import { StringUpper, hasOwn, isArrayBuffer, isView, parse, stringify, webidlClass } from './primordials.js';
+import { StringUpper, hasOwn, isArrayBuffer, isBufferSource, isView, parse, stringify, webidlClass } from './primordials.js';
 import { bytesOf } from './encoding.js';
 import { algorithms } from './crypto_algorithms.js';
 import {
@@ -56,7 +56,7 @@ function formatOf(given) {
 /** @param {string} format @param {any} data */
 function keyData(format, data) {
   if (format !== 'jwk') {
-    if (isView(data) || isArrayBuffer(data)) return bytesOf(data).slice();
+    if (isBufferSource(data)) return bytesOf(data).slice();
     throw new TypeError(`A key in the format "${format}" is an ArrayBuffer or a view of one`);
   }
   if (typeof data !== 'object' || data === null || isView(data) || isArrayBuffer(data))

@@ -50,23 +50,26 @@ export function crypto() {
       super(options);
       Object.defineProperty(this, 'handle', { value: handle, writable: true, enumerable: false });
       Object.defineProperty(this, 'done', { value: false, writable: true, enumerable: false });
+      Object.defineProperty(this, 'made', { value: undefined, writable: true, enumerable: false });
     }
     update(data, encoding) {
       if (this.done) throw finalized();
+      if (this.made !== undefined) throw new codes.ERR_CRYPTO_HASH_UPDATE_FAILED();
       native.hashUpdate(this.handle, bytesOf(data, encoding));
       return this;
     }
     digest(encoding) {
       if (this.done) throw finalized();
       this.done = true;
-      return output(native.hashDigest(this.handle), encoding);
+      return output((this.made ??= native.hashDigest(this.handle)), encoding);
     }
     _transform(chunk, encoding, callback) {
       this.update(chunk, encoding);
       callback();
     }
     _flush(callback) {
-      this.push(this.digest());
+      // As in Node, digest gives it once more.
+      this.push(Buffer.from((this.made ??= native.hashDigest(this.handle))));
       callback();
     }
   }
@@ -92,6 +95,12 @@ export function crypto() {
     constructor(algorithm, key, options) {
       super(native.hmacOpen(hashName(algorithm), secret(key, 'utf8', 'key')), options);
       if (this.handle === undefined) throw unsupported();
+    }
+    // As in Node: nothing, the second time.
+    digest(encoding) {
+      if (!this.done && this.made === undefined) return super.digest(encoding);
+      this.done = true;
+      return output(new Uint8Array(0), encoding);
     }
   }
   const shared = { Buffer, bytesOf, output, hashName, later };

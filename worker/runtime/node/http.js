@@ -33,11 +33,11 @@ function validateHeaderValue(name, value) {
 let shared;
 function classes() {
   if (shared !== undefined) return shared;
-  const { Readable, Writable } = load('stream');
+  const { Writable } = load('stream');
   const EventEmitter = load('events');
   const { validateAbortSignal, validatePort } = load('internal/validators');
   const { codes } = load('internal/errors');
-  const IncomingMessage = incomingMessage(Readable);
+  const IncomingMessage = incomingMessage(load('_http_incoming').IncomingMessage);
 
   class ClientRequest extends Writable {
     #headers = new Map();

@@ -98,11 +98,13 @@ export const makeSocket = (EventEmitter, encrypted, abort) => {
   });
 };
 
-/** @param {any} Readable */
-export const incomingMessage = (Readable) =>
-  class IncomingMessage extends Readable {
+/** Of a client; and what a program makes itself with a socket alone, for a server's part. @param {any} NodeIncomingMessage */
+export const incomingMessage = (NodeIncomingMessage) =>
+  class IncomingMessage extends NodeIncomingMessage {
     constructor(exchange, outcome, socket) {
-      super();
+      super(outcome === undefined ? exchange : socket);
+      if (outcome === undefined) return;
+      this._readableState.readingMore = false; // Node's parser does that
       const { version, address, port } = readConnection(outcome.connection);
       Object.assign(this, version);
       if (address !== undefined) socket.connected(address, port);
@@ -131,7 +133,8 @@ export const incomingMessage = (Readable) =>
       this.trailers = joined;
       this.trailersDistinct = distinct;
     }
-    async _read() {
+    async _read(size) {
+      if (this.exchange === undefined) return super._read(size);
       if (this.reading) return;
       Object.defineProperty(this, 'reading', { value: true, writable: true, configurable: true, enumerable: false });
       try {
@@ -147,10 +150,12 @@ export const incomingMessage = (Readable) =>
       }
     }
     _destroy(error, callback) {
+      if (this.exchange === undefined) return super._destroy(error, callback);
       if (!this.complete) abortExchange(this.exchange, error ?? new Error('aborted'));
       callback(error);
     }
     setTimeout(ms, callback) {
+      if (this.exchange === undefined) return super.setTimeout(ms, callback);
       this.socket.setTimeout(ms);
       if (callback) this.on('timeout', callback);
       this.socket.once('timeout', () => this.emit('timeout'));

@@ -90,7 +90,17 @@ const tlsServer = once(() => {
 /** @param {'http' | 'https'} module */
 function overNodeHttp(module) {
   const { Server } = load('_http_server');
-  return serverClass(module, Server, (server, args) => Server.apply(server, args));
+  return serverClass(module, Server, (server, args) => {
+    Server.apply(server, args);
+    // In the place of Node's own listener: there is no parser for what a connection brings.
+    server._events.connection = () => {
+      throw refusal(
+        `${module}.Server`,
+        'connection',
+        'no connection reaches a guest; put a request into the server by its "request" event',
+      );
+    };
+  });
 }
 const httpServer = once(() => overNodeHttp('http'));
 const httpsServer = once(() => withContexts(overNodeHttp('https')));
