@@ -169,11 +169,13 @@ std::optional<int64_t> DecodedSize(const json& response) {
 // if it is known.
 std::string TextBytes(const std::string& text, std::optional<int64_t> size, const Fields& fields) {
   constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // of bytes that were no text
+  constexpr std::string_view kHalf = "\xef\xb7\x90";         // as WithoutHalves has it
   const auto has = [&](size_t n) { return size && static_cast<uint64_t>(*size) == n; };
   const std::string charset = OtherCharset(fields);
   const bool wide = charset.starts_with("utf-16");
-  if (has(text.size()) && !wide) return text;
-  if (text.find(kReplacement) != std::string::npos) {
+  const bool half = text.find(kHalf) != std::string::npos;
+  if (has(text.size()) && !wide && !half) return text;
+  if (half || text.find(kReplacement) != std::string::npos) {
     throw Malformed{"its body has bytes that its text does not tell"};
   }
   const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; });
@@ -211,10 +213,17 @@ void RequireEmpty(const json& response, const Exchange& e, const json& ours) {
   throw Malformed{why + (comment.empty() ? "" : " (" + comment + ")")};
 }
 
-std::string Content(const json& response, const Exchange& e, const json& ours, const Files& files) {
+// What the entries of a file have in common.
+struct Source {
+  const Files& files;
+  std::string tool;  // that wrote it
+};
+
+std::string Content(const json& response, const Exchange& e, const json& ours,
+                    const Source& source) {
   if (HasNoContent(e)) return {};
   const json& content = Member(response, "content");
-  const std::string* file = BodyBeside(content, files);
+  const std::string* file = BodyBeside(content, source.files);
   const std::string text = Text(content, "text");
   if (file == nullptr && text.empty()) {
     RequireEmpty(response, e, ours);
@@ -225,11 +234,13 @@ std::string Content(const json& response, const Exchange& e, const json& ours, c
                       : IsBase64(content) ? Base64Bytes(text)
                       : ours.is_object()  ? text
                                           : TextBytes(text, size, e.response_fields);
-  // Chrome leaves the byte order mark out of a text.
+  // These leave the byte order mark out of a text; of another's three bytes are missing.
   constexpr std::string_view kMark = "\xef\xbb\xbf";
   const auto has = [&] { return static_cast<int64_t>(bytes.size()); };
   const bool decoded = file == nullptr && !ours.is_object();
-  if (decoded && size && has() + 3 == *size && policy::IsUtf8(bytes)) bytes.insert(0, kMark);
+  const bool omits_mark = source.tool == "WebInspector" || source.tool == "mitmproxy";
+  if (decoded && omits_mark && size && has() + 3 == *size && policy::IsUtf8(bytes))
+    bytes.insert(0, kMark);
   if (size && has() < *size && !e.failure) {
     throw Malformed{"its body is cut short: " + std::to_string(has()) + " of " +
                     std::to_string(*size) + " bytes"};
@@ -281,7 +292,7 @@ Failure Unusable(const Exchange& e, size_t number, const std::string& why) {
           "the recording's " + EntryName(number, e) + ": " + why};
 }
 
-void ReadResponse(const json& entry, size_t number, const Files& files, Exchange& e) {
+void ReadResponse(const json& entry, size_t number, const Source& source, Exchange& e) {
   const json& response = Required(entry, "response");
   const json& ours = Member(entry, "_postern");
   const auto status = Number(response, "status");
@@ -296,7 +307,7 @@ void ReadResponse(const json& entry, size_t number, const Files& files, Exchange
   e.status = static_cast<int>(*status);
   if (!ours.is_object()) AddKnownFields(response, e.response_fields);
   try {
-    e.response_body.bytes = Content(response, e, ours, files);
+    e.response_body.bytes = Content(response, e, ours, source);
   } catch (const Malformed& m) {
     // A redirect is followed without its body.
     if (!IsRedirect(e)) throw;
@@ -322,15 +333,15 @@ void ReadRequest(const json& entry, const Files& files, Exchange& e) {
 }
 
 // Without a request there is no telling what the entry answers: an error of the whole file.
-Result<Exchange> ReadEntry(const json& entry, size_t number, const Files& files) {
+Result<Exchange> ReadEntry(const json& entry, size_t number, const Source& source) {
   Exchange e;
   try {
-    ReadRequest(entry, files, e);
+    ReadRequest(entry, source.files, e);
   } catch (const Malformed& m) {
     return Error{EntryName(number, e) + ": " + m.what};
   }
   try {
-    ReadResponse(entry, number, files, e);
+    ReadResponse(entry, number, source, e);
   } catch (const Malformed& m) {
     e.status = 0;
     e.failure = Unusable(e, number, m.what);
@@ -339,7 +350,8 @@ Result<Exchange> ReadEntry(const json& entry, size_t number, const Files& files)
 }
 
 // JSON in which an escape of half a character (U+D800 to U+DFFF), which some tools write for bytes
-// that are no text, stands as U+FFFD.
+// that are no text, stands as U+FDD0, which is no character either: not as U+FFFD, which may be one
+// of the body.
 std::string WithoutHalves(std::string text) {
   const auto half = [&](size_t at) -> char {  // '1' or '2': of two
     if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return 0;
@@ -353,7 +365,7 @@ std::string WithoutHalves(std::string text) {
     if (kind == '1' && half(at + 6) == '2') {
       at += 12;
     } else if (kind != 0) {
-      text.replace(at + 2, 4, "fffd");
+      text.replace(at + 2, 4, "fdd0");
       at += 6;
     } else {
       at += 2;
@@ -383,9 +395,10 @@ Result<std::vector<Exchange>> Parse(std::string_view text, const Files& files) {
   }
   const json& entries = Member(Member(har, "log"), "entries");
   if (!entries.is_array()) return Error{"it has no log.entries, as a HAR file has"};
+  const Source source{files, Text(Member(Member(har, "log"), "creator"), "name")};
   std::vector<Exchange> out;
   for (const json& entry : entries) {
-    auto read = ReadEntry(entry, out.size() + 1, files);
+    auto read = ReadEntry(entry, out.size() + 1, source);
     if (!read) return read.error();
     out.push_back(*std::move(read));
   }

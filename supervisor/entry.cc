@@ -93,7 +93,9 @@ Status ShowProgram(const fs::path& directory, const Settings& s, Entry& entry) {
     if (MountOf(fs::path(link).parent_path(), s.policy.mounts) != nullptr || IsMounted(link, s))
       continue;
     Say(link + " is a link to " + target + ", which is not shown to the program" +
-        (fs::is_directory(target) ? "; --mount=" + target + ":" + link + " shows it" : ""));
+        (fs::path(target).filename() == "node_modules"
+             ? "; --mount=" + target + ":" + link + " shows it"
+             : ""));
   }
   return Ok{};
 }
