@@ -112,6 +112,22 @@ bool ProxyCouldNotConnect(CURL* easy, CURLcode code) {
          why == CURLPX_REPLY_TTL_EXPIRED || why == CURLPX_REPLY_GENERAL_SERVER_FAILURE;
 }
 
+bool ProxyBrokeOff(CURL* easy, CURLcode code, bool tls_began) {
+  const long status = ConnectStatus(easy);
+  if (tls_began && status >= 200 && status < 300) return false;
+  switch (code) {
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_OUT_OF_MEMORY:
+      return false;
+    default:
+      return true;
+  }
+}
+
 Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::string_view text,
                     const std::string& names) {
   switch (code) {

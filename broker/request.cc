@@ -364,8 +364,12 @@ void Request::Finished(CURLcode code) {
                            "complete cannot be told"};
   }
   if (code != CURLE_OK && !failure_) {
-    const bool proxy = code == CURLE_COULDNT_CONNECT && !proxy_addresses_.empty();
-    failure_ = CurlFailure(easy_, code, proxy ? "the proxy" : url_.HostPort(), error_text_,
+    const bool proxied = !proxy_addresses_.empty();
+    if (proxied && !absolute_form_ && phase_ < Phase::kSend &&
+        ProxyBrokeOff(easy_, code, phase_ == Phase::kTls))
+      code = CURLE_PROXY;
+    const bool of_proxy = (code == CURLE_COULDNT_CONNECT && proxied) || absolute_form_;
+    failure_ = CurlFailure(easy_, code, of_proxy ? "the proxy" : url_.HostPort(), error_text_,
                            certificate_names_);
   }
   if (code == CURLE_OK) failure_.reset();

@@ -1,7 +1,9 @@
 """Adapters: record and replay, and proxies (tinyproxy, microsocks, TLS in front of tinyproxy)."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -123,6 +125,32 @@ def test_http_proxy_tunnels_to_the_checked_address(fetch, origin, certificates, 
     result = fetch(f"{scheme}://good.test:{port}/headers", through(f"http://127.0.0.1:{proxy.port}", origin, certificates))
     assert f"host: good.test:{port}" in result["body"], result
     assert f"CONNECT 127.0.0.1:{port}" in proxy.log() and "good.test" not in proxy.log()
+
+
+BAD_PROXIES = {
+    "closes": b"", "garbage": b"SSH-2.0-x\r\n", "switches": b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "endless": b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000,
+    "huge": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 400_000 + b"\r\n\r\n", "moved": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "half": b"HTTP/1.1 200 O",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["http://good.test", "https://good.test"])
+@pytest.mark.parametrize("answer", BAD_PROXIES)
+def test_a_proxy_s_failure_is_not_the_origin_s(fetch, origin, certificates, answer, url):
+    def serve(listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(BAD_PROXIES[answer])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        result = fetch(f"{url}:1/", through(f"http://127.0.0.1:{listener.getsockname()[1]}", origin, certificates))
+        listener.shutdown(socket.SHUT_RDWR)
+    assert result["code"] == "ERR_PROXY" and "the proxy did not connect to good.test:1" in result["message"], result
 
 
 def test_http_proxy_with_credentials(fetch, origin, certificates, tinyproxy):
