@@ -146,7 +146,7 @@ class Request {
   bool Malformed(const std::string& what);
   void ForgetLengthOfChunks();
   channel::Fields ResponseHead() const;
-  bool Inform();
+  void Inform(const channel::Fields& information);
   void ForgetBody();
   bool EndsWithItsConnection() const;
   void TrailersFor(channel::Fields* out) const;

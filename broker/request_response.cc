@@ -194,7 +194,10 @@ bool Request::Unfilterable(const std::string& why) {
 }
 
 bool Request::EndOfHeaders() {
-  if (status_ < 200) return Inform();  // the deadline runs on
+  if (status_ < 200) {  // the deadline runs on
+    if (raw_) Inform(ResponseHead());
+    return true;
+  }
   ForgetLengthOfChunks();
   const bool given_up = expects_ && status_ == 417;
   if (given_up) ForgetBody();
@@ -228,12 +231,11 @@ Fields Request::ResponseHead() const {
   return fields;
 }
 
-bool Request::Inform() {
-  if (!raw_ || secrets_ != nullptr || ++informed_ > kMaxInformed) return true;
+void Request::Inform(const Fields& information) {
+  if (secrets_ != nullptr || ++informed_ > kMaxInformed) return;
   // One that is too large for the channel is left out: the response is still to come.
-  (void)guest_.channel().session().Inform(stream_, ResponseHead());
+  (void)guest_.channel().session().Inform(stream_, information);
   guest_.channel().FlushSoon();
-  return true;
 }
 
 // libcurl would repeat a request without Expect that was answered with 417, which is for who asked

@@ -21,9 +21,10 @@ namespace postern::broker {
 class Tunnel : public std::enable_shared_from_this<Tunnel> {
  public:
   struct Events {
-    std::function<void(channel::Fields)> open;   // ready; the guest's response
-    std::function<void(std::string_view)> data;  // for the guest
-    std::function<void(size_t)> sent;            // so many of the guest's bytes are gone
+    std::function<void(channel::Fields)> inform = nullptr;  // a response before the response
+    std::function<void(channel::Fields)> open;              // ready; the guest's response
+    std::function<void(std::string_view)> data;             // for the guest
+    std::function<void(size_t)> sent;                       // so many of the guest's bytes are gone
     // The end: clean, or a failure. Called once.
     std::function<void(std::optional<channel::Failure>)> ended;
   };

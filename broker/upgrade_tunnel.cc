@@ -34,7 +34,7 @@ using boost::system::error_code;
 using channel::Failure;
 
 constexpr size_t kReadBytes = 64 * 1024;
-constexpr int kMaxInformational = 16;  // responses before the response
+constexpr int kMaxInformational = 100;  // responses before the response
 
 // RFC 6455 section 4.2.2, number 5.
 std::string AcceptOf(const std::string& key) {
@@ -109,35 +109,51 @@ class UpgradeTunnel : public TcpTunnel {
   void TakeHead() {
     const auto& head = parser_->get();
     const unsigned status = head.result_int();
-    if (status >= 100 && status < 200 && status != 101 && ++informational_ <= kMaxInformational) {
-      return ReadHead();
-    }
+    if (status < 100) return BadHead();
+    if (status < 200 && status != 101) return TakeInformation();
     if (status == 101 && !Agreed(head)) {
       return End(Failure{"http_protocol_error", "ERR_WEBSOCKET",
                          where() + " switched to another protocol than was asked for, or answered "
                                    "another key"});
     }
     channel::Fields response = {{":status", std::to_string(status == 101 ? 200 : status)}};
-    if (status < 200 && status != 101) return BadHead();
     if (status == 101) response.push_back({channel::kUpgraded, "on"});
-    response.push_back({"postern-status-text", channel::EscapeText(View(head.reason()))});
-    std::vector<std::string> names;
-    for (const auto& field : head) {
-      if (names.size() == field_limit_) return BadHead();
-      std::string name = policy::AsciiLower(View(field.name_string()));
-      std::string value = Trim(View(field.value()));
-      if (!CheckField(name, value)) return BadHead();
-      if (name == "content-length") name = channel::kContentLength;
-      if (!Forwarded(name) && name != channel::kContentLength) continue;
-      names.emplace_back(View(field.name_string()));
-      response.push_back({std::move(name), std::move(value)});
-    }
-    if (const std::string all = JoinNames(names); !all.empty()) {
-      response.push_back({channel::kNames, all});
-    }
+    if (!AddFields(response)) return BadHead();
     switched_ = status == 101;
     events().open(std::move(response));
     if (!closed()) Read();
+  }
+
+  void TakeInformation() {
+    if (++informational_ > kMaxInformational) {
+      return End(Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+                         where() + " sent more than " + std::to_string(kMaxInformational) +
+                             " informational responses"});
+    }
+    channel::Fields information = {{":status", std::to_string(parser_->get().result_int())}};
+    if (!AddFields(information)) return BadHead();
+    if (events().inform) events().inform(std::move(information));
+    if (!closed()) ReadHead();
+  }
+
+  // The head's reason and fields; false where they are none.
+  bool AddFields(channel::Fields& to) const {
+    const auto& head = parser_->get();
+    to.push_back({"postern-status-text", channel::EscapeText(View(head.reason()))});
+    std::vector<std::string> names;
+    for (const auto& field : head) {
+      if (names.size() == field_limit_) return false;
+      std::string name = policy::AsciiLower(View(field.name_string()));
+      std::string value = Trim(View(field.value()));
+      if (!CheckField(name, value)) return false;
+      if (name == "content-length") name = channel::kContentLength;
+      if (!Forwarded(name) && name != channel::kContentLength) continue;
+      names.emplace_back(View(field.name_string()));
+      to.push_back({std::move(name), std::move(value)});
+    }
+    if (const std::string all = JoinNames(names); !all.empty())
+      to.push_back({channel::kNames, all});
+    return true;
   }
 
   static bool CheckField(const std::string& name, const std::string& value) {

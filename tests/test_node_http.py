@@ -348,7 +348,7 @@ WEBSOCKET = SWITCH + b"Upgrade: websocket\r\n" + ACCEPT
     (b"HTTP/1.1 400 Bad\r\nno colon\r\n\r\n", ["ERR_HTTP_PROTOCOL"] * 2),
     (b"HTTP/1.1 400 Bad\r\n" + b"X: y\r\n" * 300 + b"\r\n", ["ERR_HTTP_PROTOCOL"] * 2),
     (b"HTTP/1.1 400 Bad\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", ["ERR_LIMIT"] * 2),
-    (b"HTTP/1.1 100 Continue\r\n\r\n" * 100, ["ERR_HTTP_PROTOCOL"] * 2),
+    (b"HTTP/1.1 100 Continue\r\n\r\n" * 101, ["ERR_HTTP_PROTOCOL"] * 2),
     (b"SSH-2.0-x\r\n\r\n", ["ERR_HTTP_PROTOCOL"] * 2),
     (b"", ["ECONNRESET", "ERR_RESPONSE_INCOMPLETE"]),
 ])
@@ -357,6 +357,13 @@ def test_what_an_origin_answers_to_an_upgrade(postern, raw, response, outcome):
     result = postern(UPGRADE + "__return(await upgrade());", args=[str(port)], policy=allowing(f"127.0.0.1:{port}"))
     assert result.value[:3 if outcome[0] == "upgrade" else 2] == outcome and result.seconds < 5
     assert len(outcome) == 3 or len(result.value) == 2 or f"127.0.0.1:{port}" in result.value[2]
+
+
+def test_informational_responses_before_a_switch(tmp_path, raw):
+    port = raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-Odd: 1\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + WEBSOCKET + b"\r\n", then="close")
+    code = UPGRADE.replace("  q.on('upgrade'", "  q.on('information', (i) => out.push([i.statusCode, i.statusMessage, i.headers, i.rawHeaders])); q.on('upgrade'").replace("const upgrade =", "export const out = []; const upgrade =") + "out.push(await upgrade());"
+    by_node, by_guest = in_both(tmp_path, code, str(port), policy=allowing(f"127.0.0.1:{port}"))
+    assert by_guest == by_node and by_node[0] == [103, "Early Hints", {"link": "</a>", "x-odd": "1"}, ["Link", "</a>", "X-Odd", "1"]], (by_node, by_guest)
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad\r\n\r\n", b"HTTP/1.1 400 Bad\r\nContent-Length: 9999999\r\n\r\n"])
