@@ -36,8 +36,8 @@ inline std::optional<int64_t> Number(const json& object, const char* name) {
   if (number.is_null()) return std::nullopt;
   constexpr double kMaxNumber = 1e15;
   const double value = number.is_number() ? number.get<double>() : NAN;
-  if (!(std::abs(value) < kMaxNumber)) {
-    throw Malformed{"its \"" + std::string(name) + "\" is no number"};
+  if (!(std::abs(value) < kMaxNumber) || value != std::trunc(value)) {
+    throw Malformed{"its \"" + std::string(name) + "\" is no whole number"};
   }
   return static_cast<int64_t>(value);
 }

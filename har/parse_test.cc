@@ -161,6 +161,12 @@ TEST(Parse, AByteOrderMarkIsNotInventedForEveryTool) {
   }
 }
 
+TEST(Parse, ANumberIsAWholeOne) {
+  for (const char* response : {R"({"status":200.5,"headers":[],"content":{"size":0,"text":""}})",
+                               R"({"status":200,"headers":[],"content":{"size":1.5,"text":"a"}})"})
+    EXPECT_NE(Told(Only(Answer(response))).find("no whole number"), std::string::npos) << response;
+}
+
 TEST(Parse, HalfACharacterIsNoByteOfABody) {
   for (const char* content :
        {R"({"size":4,"text":"a\ud800"})", R"({"size":4,"text":"a\udc00"})",

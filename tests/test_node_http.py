@@ -366,6 +366,13 @@ def test_informational_responses_before_a_switch(tmp_path, raw):
     assert by_guest == by_node and by_node[0] == [103, "Early Hints", {"link": "</a>", "x-odd": "1"}, ["Link", "</a>", "X-Odd", "1"]], (by_node, by_guest)
 
 
+def test_a_name_keeps_its_first_spelling(postern, raw):
+    port = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    code = "import http from 'node:http'; __return(await new Promise((done) => { const q = http.request({ host: '127.0.0.1', port: process.argv[2], headers: ['X-A', '1', 'x-a', '2'] }, (r) => { r.resume().on('end', () => done(1)); }); q.appendHeader('x-A', '3'); q.end(); }));"
+    assert postern(code, args=[str(port)], policy=allowing(f"127.0.0.1:{port}")).value == 1
+    assert [line for line in raw.heads[0].split(b"\r\n") if line.lower().startswith(b"x-a")] == [b"X-A: 1", b"X-A: 2", b"X-A: 3"]
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad\r\n\r\n", b"HTTP/1.1 400 Bad\r\nContent-Length: 9999999\r\n\r\n"])
 def test_an_answer_to_an_upgrade_has_a_bound(postern, raw, answer):
     port = raw(answer + b"x" * 200_000, then="close")

@@ -119,8 +119,10 @@ function classes() {
       return this;
     }
     appendHeader(name, value) {
-      const known = this.getHeader(name);
-      return this.setHeader(name, known === undefined ? value : [].concat(known, value));
+      const known = this.#headers.get(`${name}`.toLowerCase());
+      if (known === undefined) return this.setHeader(name, value);
+      validateHeaderName(name);
+      return this.setHeader(known[0], [].concat(known[1], value)); // as it was written first
     }
     getHeader(name) {
       return this.#headers.get(`${name}`.toLowerCase())?.[1];
