@@ -610,6 +610,7 @@ ModuleResolver::Found ModuleResolver::Target(const ordered_json& target,
   if (target.is_object()) {
     for (const auto& [condition, value] : target.items()) {
       const bool holds = condition == "default" || condition == "postern" || condition == "node" ||
+                         condition == "module-sync" ||
                          condition == (how == How::kImport ? "import" : "require");
       if (!holds) continue;
       Found found = Target(value, directory, pattern, imports, how, depth + 1);
