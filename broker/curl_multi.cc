@@ -79,6 +79,13 @@ void CurlMulti::Remove(CURL* easy) {
   curl_multi_remove_handle(multi_, easy);
 }
 
+bool CurlMulti::Reads(CURL* easy) const {
+  const auto running = running_.find(easy);
+  if (running == running_.end()) return false;
+  const int what = running->second.what;
+  return what != CURL_POLL_REMOVE && (what & CURL_POLL_IN) != 0;
+}
+
 bool CurlMulti::SendNowhere(CURL* easy) {
   const auto running = running_.find(easy);
   if (running == running_.end() || running->second.fd == CURL_SOCKET_BAD) return false;
@@ -100,8 +107,7 @@ int CurlMulti::OnSocket(CURL* easy, curl_socket_t fd, int what, void* arg, void*
   if (const auto running = self->running_.find(easy); running != self->running_.end()) {
     running->second.fd = fd;
     running->second.what = what;
-    const bool reads = what != CURL_POLL_REMOVE && (what & CURL_POLL_IN) != 0;
-    if (!reads && running->second.reads_no_more) running->second.reads_no_more();
+    if (!self->Reads(easy) && running->second.reads_no_more) running->second.reads_no_more();
   }
   return 0;
 }

@@ -39,6 +39,8 @@ class CurlMulti {
   void Add(CURL* easy, Done done, bool connect_only = false,
            std::function<void()> reads_no_more = nullptr);
   void Remove(CURL* easy);
+  // Whether libcurl wants to read from the transfer's connection.
+  bool Reads(CURL* easy) const;
   // Ends the transfer's connection without libcurl's knowledge: whatever it still sends is taken
   // and goes nowhere. The connection is not used again. False: that cannot be.
   bool SendNowhere(CURL* easy);

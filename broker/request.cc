@@ -294,6 +294,7 @@ void Request::DropUploadUnlessMoved() {
   upload_timer_->async_wait(
       [this, sent, before = sent(), alive = alive_](const boost::system::error_code& error) {
         if (error || !*alive || easy_ == nullptr || body_paused_) return;
+        if (guest_.curl().Reads(easy_)) return;
         if (sent() != before) return DropUploadUnlessMoved();
         // libcurl is to find that it has sent all, and must not tell the origin so: that would take
         // a part for the whole.
@@ -338,6 +339,7 @@ void Request::ResumeIfDrained() {
   body_paused_ = false;
   if (tunnel_) return tunnel_->Pause(false);
   curl_easy_pause(easy_, upload_paused_ ? CURLPAUSE_SEND : CURLPAUSE_CONT);
+  if (!guest_.curl().Reads(easy_)) OnReadsNoMore();  // all of it was there already
 }
 
 // ---- how it ends

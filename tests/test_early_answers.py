@@ -126,3 +126,19 @@ def test_it_is_over_for_the_record_too(postern, tmp_path):
         postern(CODE, f"--audit-log={tmp_path / 'log'}", args=[f"http://127.0.0.1:{origin.port}/", "fetch", "3"], policy=allowing(f"http://127.0.0.1:{origin.port}"))
     end = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if '"end"' in line][0]
     assert end["status"] == 200 and "error" not in end
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_large_answer_that_is_read_late(postern, closes):
+    """It is held back here meanwhile, and its end with it."""
+    code = """
+      const body = new ReadableStream({ start(c) { c.enqueue(new Uint8Array(3)); } });
+      const r = await fetch(process.argv[2], { method: 'POST', body, duplex: 'half' });
+      await new Promise((f) => setTimeout(f, 400));
+      const reader = r.body.getReader(); let n = 0;
+      for (let piece; !(piece = await reader.read()).done; ) { n += piece.value.length; if (n < 2e6 && n > 1e6) await new Promise((f) => setTimeout(f, 5)); }
+      __return(n);
+      process.exit();"""
+    with Origin(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n" + b"x" * 4_000_000, closes) as origin:
+        result = postern(code, args=[f"http://127.0.0.1:{origin.port}/"], policy=allowing(f"127.0.0.1:{origin.port}"))
+    assert result.value == 4_000_000 and result.seconds < 10
