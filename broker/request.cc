@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 // Bytes of a paused response that are left when libcurl goes on.
 constexpr size_t kResumeBelow = 64 * 1024;
 // How long a request goes on being sent whose response is there, while nothing of it moves.
-constexpr milliseconds kUploadMovesWithin(100);
+constexpr milliseconds kUploadMovesWithin(250);
 
 }  // namespace
 
