@@ -1,6 +1,7 @@
 """Abort signals of a long life: what follows one of them is forgotten when nobody needs it (DOM standard, 3.1), and is told otherwise."""
 
 import pytest
+from conftest import unless_sanitized
 
 # Garbage enough that V8 collects what nobody holds.
 COLLECTION = """
@@ -10,6 +11,7 @@ const collection = async () => {
 """
 
 
+@unless_sanitized
 @pytest.mark.parametrize("use", ["(await fetch(url, { signal })).text()", "(await fetch(new Request(url, { signal }))).body.cancel()"])
 def test_a_fetch_that_is_over_leaves_nothing_on_its_signal(postern, origin, use):
     """60 000 listeners would take more than the guest has."""
