@@ -79,5 +79,17 @@ def test_every_line_of_the_threat_model_has_its_test():
             assert not name or f"\ndef {name}(" in path.read_text(), test
 
 
+def test_every_command_can_be_typed_from_a_checkout():
+    """README names where the program is; ./dev passes on whatever command it has."""
+    assert str(ROOT / "build/release/supervisor/postern").removeprefix(f"{ROOT}/") in (ROOT / "README.md").read_text()
+    text = subprocess.run([POSTERN, "--help"], capture_output=True, text=True, check=True).stdout
+    commands = set(re.findall(r"^  ([a-z]+)  ", text.split("Subcommands:")[1].split("Examples:")[0], re.M))
+    script = (ROOT / "dev").read_text()
+    passed = re.search(r"^  (run \|[a-z |]+)\) .*exec", script, re.M)[1].split(" | ")
+    assert set(passed) == commands and len(commands) > 8
+    told = re.search(r"^  run ARGS….*likewise (.*)", script, re.M)[1].split(", ")
+    assert {"run", *told} == commands
+
+
 def test_license_is_there():
     assert "Apache License" in pathlib.Path(ROOT / "LICENSE").read_text()
