@@ -7,81 +7,12 @@
 #include <utility>
 
 #include "cli/commands.h"
+#include "cli/elsewhere.h"
 #include "policy/target.h"
 #include "policy/text.h"
 
 namespace postern::cli {
 namespace {
-
-// Words of other tools (Node.js, Deno, Bun, Docker), and what does the same here.
-constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
-    {"-A", "name what the program may have: --allow-net=RULE, --mount=HOST:GUEST, --env=NAME"},
-    {"--allow-all",
-     "name what the program may have: --allow-net=RULE, --mount=HOST:GUEST, --env=NAME"},
-    {"--allow-read", "write --mount=HOST:GUEST"},
-    {"--allow-write", "write --mount=HOST:GUEST:rw"},
-    {"--allow-env", "write --env=NAME for each variable"},
-    {"--allow-run", "a guest starts no programs"},
-    {"--allow-ffi", "a guest loads no native code"},
-    {"--allow-sys", "a guest has the system's names from Postern, whatever they are"},
-    {"--allow-import", "a guest imports from directories that it sees: --mount=HOST:GUEST"},
-    {"--deny-read", "a guest reads nothing that --mount does not name"},
-    {"--deny-write", "a guest writes nothing that --mount=HOST:GUEST:rw does not name"},
-    {"--deny-env", "a guest has no variable that --env does not name"},
-    {"-e", "write --env=NAME[=VALUE] for a variable, postern eval CODE for code"},
-    {"-p",
-     "a guest listens nowhere, but for postern serve --handler=FILE --listen=PORT; for code, "
-     "write postern eval CODE, which prints the value"},
-    {"--publish", "a guest listens nowhere, but for postern serve --handler=FILE --listen=PORT"},
-    {"--port", "write --listen=PORT"},
-    {"--host", "write --listen=HOST:PORT"},
-    {"--hostname", "write --listen=HOST:PORT"},
-    {"--env-file", "write --env=NAME=VALUE for each variable, or env: in a policy"},
-    {"--rm", "a run leaves nothing behind; leave it out"},
-    {"-i", "a guest may read standard input; leave it out"},
-    {"-t", "output goes where yours goes; leave it out"},
-    {"-it", "a guest may read standard input, and output goes where yours goes; leave it out"},
-    {"--interactive", "a guest may read standard input; leave it out"},
-    {"--tty", "output goes where yours goes; leave it out"},
-    {"-m", "write --memory=128MiB"},
-    {"--cpus", "a guest has one thread; --cpu=5s limits its CPU time"},
-    {"--network", "write --allow-net=RULE, or nothing for none"},
-    {"--net", "write --allow-net=RULE, or nothing for none"},
-    {"-w", "write --cwd=DIR"},
-    {"--workdir", "write --cwd=DIR"},
-    {"-u", "a guest is nobody, whoever starts it; leave it out"},
-    {"--user", "a guest is nobody, whoever starts it; leave it out"},
-    {"-d", "postern serve runs what it is sent; nothing goes on behind a command"},
-    {"--detach", "postern serve runs what it is sent; nothing goes on behind a command"},
-    {"--privileged", "nothing gives a guest more than --allow-net, --mount and --env do"},
-    {"--cap-add", "nothing gives a guest more than --allow-net, --mount and --env do"},
-    {"--cap-drop", "a guest has no capability; leave it out"},
-    {"--read-only", "a guest's files are read-only unless --mount says :rw; leave it out"},
-    {"--watch", "nothing is watched; run it anew when a file has changed"},
-    {"--hot", "nothing is watched; run it anew when a file has changed"},
-    {"--reload", "nothing is cached; leave it out"},
-    {"--no-check", "types are taken out and not checked; leave it out"},
-    {"-r", "import it in the program"},
-    {"--import", "import it in the program"},
-    {"--loader", "import it in the program"},
-    {"--permission", "a guest has no permission that no flag gives; leave it out"},
-    {"--allow-fs-read", "write --mount=HOST:GUEST"},
-    {"--allow-fs-write", "write --mount=HOST:GUEST:rw"},
-    {"--allow-child-process", "a guest starts no programs"},
-    {"--allow-worker", "a guest has one thread"},
-    {"--allow-addons", "a guest loads no native code"},
-    {"--no-warnings", "leave it out; process.on('warning') of the program takes warnings"},
-    {"--stack-size", "write --memory=128MiB"},
-    {"--eval", "write postern eval CODE"},
-    {"--print", "write postern eval CODE, which prints the value"},
-    {"-v", "write --mount=HOST:GUEST for a directory, --verbose for a line a request"},
-    {"-V", "write postern --version"},
-    {"--volume", "write --mount=HOST:GUEST"},
-    {"-q", "Postern says nothing of its own unless something fails"},
-    {"--max-old-space-size", "write --memory=128MiB"},
-    {"--inspect", "there is no debugger for a guest"},
-    {"--inspect-brk", "there is no debugger for a guest"},
-};
 
 // Options whose place matters: behind FILE they are the guest's and grant or forbid nothing.
 constexpr std::string_view kGrants[] = {"--allow-net", "--deny-net", "--policy", "--mount",
@@ -95,11 +26,13 @@ bool Exists(const std::string& path) {
   return ::stat(path.c_str(), &st) == 0;
 }
 
-bool IsScript(const std::string& word) {
+bool HasCodeExtension(const std::string& word) {
   const size_t dot = word.rfind('.');
-  return Exists(word) || (dot != std::string::npos &&
-                          policy::IsCodeExtension(std::string_view(word).substr(dot + 1)));
+  return dot != std::string::npos &&
+         policy::IsCodeExtension(std::string_view(word).substr(dot + 1));
 }
+
+bool IsScript(const std::string& word) { return Exists(word) || HasCodeExtension(word); }
 
 // The option of `command` that `word` names, with or without a value behind it.
 const CLI::Option* OptionOf(const CLI::App& command, std::string_view word) {
@@ -125,20 +58,38 @@ std::string Help(const CLI::App& command) {
                                          : "postern " + command.get_name() + " --help";
 }
 
-Error NoOption(const std::string& word, const CLI::App& command) {
-  const std::string name = NameOf(word);
-  for (const auto& [theirs, instead] : kElsewhere) {
-    if (name == theirs) return Error{"there is no option " + name + "; " + std::string(instead)};
-  }
+std::vector<std::string> OptionsOf(const CLI::App& command) {
   std::vector<std::string> names;
   for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& known : option->get_lnames()) names.push_back("--" + known);
+    for (const std::string& known : option->get_lnames()) names.push_back(known);
   }
-  std::string nearest = policy::Nearest(name, names);
-  if (nearest.empty() && name.starts_with("-") && !name.starts_with("--"))
-    nearest = policy::Nearest("-" + name, names);  // -json
+  return names;
+}
+
+// What somebody meant by an option that `command` does not have; empty where that cannot be told.
+std::string Instead(const std::string& name, const CLI::App& command) {
+  const bool serves = command.get_name() == "serve";
+  if (const std::string_view advice = AdviceFor(name, serves); !advice.empty())
+    return std::string(advice);
+  // "-json" and "-m512m" have one hyphen.
+  const bool one_hyphen = !name.starts_with("--");
+  const std::string nearest =
+      policy::Nearest(std::string_view(name).substr(one_hyphen ? 1 : 2), OptionsOf(command));
+  if (!nearest.empty()) return "did you mean --" + nearest + "?";
+  if (one_hyphen && name.size() > 2) return std::string(AdviceFor(name.substr(0, 2), serves));
+  return {};
+}
+
+Error NoOption(const std::string& word, const CLI::App& command) {
+  const std::string name = NameOf(word);
+  std::string instead = Instead(name, command);
+  const CLI::App* app = command.get_parent();
+  for (const CLI::App* other : app == nullptr ? std::vector<const CLI::App*>() : Commands(*app)) {
+    if (instead.empty() && OptionOf(*other, name) != nullptr)
+      instead = "it is one of postern " + other->get_name();
+  }
   return Error{"there is no option " + name +
-               (nearest.empty() ? "; see " + Help(command) : "; did you mean " + nearest + "?")};
+               (instead.empty() ? "; see " + Help(command) : "; " + instead)};
 }
 
 // What one word of ours says that is an option: nothing, or why it cannot be.
@@ -165,6 +116,24 @@ bool IsMeantAsRule(const std::string& word, const CLI::App& command, bool last) 
   const bool like_host = word.find_first_of(".:*") != std::string::npos || word == "localhost";
   return like_host && word.find_first_of(" \t\n;(){}'\"`") == std::string::npos &&
          policy::Target::Parse(word.substr(0, word.find(',')));
+}
+
+// An option whose value is the next word, and that word; of a command line without FILE or CODE.
+struct Taken {
+  std::string option, value;
+};
+
+bool IsCode(const std::string& word) { return word.find_first_of(" (){};'\"`") != word.npos; }
+
+Error NoTarget(const CLI::App& command, const Taken& last) {
+  const bool run = command.get_name() == "run";
+  const std::string what = run ? "FILE" : "CODE";
+  if (last.option.empty()) return Error{what + " is required; see " + Help(command)};
+  const bool meant = run ? last.value == "-" || HasCodeExtension(last.value) : IsCode(last.value);
+  if (!meant)
+    return Error{what + " is required; " + last.value + " is the value of " + last.option};
+  return Error{last.option + " has taken " + last.value + " as its value; write " + last.option +
+               "=VALUE before it"};
 }
 
 }  // namespace
@@ -196,6 +165,8 @@ Result<Words> ReadWords(std::vector<std::string> words, const CLI::App& app) {
   if (command == nullptr) return NoCommand(words[0], app);
   const bool has_guest = words[0] == "run" || words[0] == "eval";
   bool options = true;  // until "--"
+  bool has_target = false;
+  Taken last;
   for (size_t i = 1; i < words.size(); ++i) {
     std::string& word = words[i];
     if (options && word == "--") {
@@ -211,7 +182,10 @@ Result<Words> ReadWords(std::vector<std::string> words, const CLI::App& app) {
                        ": without \"=\" it grants every public address"};
         word = "--allow-net=*";
       } else if (option->get_expected_max() > 0 && word.find('=') == std::string::npos) {
-        ++i;
+        const bool ends = i + 1 == words.size();
+        if (ends || (words[i + 1].starts_with("--") && OptionOf(*command, words[i + 1]) != nullptr))
+          return Error{word + " has no value; see " + Help(*command)};
+        last = {word, words[++i]};
       }
       continue;
     }
@@ -219,6 +193,7 @@ Result<Words> ReadWords(std::vector<std::string> words, const CLI::App& app) {
       return Error{"to let " + word + " answer requests, write: postern serve --handler=" + word +
                    " --listen=8080"};
     if (!has_guest) continue;
+    has_target = true;
     read.guest.assign(words.begin() + static_cast<ptrdiff_t>(i) + 1, words.end());
     words.resize(i + 1);
     // "--" tells that what follows was thought about.
@@ -229,6 +204,9 @@ Result<Words> ReadWords(std::vector<std::string> words, const CLI::App& app) {
       if (!read.misplaced.empty()) break;
     }
   }
+  const bool asks = std::find(words.begin(), words.end(), "--help") != words.end() ||
+                    std::find(words.begin(), words.end(), "-h") != words.end();
+  if (has_guest && !has_target && !asks) return NoTarget(*command, last);
   read.own = std::move(words);
   return read;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "policy/characters.h"
@@ -97,15 +98,16 @@ bool IsFieldValue(std::string_view text) {
 }
 
 size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
+  std::vector<size_t> row(b.size() + 1), above(row), before(row);  // `before`: two rows above
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
+    before = std::exchange(above, row);
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
+      const size_t changed = above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, changed});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row[b.size()];
@@ -121,14 +123,35 @@ std::vector<std::string_view> SplitList(std::string_view list) {
   return parts;
 }
 
+namespace {
+
+// Nobody mistypes a word's first letter, but for the one that follows it.
+bool BeginsAlike(std::string_view word, std::string_view name) {
+  return word.front() == name.front() ||
+         (word.size() > 1 && word[1] == name.front() && name.size() > 1 && name[1] == word[0]);
+}
+
+}  // namespace
+
 std::string Nearest(std::string_view word, const std::vector<std::string>& names) {
-  const auto nearest = std::min_element(names.begin(), names.end(), [&](auto& a, auto& b) {
-    return EditDistance(word, a) < EditDistance(word, b);
-  });
-  if (nearest == names.end()) return {};
-  const size_t letters = std::min(word.size(), nearest->size());
-  const size_t most = std::max<size_t>(2, letters / 3);  // two: letters that changed places
-  return EditDistance(word, *nearest) <= most ? *nearest : std::string();
+  constexpr size_t kLettersToBegin = 3;  // of a word that is only the beginning of a name
+  std::string nearest;
+  size_t least = SIZE_MAX;
+  for (const std::string& name : names) {
+    if (word.empty() || name.empty() || !BeginsAlike(word, name)) continue;
+    const size_t distance = EditDistance(word, name);
+    const size_t most = std::max<size_t>(1, std::min(word.size(), name.size()) / 3);
+    if (distance > most || distance >= least) continue;
+    least = distance;
+    nearest = name;
+  }
+  if (!nearest.empty() || word.size() < kLettersToBegin) return nearest;
+  for (const std::string& name : names) {
+    if (!name.starts_with(word)) continue;
+    if (!nearest.empty()) return {};  // it may be either
+    nearest = name;
+  }
+  return nearest;
 }
 
 std::string OutsideMounts(const std::string& path) {

@@ -36,9 +36,11 @@ std::vector<std::string_view> SplitList(std::string_view list);
 // RFC 9110 section 5.5: what a field's value may hold, without white space at its ends.
 bool IsFieldValue(std::string_view text);
 
-// How many letters must change to make `b` of `a` (Levenshtein's distance).
+// How many letters must change to make `b` of `a`, of which two that changed places count as one
+// (optimal string alignment).
 size_t EditDistance(std::string_view a, std::string_view b);
-// Of `names` the one that was meant by `word`; empty where it is another word altogether.
+// Of `names` the one that was meant by `word`, or that it begins; empty where it is another word
+// altogether.
 std::string Nearest(std::string_view word, const std::vector<std::string>& names);
 
 // What is said of a guest's absolute path that is in no mount.

@@ -120,11 +120,23 @@ Result<json> AskedPolicy(const policy::PolicyFile& p) {
   return json{{"version", 1}, {"network", std::move(network)}, {"limits", std::move(limits)}};
 }
 
+// What is an option of the server, and not of a run that it is asked for.
+Status CheckOptions(const Settings& s) {
+  const std::pair<bool, const char*> served[] = {
+      {s.record_file.has_value(), "a recording is the server's to make; leave it out"},
+      {s.verbose, "lines of requests are printed by postern serve --verbose; leave it out"},
+      {!s.required_layers.empty(), "layers are required of postern serve --require; leave it out"},
+      {s.jitless, "--jitless is an option of postern serve; leave it out"},
+      {s.debug_seccomp, "--debug-seccomp is an option of postern serve; leave it out"}};
+  for (const auto& [said, what] : served) {
+    if (said) return Error{std::string(what) + " with --server"};
+  }
+  return Ok{};
+}
+
 Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directories) {
   auto policy = AskedPolicy(s.policy);
   if (!policy) return policy.error();
-  if (s.record_file)
-    return Error{"a recording is the server's to make; leave it out with --server"};
   worker::Order& order = entry.order;
   json body = {{"arguments", s.arguments}, {"env", s.policy.env},
                {"cwd", order.cwd},         {"policy", *std::move(policy)},
@@ -345,6 +357,8 @@ RemoteResult Refusal(const Settings& settings, const Error& error, int status) {
 }  // namespace
 
 RemoteResult RunRemotely(const Settings& settings) {
+  if (const Status known = CheckOptions(settings); !known)
+    return Refusal(settings, known.error(), supervisor::kWrongUsage);
   auto entry = supervisor::ReadEntry(settings);
   if (!entry) return Refusal(settings, entry.error(), supervisor::kBadInput);
   auto connection = Connect(settings.server);

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <set>
 #include <sstream>
-#include <thread>
 
 #include "cli/words.h"
 #include "policy/text.h"
@@ -13,6 +12,7 @@
 #include "policy/units.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/manual.h"
+#include "supervisor/serve_options.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {
@@ -26,76 +26,11 @@ constexpr const char* kExamples = R"(  postern run app.mjs
 
 struct Raw {
   std::string file, code, policy, adapter, timeout, cpu, grace, memory, timer_resolution, cwd,
-      audit_log, record, method, url, queue_timeout, request_timeout, drain_timeout,
-      handler_timeout, shell;
+      audit_log, record, method, url, shell;
+  ServeTexts serve;
   std::vector<std::string> allow, deny, env, mounts, secrets, require, words;
   bool report = false;
 };
-
-void AddServeOptions(CLI::App& app, Raw& raw, ServeSettings& s) {
-  app.add_option("--socket", s.socket, "Listen at a Unix socket, for this user alone")
-      ->type_name("PATH");
-  app.add_option("--listen", s.listen, "Listen at TCP [HOST:]PORT, on loopback unless it says more")
-      ->type_name("PORT");
-  app.add_option("--admin-listen", s.admin_listen,
-                 "Answer /v1/health, /v1/ready and /metrics, and nothing else, at TCP [HOST:]PORT")
-      ->type_name("PORT");
-  app.add_option("--handler", s.handler,
-                 "Let the module FILE answer what comes at --listen: export default { fetch }")
-      ->type_name("FILE");
-  app.add_option("--guests", s.guests, "Guests that answer (default: one for each processor)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1000));
-  app.add_option("--guest-requests", s.guest_requests,
-                 "Requests that a guest answers before another takes its place (default 10000)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1'000'000'000));
-  app.add_option("--concurrency", s.concurrency, "Requests that a guest has at a time (default 64)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 10'000));
-  app.add_option("--handler-timeout", raw.handler_timeout,
-                 "How long a guest may do nothing for a request (default 30s)")
-      ->type_name("30s");
-  app.add_option("--token-file", s.token_file,
-                 "Tokens of TCP clients: a line is a name and a token")
-      ->type_name("FILE");
-  app.add_option("--spares", s.spares, "Guests kept ready for each caller (default 2)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1000));
-  app.add_option("--runs", s.runs, "Runs at a time (default: four for each processor)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 10'000));
-  app.add_option("--queue", s.queue,
-                 "Runs that may wait (default 64), or requests (default 1024); more are refused")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1'000'000));
-  app.add_option("--queue-timeout", raw.queue_timeout, "How long a run may wait (default 30s)")
-      ->type_name("30s");
-  app.add_option("--request-timeout", raw.request_timeout,
-                 "How long a request may take to arrive (default 30s)")
-      ->type_name("30s");
-  app.add_option("--drain-timeout", raw.drain_timeout,
-                 "What still runs so long after SIGTERM is ended (default 25s)")
-      ->type_name("25s");
-}
-
-Status SetServe(const Raw& raw, ServeSettings& s) {
-  const std::tuple<const char*, const std::string&, int64_t*> durations[] = {
-      {"--queue-timeout", raw.queue_timeout, &s.queue_timeout},
-      {"--request-timeout", raw.request_timeout, &s.request_timeout},
-      {"--drain-timeout", raw.drain_timeout, &s.drain_timeout},
-      {"--handler-timeout", raw.handler_timeout, &s.handler_timeout}};
-  for (const auto& [flag, text, to] : durations) {
-    if (text.empty()) continue;
-    const auto value = policy::ParseDuration(text);
-    if (!value) return Error{std::string(flag) + ": " + value.error().message};
-    *to = *value;
-  }
-  const size_t processors = std::max(1U, std::thread::hardware_concurrency());
-  if (s.runs == 0) s.runs = 4 * processors;
-  if (s.guests == 0) s.guests = processors;
-  return Ok{};
-}
 
 void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_option("--allow-net", raw.allow,
@@ -119,8 +54,6 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
       ->type_name("FILE");
   app.add_option("--record", raw.record, "Write all traffic to a HAR file, for --adapter=replay:")
       ->type_name("FILE.har");
-  app.add_flag("--network-report", raw.report,
-               "Let through what the rules would deny, and print the policy that allows it");
   app.add_flag("--verbose", s.verbose, "A line on stderr for each request");
   app.add_option("--env", raw.env, "Give the guest a variable, with this or its present value")
       ->type_name("NAME[=VALUE]");
@@ -133,10 +66,6 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_option("--timeout", raw.timeout, "Wall-clock limit of the run (default 5m)")
       ->type_name("5s");
   app.add_option("--cpu", raw.cpu, "CPU time limit of the run (default 60s)")->type_name("5s");
-  app.add_option(
-         "--grace", raw.grace,
-         "How long a guest that listens for SIGTERM or SIGINT goes on after one (default 5s)")
-      ->type_name("5s");
   app.add_option("--memory", raw.memory, "Memory limit of the guest (default 128MiB)")
       ->type_name("128MiB");
   app.add_option("--timer-resolution", raw.timer_resolution,
@@ -148,7 +77,6 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
       ->type_name("LAYER,…");
   app.add_flag("--jitless", s.jitless,
                "No machine code is generated: slower, and no executable memory at all");
-  app.add_flag("--json", s.json, "Print one JSON object: outcome, output, usage, confinement");
   app.add_flag("--debug-seccomp", s.debug_seccomp,
                "Name a forbidden system call on stderr (for developers)");
 }
@@ -276,7 +204,8 @@ Status AddLayer(const std::string& layer, std::vector<std::string>& layers) {
                                                 "pid",  "ipc",      "uts",     "cgroup",
                                                 "root", "landlock", "seccomp", "memory-cgroup"};
   if (!kLayers.contains(layer)) {
-    return Error{"--require: there is no layer \"" + layer + "\"; see postern doctor"};
+    return Error{"--require: there is no layer \"" + layer +
+                 "\"; see postern doctor (a module is imported by the program)"};
   }
   layers.push_back(layer);
   return Ok{};
@@ -293,7 +222,6 @@ Status Merge(const Raw& raw, Settings& s) {
   }
   if (Status r = SetAdapter(raw.adapter, p.network.adapter); !r) return r;
   if (Status r = SetRunLimits(raw, p.limits); !r) return r;
-  if (Status r = SetServe(raw, s.serve); !r) return r;
   for (const std::string& entry : raw.env) {
     if (Status r = SetVariable(entry, p.env); !r) return r;
   }
@@ -360,6 +288,15 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     command->add_option("ARGS", raw.words, "The program's own: process.argv, from its third on")
         ->type_name("");
     command->footer(std::string("Examples:\n") + kExamples);
+    command->add_flag("--network-report", raw.report,
+                      "Let through what the rules would deny, and print the policy that allows it");
+    command
+        ->add_option(
+            "--grace", raw.grace,
+            "How long a guest that listens for SIGTERM or SIGINT goes on after one (default 5s)")
+        ->type_name("5s");
+    command->add_flag("--json", s.json,
+                      "Print one JSON object: outcome, output, usage, confinement");
     command
         ->add_option("--ext", s.extension,
                      "What the code of eval, or of -, is written in: js, mjs, cjs, ts, mts, cts, "
@@ -373,7 +310,7 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   }
   CLI::App* serve = app.add_subcommand(
       "serve", "Serve runs over HTTP until told to stop; the policy is what they can narrow");
-  AddServeOptions(*serve, raw, s.serve);
+  AddServeOptions(*serve, raw.serve, s.serve);
   AddRunOptions(*serve, raw, s);
   CLI::App* check = app.add_subcommand("check", "Check policy files (docs/policy.md)");
   check->add_option("POLICY", raw.words)->required()->type_name("");
@@ -451,6 +388,10 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
               : serve->parsed() ? Settings::Command::kServe
                                 : Settings::Command::kEval;
   s.target = run->parsed() ? raw.file : serve->parsed() ? s.serve.handler : raw.code;
+  if (serve->parsed()) {
+    if (Status read = ReadServeOptions(*serve, raw.serve, s.serve); !read)
+      return Refusal{kWrongUsage, read.error().message};
+  }
   if (Status known = CheckExtension(s); !known) return Refusal{kWrongUsage, known.error().message};
   if (auto refusal = Load(raw, s)) return *refusal;
   // Of a server each request has its own.

@@ -37,10 +37,36 @@ Result<std::string> ReadAll(int fd, const std::string& name, int64_t max_bytes) 
   }
 }
 
+// What to do where there is no file `target`, as a part of a sentence.
+std::string Meant(const std::string& target) {
+  constexpr std::string_view kFile = "file://";
+  const auto begins = [&](std::string_view with) { return target.starts_with(with); };
+  if (const size_t path = target.find('/', kFile.size()); begins(kFile) && path != target.npos)
+    return "; write its path: " + policy::PercentDecode(target.substr(path));
+  if (begins("http://") || begins("https://"))
+    return "; nothing is run over the network: fetch it, and name the file";
+  if (begins("npm:") || begins("jsr:")) {
+    const std::string name = target.substr(target.find(':') + 1);
+    return "; install it (" + std::string(begins("npm:") ? "npm install " : "npx jsr add ") + name +
+           "), and name its directory in node_modules";
+  }
+  if (target.find_first_of("(){};'\"`\n") != std::string::npos)
+    return "; code is run by: postern eval CODE";
+  for (const char* extension : {".mjs", ".js", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".jsx"}) {
+    if (fs::is_regular_file(target + extension))
+      return "; did you mean " + target + extension + "?";
+  }
+  return {};
+}
+
 // The file that `target` names: itself, or a package's program.
 Result<fs::path> FileOf(const std::string& target) {
   struct stat st {};
-  if (::stat(target.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) return fs::path(target);
+  if (::stat(target.c_str(), &st) != 0) {
+    const Error missing = SystemError("cannot read " + target);
+    return Error{missing.message + (missing.errnum == ENOENT ? Meant(target) : ""), missing.errnum};
+  }
+  if (!S_ISDIR(st.st_mode)) return fs::path(target);
   const fs::path program = ProgramOf(target);
   if (!program.empty()) return program;
   return Error{target +

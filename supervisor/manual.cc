@@ -183,9 +183,9 @@ std::string ManualPage(const CLI::App& app) {
   const std::vector<Written> shared = CommandOf(app, "run") != nullptr
                                           ? OptionsOf(*CommandOf(app, "eval"))
                                           : std::vector<Written>();
-  const CLI::App* run = CommandOf(app, "run");
+  const CLI::App *run = CommandOf(app, "run"), *serve = CommandOf(app, "serve");
   const auto is_shared = [&](const Written& o) {
-    return Has(shared, o) && Has(OptionsOf(*run), o);
+    return Has(shared, o) && Has(OptionsOf(*run), o) && Has(OptionsOf(*serve), o);
   };
   for (const CLI::App* c : Commands(app)) {
     out += ".SS postern " + c->get_name() + Roff(Positional(*c)) + "\n" +

@@ -76,11 +76,74 @@ def type_in(here, *words):
     (["run", "--mount=data:/d:", "app.mjs"], "nothing stands behind the last colon"),
     (["run", "--mount=:/d", "app.mjs"], "there is no directory"),
     (["run", "--mount=data:d", "app.mjs"], "an absolute path for the guest"),
+    (["run", "--memory", "app.mjs"], "--memory has taken app.mjs as its value; write --memory=VALUE before it"),
+    (["run", "--policy", "p.yaml", "--env", "nothere.ts"], "--env has taken nothere.ts as its value"),
+    (["run", "--mount", "-"], "--mount has taken - as its value"),
+    (["run", "--policy", "p.yaml"], "FILE is required; p.yaml is the value of --policy"),
+    (["run"], "FILE is required; see postern run --help"),
+    (["eval", "--timeout", "f(1)"], "--timeout has taken f(1) as its value"),
+    (["eval", "--timeout", "5s"], "CODE is required; 5s is the value of --timeout"),
+    (["run", "--memory"], "--memory has no value; see postern run --help"),
+    (["run", "--memory", "--json", "app.mjs"], "--memory has no value; see postern run --help"),
+    (["run", "--port=80", "app.mjs"], "a program answers requests under postern serve --handler=FILE --listen=PORT"),
+    (["run", "--listen=80", "app.mjs"], "there is no option --listen; a program answers requests under postern serve --handler=FILE --listen=PORT"),
+    (["eval", "--host=0.0.0.0", "1"], "under postern serve --handler=FILE --listen=PORT"),
+    (["serve", "--host=0.0.0.0"], "write --listen=HOST:PORT"),
+    (["run", "--guests=2", "app.mjs"], "there is no option --guests; it is one of postern serve"),
+    (["doctor", "--allow-net"], "there is no option --allow-net; it is one of postern run"),
+    (["serve", "--json", "--listen=1"], "the API answers in JSON; postern run --json prints it"),
+    (["serve", "--grace=1s", "--listen=1"], "--drain-timeout=25s is what runs have when it stops"),
+    (["serve", "--network-report", "--listen=1"], "postern run --network-report reports what a program asks for"),
+    (["serve", "--cwd=/", "--socket=s"], "--cwd is for --handler=FILE, which is not given"),
+    (["serve", "--guests=2", "--socket=s"], "--guests is for --handler=FILE, which is not given"),
+    (["serve", "--handler-timeout=2s", "--socket=s"], "--handler-timeout is for --handler=FILE"),
+    (["serve", "--handler=app.mjs", "--listen=1", "--token-file=t"], "--token-file is for runs over TCP"),
+    (["run", "--input-type=module", "app.mjs"], "write --ext=mjs"),
+    (["run", "--max-heap-size=1", "app.mjs"], "write --memory=128MiB"),
+    (["run", "--experimental-strip-types", "app.mjs"], "types are taken out and not checked; leave it out"),
+    (["run", "--enable-source-maps", "app.mjs"], "source maps are used; leave it out"),
+    (["run", "--conditions=dev", "app.mjs"], "modules are found as Node.js finds them by default"),
+    (["run", "--quiet", "app.mjs"], "Postern says nothing of its own unless something fails"),
+    (["run", "--log-level=debug", "app.mjs"], "write --verbose for a line a request"),
+    (["run", "--no-net", "app.mjs"], "a guest has no network that no --allow-net gives"),
+    (["run", "--offline", "app.mjs"], "a guest has no network that no --allow-net gives"),
+    (["run", "--config=deno.json", "app.mjs"], "package.json and tsconfig.json beside the program are read"),
+    (["run", "--import-map=m.json", "app.mjs"], 'write "imports" of package.json'),
+    (["run", "--name=x", "app.mjs"], "a run has no name"),
+    (["run", "--entrypoint=x", "app.mjs"], "name the program: postern run FILE"),
+    (["run", "--no-prompt", "app.mjs"], "no permission that no flag gives"),
+    (["run", "-v.:/x", "app.mjs"], "write --mount=HOST:GUEST for a directory"),
+    (["run", "-p8080:80", "app.mjs"], "postern serve --handler=FILE --listen=PORT"),
+    (["run", "-m512m", "app.mjs"], "there is no option -m512m; write --memory=128MiB"),
+    (["run", "-eA=1", "app.mjs"], "write --env=NAME[=VALUE] for a variable"),
+    (["run", "--test", "app.mjs"], "a guest has no test runner"),
+    (["run", "--trace", "app.mjs"], "there is no option --trace; see postern run --help"),
+    (["run", "-c", "1"], "write postern eval CODE"),
+    (["run", "--ca=c.pem", "app.mjs"], "write network: {tls: {ca_file: FILE}} in a policy"),
+    (["run", "--cert=c.pem", "app.mjs"], "write tls: {certificate: FILE, key: FILE} in a rule of a policy"),
+    (["run", "-k", "app.mjs"], "certificates are always checked"),
+    (["run", "--experimental-vm-modules", "app.mjs"], "what a guest has does not depend on it"),
+    (["run", "--require=./x.js", "app.mjs"], 'there is no layer "./x.js"; see postern doctor (a module is imported by the program)'),
+    (["run", "--mem=64MiB", "app.mjs"], "did you mean --memory?"),
+    (["run", "--time=5s", "app.mjs"], "there is no option --time; see postern run --help"),
+    (["run", "--server=unix:s", "--verbose", "app.mjs"], "lines of requests are printed by postern serve --verbose; leave it out with --server"),
+    (["run", "--server=unix:s", "--require=seccomp", "app.mjs"], "leave it out with --server"),
 ])
 def test_a_slip_is_answered(here, words, said):
     done = type_in(here, *words)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("file, said", [
+    ("file://HERE/app.mjs", "; write its path: HERE/app.mjs"), ("file://HERE/a%20b.mjs", "; write its path: HERE/a b.mjs"), ("file://x", "No such file or directory\n"),
+    ("https://example.test/x.mjs", "; nothing is run over the network: fetch it, and name the file"), ("npm:cowsay", "; install it (npm install cowsay), and name its directory in node_modules"),
+    ("console.log(1)", "; code is run by: postern eval CODE"), ("app", "; did you mean app.mjs?"), ("nothere.mjs", "cannot read nothere.mjs: No such file or directory\n"),
+])
+@pytest.mark.parametrize("how", [["run"], ["serve", "--listen=127.0.0.1:0", "--handler"]])
+def test_a_file_that_is_none(here, how, file, said):
+    done = type_in(here, *how, file.replace("HERE", str(here)))
+    assert (done.returncode, done.stdout) == (3, "") and done.stderr.endswith(said.replace("HERE", str(here)).rstrip("\n") + "\n"), done.stderr
 
 
 @pytest.mark.parametrize("words, same", [(["help"], ["--help"]), (["help", "run"], ["run", "--help"]), (["version"], ["--version"]), (["-v"], ["--version"])])

@@ -657,7 +657,7 @@ def test_the_client_s_other_forms(server, tmp_path):
     assert client("eval", f"--mount={tmp_path}/data:/d", "console.log((await import('/d/d.mjs')).default)").stdout == "5\n"
     wider = client("eval", "--allow-net=a.test", "1")
     assert wider.returncode == 3 and 'the rule "a.test" allows more than the server\'s policy does' in wider.stderr
-    for flag in ("--record=x.har", "--audit-log=x", "--adapter=proxy:http://127.0.0.1:1", "--network-report"):
+    for flag in ("--record=x.har", "--audit-log=x", "--adapter=proxy:http://127.0.0.1:1", "--network-report", "--verbose", "--jitless", "--debug-seccomp", "--require=seccomp"):
         assert client("eval", flag, "1").returncode == 2, flag
 
 
