@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "policy/text.h"
+
 namespace postern::policy {
 namespace {
 
@@ -42,6 +44,28 @@ bool SplitRange(std::string_view text, std::string_view* range, std::string_view
   *range = text.substr(0, colon);
   if (colon != std::string_view::npos) *port = text.substr(colon + 1);
   return true;
+}
+
+// What somebody who means no host by a rule writes; with a port or a scheme it is one.
+constexpr std::string_view kEverything[] = {"all", "any", "true", "yes", "on", "public"};
+constexpr std::string_view kNothing[] = {"none", "null", "false", "no", "off"};
+
+template <size_t kSize>
+bool IsOneOf(const std::string_view (&words)[kSize], std::string_view word) {
+  return std::find(std::begin(words), std::end(words), word) != std::end(words);
+}
+
+// Why a host that stands alone in a rule is not meant as one, or empty.
+std::string NoHost(std::string_view host) {
+  const std::string name(host), lower = AsciiLower(host);
+  if (IsDigits(host) && ParsePort(host))
+    return "a port needs its host before it, as in a.example:" + name;
+  if (IsOneOf(kEverything, lower))
+    return "write * for every public address (or --allow-net alone), " + name +
+           ":PORT for a host of that name";
+  if (IsOneOf(kNothing, lower))
+    return "leave it out for no network, or write " + name + ":PORT for a host of that name";
+  return {};
 }
 
 }  // namespace
@@ -107,6 +131,11 @@ Result<Target> Target::Parse(std::string_view text) {
     if (rest.empty()) return BadRule(text, "the host is missing");
     const auto [host, after] = SplitPort(rest);
     has_port = host.size() != rest.size();
+    if (rest.find(',') != std::string_view::npos)
+      return BadRule(text, "it has one host and one port; write a rule for each");
+    if (!has_port && t.scheme.empty()) {
+      if (const std::string why = NoHost(host); !why.empty()) return BadRule(text, why);
+    }
     port = after;
     rest = host;
   }

@@ -94,8 +94,15 @@ Result<policy::Rule> RuleOfFlag(const std::string& text, bool allow, const std::
 }
 
 Status AddRules(const std::vector<std::string>& texts, bool allow, policy::Policy& p) {
+  const std::string flag = allow ? "--allow-net" : "--deny-net";
+  const std::string* before = nullptr;
   for (const std::string& text : texts) {
-    auto rule = RuleOfFlag(text, allow, allow ? "--allow-net" : "--deny-net");
+    // "a.test:80,443"
+    if (before != nullptr && text.find_first_not_of("0123456789") == std::string::npos)
+      return Error{flag + ": each port has its host: write " + *before + "," +
+                   std::string(policy::SplitPort(*before).first) + ":" + text};
+    before = &text;
+    auto rule = RuleOfFlag(text, allow, flag);
     if (!rule) return rule.error();
     p.rules.push_back(*std::move(rule));
   }
