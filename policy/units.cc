@@ -34,7 +34,18 @@ Result<int64_t> Parse(std::string_view text, std::span<const Unit> units, const 
   return bad;
 }
 
+std::string Text(int64_t value, std::span<const Unit> units) {
+  const Unit* best = &units.front();
+  for (const Unit& u : units) {
+    if (value != 0 && value % u.factor == 0 && u.factor > best->factor) best = &u;
+  }
+  return std::to_string(value / best->factor) + std::string(best->suffix);
+}
+
 }  // namespace
+
+std::string BytesText(int64_t bytes) { return Text(bytes, std::span(kSizes).subspan(1, 4)); }
+std::string DurationText(int64_t milliseconds) { return Text(milliseconds, kDurations); }
 
 Result<int64_t> ParseDuration(std::string_view text) {
   return Parse(text, kDurations, "duration; write 300ms, 5s, 2m or 1h");

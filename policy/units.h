@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -12,6 +13,10 @@ Result<int64_t> ParseDuration(std::string_view text);    // "300ms", "5s", "2m",
 Result<int64_t> ParseResolution(std::string_view text);  // "100us", "5ms", "1s": microseconds
 Result<int64_t> ParseBytes(std::string_view text);       // "4096", "64KiB", "128MiB", "1GB": bytes
 Result<int64_t> ParseCount(std::string_view text);       // "64"
+
+// The same the other way round, in the largest unit of which it is a whole number: "128MiB", "5s".
+std::string BytesText(int64_t bytes);
+std::string DurationText(int64_t milliseconds);
 
 struct Rate {
   int64_t count, period;  // period in milliseconds

@@ -205,7 +205,20 @@ def test_what_another_process_writes_is_seen_after_a_wait(tmp_path):
 
 
 @pytest.mark.parametrize("name,code,message", [
-    ("job.mjs", "require('x');", "require is not defined"),
+    ("job.mjs", "require('x');", "require is not defined in ES module scope, you can use import instead"),
+    ("job.mjs", "require('x');", "job.mjs is an ES module by its name: rename it to job.cjs for CommonJS"),
+    ("job.mts", "exports.x = 1 as number;", "job.mts is an ES module by its name: rename it to job.cts for CommonJS"),
+    ("job.mjs", "console.log(__dirname);", "__dirname is not defined in ES module scope, you can use import.meta.dirname instead"),
+    ("job.mjs", "await null; module.exports = 1;", "module is not defined in ES module scope, you can use export instead"),
+    ("job.mjs", "setTimeout(() => console.log(__filename));", "__filename is not defined in ES module scope"),
+    ("job.js", "import 'node:fs'; require('x');", "require is not defined in ES module scope, you can use import instead"),
+    ("job.mjs", "import 'fs/promise';", "cannot find the module 'fs/promise' imported from file://"),
+    ("job.mjs", "import 'fs/promise';", "did you mean 'fs/promises'?"),
+    ("job.mjs", "import 'node:strem/web';", "did you mean 'node:stream/web'?"),
+    ("job.cjs", "require('node:timers/promise');", "did you mean 'node:timers/promises'?"),
+    ("job.mjs", "Deno.serve(() => 1);", "under postern serve --handler=FILE --listen=PORT"),
+    ("job.mjs", "Bun.serve({});", "nothing of Bun's own"),
+    ("job.mjs", "const all = []; for (;;) all.push(Buffer.alloc(10e6));", "postern: the guest has 128MiB of memory; --memory=512MiB gives it more"),
     ("job.mjs", "import fs from 'missing-package';", "install it (npm install missing-package)"),
     ("job.mjs", "import cp from 'node:child_process'; cp.exec('ls');", "child_process.exec is not available: a guest cannot start processes"),
     ("job.mjs", "import { Worker } from 'node:worker_threads'; new Worker('x');", "worker_threads.Worker is not available: a guest has one thread"),
@@ -221,6 +234,58 @@ def test_each_error_says_in_one_line_what_to_do(postern, name, code, message):
     result = postern(code, name=name, json_result=False)
     assert result.status == 1
     assert len([line for line in result.err.splitlines() if message in line]) == 1, result.err
+
+
+@pytest.mark.parametrize("text,file,said", [("import './a.txt'", "a.txt", "import it with { type: 'text' } for its text"), ("import './a.css'", "a.css", "name ES modules .mjs, CommonJS .cjs, TypeScript .ts")])
+def test_what_is_no_code_by_its_name(tree, text, file, said):
+    result = tree({file: "x"}, text, json_result=False)
+    assert f"{file} has an extension that no code has" in result.err and said in result.err
+
+
+def test_a_package_that_says_module_is_named_where_a_file_is_commonjs(tmp_path):
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "a.js").write_text("module.exports = 1;")
+    (tmp_path / "b.js").write_text("try { await import('./a.js') } catch (e) { console.log(e.message.split('\\n')[0], e.stack.includes(' in ES module scope')) }")
+    done = subprocess.run([POSTERN, "run", tmp_path / "a.js"], capture_output=True, text=True)
+    assert "ReferenceError: module is not defined in ES module scope, you can use export instead\n" in done.stderr
+    assert f'{tmp_path}/a.js is an ES module, as its package.json says "type": "module": rename it to a.cjs for CommonJS\n' in done.stderr
+    done = subprocess.run([POSTERN, "run", tmp_path / "b.js"], capture_output=True, text=True)
+    assert done.stdout == "module is not defined in ES module scope, you can use export instead true\n", done.stderr
+
+
+def test_what_only_looks_like_the_scope_s_error_stays_as_it_is(postern):
+    """In CommonJS, of another text, or with properties of the guest's own."""
+    for name, code in [("a.cjs", "try { new Function('require()')() } catch (e) { console.log(e.message) }"),
+                       ("a.mjs", "const e = new ReferenceError('requires is not defined'); console.log(e.message)"),
+                       ("a.mjs", "process.on('uncaughtException', (e) => console.log(e.message)); throw Object.defineProperty(new Error('x'), 'message', { get() { return 'require is not defined' } });")]:
+        result = postern(code, name=name, json_result=False)
+        assert result.status == 0 and re.fullmatch("requires? is not defined\n", result.out), (result.out, result.err)
+
+
+@pytest.mark.parametrize("words,mounted", [([], False), (["--mount=."], False), (["--cwd=."], False), (["--mount=.", "--cwd=."], True)])
+def test_code_without_a_file_is_told_from_where_it_imports(tmp_path, words, mounted):
+    (tmp_path / "node_modules" / "p").mkdir(parents=True)
+    (tmp_path / "node_modules" / "p" / "index.js").write_text("module.exports = 1;")
+    (tmp_path / "f.cjs").write_text("module.exports = 1;")
+    for code in ("import 'p'; console.log(1)", "import './f.cjs'; console.log(1)", "require('p'); console.log(1)", "require('./f.cjs'); console.log(1)"):
+        done = subprocess.run([POSTERN, "run", *words, "-"], input=code, capture_output=True, text=True, cwd=tmp_path)
+        if mounted:
+            assert done.stdout == "1\n", done.stderr
+        elif "--cwd=." in words:
+            assert f"--mount={tmp_path}" in done.stderr, done.stderr
+        else:
+            assert "add --mount=. --cwd=. for the present one" in done.stderr, done.stderr
+    done = subprocess.run([POSTERN, "eval", "--mount=.", "--cwd=.", "await import('./none.mjs')"], capture_output=True, text=True, cwd=tmp_path)
+    assert "cannot find the module" in done.stderr and "--mount" not in done.stderr
+
+
+@pytest.mark.parametrize("code,told", [
+    ("export default { fetch() { return new Response('x') } }", True), ("export default new (class { fetch() {} })()", True), ("console.log(1); export default { fetch() {} }", False),
+    ("export default {}", False), ("export const fetch = () => 1", False), ("export default new Proxy({}, { get() { throw 1 } })", False), ("export default { get fetch() { throw 1 } }", False), ("process.exit(0); export default { fetch() {} }", False),
+])
+def test_a_handler_that_is_run_as_a_program_is_told_what_serves_it(postern, code, told):
+    result = postern(code, name="app.mjs", json_result=False)
+    assert result.status == 0 and ("exports fetch, which nothing calls here; it answers requests under postern serve --handler=app.mjs --listen=8080" in result.err) == told == bool(result.err)
 
 
 # ---- TypeScript

@@ -342,6 +342,19 @@ def test_a_syntax_error_of_what_is_imported_says_from_where(tmp_path):
     assert f"file://{tmp_path}/bad.ts:3:3\n  C\n  ^\n" in done.stderr and "(imported from" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("name,text,said", [
+    ("a.js", "const x: number = 1", "a.js is written in TypeScript: rename it to a.ts"), ("a.mjs", "interface A { x: number }", "a.mjs is written in TypeScript: rename it to a.mts"),
+    ("a.cjs", "enum A { B }", "a.cjs is written in TypeScript: rename it to a.cts"), ("a.js", "console.log(<b>1</b>)", "a.js is written in JSX: rename it to a.jsx"),
+    ("a.js", "const x: number = 1; console.log(<b>{x}</b>)", "a.js is written in TypeScript with JSX: rename it to a.tsx"),
+    ("a.js", "const x = ;", ""), ("a.mts", "const x = ;", ""), ("a.js", "JSON.parse('<')", ""), ("a.mjs", "new Function('const x: number = 1')", ""),
+])
+def test_what_is_no_javascript_and_another_language_says_what_to_rename(tmp_path, name, text, said):
+    write(tmp_path, {name: text, "importer.mjs": f"import './{name}'"})
+    for file in (name, "importer.mjs"):
+        done = run("run", tmp_path / file)
+        assert done.returncode == 1 and "SyntaxError" in done.stderr and (f"postern: {tmp_path}/{said}\n" in done.stderr if said else "rename" not in done.stderr), done.stderr
+
+
 # ---- every entry point
 
 TYPED = "enum A { B = 41 }\nconst value: number = A.B + 1;\n"

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/eintr.h"
+#include "worker/advice.h"
 #include "worker/allocation.h"
 #include "worker/evaluation.h"
 #include "worker/natives.h"
@@ -155,6 +156,7 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int 
   const auto context = engine_.context();
   const v8::HandleScope scope(isolate);
   if (code != kExitHandlerThrew) code = TellExit(code);
+  ExplainModuleScope(context, modules_, error);
   std::string parts[7];
   {
     // Getters and proxies of the guest may run here, throw, or never return; the wall clock ends
@@ -179,6 +181,9 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int 
   if (parts[6].empty()) parts[6] = ExcerptAt(message);
   WriteAll(kStderr, (parts[6].empty() ? SourceExcerpt(isolate, context, message) : parts[6]) +
                         parts[5] + "\n");
+  const std::string advice =
+      AdviceOn(context, modules_, {parts[0], parts[1], message}, order_.memory);
+  if (!advice.empty()) WriteAll(kStderr, "postern: " + advice + "\n");
   const ResultTag tags[] = {ResultTag::kErrorName, ResultTag::kErrorMessage, ResultTag::kErrorStack,
                             ResultTag::kCauseCode, ResultTag::kCauseMessage};
   for (size_t i = 0; i < std::size(tags); ++i) {
@@ -352,6 +357,7 @@ std::optional<int> Guest::Play() {
     const auto promise = value.As<v8::Promise>();
     if (promise->State() == v8::Promise::kRejected) {
       const auto error = promise->Result();
+      ExplainModuleScope(context, modules_, error);
       if (!Taken(error, true)) Die(error, v8::Exception::CreateMessage(isolate, error));
       loop_.Run([] { return false; });
     }
@@ -371,7 +377,12 @@ std::optional<int> Guest::Play() {
   (void)ExitCode();
   isolate->PerformMicrotaskCheckpoint();  // of the listeners of "exit", as in Node
   ReportRejections();
-  return ExitCode();
+  const auto code = ExitCode();
+  if (!order_.eval && !order_.handler && !has_output_ && code.value_or(0) == 0) {
+    const std::string advice = AdviceOnEnd(context, modules_, PathOfUrl(order_.url));
+    if (!advice.empty()) WriteAll(kStderr, "postern: " + advice + "\n");
+  }
+  return code;
 }
 
 // Where the guest has set one. Listeners of "exit" hear it, the first time.

@@ -42,6 +42,8 @@ class Guest : ExchangeEvents {
   StdinReader& input() { return input_; }
   SignalReader& signals() { return signals_; }
   Modules& modules() { return modules_; }
+  // The program writes to stdout or stderr.
+  void NoteOutput() { has_output_ = true; }
   // Whose exchange `id` is.
   Exchanges& exchanges(uint32_t id) {
     return (id & HandlerServer::kIds) != 0 ? static_cast<Exchanges&>(handler_) : net_;
@@ -86,6 +88,7 @@ class Guest : ExchangeEvents {
   EventLoop loop_;
   FileClient files_;
   Modules modules_;
+  bool has_output_ = false;
   NetClient net_;
   HandlerServer handler_;
   StdinReader input_;

@@ -175,6 +175,22 @@ bool IsNodeBuiltin(std::string_view name) {
          std::end(kNodeModules);
 }
 
+namespace {
+
+std::string Nearest(const std::string& name) {
+  return policy::Nearest(name, {std::begin(kNodeModules), std::end(kNodeModules)});
+}
+
+// The one of Node's own modules that was meant by a name without "node:"; a package whose name is
+// nearly that of one is none.
+std::string NearestBuiltin(const std::string& specifier) {
+  const size_t slash = specifier.find('/');
+  if (slash == std::string::npos || !IsNodeBuiltin(specifier.substr(0, slash))) return {};
+  return Nearest(specifier);
+}
+
+}  // namespace
+
 std::string PathOfUrl(const std::string& url) {
   const auto parsed = ada::parse<ada::url_aggregator>(url);
   if (!parsed || parsed->get_protocol() != "file:" || !parsed->get_hostname().empty()) return {};
@@ -268,8 +284,8 @@ std::variant<FileFormat, ModuleError> ModuleResolver::FormatOf(const std::string
   if (name.rfind('.') != std::string::npos && name.rfind('.') != 0 && !typescript && !ends(".js"))
     return ModuleError{"ERR_UNKNOWN_FILE_EXTENSION",
                        path +
-                           " has no extension that says what it is: name ES modules .mjs, CommonJS "
-                           ".cjs, TypeScript .ts"};
+                           " has an extension that no code has: import it with { type: 'text' } "
+                           "for its text; name ES modules .mjs, CommonJS .cjs, TypeScript .ts"};
   const std::string type = PackageType(path);
   if (type == "module") return FileFormat{ModuleFormat::kModule, typescript};
   return FileFormat{ModuleFormat::kCommonJs, typescript, type.empty()};
@@ -294,6 +310,16 @@ std::string ModuleResolver::Hint(const std::string& path) {
     return "did you mean " + name.substr(0, name.size() - 2) +
            "ts? An import names the file as it is";
   return {};
+}
+
+std::string ModuleResolver::WhereCodeLooks(const std::string& importer) {
+  const std::string path = PathOfUrl(importer.substr(0, importer.find(']') + 1));
+  if (path.empty() || !policy::IsCode(path)) return {};
+  const std::string directory = DirectoryOf(path);
+  if (!directory.empty() && files_.Stat(directory) == FileTree::Kind::kDirectory) return {};
+  return "code that is in no file imports from its working directory, which is " +
+         (directory.empty() ? "/: add --mount=. --cwd=. for the present one"
+                            : directory + ": add --mount=" + directory);
 }
 
 ModuleResolver::Url ModuleResolver::Resolve(const std::string& specifier,
@@ -332,7 +358,15 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
     const auto url = ada::parse<ada::url_aggregator>(reference, base ? &*base : nullptr);
     return url ? File(std::string(url->get_href()), specifier, importer, how) : Url();
   }
-  if (specifier.starts_with(kBuiltin) || specifier.starts_with(kNodeBuiltin)) return specifier;
+  if (specifier.starts_with(kNodeBuiltin)) {
+    const std::string name = specifier.substr(kNodeBuiltin.size());
+    const std::string nearest = IsNodeBuiltin(name) ? "" : Nearest(name);
+    if (nearest.empty()) return specifier;
+    return ModuleError{"ERR_UNKNOWN_BUILTIN_MODULE", "there is no module " + specifier +
+                                                         " in a guest (imported from " + importer +
+                                                         "); did you mean 'node:" + nearest + "'?"};
+  }
+  if (specifier.starts_with(kBuiltin)) return specifier;
   if (IsNodeBuiltin(specifier)) return std::string(kNodeBuiltin) + specifier;
   if (IsOfProject(importer)) {
     Url mapped = Mapped(specifier);
@@ -377,9 +411,12 @@ ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::stri
   if (!found) found = AsDirectory(path.ends_with('/') ? path.substr(0, path.size() - 1) : path);
   if (found) return UrlOfPath(*found);
   const bool denied = files_.Stat(path) == FileTree::Kind::kDenied;
+  const std::string where = specifier.starts_with('/') ? "" : WhereCodeLooks(importer);
   return ModuleError{"MODULE_NOT_FOUND", "cannot find the module '" + specifier +
                                              "' (required from " + importer + ")" +
-                                             (denied ? ": " + policy::OutsideMounts(path) : "")};
+                                             (!where.empty() ? ": " + where
+                                              : denied       ? ": " + policy::OutsideMounts(path)
+                                                             : "")};
 }
 
 std::optional<std::string> ModuleResolver::AsTypeScript(const std::string& path) {
@@ -514,11 +551,18 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
     }
     if (at.empty()) break;
   }
+  if (const std::string builtin = NearestBuiltin(specifier); !builtin.empty())
+    return ModuleError{missing_code, "cannot find the module '" + specifier + "' imported from " +
+                                         importer + "; did you mean '" + builtin + "'?"};
+  if (const std::string where = WhereCodeLooks(importer); !where.empty())
+    return ModuleError{missing_code, "cannot find the package '" + name + "' imported from " +
+                                         importer + ": " + where + ", where npm install " + name +
+                                         " puts it"};
   return ModuleError{
       missing_code,
       "cannot find the package '" + name + "' imported from " + importer + ": " +
           (denied ? "it is in no node_modules that the program sees; install it (npm install " +
-                        name + "), or add --mount=HOST:GUEST for the directory that has it"
+                        name + "), or add --mount=DIR for the directory whose node_modules has it"
                   : "install it beside the code (npm install " + name +
                         "), or import a file by its relative path ('./" + specifier + "')")};
 }

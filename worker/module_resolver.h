@@ -72,6 +72,9 @@ class ModuleResolver {
   std::string PackageType(const std::string& path);
   // "; did you mean ./x.js?" for a file that is not there, or "".
   std::string Hint(const std::string& path);
+  // Where an import that finds nothing has looked, if `importer` (a URL, or a place in one) is code
+  // that is in no file and whose directory it does not see; empty for any other.
+  std::string WhereCodeLooks(const std::string& importer);
 
  private:
   struct Package;                                                        // a package.json

@@ -205,6 +205,22 @@ void ModuleSources::ThrowFailure(const Transpiler::Failure& failure, const std::
     isolate->ThrowException(error);
 }
 
+bool ModuleSources::IsJavaScript(const std::string& path) {
+  const FileClient::Answer& answer = Read(path);
+  if (!answer.ok) return true;  // nobody knows
+  const std::string source = answer.bytes, url = UrlOfPath(path);
+  const v8::TryCatch ignored(engine_.isolate());
+  return IsCommonJs(url, source) || !CompileModule(url, source).IsEmpty();
+}
+
+bool ModuleSources::IsOfLanguage(const std::string& path, const std::string& as) {
+  const FileClient::Answer& answer = Read(path);
+  if (!answer.ok) return false;
+  const std::string source = answer.bytes;
+  return std::holds_alternative<Transpiler::Script>(
+      Transpile(as, source, Transpiler::Kind::kByItsText));
+}
+
 v8::Maybe<std::string> ModuleSources::AsTypeScript(const std::string& path,
                                                    const std::string& source, v8::TryCatch& error) {
   const auto context = engine_.context();

@@ -36,6 +36,10 @@ class ModuleSources {
   // The text of code that is TypeScript or JSX, for a script.
   v8::Maybe<std::string> Transpiled(const std::string& path, const std::string& source,
                                     Transpiler::Kind kind);
+  // Whether the file's text is JavaScript; and whether it could be that of a file `as`, which has
+  // another extension.
+  bool IsJavaScript(const std::string& path);
+  bool IsOfLanguage(const std::string& path, const std::string& as);
   // The text as JavaScript where `source`, of which `error` says why it is none, is TypeScript.
   // Nothing where it is neither: `error` has then that of the language it is nearer to.
   v8::Maybe<std::string> AsTypeScript(const std::string& path, const std::string& source,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "policy/text.h"
+#include "worker/advice.h"
 #include "worker/natives.h"
 
 namespace postern::worker {
@@ -289,7 +290,10 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
     const auto error = caught.Exception();
     if (error->IsNativeError() &&
         error.As<v8::Object>()->Get(engine_.context(), Str(isolate, "message")).ToLocal(&message)) {
-      const std::string text = Utf8(isolate, message) + " (imported from " + importer + ")";
+      std::string text = Utf8(isolate, message);
+      const bool has_advice = text.find("--mount=/") != std::string::npos || sources_.IsThere(path);
+      const std::string where = has_advice ? "" : resolver_.WhereCodeLooks(importer);
+      text += " (imported from " + importer + ")" + (where.empty() ? "" : "; " + where);
       error.As<v8::Object>()
           ->CreateDataProperty(engine_.context(), Str(isolate, "message"), Str(isolate, text))
           .Check();
@@ -384,7 +388,10 @@ v8::MaybeLocal<v8::Promise> Modules::Evaluate(v8::Local<v8::Module> module) {
   v8::Local<v8::Value> result;
   if (module->InstantiateModule(context, Link).IsNothing()) return {};
   if (!module->Evaluate(context).ToLocal(&result)) return {};
-  return result.As<v8::Promise>();
+  const auto evaluated = result.As<v8::Promise>();
+  if (evaluated->State() == v8::Promise::kRejected)
+    ExplainModuleScope(context, *this, evaluated->Result());
+  return evaluated;
 }
 
 v8::MaybeLocal<v8::Promise> Modules::RunModule(const std::string& url, const std::string& source) {
@@ -486,6 +493,13 @@ v8::MaybeLocal<v8::Value> Modules::EntryNamespace() {
     common_js_.clear();
   }
   return entry_.Get(engine_.isolate())->GetModuleNamespace();
+}
+
+v8::MaybeLocal<v8::Value> Modules::ModuleNamespace() {
+  if (entry_.IsEmpty()) return {};
+  const auto module = entry_.Get(engine_.isolate());
+  if (module->GetStatus() != v8::Module::kEvaluated) return {};
+  return module->GetModuleNamespace();
 }
 
 namespace {

@@ -30,6 +30,8 @@ class Modules {
   void SetEntry(const std::string& url, const std::string& source);
   // The namespace object of the module that Run was given, once it has been evaluated.
   v8::MaybeLocal<v8::Value> EntryNamespace();
+  // The same where it is an ES module and that was evaluated; else nothing.
+  v8::MaybeLocal<v8::Value> ModuleNamespace();
 
   // For the natives. Where they give nothing, an exception is pending.
   v8::Maybe<std::string> Resolve(const std::string& specifier, const std::string& importer,

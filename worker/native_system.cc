@@ -56,6 +56,7 @@ void Random(const Args& args) {
 // the run is over when there is none any more
 void Write(const Args& args) {
   const int fd = Int(args, 0) == 2 ? 2 : 1;
+  if (Guest::Running()) Guest::Current().NoteOutput();
   std::string text;
   std::span<const uint8_t> bytes;
   if (args[1]->IsArrayBufferView()) {
