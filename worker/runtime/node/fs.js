@@ -5,6 +5,7 @@ import { codedError } from '../coded_error.js';
 import { process, readStdin } from '../process.js';
 import { setImmediate } from '../timers.js';
 import { absent } from './absent.js';
+import { copy, copyOptions, copySync } from './copy.js';
 import { fileStreams } from './file_streams.js';
 import { load } from './loader.js';
 import { fileURLToPath } from './url.js';
@@ -271,7 +272,7 @@ const look = (call, given, options, follow) => {
     const stats = attempt(call, path, () => new Stats(native.fileLook(path, follow)));
     return options?.bigint ? inBigInts(stats) : stats;
   } catch (error) {
-    if (options?.throwIfNoEntry === false && error.code === 'ENOENT') return undefined;
+    if (options?.throwIfNoEntry === false && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
     throw error;
   }
 };
@@ -431,21 +432,8 @@ const sync = {
     );
   },
   cpSync(from, to, options) {
-    const path = pathOf(from, 'src'),
-      dest = pathOf(to, 'dest');
-    if (options?.filter !== undefined && !options.filter(path, dest)) return;
-    if (!sync.statSync(path).isDirectory()) {
-      if (options?.force === false && sync.existsSync(dest)) {
-        if (options.errorOnExist) throw codedError('ERR_FS_CP_EEXIST', `Target already exists: ${dest}`);
-        return;
-      }
-      sync.mkdirSync(load('path').dirname(dest), { recursive: true });
-      return sync.copyFileSync(path, dest);
-    }
-    if (!options?.recursive)
-      throw directoryError('cp', path, `Recursive option not enabled, cannot copy a directory: ${path}`);
-    sync.mkdirSync(dest, { recursive: true });
-    for (const name of sync.readdirSync(path)) sync.cpSync(`${path}/${name}`, `${dest}/${name}`, options);
+    const checked = copyOptions(options);
+    copySync(sync, pathOf(from, 'src'), pathOf(to, 'dest'), checked);
   },
   truncateSync(given, size = 0) {
     validators().validateInteger(size, 'len');
@@ -814,6 +802,16 @@ fs.promises.mkdtempDisposable = async (prefix, options) => {
   return { path: made.path, remove, [Symbol.asyncDispose]: remove };
 };
 fs.promises.open = async (path, flags) => new FileHandle(sync.openSync(path, flags));
+fs.promises.cp = async (from, to, options) => {
+  const checked = copyOptions(options);
+  return copy(sync, pathOf(from, 'src'), pathOf(to, 'dest'), checked);
+};
+fs.cp = (from, to, options, callback) => {
+  if (typeof options === 'function') [callback, options] = [options, undefined];
+  checkCallback(callback);
+  const checked = copyOptions(options);
+  copy(sync, pathOf(from, 'src'), pathOf(to, 'dest'), checked).then(() => callback(null), callback);
+};
 /** @param {any} options */
 function checkSignal(options) {
   if (options?.signal === undefined) return;

@@ -1,0 +1,31 @@
+"""node:fs does what Node's own does: on a directory that may be written, and in a guest's memory."""
+
+import pytest
+from test_node_modules import same_as_node
+
+# What each begins with; `d` is an empty directory.
+HEAD = """
+  const fs = require('fs'), fsp = fs.promises, path = require('path'), out = []; fs.mkdirSync(d, { recursive: true }); for (const name of fs.readdirSync(d)) fs.rmSync(`${d}/${name}`, { recursive: true });
+  const plain = (e) => e instanceof Error ? [e.code, e.syscall, e.path, e.dest].map((v) => v && String(v).replaceAll(d, 'D')) : e === undefined ? 'nothing' : typeof e === 'string' ? e.replaceAll(d, 'D') : e;
+  const t = async (f) => { try { out.push(plain(await f())); } catch (e) { out.push(plain(e)); } };
+"""
+
+SAME = {
+    "copies": """
+      const reset = () => { for (const name of fs.readdirSync(d)) fs.rmSync(`${d}/${name}`, { recursive: true }); fs.mkdirSync(`${d}/a/b/c`, { recursive: true }); fs.writeFileSync(`${d}/a/f`, 'x'); fs.mkdirSync(`${d}/d`); fs.writeFileSync(`${d}/d/f`, 'old'); fs.writeFileSync(`${d}/g`, 'g'); fs.utimesSync(`${d}/a/f`, 100, 200); };
+      const all = { recursive: true }, keep = { recursive: true, force: false }, cases = [['a', 'a/b/z', all], ['a', 'a', all], ['a', 'a/b/c/n/m', all], ['a/', 'a/b/z', all], ['a/b', 'a', all], ['a/f', 'a/f', {}], ['a', 'g', all], ['g', 'a', {}], ['a', 'z', {}], ['a', 'a/b', {}], ['none', 'z', {}], ['a', 'z/y/x', all], ['a', 'd', all],
+        ['a', 'd', keep], ['a', 'd', { ...keep, errorOnExist: true }], ['a', 'd', { recursive: true, errorOnExist: true }], ['g', 'd/f', keep], ['g', 'd/f', { force: false, errorOnExist: true }], ['g', 'd/f', { errorOnExist: true }], ['a', 'g/x', all], ['g', 'q/w/e'], ['a', 'ab', all], ['a', 'z', { recursive: true, filter: (s) => !s.endsWith('b') }], ['a', 'z', { recursive: true, filter: () => false }],
+        ['a', 'z', { recursive: true, filter: async (s) => !s.endsWith('b') }], ['a', 'z', { filter: 5 }], ['a', 'z', { recursive: 1 }], ['a', 'z', 5], ['a', 'z', { dereference: true, verbatimSymlinks: true }], ['g', 'd/f', { mode: 1 }], ['g', 'new', { mode: 9 }], ['a', 'z', { recursive: true, preserveTimestamps: true }], ['none', 'z', { filter: () => false }], ['g', '']];
+      const cp = { sync: (...a) => fs.cpSync(...a), promises: (...a) => fsp.cp(...a), callback: (...a) => new Promise((y, n) => fs.cp(...a, (e) => e ? n(e) : y())) };
+      for (const way of Object.keys(cp)) for (const [from, to, options] of cases) { reset(); await t(() => cp[way](`${d}/${from}`, to && `${d}/${to}`, ...(options === undefined ? [] : [options])));
+        if (way === 'sync' && Array.isArray(out.at(-1))) out.push(out.pop()[0]); else if (Array.isArray(out.at(-1))) out.at(-1)[1] = out.at(-1)[1]?.replace('lstat', 'stat');
+        out.push(fs.readdirSync(d, { recursive: true }).sort(), fs.readFileSync(`${d}/d/f`, 'utf8'), fs.existsSync(`${d}/z/f`) && fs.statSync(`${d}/z/f`).mtimeMs === 200_000); }
+      for (const f of [() => fs.cpSync(), () => fs.cpSync('a'), () => fs.cpSync(5, 'a'), () => fs.cp('a', 'b', {})]) await t(f);""",
+}
+
+
+@pytest.mark.parametrize("where", ["a mount", "memory"])
+@pytest.mark.parametrize("name", SAME)
+def test_files_are_as_in_node(postern, tmp_path, tmp_path_factory, name, where):
+    d = tmp_path_factory.mktemp("d")
+    same_as_node(postern, tmp_path, f"const d = '{d}';" + HEAD + SAME[name] + "\nreturn out;", *([f"--mount={d}:{d}:rw"] if where == "a mount" else []))
