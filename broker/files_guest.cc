@@ -69,6 +69,12 @@ std::string TextOf(const channel::Fields& fields, const char* name) {
   return text == nullptr ? "" : channel::UnescapeText(*text);
 }
 
+// Milliseconds since 1970.
+std::string TextOf(const timespec& time) {
+  return std::to_string(static_cast<double>(time.tv_sec) * 1000 +
+                        static_cast<double>(time.tv_nsec) / 1e6);
+}
+
 Error Told(const std::string& what, const std::string& path) {
   const int errnum = errno;
   return Error{"cannot " + what + " " + path + ": " + std::strerror(errnum), errnum};
@@ -244,9 +250,9 @@ Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) {
                                                 : S_ISLNK(st.st_mode) ? "link"
                                                                       : "other"},
                                {"postern-size", std::to_string(directory ? 0 : st.st_size)},
-                               {"postern-modified",
-                                std::to_string(static_cast<double>(st.st_mtim.tv_sec) * 1000 +
-                                               static_cast<double>(st.st_mtim.tv_nsec) / 1e6)},
+                               {"postern-accessed", TextOf(st.st_atim)},
+                               {"postern-modified", TextOf(st.st_mtim)},
+                               {"postern-changed", TextOf(st.st_ctim)},
                                {"postern-inode", std::to_string(inode)},
                                {"postern-device", std::to_string(device)},
                                {"postern-writable", place->mount->writable ? "1" : "0"}});

@@ -1,12 +1,10 @@
 // FilesGuest: answers what one guest asks of mounted files on its channel, in WebDAV's words (RFC
 // 4918), the path in a field:
-//   HEAD      what is there: kind, size, time of the last change, inode and device,
-//   whether it can be written; where
-//   links lead there, postern-real is its path without them; with postern-follow 0 it may be a
-//   link itself, and postern-target is where that leads, from its directory
-//   GET       its bytes, from postern-offset on, postern-length of them; EFBIG for more than
-//   postern-most; postern-real as above
-//   PROPFIND  the names in a directory: a JSON array of [name, kind]; EFBIG for more than
+//   HEAD      what is there: kind, size, times, inode and device, whether it can be written;
+//   where links lead there, postern-real is its path without them; with postern-follow 0 it may be
+//   a link itself, and postern-target is where that leads, from its directory GET       its bytes,
+//   from postern-offset on, postern-length of them; EFBIG for more than postern-most; postern-real
+//   as above PROPFIND  the names in a directory: a JSON array of [name, kind]; EFBIG for more than
 //   postern-most
 //   PUT       bytes of the body go there (postern-how: write, new, append, update at
 //   postern-offset, or whole: all or nothing) MKCOL, DELETE, MOVE to postern-to; postern-all: with

@@ -14,6 +14,7 @@ CLOCKS = {
     "new Date": "new Date().getMilliseconds() * 1000",
     "file in memory": "(fs.writeFileSync('/tmp/x', ''), Number(fs.statSync('/tmp/x', { bigint: true }).mtimeNs % 10n ** 12n) / 1000)",
     "file in memory, as a Date": "(fs.writeFileSync('/tmp/x', ''), fs.statSync('/tmp/x').birthtimeMs % 1e6 * 1000)",
+    "a file's access": "(fs.rmSync('/tmp/x', { force: true }), fs.writeFileSync('/tmp/x', ''), Number(fs.statSync('/tmp/x', { bigint: true }).atimeNs % 10n ** 12n) / 1000)",
     "file of a mount": "(fs.writeFileSync('/w/x', ''), Number(fs.statSync('/w/x', { bigint: true }).ctimeNs % 10n ** 12n) / 1000)",
 }
 

@@ -21,6 +21,13 @@ SAME = {
         if (way === 'sync' && Array.isArray(out.at(-1))) out.push(out.pop()[0]); else if (Array.isArray(out.at(-1))) out.at(-1)[1] = out.at(-1)[1]?.replace('lstat', 'stat');
         out.push(fs.readdirSync(d, { recursive: true }).sort(), fs.readFileSync(`${d}/d/f`, 'utf8'), fs.existsSync(`${d}/z/f`) && fs.statSync(`${d}/z/f`).mtimeMs === 200_000); }
       for (const f of [() => fs.cpSync(), () => fs.cpSync('a'), () => fs.cpSync(5, 'a'), () => fs.cp('a', 'b', {})]) await t(f);""",
+    "times": """
+      const f = `${d}/f`, seen = (p = f) => { const s = fs.statSync(p); return [s.atimeMs, s.mtimeMs, s.atime, s.mtime, String(s.atimeInstant), Object.keys(s).at(-1), s.ctimeMs > 1e12, s.birthtimeMs <= s.ctimeMs]; }; fs.writeFileSync(f, 'x');
+      const now = fs.statSync(f, { bigint: true }); out.push([now.atimeNs, now.mtimeNs, now.ctimeNs, now.birthtimeNs].map((ns) => Math.abs(Number(ns / 1_000_000n) - Date.now()) < 60_000), Object.keys(now).sort(), Object.keys(fs.statSync(f)).sort());
+      for (const [a, m] of [[1.5, 2.25], [new Date(5000), '7'], ['8.5', new Date(9000)], [0, 0], [-1.5, 1], [1, -2]]) { fs.utimesSync(f, a, m); const s = seen(); out.push([a, m].some((v) => v < 0) ? s[6] : s); }
+      const h = await fsp.open(f, 'r+'); await h.utimes(10, 20); out.push(seen()); fs.futimesSync(h.fd, 30, 40); out.push(seen(), (await h.stat()).atimeMs); await h.close(); await fsp.utimes(f, 50, 60); out.push(seen()); await new Promise((y) => fs.utimes(f, 70, 80, y)); out.push(seen());
+      fs.mkdirSync(`${d}/dir`); fs.utimesSync(`${d}/dir`, 3, 4); out.push(seen(`${d}/dir`)); fs.renameSync(f, `${d}/g`); out.push(seen(`${d}/g`)); const big = fs.lstatSync(`${d}/g`, { bigint: true }); out.push(String([big.atimeNs, big.mtimeNs])); fs.writeFileSync(`${d}/g`, 'y'); out.push(fs.statSync(`${d}/g`).mtimeMs > 1e12);
+      await t(() => fs.utimesSync(`${d}/none`, 1, 1));""",
 }
 
 

@@ -154,7 +154,7 @@ std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path)
       if (!node) return Failed(node.error().errnum, node.error().message);
       answer.kind = (*node)->directory ? "directory" : "file";
       answer.size = static_cast<int64_t>((*node)->bytes.size());
-      answer.modified = (*node)->modified;
+      answer.times = (*node)->times;
       answer.writable = true;
       answer.inode = (*node)->inode;
       answer.device = kMemoryDevice;
@@ -290,7 +290,7 @@ FileClient::Answer FileClient::SetTimes(const std::string& path, double accessed
     case Owner::kOrder:
       return ReadOnly(path);
     case Owner::kMemory:
-      return From(memory_.SetModified(path, modified));
+      return From(memory_.SetTimes(path, accessed, modified));
     case Owner::kBroker:
       return Ask("PROPPATCH", path,
                  {{"postern-accessed", nanoseconds(accessed)},
@@ -391,7 +391,9 @@ void FileClient::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_st
     answer.ok = true;
     if (const std::string* kind = FindField(fields, "postern-kind")) answer.kind = *kind;
     ReadNumber(fields, "postern-size", &answer.size);
-    ReadNumber(fields, "postern-modified", &answer.modified);
+    ReadNumber(fields, "postern-accessed", &answer.times.accessed);
+    ReadNumber(fields, "postern-modified", &answer.times.modified);
+    ReadNumber(fields, "postern-changed", &answer.times.changed);
     ReadNumber(fields, "postern-inode", &answer.inode);
     ReadNumber(fields, "postern-device", &answer.device);
     int writable = 0;

@@ -23,7 +23,7 @@ class FileClient : public channel::Http2Session::Handler {
     std::string bytes;  // of a file; of a directory, a JSON array of [name, kind]
     std::string kind;   // "file", "directory", "link" or "other"
     int64_t size = 0;
-    double modified = 0;  // milliseconds since 1970
+    FileTimes times;
     bool writable = false;
     int64_t inode = 0, device = 0;  // the same for the same file alone
     std::string real;               // the path without links, where that is another
@@ -61,7 +61,7 @@ class FileClient : public channel::Http2Session::Handler {
   Answer MakeDirectory(const std::string& path, bool all);
   Answer Remove(const std::string& path, bool directory, bool all);
   Answer Move(const std::string& from, const std::string& to);
-  // In milliseconds since 1970; memory keeps the second alone.
+  // In milliseconds since 1970.
   Answer SetTimes(const std::string& path, double accessed, double modified);
 
  private:

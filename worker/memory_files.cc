@@ -17,7 +17,7 @@ std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind
 
 MemoryFiles::MemoryFiles(std::string root, std::function<double()> now)
     : root_(std::move(root)), now_(std::move(now)) {
-  nodes_[root_] = {.directory = true, .bytes = {}, .modified = 0};
+  nodes_[root_] = {.directory = true, .bytes = {}, .times = {}};
 }
 
 std::string MemoryFiles::Normal(std::string path) const {
@@ -97,7 +97,11 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
         path + " would be more than the " + std::to_string(kMaxBytes) + " bytes of " + root_,
         ENOSPC};
   Node& node = nodes_[path];
-  if (known == nodes_.end()) node.inode = ++last_inode_;
+  const double now = now_();
+  if (known == nodes_.end()) {
+    node.inode = ++last_inode_;
+    node.times.accessed = now;
+  }
   bytes_ = bytes_ - before + after;
   if (how == WriteHow::kAppend) {
     node.bytes += bytes;
@@ -108,7 +112,7 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
   } else {
     node.bytes = bytes;
   }
-  node.modified = now_();
+  node.times.modified = node.times.changed = now;
   return Ok{};
 }
 
@@ -127,7 +131,8 @@ Status MemoryFiles::MakeDirectory(const std::string& given, bool all) {
     return Error{
         path + " would be one file more than the " + std::to_string(kMaxFiles) + " of " + root_,
         ENOSPC};
-  nodes_[path] = {.directory = true, .bytes = {}, .modified = now_(), .inode = ++last_inode_};
+  const double now = now_();
+  nodes_[path] = {.directory = true, .bytes = {}, .times = {now, now, now}, .inode = ++last_inode_};
   return Ok{};
 }
 
@@ -156,10 +161,10 @@ Status MemoryFiles::Remove(const std::string& given, bool directory, bool all) {
   return Ok{};
 }
 
-Status MemoryFiles::SetModified(const std::string& given, double modified) {
+Status MemoryFiles::SetTimes(const std::string& given, double accessed, double modified) {
   const auto node = nodes_.find(Normal(given));
   if (node == nodes_.end()) return Told("set the times of", given, WhyMissing(Normal(given)));
-  node->second.modified = modified;
+  node->second.times = {accessed, modified, now_()};
   return Ok{};
 }
 
@@ -185,6 +190,7 @@ Status MemoryFiles::Move(const std::string& given, const std::string& given_to) 
   }
   const auto node = nodes_.extract(from);
   nodes_[to] = std::move(node.mapped());
+  nodes_[to].times.changed = now_();
   for (auto& [path, inner] : moved) nodes_[path] = std::move(inner);
   return Ok{};
 }

@@ -15,13 +15,19 @@ namespace postern::worker {
 // one that is there.
 enum class WriteHow { kWrite, kNew, kAppend, kUpdate, kWhole };
 
+// Of a file, in milliseconds since 1970.
+struct FileTimes {
+  double accessed = 0, modified = 0;
+  double changed = 0;  // when any of it was: its bytes, its name, or the other two
+};
+
 class MemoryFiles {
  public:
   struct Node {
     bool directory = false;
     std::string bytes;
-    double modified = 0;  // milliseconds since 1970
-    int64_t inode = 1;    // each node's own
+    FileTimes times;
+    int64_t inode = 1;  // each node's own
   };
   static constexpr size_t kMaxBytes = 64 << 20;  // of all files together
   static constexpr size_t kMaxFiles = 10'000;    // directories too
@@ -42,7 +48,7 @@ class MemoryFiles {
   Status Remove(const std::string& path, bool directory, bool all);
   Status Move(const std::string& from, const std::string& to);
   // In milliseconds since 1970.
-  Status SetModified(const std::string& path, double modified);
+  Status SetTimes(const std::string& path, double accessed, double modified);
 
  private:
   // Why there is nothing at a path: ENOTDIR where a file stands above it.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cerrno>
 
 namespace postern::worker {
@@ -68,6 +69,25 @@ TEST_F(MemoryFilesTest, DirectoriesAndMoves) {
   EXPECT_EQ(Number(files_.Remove("/tmp/h", true, true)), 0);
   EXPECT_EQ(Read("/tmp/h"), "?" + std::to_string(ENOENT));
   EXPECT_EQ(Number(files_.Remove("/tmp", true, true)), EBUSY);
+}
+
+TEST_F(MemoryFilesTest, KeepsTimesApart) {
+  const auto times = [&](const std::string& path) {
+    const FileTimes& t = (*files_.Find(path))->times;
+    return std::array{t.accessed, t.modified, t.changed};
+  };
+  EXPECT_EQ(Write("/tmp/a", "x"), 0);
+  EXPECT_EQ(times("/tmp/a"), (std::array{5.0, 5.0, 5.0}));
+  clock_ = 6;
+  EXPECT_EQ(Write("/tmp/a", "y"), 0);
+  EXPECT_EQ(times("/tmp/a"), (std::array{5.0, 6.0, 6.0}));
+  clock_ = 7;
+  EXPECT_EQ(Number(files_.SetTimes("/tmp/a", 1, -2)), 0);
+  EXPECT_EQ(times("/tmp/a"), (std::array{1.0, -2.0, 7.0}));
+  clock_ = 8;
+  EXPECT_EQ(Number(files_.Move("/tmp/a", "/tmp/b")), 0);
+  EXPECT_EQ(times("/tmp/b"), (std::array{1.0, -2.0, 8.0}));
+  EXPECT_EQ(Number(files_.SetTimes("/tmp/a", 1, 2)), ENOENT);
 }
 
 TEST_F(MemoryFilesTest, HasLimits) {

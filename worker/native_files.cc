@@ -21,8 +21,8 @@ bool Check(const Args& args, const FileClient::Answer& answer) {
   return false;
 }
 
-// fileLook(path, false for a link itself): {kind, size, modified (milliseconds), writable, real
-// (the path without links), target (of a link), inode, device}
+// fileLook(path, false for a link itself): {kind, size, accessed, modified, changed (milliseconds),
+// writable, real (the path without links), target (of a link), inode, device}
 void FileLook(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto answer = Files().LookAt(Text(args, 0), !args[1]->IsFalse());
@@ -36,7 +36,10 @@ void FileLook(const Args& args) {
   };
   set("kind", Str(isolate, answer.kind));
   set("size", number(answer.size));
-  set("modified", number(CoarseSeconds(answer.modified / 1000) * 1000));  // a file's is a clock too
+  const auto time = [&](double ms) { return number(CoarseSeconds(ms / 1000) * 1000); };
+  set("accessed", time(answer.times.accessed));  // a file's times are clocks too
+  set("modified", time(answer.times.modified));
+  set("changed", time(answer.times.changed));
   set("writable", v8::Boolean::New(isolate, answer.writable));
   set("real", Str(isolate, answer.real.empty() ? Text(args, 0) : answer.real));
   set("target", Str(isolate, answer.target));

@@ -109,7 +109,7 @@ function output(bytes, options) {
 const modes = { __proto__: null, file: 0o100644, directory: 0o040755, link: 0o120777, pipe: 0o010600 };
 
 class Stats {
-  constructor({ kind, size, modified, inode, device }) {
+  constructor({ kind, size, accessed, modified, changed, inode, device }) {
     this.dev = device;
     this.mode = modes[kind] ?? modes.file;
     this.nlink = 1;
@@ -118,8 +118,8 @@ class Stats {
     this.blksize = 4096;
     this.size = size;
     this.blocks = Math.ceil(size / 512);
-    this.atimeMs = this.mtimeMs = this.ctimeMs = this.birthtimeMs = modified;
-    this.atime = this.mtime = this.ctime = this.birthtime = new Date(modified);
+    const times = { atime: accessed, mtime: modified, ctime: changed, birthtime: Math.min(modified, changed) };
+    for (const name of Object.keys(times)) this[`${name}Ms`] = times[name];
     Object.defineProperty(this, 'kind', { value: kind, enumerable: false });
   }
   isFile() {
@@ -144,6 +144,26 @@ class Stats {
     return false;
   }
 }
+/** Made when they are first asked for. @param {string} name @param {(stats: any) => any} make */
+const lazy = (name, make) =>
+  Object.defineProperty(Stats.prototype, name, {
+    enumerable: true,
+    configurable: true,
+    get() {
+      return (this[name] = make(this));
+    },
+    set(value) {
+      Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+    },
+  });
+for (const name of ['atime', 'mtime', 'ctime', 'birthtime']) {
+  lazy(name, (stats) => new Date(Math.round(Number(stats[`${name}Ms`]))));
+  lazy(`${name}Instant`, (stats) =>
+    Temporal.Instant.fromEpochNanoseconds(stats[`${name}Ns`] ?? nanoseconds(stats[`${name}Ms`])),
+  );
+}
+/** @param {number} ms */
+const nanoseconds = (ms) => BigInt(Math.round(ms * 1000)) * 1000n;
 
 class Dirent {
   constructor(name, kind, parentPath) {
@@ -262,7 +282,7 @@ function inBigInts(stats) {
   for (const [name, value] of Object.entries(stats)) {
     if (typeof value !== 'number') continue;
     stats[name] = BigInt(Math.trunc(value));
-    if (name.endsWith('Ms')) stats[`${name.slice(0, -2)}Ns`] = BigInt(Math.round(value * 1000)) * 1000n;
+    if (name.endsWith('Ms')) stats[`${name.slice(0, -2)}Ns`] = nanoseconds(value);
   }
   return stats;
 }
@@ -324,7 +344,7 @@ const sync = {
   fstatSync(fd, options) {
     const { path, standard } = opened(fd, 'fstat');
     if (standard === undefined) return sync.statSync(path, options);
-    const stats = new Stats({ kind: 'pipe', size: 0, modified: 0, inode: standard + 1, device: 0 });
+    const stats = new Stats({ kind: 'pipe', size: 0, accessed: 0, modified: 0, changed: 0, inode: standard + 1, device: 0 });
     return options?.bigint ? inBigInts(stats) : stats;
   },
   readFileSync(given, options) {
