@@ -12,6 +12,7 @@
 
 #include "base/eintr.h"
 #include "channel/failure.h"
+#include "channel/file_modes.h"
 
 namespace postern::broker {
 namespace {
@@ -64,9 +65,20 @@ int64_t NumberOf(const channel::Fields& fields, const char* name, int64_t otherw
   return number < 0 ? otherwise : number;
 }
 
+// That a guest gives to what it makes: never more than it may, whatever it says.
+mode_t ModeOf(const channel::Fields& fields, uint32_t most) {
+  return static_cast<mode_t>(NumberOf(fields, "postern-mode", most)) & most;
+}
+
 std::string TextOf(const channel::Fields& fields, const char* name) {
   const std::string* text = FindField(fields, name);
   return text == nullptr ? "" : channel::UnescapeText(*text);
+}
+
+// What a guest is told of a mode.
+mode_t Shown(mode_t mode) {
+  return S_ISLNK(mode) ? 0
+                       : mode & (S_ISDIR(mode) ? channel::kDirectoryModes : channel::kFileModes);
 }
 
 // Milliseconds since 1970.
@@ -89,6 +101,14 @@ struct CloseDirectory {
   void operator()(DIR* d) const { ::closedir(d); }
 };
 using OwnDirectory = std::unique_ptr<DIR, CloseDirectory>;
+
+// What has that name in a directory, if that is no link.
+UniqueFd Name(int parent, const std::string& name) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, parent, name.c_str(), &how, sizeof how)));
+}
 
 // The entries of an open directory, without "." and ".."; takes the descriptor.
 Result<std::vector<std::pair<std::string, unsigned char>>> Entries(UniqueFd fd,
@@ -202,11 +222,7 @@ Status FilesGuest::RemoveAll(int parent, const std::string& name, const std::str
 }
 
 Status FilesGuest::MayChange(int parent, const std::string& name, const std::string& path) const {
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  const UniqueFd fd(
-      static_cast<int>(::syscall(SYS_openat2, parent, name.c_str(), &how, sizeof how)));
+  const UniqueFd fd = Name(parent, name);
   // A link is no directory; what cannot be opened, the call itself refuses.
   return fd.valid() ? mounts_.MayChange(fd.get(), path) : Status(Ok{});
 }
@@ -250,6 +266,7 @@ Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) {
                                                 : S_ISLNK(st.st_mode) ? "link"
                                                                       : "other"},
                                {"postern-size", std::to_string(directory ? 0 : st.st_size)},
+                               {"postern-mode", std::to_string(Shown(st.st_mode))},
                                {"postern-accessed", TextOf(st.st_atim)},
                                {"postern-modified", TextOf(st.st_mtim)},
                                {"postern-changed", TextOf(st.st_ctim)},
@@ -317,9 +334,17 @@ Status FilesGuest::MayMake(const std::string& path) const {
   return Ok{};
 }
 
+mode_t FilesGuest::ModeInPlaceOf(int parent, const std::string& name, mode_t mode) {
+  const UniqueFd there = Name(parent, name);
+  struct stat st {};
+  if (!there.valid() || ::fstat(there.get(), &st) != 0 || !S_ISREG(st.st_mode)) return mode;
+  return st.st_mode & channel::kFileModes;
+}
+
 Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
                             const channel::Fields& fields) {
   const std::string how = TextOf(fields, "postern-how");
+  const mode_t mode = ModeOf(fields, channel::kFileModes);
   const bool of_the_name = how == "whole" || how == "new";  // a link there is no way to go
   auto place = FindToWrite(path, of_the_name ? Last::kKeep : Last::kFollow);
   if (!place) return place.error();
@@ -334,7 +359,7 @@ Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
     std::string temporary = ".postern-" + std::to_string(salt);
     open_how beneath{};
     beneath.flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-    beneath.mode = 0666;
+    beneath.mode = ModeInPlaceOf(parent->first.get(), parent->second, mode);
     beneath.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
     writing->file.reset(static_cast<int>(
         ::syscall(SYS_openat2, parent->first.get(), temporary.c_str(), &beneath, sizeof beneath)));
@@ -359,7 +384,7 @@ Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
       if (Status s = MayMake(path); !s) return s;
       made = true;
     }
-    auto fd = OpenBeneath(*place, flags, path, (flags & O_CREAT) != 0 ? 0666 : 0);
+    auto fd = OpenBeneath(*place, flags, path, (flags & O_CREAT) != 0 ? mode : 0);
     if (!fd) return fd.error();
     if (made) ++made_;
     if (::fstat(fd->get(), &st) != 0) return Told("write", path);
@@ -392,7 +417,7 @@ Status FilesGuest::FinishPut(Writing& writing) {
   return Ok{};
 }
 
-Status FilesGuest::MakeDirectory(const std::string& path, bool all) {
+Status FilesGuest::MakeDirectory(const std::string& path, bool all, mode_t mode) {
   auto place = FindToWrite(path, all ? Last::kFollow : Last::kKeep);
   if (!place) return place.error();
   if (all) {
@@ -404,7 +429,7 @@ Status FilesGuest::MakeDirectory(const std::string& path, bool all) {
       auto parent = OpenParent(above, path);
       if (!parent) return parent.error();
       if (Status s = MayMake(path); !s) return s;
-      if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) == 0) {
+      if (::mkdirat(parent->first.get(), parent->second.c_str(), mode) == 0) {
         ++made_;
         continue;
       }
@@ -417,7 +442,7 @@ Status FilesGuest::MakeDirectory(const std::string& path, bool all) {
   auto parent = OpenParent(*place, path);
   if (!parent) return parent.error();
   if (Status s = MayMake(path); !s) return s;
-  if (::mkdirat(parent->first.get(), parent->second.c_str(), 0777) != 0) return Told("make", path);
+  if (::mkdirat(parent->first.get(), parent->second.c_str(), mode) != 0) return Told("make", path);
   ++made_;
   return Ok{};
 }
@@ -504,7 +529,7 @@ void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stre
     if (Status s = BeginPut(stream, path, fields); !s) return Fail(stream, s.error());
     if (end_stream) OnEndOfBody(stream);
   } else if (method == "MKCOL") {
-    Answer(stream, MakeDirectory(path, all));
+    Answer(stream, MakeDirectory(path, all, ModeOf(fields, channel::kDirectoryModes)));
   } else if (method == "DELETE") {
     Answer(stream, Remove(path, TextOf(fields, "postern-kind"), all));
   } else if (method == "MOVE") {

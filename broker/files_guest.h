@@ -1,6 +1,6 @@
 // FilesGuest: answers what one guest asks of mounted files on its channel, in WebDAV's words (RFC
 // 4918), the path in a field:
-//   HEAD      what is there: kind, size, times, inode and device, whether it can be written;
+//   HEAD      what is there: kind, size, mode, times, inode and device, whether it can be written;
 //   where links lead there, postern-real is its path without them; with postern-follow 0 it may be
 //   a link itself, and postern-target is where that leads, from its directory GET       its bytes,
 //   from postern-offset on, postern-length of them; EFBIG for more than postern-most; postern-real
@@ -74,7 +74,9 @@ class FilesGuest : public channel::Http2Session::Handler {
   Status List(int32_t stream, const std::string& path, const channel::Fields& fields);
   Status BeginPut(int32_t stream, const std::string& path, const channel::Fields& fields);
   Status FinishPut(Writing& writing);
-  Status MakeDirectory(const std::string& path, bool all);
+  Status MakeDirectory(const std::string& path, bool all, mode_t mode);
+  // The mode of a file that takes the place of another: no wider than that of what is there.
+  static mode_t ModeInPlaceOf(int parent, const std::string& name, mode_t mode);
   Status Remove(const std::string& path, const std::string& kind, bool all);
   Status Move(const std::string& from, const std::string& to);
   // In nanoseconds since 1970, or before.

@@ -107,7 +107,7 @@ def test_inodes_tell_files_apart(files, tmp_path):
       __return([new Set(all).size === all.length, at('/data/link') === at('/data/a'), at('/tmp/f') === e, at('/data/a', { bigint: true }) === at('/data/a'), typeof big.size, big.mtimeNs / 1_000_000n === big.mtimeMs, big.isFile(), big.mode === 0o100644n]);""").value
     assert value == [True, True, True, True, "bigint", True, True, True]
 
-def test_modes_are_fixed(files, tmp_path):
+def test_modes_do_not_change(files, tmp_path):
     """Tools that set the mode that they have read may."""
     value = files("""
       fs.writeFileSync('/data/f', 'x'); const h = await fsp.open('/data/f');
@@ -117,8 +117,30 @@ def test_modes_are_fixed(files, tmp_path):
       out.push(how(() => fs.chmodSync('/data', 0o755)), how(() => fs.chmodSync('/data/none', 0o644)), how(() => fs.fchmodSync(h.fd, 0o644)), how(() => fs.accessSync('/ro/given.txt', fs.constants.W_OK)));
       await fsp.chmod('/data/f', 0o644); out.push(await fsp.chmod('/data/f', 0).catch((e) => e.code), await new Promise((f) => fs.realpath.native('/data/../data/f', (e, p) => f(p)))); await h.close();
       __return(out);""").value
-    assert value == ["100644", "100644", "40755", "40755", "done", "done", "done", ["EPERM", "chmod"], ["EPERM", "chmod"], ["ERR_INVALID_ARG_VALUE", "TypeError"], ["ERR_INVALID_ARG_VALUE", "TypeError"],
-                     ["ERR_INVALID_ARG_VALUE", "TypeError"], "done", ["ENOENT", "chmod"], "done", ["EACCES", "access"], "EPERM", "/data/f"]
+    assert value == ["100644", "100644", "40755", "40755", "done", "done", "done", ["EPERM", "chmod"], ["EPERM", "chmod"], ["ERR_INVALID_ARG_VALUE", "TypeError"], ["ERR_OUT_OF_RANGE", "RangeError"],
+                     ["ERR_INVALID_ARG_TYPE", "TypeError"], "done", ["ENOENT", "chmod"], "done", ["EACCES", "access"], "EPERM", "/data/f"]
+
+def test_a_guest_makes_nothing_that_is_open_to_others_or_can_be_executed(files, tmp_path):
+    """Whatever mode and mask it asks for; what is there keeps its mode, in place of another file too."""
+    rw = tmp_path / "rw"
+    for name, mode in {"tool": 0o4755, "key": 0o600, "group": 0o664}.items():
+        (rw / name).write_text("before")
+        (rw / name).chmod(mode)
+    value = files("""
+      process.umask(0); const seen = (d) => fs.readdirSync(d).sort().map((name) => `${name} ${fs.statSync(`${d}/${name}`).mode.toString(8)}`), before = seen('/data');
+      for (const d of ['/data', '/tmp']) { for (const mode of [0o777, 0o7777, 0o100777, 0o111]) { fs.writeFileSync(`${d}/f${mode}`, '', { mode }); fs.mkdirSync(`${d}/d${mode}`, { mode }); fs.closeSync(fs.openSync(`${d}/o${mode}`, 'w', mode)); fs.writeFileSync(`${d}/a${mode}`, '', { mode, atomic: true }); } }
+      for (const name of ['tool', 'key', 'group']) { fs.writeFileSync(`/data/${name}`, 'x', { mode: 0o777 }); fs.copyFileSync(`/data/${name}`, `/data/${name}2`); fs.copyFileSync(`/data/${name}`, `/tmp/${name}`); }
+      fs.writeFileSync('/data/key', 'all of it', { mode: 0o777, atomic: true });
+      __return([before, seen('/data'), seen('/tmp')]);""").value
+    assert value[0] == ["group 100644", "key 100600", "tool 100644"]
+    for path in rw.iterdir():
+        mode = path.stat().st_mode & 0o7777
+        expected = {"tool": 0o755, "group": 0o664, "tool2": 0o644, "group2": 0o644}.get(path.name, 0o600 if path.name.startswith("key") else None)
+        assert mode == expected if expected is not None else mode & ~(0o755 if path.is_dir() else 0o644) == 0, (path, oct(mode))
+    shown = {path.name: ("40%03o" if path.is_dir() else "100%03o") % (path.stat().st_mode & (0o755 if path.is_dir() else 0o644)) for path in rw.iterdir()}
+    assert value[1] == [f"{name} {mode}" for name, mode in sorted(shown.items())] and len(shown) == 22
+    in_memory = dict(line.split() for line in value[2])
+    assert in_memory["key"] == "100600" and in_memory["f511"] == "100644" and in_memory["d4095"] == "40755" and in_memory["d73"] == "40111" and in_memory["f73"] == "100000"
 
 def test_links_are_seen(files, tmp_path):
     (tmp_path / "rw" / "real").mkdir()

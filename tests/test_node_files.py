@@ -28,6 +28,16 @@ SAME = {
       const h = await fsp.open(f, 'r+'); await h.utimes(10, 20); out.push(seen()); fs.futimesSync(h.fd, 30, 40); out.push(seen(), (await h.stat()).atimeMs); await h.close(); await fsp.utimes(f, 50, 60); out.push(seen()); await new Promise((y) => fs.utimes(f, 70, 80, y)); out.push(seen());
       fs.mkdirSync(`${d}/dir`); fs.utimesSync(`${d}/dir`, 3, 4); out.push(seen(`${d}/dir`)); fs.renameSync(f, `${d}/g`); out.push(seen(`${d}/g`)); const big = fs.lstatSync(`${d}/g`, { bigint: true }); out.push(String([big.atimeNs, big.mtimeNs])); fs.writeFileSync(`${d}/g`, 'y'); out.push(fs.statSync(`${d}/g`).mtimeMs > 1e12);
       await t(() => fs.utimesSync(`${d}/none`, 1, 1));""",
+    "modes": """
+      const kept = process.umask(0o22), at = (name) => fs.statSync(`${d}/${name}`).mode.toString(8); out.push(process.umask() === 0o22);
+      const make = { none: (f) => fs.writeFileSync(f, ''), key: (f) => fs.writeFileSync(f, '', { mode: 0o600 }), text: (f) => fs.writeFileSync(f, '', { mode: '640' }), more: (f) => fs.writeFileSync(f, '', { mode: 0o666 }), closed: (f) => fs.writeFileSync(f, 'x', { mode: 0o400 }), appended: (f) => fs.appendFileSync(f, '', { mode: 0o600 }), flag: (f) => fs.readFileSync(f, { flag: 'a+', mode: 0o600 }),
+        opened: (f) => { const fd = fs.openSync(f, 'wx', 0o600); fs.writeSync(fd, 'x'); out.push(fs.fstatSync(fd).mode.toString(8)); fs.closeSync(fd); }, promised: async (f) => { await fsp.writeFile(f, '', { mode: 0o600 }); const h = await fsp.open(f + 'o', 'w', '0600'); out.push((await h.stat()).mode.toString(8)); await h.close(); }, streamed: (f) => new Promise((y, n) => fs.createWriteStream(f, { mode: 0o600 }).on('close', y).on('error', n).end('x')),
+        dir: (f) => fs.mkdirSync(f, 0o700), dirs: (f) => { fs.mkdirSync(`${f}/e`, { recursive: true, mode: '700' }); out.push(at('dirs/e')); }, plain: (f) => fs.mkdirSync(f), promise: (f) => fsp.mkdir(f, { mode: 0o700 }), copied: (f) => fs.copyFileSync(`${d}/key`, f), tree: (f) => { fs.writeFileSync(`${d}/dir/k`, '', { mode: 0o600 }); fs.cpSync(`${d}/dir`, f, { recursive: true }); out.push(at('tree/k')); },
+        masked: (f) => { out.push(process.umask(0o77).toString(8)); fs.writeFileSync(f, ''); fs.mkdirSync(f + 'd'); out.push(at('maskedd'), process.umask('22'), process.umask()); } };
+      for (const name of Object.keys(make)) { await make[name](`${d}/${name}`); out.push([name, at(name)]); }
+      const made = fs.mkdtempSync(`${d}/t-`); out.push(fs.statSync(made).mode.toString(8)); fs.writeFileSync(`${d}/key`, 'again', { mode: 0o644 }); fs.appendFileSync(`${d}/key`, 'x', { mode: 0o644 }); out.push(at('key'), fs.lstatSync(`${d}/key`, { bigint: true }).mode === 0o100600n); fs.chmodSync(`${d}/key`, 0o600); fs.chmodSync(`${d}/dir`, '700'); fs.renameSync(`${d}/key`, `${d}/kept`); out.push(at('kept'));
+      for (const mode of ['x', -1, 2 ** 32, 1.5, true, {}]) for (const f of [() => fs.writeFileSync(`${d}/bad`, '', { mode }), () => fs.mkdirSync(`${d}/bad`, { mode }), () => fs.openSync(`${d}/bad`, 'w', mode), () => process.umask(mode)]) await t(f); out.push(fs.existsSync(`${d}/bad`));
+      process.umask(kept);""",
 }
 
 

@@ -139,6 +139,7 @@ std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path)
   const auto of_order = [&](const char* kind, size_t size) {
     answer.kind = kind;
     answer.size = static_cast<int64_t>(size);
+    answer.mode = answer.kind == "file" ? channel::kFileModes : channel::kDirectoryModes;
     answer.inode = InodeOf(path);
     return answer;
   };
@@ -155,6 +156,7 @@ std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path)
       answer.kind = (*node)->directory ? "directory" : "file";
       answer.size = static_cast<int64_t>((*node)->bytes.size());
       answer.times = (*node)->times;
+      answer.mode = (*node)->mode;
       answer.writable = true;
       answer.inode = (*node)->inode;
       answer.device = kMemoryDevice;
@@ -224,15 +226,15 @@ FileClient::Answer ReadOnly(const std::string& path) {
 }  // namespace
 
 FileClient::Answer FileClient::Write(const std::string& path, std::string bytes, WriteHow how,
-                                     int64_t offset, int64_t truncate) {
+                                     int64_t offset, int64_t truncate, uint32_t mode) {
   ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
       return ReadOnly(path);
     case Owner::kMemory:
-      return From(memory_.Write(path, bytes, how, static_cast<size_t>(offset), truncate));
+      return From(memory_.Write(path, bytes, how, static_cast<size_t>(offset), truncate, mode));
     case Owner::kBroker: {
-      channel::Fields more = {{"postern-how", NameOf(how)}};
+      channel::Fields more = {{"postern-how", NameOf(how)}, {"postern-mode", std::to_string(mode)}};
       if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
       if (truncate >= 0) more.push_back({"postern-truncate", std::to_string(truncate)});
       return Ask("PUT", path, std::move(more), &bytes);
@@ -241,15 +243,16 @@ FileClient::Answer FileClient::Write(const std::string& path, std::string bytes,
   return {};
 }
 
-FileClient::Answer FileClient::MakeDirectory(const std::string& path, bool all) {
+FileClient::Answer FileClient::MakeDirectory(const std::string& path, bool all, uint32_t mode) {
   ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
       return ReadOnly(path);
     case Owner::kMemory:
-      return From(memory_.MakeDirectory(path, all));
+      return From(memory_.MakeDirectory(path, all, mode));
     case Owner::kBroker:
-      return Ask("MKCOL", path, {{"postern-all", all ? "1" : "0"}});
+      return Ask("MKCOL", path,
+                 {{"postern-all", all ? "1" : "0"}, {"postern-mode", std::to_string(mode)}});
   }
   return {};
 }
@@ -391,6 +394,7 @@ void FileClient::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_st
     answer.ok = true;
     if (const std::string* kind = FindField(fields, "postern-kind")) answer.kind = *kind;
     ReadNumber(fields, "postern-size", &answer.size);
+    ReadNumber(fields, "postern-mode", &answer.mode);
     ReadNumber(fields, "postern-accessed", &answer.times.accessed);
     ReadNumber(fields, "postern-modified", &answer.times.modified);
     ReadNumber(fields, "postern-changed", &answer.times.changed);

@@ -24,6 +24,7 @@ class FileClient : public channel::Http2Session::Handler {
     std::string kind;   // "file", "directory", "link" or "other"
     int64_t size = 0;
     FileTimes times;
+    uint32_t mode = 0;  // as channel/file_modes.h has it; of a link 0
     bool writable = false;
     int64_t inode = 0, device = 0;  // the same for the same file alone
     std::string real;               // the path without links, where that is another
@@ -56,9 +57,10 @@ class FileClient : public channel::Http2Session::Handler {
   std::optional<Answer> LookAtOwn(const std::string& path) const;
   // `most`: where a directory has more names, EFBIG.
   Answer List(const std::string& path, int64_t most = -1);
+  // `mode`: of what is made.
   Answer Write(const std::string& path, std::string bytes, WriteHow how, int64_t offset,
-               int64_t truncate);
-  Answer MakeDirectory(const std::string& path, bool all);
+               int64_t truncate, uint32_t mode);
+  Answer MakeDirectory(const std::string& path, bool all, uint32_t mode);
   Answer Remove(const std::string& path, bool directory, bool all);
   Answer Move(const std::string& from, const std::string& to);
   // In milliseconds since 1970.

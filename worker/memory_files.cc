@@ -17,7 +17,7 @@ std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind
 
 MemoryFiles::MemoryFiles(std::string root, std::function<double()> now)
     : root_(std::move(root)), now_(std::move(now)) {
-  nodes_[root_] = {.directory = true, .bytes = {}, .times = {}};
+  nodes_[root_] = {.directory = true, .bytes = {}, .times = {}, .mode = channel::kDirectoryModes};
 }
 
 std::string MemoryFiles::Normal(std::string path) const {
@@ -64,7 +64,7 @@ Result<std::vector<std::pair<std::string, bool>>> MemoryFiles::List(
 }
 
 Status MemoryFiles::Write(const std::string& given, const std::string& bytes, WriteHow how,
-                          size_t offset, int64_t truncate) {
+                          size_t offset, int64_t truncate, uint32_t mode) {
   const std::string path = Normal(given);
   const auto known = nodes_.find(path);
   if (known != nodes_.end() && known->second.directory) return Told("write", path, EISDIR);
@@ -100,6 +100,7 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
   const double now = now_();
   if (known == nodes_.end()) {
     node.inode = ++last_inode_;
+    node.mode = mode & channel::kFileModes;
     node.times.accessed = now;
   }
   bytes_ = bytes_ - before + after;
@@ -116,7 +117,7 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
   return Ok{};
 }
 
-Status MemoryFiles::MakeDirectory(const std::string& given, bool all) {
+Status MemoryFiles::MakeDirectory(const std::string& given, bool all, uint32_t mode) {
   const std::string path = Normal(given);
   if (const auto known = nodes_.find(path); known != nodes_.end()) {
     if (all && known->second.directory) return Ok{};
@@ -124,7 +125,7 @@ Status MemoryFiles::MakeDirectory(const std::string& given, bool all) {
   }
   if (all && WhyMissing(path) == ENOTDIR) return Told("make", path, ENOTDIR);
   if (all) {
-    if (Status s = MakeDirectory(ParentOf(path), true); !s) return s;
+    if (Status s = MakeDirectory(ParentOf(path), true, mode); !s) return s;
   }
   if (Status s = CheckParent(path); !s) return s;
   if (nodes_.size() >= kMaxFiles)
@@ -132,7 +133,11 @@ Status MemoryFiles::MakeDirectory(const std::string& given, bool all) {
         path + " would be one file more than the " + std::to_string(kMaxFiles) + " of " + root_,
         ENOSPC};
   const double now = now_();
-  nodes_[path] = {.directory = true, .bytes = {}, .times = {now, now, now}, .inode = ++last_inode_};
+  nodes_[path] = {.directory = true,
+                  .bytes = {},
+                  .times = {now, now, now},
+                  .mode = mode & channel::kDirectoryModes,
+                  .inode = ++last_inode_};
   return Ok{};
 }
 

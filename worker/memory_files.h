@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "channel/file_modes.h"
 
 namespace postern::worker {
 
@@ -27,6 +28,7 @@ class MemoryFiles {
     bool directory = false;
     std::string bytes;
     FileTimes times;
+    uint32_t mode = channel::kFileModes;
     int64_t inode = 1;  // each node's own
   };
   static constexpr size_t kMaxBytes = 64 << 20;  // of all files together
@@ -41,10 +43,11 @@ class MemoryFiles {
   Result<const Node*> Find(const std::string& path) const;
   Result<std::vector<std::pair<std::string, bool>>> List(
       const std::string& path) const;  // name, is a directory
-  // `truncate`: the size that the file has before anything is written; -1 leaves it.
+  // `truncate`: the size that the file has before anything is written; -1 leaves it. `mode`: of
+  // what is made, as far as that goes (channel/file_modes.h).
   Status Write(const std::string& path, const std::string& bytes, WriteHow how, size_t offset,
-               int64_t truncate);
-  Status MakeDirectory(const std::string& path, bool all);
+               int64_t truncate, uint32_t mode = channel::kFileModes);
+  Status MakeDirectory(const std::string& path, bool all, uint32_t mode = channel::kDirectoryModes);
   Status Remove(const std::string& path, bool directory, bool all);
   Status Move(const std::string& from, const std::string& to);
   // In milliseconds since 1970.

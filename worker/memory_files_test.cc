@@ -90,6 +90,20 @@ TEST_F(MemoryFilesTest, KeepsTimesApart) {
   EXPECT_EQ(Number(files_.SetTimes("/tmp/a", 1, 2)), ENOENT);
 }
 
+TEST_F(MemoryFilesTest, GivesNoModeThatIsTooWide) {
+  EXPECT_EQ(Number(files_.Write("/tmp/a", "", WriteHow::kNew, 0, -1, 07777)), 0);
+  EXPECT_EQ(Number(files_.Write("/tmp/b", "", WriteHow::kWrite, 0, -1, 0600)), 0);
+  EXPECT_EQ(Number(files_.Write("/tmp/b", "", WriteHow::kWrite, 0, -1, 0644)), 0);
+  EXPECT_EQ(Number(files_.MakeDirectory("/tmp/d", false, 07777)), 0);
+  EXPECT_EQ(Number(files_.MakeDirectory("/tmp/e/f", true, 0700)), 0);
+  const auto mode = [&](const std::string& path) { return (*files_.Find(path))->mode; };
+  EXPECT_EQ(mode("/tmp/a"), 0644u);
+  EXPECT_EQ(mode("/tmp/b"), 0600u);
+  EXPECT_EQ(mode("/tmp/d"), 0755u);
+  EXPECT_EQ(mode("/tmp/e"), 0700u);
+  EXPECT_EQ(mode("/tmp/e/f"), 0700u);
+}
+
 TEST_F(MemoryFilesTest, HasLimits) {
   const std::string half(MemoryFiles::kMaxBytes / 2, 'x');
   EXPECT_EQ(Write("/tmp/a", half), 0);

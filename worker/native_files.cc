@@ -21,8 +21,8 @@ bool Check(const Args& args, const FileClient::Answer& answer) {
   return false;
 }
 
-// fileLook(path, false for a link itself): {kind, size, accessed, modified, changed (milliseconds),
-// writable, real (the path without links), target (of a link), inode, device}
+// fileLook(path, false for a link itself): {kind, size, mode, accessed, modified, changed
+// (milliseconds), writable, real (the path without links), target (of a link), inode, device}
 void FileLook(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   const auto answer = Files().LookAt(Text(args, 0), !args[1]->IsFalse());
@@ -36,6 +36,7 @@ void FileLook(const Args& args) {
   };
   set("kind", Str(isolate, answer.kind));
   set("size", number(answer.size));
+  set("mode", number(answer.mode));
   const auto time = [&](double ms) { return number(CoarseSeconds(ms / 1000) * 1000); };
   set("accessed", time(answer.times.accessed));  // a file's times are clocks too
   set("modified", time(answer.times.modified));
@@ -65,19 +66,19 @@ void FileList(const Args& args) {
 }
 
 // fileWrite(path, bytes, how (0 write, 1 new, 2 append, 3 update, 4 whole), offset, size to cut to
-// or -1)
+// or -1, mode of a file that is made)
 void FileWrite(const Args& args) {
   const auto bytes = Bytes(args[1]);
   Check(args,
         Files().Write(
             Text(args, 0), std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
             static_cast<WriteHow>(std::clamp(Int(args, 2), 0, static_cast<int>(WriteHow::kWhole))),
-            std::max<int64_t>(Int64(args, 3, 0), 0), Int64(args, 4, -1)));
+            std::max<int64_t>(Int64(args, 3, 0), 0), Int64(args, 4, -1), Uint32(args, 5)));
 }
 
-// fileMakeDirectory(path, with what is missing above)
+// fileMakeDirectory(path, with what is missing above, mode)
 void FileMakeDirectory(const Args& args) {
-  Check(args, Files().MakeDirectory(Text(args, 0), args[1]->IsTrue()));
+  Check(args, Files().MakeDirectory(Text(args, 0), args[1]->IsTrue(), Uint32(args, 2)));
 }
 // fileRemove(path, a directory, with all beneath)
 void FileRemove(const Args& args) {

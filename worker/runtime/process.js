@@ -237,7 +237,11 @@ export const process = {
     { bigint: () => BigInt(Math.round(native.clock() * 1e6)) },
   ),
   uptime: () => now() / 1000,
-  umask: () => 0o22,
+  umask(mask) {
+    const before = fileMask;
+    if (mask !== undefined) fileMask = part('node').load('internal/validators').parseFileMode(mask, 'mask') & 0o777;
+    return before;
+  },
   getuid: () => kNobody,
   geteuid: () => kNobody,
   getgid: () => kNobody,
@@ -343,6 +347,10 @@ export const process = {
     directory = path;
   },
 };
+
+/** The bits that files are made without. */
+let fileMask = 0o22;
+export const masked = (/** @type {number} */ mode) => mode & ~fileMask;
 
 const kFramesLooked = 40;
 /** Whether it is the code of an installed package that called the runtime. */

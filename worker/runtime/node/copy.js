@@ -80,7 +80,7 @@ function* copying(files, src, dest, options, within = false) {
   const kept = to !== undefined && !options.force;
   if (kept && options.errorOnExist) throw refuse('ERR_FS_CP_EEXIST', 'EEXIST', EEXIST, `${dest} already exists`, dest);
   if (from.isDirectory()) {
-    if (to === undefined) files.mkdirSync(dest);
+    if (to === undefined) files.mkdirSync(dest, Number(from.mode) & 0o777);
     for (const name of files.readdirSync(src))
       yield* copying(files, path().join(src, name), path().join(dest, name), options, true);
   } else if (!kept) files.copyFileSync(src, dest, to === undefined ? options.mode : 0);

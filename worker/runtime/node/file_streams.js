@@ -26,7 +26,7 @@ export function fileStreams({ sync, open, pathOf }) {
   }
   function openFile() {
     try {
-      this.fd = sync.openSync(this.path, this.flags);
+      this.fd = sync.openSync(this.path, this.flags, this.mode);
     } catch (error) {
       if (this.autoClose) this.destroy(error);
       else this.emit('error', error);
@@ -47,7 +47,7 @@ export function fileStreams({ sync, open, pathOf }) {
       return this.emit('ready');
     };
     try {
-      if (this.open === openFile) this.fd = sync.openSync(this.path, this.flags);
+      if (this.open === openFile) this.fd = sync.openSync(this.path, this.flags, this.mode);
       else return void this.open();
     } catch (error) {
       this.emit = emit;

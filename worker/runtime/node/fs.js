@@ -2,7 +2,7 @@
 // a later turn.
 import constants from 'node-constants';
 import { codedError } from '../coded_error.js';
-import { process, readStdin } from '../process.js';
+import { masked, process, readStdin } from '../process.js';
 import { setImmediate } from '../timers.js';
 import { absent } from './absent.js';
 import { copy, copyOptions, copySync } from './copy.js';
@@ -105,13 +105,18 @@ function output(bytes, options) {
   return encoding === undefined || encoding === null || encoding === 'buffer' ? buffer : buffer.toString(encoding);
 }
 
-/** What a guest may write its mounts say; modes are the same for all. @type {Record<string, number>} */
-const modes = { __proto__: null, file: 0o100644, directory: 0o040755, link: 0o120777, pipe: 0o010600 };
+/** The bits of a mode that say what a file is, and all of those that are the same for all. @type {Record<string, number>} */
+const types = { __proto__: null, file: 0o100000, directory: 0o040000, link: 0o120777, pipe: 0o010600 };
+/** A mode that was given, for what is made: what of it goes, the natives see to. @param {any} mode @param {number} otherwise */
+const modeOf = (mode, otherwise) => masked(validators().parseFileMode(mode, 'mode', otherwise) & 0o777);
+const kFile = 0o666,
+  kDirectory = 0o777,
+  kOwner = 0o600; // whoever has a file open writes it by its name
 
 class Stats {
-  constructor({ kind, size, accessed, modified, changed, inode, device }) {
+  constructor({ kind, size, mode = 0, accessed, modified, changed, inode, device }) {
     this.dev = device;
-    this.mode = modes[kind] ?? modes.file;
+    this.mode = (types[kind] ?? types.file) | mode;
     this.nlink = 1;
     this.uid = this.gid = this.rdev = 0;
     this.ino = inode;
@@ -318,13 +323,7 @@ const sync = {
   chmodSync(given, mode) {
     const path = pathOf(given);
     const stats = attempt('chmod', path, () => new Stats(native.fileLook(path)));
-    const wanted = typeof mode === 'string' ? Number.parseInt(mode, 8) : mode;
-    if (!Number.isInteger(wanted) || wanted < 0 || wanted > 0xffffffff)
-      throw codedError(
-        'ERR_INVALID_ARG_VALUE',
-        `The argument 'mode' must be a 32-bit unsigned integer or an octal string. Received ${mode}`,
-        TypeError,
-      );
+    const wanted = validators().parseFileMode(mode, 'mode');
     if ((wanted & 0o7777) !== (stats.mode & 0o7777))
       throw fail(
         'EPERM',
@@ -377,13 +376,16 @@ const sync = {
     const path = pathOf(given);
     const { how, append } = flagsOf((typeof options === 'object' && options?.flag) || 'w');
     const way = options?.atomic ? WHOLE : append && how !== NEW ? APPEND : (how ?? UPDATE);
-    attempt('open', path, () => native.fileWrite(path, bytes, way, 0, -1));
+    const mode = modeOf(options?.mode, kFile);
+    attempt('open', path, () => native.fileWrite(path, bytes, way, 0, -1, mode));
   },
   appendFileSync(given, data, options) {
     given = standardFdOf(given);
     if (typeof given === 'number') return void sync.writeSync(given, bytesOf(data, encodingOf(options)));
     const path = pathOf(given);
-    attempt('open', path, () => native.fileWrite(path, bytesOf(data, encodingOf(options)), APPEND, 0, -1));
+    const bytes = bytesOf(data, encodingOf(options)),
+      mode = modeOf(options?.mode, kFile);
+    attempt('open', path, () => native.fileWrite(path, bytes, APPEND, 0, -1, mode));
   },
   readdirSync(given, options) {
     const path = pathOf(given);
@@ -403,16 +405,17 @@ const sync = {
   mkdirSync(given, options) {
     const path = pathOf(given);
     const recursive = Boolean(options?.recursive);
+    const mode = modeOf(typeof options === 'object' ? options?.mode : options, kDirectory);
     let first;
     if (recursive) for (let at = path; at !== '/' && !sync.existsSync(at); at = load('path').dirname(at)) first = at;
-    attempt('mkdir', path, () => native.fileMakeDirectory(path, recursive));
+    attempt('mkdir', path, () => native.fileMakeDirectory(path, recursive, mode));
     return first;
   },
   mkdtempSync(prefix, options) {
     for (;;) {
       const path = pathOf(`${prefix}${crypto.randomUUID().replaceAll('-', '').slice(0, 6)}`, 'prefix');
       if (sync.existsSync(path)) continue;
-      attempt('mkdtemp', `${path.slice(0, -6)}XXXXXX`, () => native.fileMakeDirectory(path, false));
+      attempt('mkdtemp', `${path.slice(0, -6)}XXXXXX`, () => native.fileMakeDirectory(path, false, modeOf(0o700, 0)));
       return encodingOf(options) === 'buffer' ? Buffer.from(path) : path;
     }
   },
@@ -447,7 +450,7 @@ const sync = {
       'copyfile',
       path,
       () =>
-        native.fileWrite(dest, native.fileRead(path, 0, -1), mode & constants.fs.COPYFILE_EXCL ? NEW : WRITE, 0, -1),
+        native.fileWrite(dest, native.fileRead(path, 0, -1), mode & constants.fs.COPYFILE_EXCL ? NEW : WRITE, 0, -1, native.fileLook(path).mode),
       dest,
     );
   },
@@ -485,14 +488,15 @@ const sync = {
     },
     { native: (path, options) => sync.realpathSync(path, options) },
   ),
-  openSync(given, flags = 'r') {
+  openSync(given, flags = 'r', permissions = undefined) {
     const path = pathOf(given);
+    const mode = modeOf(permissions, kFile) | kOwner;
     if (standardPaths.includes(path)) {
       open.set(++lastFd, standardFile(standardPaths.indexOf(path)));
       return lastFd;
     }
     const { reads, writes, append, how } = flagsOf(flags);
-    if (how !== undefined) attempt('open', path, () => native.fileWrite(path, nothing, how, 0, -1));
+    if (how !== undefined) attempt('open', path, () => native.fileWrite(path, nothing, how, 0, -1, mode));
     else {
       const { kind, writable } = attempt('open', path, () => native.fileLook(path));
       if (writes && kind === 'directory') throw fail('EISDIR', 'illegal operation on a directory', 'open', path);
@@ -540,7 +544,7 @@ const sync = {
     }
     const at = typeof position === 'number' && position >= 0 ? position : undefined;
     attempt('write', file.path, () =>
-      native.fileWrite(file.path, bytes, file.append ? APPEND : UPDATE, at ?? file.at, -1),
+      native.fileWrite(file.path, bytes, file.append ? APPEND : UPDATE, at ?? file.at, -1, kFile),
     );
     if (at === undefined) file.at += bytes.length;
     return bytes.length;
@@ -821,7 +825,7 @@ fs.promises.mkdtempDisposable = async (prefix, options) => {
   const remove = async () => made.remove();
   return { path: made.path, remove, [Symbol.asyncDispose]: remove };
 };
-fs.promises.open = async (path, flags) => new FileHandle(sync.openSync(path, flags));
+fs.promises.open = async (path, flags, mode) => new FileHandle(sync.openSync(path, flags, mode));
 fs.promises.cp = async (from, to, options) => {
   const checked = copyOptions(options);
   return copy(sync, pathOf(from, 'src'), pathOf(to, 'dest'), checked);
