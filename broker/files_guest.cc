@@ -28,7 +28,6 @@ std::string ErrorName(int errnum) {
   switch (errnum) {
     case EXDEV:
     case EPERM:
-    case ELOOP:
     case EROFS:
     case EACCES:
       return "EACCES";
@@ -44,6 +43,7 @@ std::string ErrorName(int errnum) {
     case EFBIG:
     case ENOSPC:
     case ENAMETOOLONG:
+    case ELOOP:
     case EMFILE:
     case EINVAL:
     case EBUSY:

@@ -67,7 +67,8 @@ Result<UniqueFd> OpenBeneath(const Place& place, int flags, const std::string& p
   UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, place.mount->directory.get(),
                                          place.relative.c_str(), &how, sizeof how)));
   if (!fd.valid()) {
-    if (errno == EXDEV || errno == ELOOP) return Error{path + " leads out of its mount", errno};
+    if (errno == EXDEV) return Error{path + " leads out of its mount", errno};
+    if (errno == ELOOP) return Error{path + " leads over too many links", errno};
     return Failed("open", path);
   }
   return fd;
@@ -218,7 +219,8 @@ Result<Place> MountTable::Walk(const Place& place, Last last, const std::string&
       if (ahead.empty() && last == Last::kKeep) break;
       auto target = TargetOf(fd->get(), path);
       if (!target) return target.error();
-      if (++links > kMaxLinks || target->starts_with('/')) return too_far;  // the host's own path
+      if (++links > kMaxLinks) return Error{path + " leads over too many links", ELOOP};
+      if (target->starts_with('/')) return too_far;  // the host's own path
       real.pop_back();
       put(Names(*target), 0);
     } else if (S_ISDIR(st.st_mode)) {

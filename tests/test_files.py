@@ -152,9 +152,9 @@ def test_links_are_seen(files, tmp_path):
       __return([['dir', 'file', 'gone', 'out', 'round'].map(seen).every((s) => String(s) === 'true,false,false,true'), seen('real'), seen('dir/f'), (await fsp.lstat('/data/file')).size,
         fs.readlinkSync('/data/dir'), await fsp.readlink('/data/file'), String(fs.readlinkSync('/data/gone', 'buffer')), fs.readlinkSync('/data/up'), await new Promise((f) => fs.readlink('/data/dir', (e, to) => f(to))),
         failed(() => fs.readlinkSync('/data/out')), failed(() => fs.readlinkSync('/data/real')), failed(() => fs.readlinkSync('/data/none')), failed(() => fs.statSync('/data/gone')), failed(() => fs.statSync('/data/round')), failed(() => fs.lstatSync('/data/none')),
-        fs.lstatSync('/data/none', { throwIfNoEntry: false }) === undefined, fs.readdirSync('/data', { withFileTypes: true }).filter((e) => e.isSymbolicLink()).length, fs.lstatSync('/tmp').isDirectory(), failed(() => fs.lstatSync('/data/out/x'))]);""").value
+        fs.lstatSync('/data/none', { throwIfNoEntry: false }) === undefined, fs.readdirSync('/data', { withFileTypes: true }).filter((e) => e.isSymbolicLink()).length, fs.lstatSync('/tmp').isDirectory(), failed(() => fs.lstatSync('/data/out/x')), fs.lstatSync('/data/dir/').isDirectory(), failed(() => fs.readlinkSync('/data/dir/')), failed(() => fs.lstatSync('/data/file/'))]);""").value
     assert value == [True, [False, False, True, False], [False, True, False, False], 8, "real", "./real/f", "none", "../../x", "real",
-                     "EACCES", "EINVAL", "ENOENT", "ENOENT", "EACCES", "ENOENT", True, 6, True, "EACCES"]
+                     "EACCES", "EINVAL", "ENOENT", "ENOENT", "ELOOP", "ENOENT", True, 6, True, "EACCES", True, "EINVAL", "ENOTDIR"]
 
 def test_limits_of_what_is_made(files):
     """10 000 files by one guest, on a disk and in memory; 64 MiB in memory."""

@@ -67,8 +67,8 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
                           size_t offset, int64_t truncate, uint32_t mode) {
   const std::string path = Normal(given);
   const auto known = nodes_.find(path);
-  if (known != nodes_.end() && known->second.directory) return Told("write", path, EISDIR);
   if (known != nodes_.end() && how == WriteHow::kNew) return Told("write", path, EEXIST);
+  if (known != nodes_.end() && known->second.directory) return Told("write", path, EISDIR);
   if (known == nodes_.end()) {
     if (how == WriteHow::kUpdate) return Told("write", path, WhyMissing(path));
     if (Status s = CheckParent(path); !s) return s;

@@ -341,10 +341,7 @@ export const process = {
         format('The "directory" argument must be of type string. Received %o', to),
         TypeError,
       );
-    const { load, nodeModule } = part('node');
-    const path = load('path').resolve(directory, to);
-    nodeModule('fs').readdirSync(path); // which fails where it is none
-    directory = path;
+    directory = part('node').directoryOf(to, directory);
   },
 };
 

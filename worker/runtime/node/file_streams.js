@@ -7,7 +7,7 @@ const kPiece = 65536; // bytes
 /**
  * They may be called without `new`, or on an object of a class that is made of them, and open
  * their file with a method `open` that may be replaced: graceful-fs does all of that.
- * @param {{sync: any, open: Map<number, any>, pathOf: (path: any) => string}} files of fs.js: its functions, and what is open
+ * @param {{sync: any, open: Map<number, any>, pathOf: (path: any) => import('./file_paths.js').Path}} files of fs.js: its functions, and what is open
  */
 export function fileStreams({ sync, open, pathOf }) {
   const { Readable, Writable } = load('stream');
@@ -15,7 +15,7 @@ export function fileStreams({ sync, open, pathOf }) {
   /** What both have. @param {any} stream @param {any} path @param {any} options @param {string} flags */
   function begin(stream, path, options, flags) {
     const given = typeof options.fd === 'object' ? options.fd?.fd : options.fd;
-    stream.path = path;
+    stream.path = path instanceof URL ? pathOf(path).text : path;
     stream.fd = given ?? null;
     stream.flags = options.flags ?? flags;
     stream.mode = options.mode ?? 0o666;

@@ -2,13 +2,13 @@
 // a later turn.
 import constants from 'node-constants';
 import { codedError } from '../coded_error.js';
-import { masked, process, readStdin } from '../process.js';
+import { masked, readStdin } from '../process.js';
 import { setImmediate } from '../timers.js';
 import { absent } from './absent.js';
 import { copy, copyOptions, copySync } from './copy.js';
+import { attempt, attemptNew, fail, pathOf } from './file_paths.js';
 import { fileStreams } from './file_streams.js';
 import { load } from './loader.js';
-import { fileURLToPath } from './url.js';
 
 const { errno: errnos } = constants.os;
 const WRITE = 0,
@@ -17,46 +17,6 @@ const WRITE = 0,
   UPDATE = 3,
   WHOLE = 4;
 const kPiece = 65536;
-
-/** An absolute path without "." and "..". @param {any} given @param {string} [what] */
-function pathOf(given, what = 'path') {
-  let path = given;
-  if (given instanceof URL) path = fileURLToPath(given);
-  else if (given instanceof Uint8Array) path = new TextDecoder().decode(given);
-  if (typeof path !== 'string')
-    throw codedError(
-      'ERR_INVALID_ARG_TYPE',
-      `The "${what}" argument must be of type string or an instance of Buffer or URL. Received ${typeof given}`,
-      TypeError,
-    );
-  if (path.includes('\0'))
-    throw codedError('ERR_INVALID_ARG_VALUE', `The argument '${what}' must be a string without null bytes`, TypeError);
-  return path === '' ? '' : load('path').resolve(process.cwd(), path); // no file has an empty path
-}
-
-/** Runs what may fail; its errors become Node's: "CODE: words, syscall 'path'". @param {string} syscall @param {string} path @param {() => any} f @param {string} [dest] */
-function attempt(syscall, path, f, dest) {
-  try {
-    if (path === '' || dest === '') throw codedError('ENOENT', 'no such file or directory');
-    return f();
-  } catch (error) {
-    if (errnos[error.code] === undefined) throw error;
-    const failed = new Error(
-      `${error.code}: ${error.message}, ${syscall} '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`,
-    );
-    Object.assign(
-      failed,
-      { errno: -errnos[error.code], code: error.code, syscall, path },
-      dest === undefined ? {} : { dest },
-    );
-    throw failed;
-  }
-}
-/** @param {string} code @param {string} message @param {string} syscall @param {string} [path] */
-function fail(code, message, syscall, path) {
-  const error = new Error(`${code}: ${message}, ${syscall}${path === undefined ? '' : ` '${path}'`}`);
-  return Object.assign(error, { errno: -errnos[code], code, syscall }, path === undefined ? {} : { path });
-}
 
 /** @param {any} data @param {any} encoding */
 function bytesOf(data, encoding) {
@@ -294,17 +254,22 @@ function inBigInts(stats) {
 const look = (call, given, options, follow) => {
   const path = pathOf(given);
   try {
-    const stats = attempt(call, path, () => new Stats(native.fileLook(path, follow)));
+    const stats = attempt(call, path, (full) => new Stats(native.fileLook(full, follow || path.directory)));
     return options?.bigint ? inBigInts(stats) : stats;
   } catch (error) {
     if (options?.throwIfNoEntry === false && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
     throw error;
   }
 };
+/** @param {import('./file_paths.js').Path} path @param {any} options */
+function realpath(path, options) {
+  const { real } = attempt('realpath', path, (full) => native.fileLook(full));
+  return encodingOf(options) === 'buffer' ? Buffer.from(real) : real;
+}
 const sync = {
   existsSync(path) {
     try {
-      attempt('access', pathOf(path), () => native.fileLook(pathOf(path)));
+      attempt('access', pathOf(path), (full) => native.fileLook(full));
       return true;
     } catch {
       return false;
@@ -313,16 +278,18 @@ const sync = {
   accessSync(given, mode = 0) {
     const path = pathOf(given);
     validators().validateInteger(mode, 'mode', 0, 7);
-    const { writable } = attempt('access', path, () => native.fileLook(path));
+    const { kind, mode: allowed, writable } = attempt('access', path, (full) => native.fileLook(full));
+    if (mode & constants.fs.X_OK && (allowed & 0o111) === 0)
+      throw fail('EACCES', kind === 'directory' ? 'permission denied' : 'a guest executes no files', 'access', path);
     if (mode & constants.fs.W_OK && !writable)
-      throw fail('EACCES', `${path} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'access', path);
+      throw fail('EACCES', `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'access', path);
   },
   statSync: (given, options) => look('stat', given, options, true),
   lstatSync: (given, options) => look('lstat', given, options, false),
   // Tools set the modes that they have read: what is so already is no change.
   chmodSync(given, mode) {
     const path = pathOf(given);
-    const stats = attempt('chmod', path, () => new Stats(native.fileLook(path)));
+    const stats = attempt('chmod', path, (full) => new Stats(native.fileLook(full)));
     const wanted = validators().parseFileMode(mode, 'mode');
     if ((wanted & 0o7777) !== (stats.mode & 0o7777))
       throw fail(
@@ -335,9 +302,9 @@ const sync = {
   fchmodSync: (fd, mode) => sync.chmodSync(opened(fd, 'fchmod').path, mode),
   readlinkSync(given, options) {
     const path = pathOf(given);
-    const { kind, target } = attempt('readlink', path, () => native.fileLook(path, false));
+    const { kind, target } = attempt('readlink', path, (full) => native.fileLook(full, path.directory));
     if (kind !== 'link') throw fail('EINVAL', 'invalid argument', 'readlink', path);
-    if (target === '') throw fail('EACCES', `${path} leads out of its mount`, 'readlink', path);
+    if (target === '') throw fail('EACCES', `${path.full} leads out of its mount`, 'readlink', path);
     return encodingOf(options) === 'buffer' ? Buffer.from(target) : target;
   },
   fstatSync(fd, options) {
@@ -351,21 +318,21 @@ const sync = {
     if (typeof given === 'number') {
       const file = opened(given, 'read');
       if (file.standard !== undefined) return output(restOfStdin(file), options);
-      const bytes = native.fileRead(file.path, file.at, -1);
+      const bytes = attempt('read', undefined, () => native.fileRead(file.path, file.at, -1));
       file.at += bytes.length;
       return output(bytes, options);
     }
     const path = pathOf(given);
     if (options?.flag !== undefined && flagsOf(options.flag).how !== undefined)
-      sync.closeSync(sync.openSync(path, options.flag));
+      sync.closeSync(sync.openSync(given, options.flag));
     try {
       return output(
-        attempt('open', path, () => native.fileRead(path, 0, -1)),
+        attempt('open', path, (full) => native.fileRead(full, 0, -1)),
         options,
       );
     } catch (error) {
       // Node opens a directory, and cannot read it.
-      throw error.code === 'EISDIR' ? fail('EISDIR', 'illegal operation on a directory', 'read', path) : error;
+      throw error.code === 'EISDIR' ? fail('EISDIR', 'illegal operation on a directory', 'read') : error;
     }
   },
   /** `atomic: true` (ours): all of it or nothing, also after a crash. */
@@ -377,7 +344,8 @@ const sync = {
     const { how, append } = flagsOf((typeof options === 'object' && options?.flag) || 'w');
     const way = options?.atomic ? WHOLE : append && how !== NEW ? APPEND : (how ?? UPDATE);
     const mode = modeOf(options?.mode, kFile);
-    attempt('open', path, () => native.fileWrite(path, bytes, way, 0, -1, mode));
+    const writing = way === UPDATE ? attempt : attemptNew;
+    writing('open', path, (full) => native.fileWrite(full, bytes, way, 0, -1, mode));
   },
   appendFileSync(given, data, options) {
     given = standardFdOf(given);
@@ -385,21 +353,21 @@ const sync = {
     const path = pathOf(given);
     const bytes = bytesOf(data, encodingOf(options)),
       mode = modeOf(options?.mode, kFile);
-    attempt('open', path, () => native.fileWrite(path, bytes, APPEND, 0, -1, mode));
+    attemptNew('open', path, (full) => native.fileWrite(full, bytes, APPEND, 0, -1, mode));
   },
   readdirSync(given, options) {
     const path = pathOf(given);
     const join = load('path').join;
-    const list = (directory, prefix) =>
-      JSON.parse(attempt('scandir', directory, () => native.fileList(directory)))
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([name, kind]) => {
-          const entry = options?.withFileTypes ? new Dirent(name, kind, directory) : join(prefix, name);
-          const below =
-            options?.recursive && kind === 'directory' ? list(join(directory, name), join(prefix, name)) : [];
-          return [entry, ...below];
-        });
-    const entries = list(path, '');
+    const entries = [];
+    const ahead = [{ directory: path, prefix: '' }]; // by levels, as Node goes
+    for (const { directory, prefix } of ahead) {
+      const found = JSON.parse(attempt('scandir', directory, (full) => native.fileList(full)));
+      for (const [name, kind] of found.sort(([a], [b]) => (a < b ? -1 : 1))) {
+        entries.push(options?.withFileTypes ? new Dirent(name, kind, directory.text) : join(prefix, name));
+        if (options?.recursive && kind === 'directory')
+          ahead.push({ directory: pathOf(join(directory.text, name)), prefix: join(prefix, name) });
+      }
+    }
     return encodingOf(options) === 'buffer' ? entries.map((name) => Buffer.from(name)) : entries;
   },
   mkdirSync(given, options) {
@@ -407,103 +375,106 @@ const sync = {
     const recursive = Boolean(options?.recursive);
     const mode = modeOf(typeof options === 'object' ? options?.mode : options, kDirectory);
     let first;
-    if (recursive) for (let at = path; at !== '/' && !sync.existsSync(at); at = load('path').dirname(at)) first = at;
-    attempt('mkdir', path, () => native.fileMakeDirectory(path, recursive, mode));
+    const { dirname } = load('path');
+    if (recursive)
+      for (let at = path.text; !['', '/', '.'].includes(at) && !sync.existsSync(at); at = dirname(at)) first = at;
+    const isFile = recursive && path.directory && sync.existsSync(path.full);
+    attempt('mkdir', { ...path, directory: isFile }, (full) => native.fileMakeDirectory(full, recursive, mode));
     return first;
   },
   mkdtempSync(prefix, options) {
     for (;;) {
-      const path = pathOf(`${prefix}${crypto.randomUUID().replaceAll('-', '').slice(0, 6)}`, 'prefix');
-      if (sync.existsSync(path)) continue;
-      attempt('mkdtemp', `${path.slice(0, -6)}XXXXXX`, () => native.fileMakeDirectory(path, false, modeOf(0o700, 0)));
-      return encodingOf(options) === 'buffer' ? Buffer.from(path) : path;
+      const { text } = pathOf(prefix, 'prefix');
+      const path = pathOf(`${text}${crypto.randomUUID().replaceAll('-', '').slice(0, 6)}`);
+      if (sync.existsSync(path.text)) continue;
+      attempt('mkdtemp', pathOf(`${text}XXXXXX`), () => native.fileMakeDirectory(path.full, false, modeOf(0o700, 0)));
+      return encodingOf(options) === 'buffer' ? Buffer.from(path.text) : path.text;
     }
   },
   rmdirSync(given, options) {
     const path = pathOf(given);
-    attempt('rmdir', path, () => native.fileRemove(path, true, Boolean(options?.recursive)));
+    attempt('rmdir', path, (full) => native.fileRemove(full, true, Boolean(options?.recursive)));
   },
   unlinkSync(given) {
     const path = pathOf(given);
-    attempt('unlink', path, () => native.fileRemove(path, false, false));
+    attempt('unlink', path, (full) => native.fileRemove(full, false, false));
   },
   rmSync(given, options) {
     const path = pathOf(given);
+    if (path.directory && options?.force && !sync.existsSync(given)) return;
     const recursive = Boolean(options?.recursive);
     if (!options?.force || !recursive) {
-      const kind = sync.lstatSync(path, { throwIfNoEntry: !options?.force });
+      const kind = sync.lstatSync(given, { throwIfNoEntry: !options?.force });
       if (kind === undefined) return;
-      if (kind.isDirectory() && !recursive) throw directoryError('rm', path, 'is a directory');
+      if (kind.isDirectory() && !recursive) throw directoryError('rm', path.text, 'is a directory');
     }
-    attempt('rm', path, () => native.fileRemove(path, false, recursive));
+    attempt('rm', path, (full) => native.fileRemove(full, false, recursive));
   },
   renameSync(from, to) {
     const path = pathOf(from, 'oldPath'),
       dest = pathOf(to, 'newPath');
-    attempt('rename', path, () => native.fileMove(path, dest), dest);
+    const move = (full, to) => {
+      if (dest.directory && native.fileLook(full, false).kind !== 'directory')
+        throw codedError('ENOTDIR', `${full} is no directory`);
+      native.fileMove(full, to);
+    };
+    attempt('rename', path, move, dest);
   },
   copyFileSync(from, to, mode = 0) {
     const path = pathOf(from, 'src'),
       dest = pathOf(to, 'dest');
     validators().validateInteger(mode, 'mode', 0, 7);
-    attempt(
-      'copyfile',
-      path,
-      () =>
-        native.fileWrite(dest, native.fileRead(path, 0, -1), mode & constants.fs.COPYFILE_EXCL ? NEW : WRITE, 0, -1, native.fileLook(path).mode),
-      dest,
-    );
+    const how = mode & constants.fs.COPYFILE_EXCL ? NEW : WRITE;
+    const copied = (full, to) =>
+      native.fileWrite(to, native.fileRead(full, 0, -1), how, 0, -1, native.fileLook(full).mode);
+    attemptNew('copyfile', path, copied, dest);
   },
   cpSync(from, to, options) {
     const checked = copyOptions(options);
-    copySync(sync, pathOf(from, 'src'), pathOf(to, 'dest'), checked);
+    copySync(sync, pathOf(from, 'src').text, pathOf(to, 'dest').text, checked);
   },
   truncateSync(given, size = 0) {
     validators().validateInteger(size, 'len');
     size = Math.max(0, size);
-    const path = pathOf(given);
-    attempt('open', path, () => native.fileWrite(path, nothing, UPDATE, 0, size));
+    attempt('open', pathOf(given), (full) => native.fileWrite(full, nothing, UPDATE, 0, size));
   },
   ftruncateSync(fd, size = 0) {
     const file = opened(fd, 'ftruncate');
     validators().validateInteger(size, 'len');
     size = Math.max(0, size);
-    attempt('ftruncate', file.path, () => native.fileWrite(file.path, nothing, UPDATE, 0, size));
+    if (!file.writes || file.standard !== undefined) throw fail('EINVAL', 'invalid argument', 'ftruncate');
+    attempt('ftruncate', undefined, () => native.fileWrite(file.path, nothing, UPDATE, 0, size));
   },
   utimesSync(given, accessed, modified) {
     const path = pathOf(given);
     const times = timesOf(accessed, modified);
-    attempt('utime', path, () => native.fileSetTimes(path, ...times));
+    attempt('utime', path, (full) => native.fileSetTimes(full, ...times));
   },
   futimesSync(fd, accessed, modified) {
     const { path } = opened(fd, 'futime');
     const times = timesOf(accessed, modified);
-    attempt('futime', path, () => native.fileSetTimes(path, ...times));
+    attempt('futime', undefined, () => native.fileSetTimes(path, ...times));
   },
   realpathSync: Object.assign(
-    (given, options) => {
-      const path = pathOf(given);
-      const { real } = attempt('realpath', path, () => native.fileLook(path));
-      return encodingOf(options) === 'buffer' ? Buffer.from(real) : real;
-    },
-    { native: (path, options) => sync.realpathSync(path, options) },
+    (given, options) => realpath({ ...pathOf(given), directory: false }, options),
+    { native: (given, options) => realpath(pathOf(given), options) },
   ),
   openSync(given, flags = 'r', permissions = undefined) {
     const path = pathOf(given);
     const mode = modeOf(permissions, kFile) | kOwner;
-    if (standardPaths.includes(path)) {
-      open.set(++lastFd, standardFile(standardPaths.indexOf(path)));
+    if (standardPaths.includes(path.full)) {
+      open.set(++lastFd, standardFile(standardPaths.indexOf(path.full)));
       return lastFd;
     }
     const { reads, writes, append, how } = flagsOf(flags);
-    if (how !== undefined) attempt('open', path, () => native.fileWrite(path, nothing, how, 0, -1, mode));
+    if (how !== undefined) attemptNew('open', path, (full) => native.fileWrite(full, nothing, how, 0, -1, mode));
     else {
-      const { kind, writable } = attempt('open', path, () => native.fileLook(path));
+      const { kind, writable } = attempt('open', path, (full) => native.fileLook(full));
       if (writes && kind === 'directory') throw fail('EISDIR', 'illegal operation on a directory', 'open', path);
       if (writes && !writable)
-        throw fail('EACCES', `${path} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'open', path);
+        throw fail('EACCES', `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'open', path);
     }
-    open.set(++lastFd, { path, at: 0, reads, writes, append });
+    open.set(++lastFd, { path: path.full, at: 0, reads, writes, append });
     return lastFd;
   },
   closeSync(fd) {
@@ -519,7 +490,7 @@ const sync = {
     if (!file.reads) throw fail('EBADF', 'bad file descriptor', 'read');
     const bytes =
       file.standard === undefined
-        ? attempt('read', file.path, () => native.fileRead(file.path, from ?? file.at, length))
+        ? attempt('read', undefined, () => native.fileRead(file.path, from ?? file.at, length))
         : native.stdinRead(length);
     new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).set(bytes, offset);
     if (from === undefined) file.at += bytes.length;
@@ -543,7 +514,7 @@ const sync = {
       return bytes.length;
     }
     const at = typeof position === 'number' && position >= 0 ? position : undefined;
-    attempt('write', file.path, () =>
+    attempt('write', undefined, () =>
       native.fileWrite(file.path, bytes, file.append ? APPEND : UPDATE, at ?? file.at, -1, kFile),
     );
     if (at === undefined) file.at += bytes.length;
@@ -568,8 +539,8 @@ const sync = {
   },
   opendirSync(given) {
     const path = pathOf(given);
-    attempt('opendir', path, () => native.fileList(path));
-    return new Dir(path, sync.readdirSync(path, { withFileTypes: true }));
+    attempt('opendir', path, (full) => native.fileList(full));
+    return new Dir(path.text, sync.readdirSync(path.text, { withFileTypes: true }));
   },
 };
 
@@ -715,7 +686,7 @@ for (const name of ['readFile', 'writeFile']) {
     return f(...args);
   });
 }
-fs.realpath.native = fs.realpath;
+fs.realpath.native = withCallback('native', sync.realpathSync.native);
 fs.exists = (path, callback) => setImmediate(() => callback(sync.existsSync(path)));
 /** What util.promisify makes of it. @param {Function} f @param {Function} value */
 const promisesAs = (f, value) => Object.defineProperty(f, Symbol.for('nodejs.util.promisify.custom'), { value });
@@ -828,13 +799,13 @@ fs.promises.mkdtempDisposable = async (prefix, options) => {
 fs.promises.open = async (path, flags, mode) => new FileHandle(sync.openSync(path, flags, mode));
 fs.promises.cp = async (from, to, options) => {
   const checked = copyOptions(options);
-  return copy(sync, pathOf(from, 'src'), pathOf(to, 'dest'), checked);
+  return copy(sync, pathOf(from, 'src').text, pathOf(to, 'dest').text, checked);
 };
 fs.cp = (from, to, options, callback) => {
   if (typeof options === 'function') [callback, options] = [options, undefined];
   checkCallback(callback);
   const checked = copyOptions(options);
-  copy(sync, pathOf(from, 'src'), pathOf(to, 'dest'), checked).then(() => callback(null), callback);
+  copy(sync, pathOf(from, 'src').text, pathOf(to, 'dest').text, checked).then(() => callback(null), callback);
 };
 /** @param {any} options */
 function checkSignal(options) {

@@ -16,6 +16,7 @@ import * as asyncHooks from '../node/async_hooks.js';
 import { setLazyLoader } from '../node/bindings.js';
 import { crypto } from '../node/crypto.js';
 import { dns } from '../node/dns.js';
+import { attempt, fail, pathOf } from '../node/file_paths.js';
 import { DirentFromStats, fs } from '../node/fs.js';
 import { http } from '../node/http.js';
 import { load, replace } from '../node/loader.js';
@@ -401,4 +402,12 @@ export function nodeModule(name) {
 }
 /** What process.binding('constants') is. */
 export const constants = { os: nodeConstants.os, fs: nodeConstants.fs, crypto: nodeConstants.crypto, zlib: nodeConstants.zlib, trace: {} };
+/** The full path of a directory to go to. @param {string} to @param {string} from */
+export function directoryOf(to, from) {
+  const at = pathOf(from);
+  const dest = pathOf(to);
+  const { kind } = attempt('chdir', at, (_, full) => native.fileLook(full), dest);
+  if (kind !== 'directory') throw fail('ENOTDIR', 'not a directory', 'chdir', at, dest);
+  return dest.full;
+}
 export { load };
