@@ -155,6 +155,9 @@ std::string Nearest(std::string_view word, const std::vector<std::string>& names
 }
 
 std::string OutsideMounts(const std::string& path) {
+  // What the kernel makes up there is nothing to show to a guest.
+  for (const char* kernels : {"/dev/", "/proc/", "/sys/"})
+    if ((path + "/").starts_with(kernels)) return path + " is outside what is mounted";
   const std::string above = path.substr(0, path.rfind('/', path.find_last_not_of('/')));
   return path + " is outside what is mounted; add " +
          (above.empty() ? "" : "--mount=" + above + ", or ") +

@@ -1,7 +1,10 @@
 """node:fs does what Node's own does: on a directory that may be written, and in a guest's memory."""
 
+import subprocess
+
 import pytest
-from test_node_modules import same_as_node
+from conftest import POSTERN, ROOT
+from test_node_modules import NODE, same_as_node
 
 # What each begins with; `d` is an empty directory.
 HEAD = """
@@ -61,3 +64,23 @@ SAME = {
 def test_files_are_as_in_node(postern, tmp_path, tmp_path_factory, name, where):
     d = tmp_path_factory.mktemp("d")
     same_as_node(postern, tmp_path, f"const d = '{d}';" + HEAD + SAME[name] + "\nreturn out;", *([f"--mount={d}:{d}:rw"] if where == "a mount" else []))
+
+
+def test_devices_are_as_in_node():
+    told = [subprocess.run([*command, ROOT / "tests" / "devices.cjs"], input="given", capture_output=True, text=True, timeout=60) for command in ([NODE], [POSTERN, "run"])]
+    assert told[1].stderr == told[0].stderr and 'stdin "given"' in told[1].stderr
+    assert told[1].stdout == told[0].stdout == "one\ntwo\nthree\nfour\n" and [t.returncode for t in told] == [0, 0]
+
+
+def test_a_guest_s_devices_are_its_own(postern, tmp_path):
+    """Whatever is mounted at their place, and nothing of the kernel's is advised to be."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "null").write_text("the host's")
+    told = postern("""
+      import fs from 'node:fs'; const how = (f) => { try { return f(); } catch (e) { return [e.code, e.message]; } }, all = [];
+      fs.writeFileSync('/dev/null', 'gone'); all.push(fs.readFileSync('/dev/null', 'utf8'));
+      for (const f of [() => fs.unlinkSync('/dev/null'), () => fs.renameSync('/dev/null', '/dev/x'), () => fs.rmSync('/dev/stdout'), () => fs.utimesSync('/dev/null', 1, 1), () => fs.chmodSync('/dev/null', 0o600)]) all.push(how(f)[0]);
+      for (const path of ['/proc/cpuinfo', '/sys/kernel', '/proc']) all.push(how(() => fs.readFileSync(path))[1]); all.push(how(() => fs.writeFileSync('/procs', ''))[1].includes('--mount'));
+      __return(all);""", f"--mount={tmp_path}/dev:/dev:rw").value
+    assert told[:6] == ["", "EACCES", "EACCES", "EACCES", "EACCES", "EPERM"] and (tmp_path / "dev" / "null").read_text() == "the host's"
+    assert told[6:] == [f"EACCES: {path} is outside what is mounted, open '{path}'" for path in ("/proc/cpuinfo", "/sys/kernel", "/proc")] + [True]

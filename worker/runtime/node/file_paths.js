@@ -2,6 +2,7 @@
 import constants from 'node-constants';
 import { codedError } from '../coded_error.js';
 import { process } from '../process.js';
+import { files } from './device_files.js';
 import { load } from './loader.js';
 import { fileURLToPath } from './url.js';
 
@@ -50,7 +51,7 @@ export function fail(code, message, syscall, path, dest) {
 export function attempt(syscall, path, f, dest) {
   try {
     if (path?.text === '' || dest?.text === '') throw codedError('ENOENT', 'no such file or directory');
-    if (path?.directory && native.fileLook(path.full).kind !== 'directory')
+    if (path?.directory && files.look(path.full).kind !== 'directory')
       throw codedError('ENOTDIR', `${path.full} is no directory`);
     return f(path?.full ?? '', dest?.full ?? '');
   } catch (error) {

@@ -6,6 +6,7 @@ import { masked, readStdin } from '../process.js';
 import { setImmediate } from '../timers.js';
 import { absent } from './absent.js';
 import { copy, copyOptions, copySync } from './copy.js';
+import { files, restOfStdin, standardLook, standardOf } from './device_files.js';
 import { attempt, attemptNew, fail, pathOf } from './file_paths.js';
 import { fileStreams } from './file_streams.js';
 import { load } from './loader.js';
@@ -66,7 +67,15 @@ function output(bytes, options) {
 }
 
 /** The bits of a mode that say what a file is, and all of those that are the same for all. @type {Record<string, number>} */
-const types = { __proto__: null, file: 0o100000, directory: 0o040000, link: 0o120777, pipe: 0o010600 };
+const types = {
+  __proto__: null,
+  file: 0o100000,
+  directory: 0o040000,
+  link: 0o120777,
+  pipe: 0o010600,
+  device: 0o020666,
+};
+const kNullDevice = 0x103; // /dev/null's: 1, 3
 /** A mode that was given, for what is made: what of it goes, the natives see to. @param {any} mode @param {number} otherwise */
 const modeOf = (mode, otherwise) => masked(validators().parseFileMode(mode, 'mode', otherwise) & 0o777);
 const kFile = 0o666,
@@ -78,7 +87,8 @@ class Stats {
     this.dev = device;
     this.mode = (types[kind] ?? types.file) | mode;
     this.nlink = 1;
-    this.uid = this.gid = this.rdev = 0;
+    this.uid = this.gid = 0;
+    this.rdev = kind === 'device' ? kNullDevice : 0;
     this.ino = inode;
     this.blksize = 4096;
     this.size = size;
@@ -100,7 +110,7 @@ class Stats {
     return false;
   }
   isCharacterDevice() {
-    return false;
+    return this.kind === 'device';
   }
   isFIFO() {
     return this.kind === 'pipe';
@@ -157,16 +167,15 @@ export class DirentFromStats extends Dirent {
 
 /** @param {number} standard 0 stdin, 1 stdout, 2 stderr */
 const standardFile = (standard) => ({
-  path: standardPaths[standard],
+  path: `/dev/fd/${standard}`,
   standard,
   at: 0,
   reads: standard === 0,
   writes: standard !== 0,
   append: false,
 });
-const standardPaths = ['/dev/stdin', '/dev/stdout', '/dev/stderr'];
-/** Its descriptor in place of a path that is one of these. @param {any} given */
-const standardFdOf = (given) => (standardPaths.includes(given) ? standardPaths.indexOf(given) : given);
+/** Its descriptor in place of a path that is a standard stream's. @param {any} given */
+const standardFdOf = (given) => (typeof given === 'number' ? given : (standardOf(pathOf(given).full) ?? given));
 /** Open files, by descriptor. @type {Map<number, {path: string, standard?: number, at: number, reads: boolean, writes: boolean, append: boolean}>} */
 const open = new Map([0, 1, 2].map((standard) => [standard, standardFile(standard)]));
 let lastFd = 2;
@@ -201,14 +210,6 @@ function checkCallback(callback) {
 /** What needs `recursive`. @param {string} syscall @param {string} path @param {string} message */
 const directoryError = (syscall, path, message) =>
   new (load('internal/errors').codes.ERR_FS_EISDIR)({ code: 'EISDIR', message, path, syscall, errno: errnos.EISDIR });
-
-/** All that stdin still has; waits for it. @param {{reads: boolean}} file */
-function restOfStdin(file) {
-  if (!file.reads) throw fail('EBADF', 'bad file descriptor', 'read');
-  const pieces = [];
-  for (let piece; (piece = native.stdinRead(kPiece)).length > 0;) pieces.push(piece);
-  return Buffer.concat(pieces);
-}
 
 /** @param {any} flags @returns {{reads: boolean, writes: boolean, append: boolean, how: number | undefined}} `how`: what opening does */
 function flagsOf(flags = 'r') {
@@ -254,7 +255,7 @@ function inBigInts(stats) {
 const look = (call, given, options, follow) => {
   const path = pathOf(given);
   try {
-    const stats = attempt(call, path, (full) => new Stats(native.fileLook(full, follow || path.directory)));
+    const stats = attempt(call, path, (full) => new Stats(files.look(full, follow || path.directory)));
     return options?.bigint ? inBigInts(stats) : stats;
   } catch (error) {
     if (options?.throwIfNoEntry === false && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
@@ -263,13 +264,13 @@ const look = (call, given, options, follow) => {
 };
 /** @param {import('./file_paths.js').Path} path @param {any} options */
 function realpath(path, options) {
-  const { real } = attempt('realpath', path, (full) => native.fileLook(full));
+  const { real } = attempt('realpath', path, (full) => files.look(full));
   return encodingOf(options) === 'buffer' ? Buffer.from(real) : real;
 }
 const sync = {
   existsSync(path) {
     try {
-      attempt('access', pathOf(path), (full) => native.fileLook(full));
+      attempt('access', pathOf(path), (full) => files.look(full));
       return true;
     } catch {
       return false;
@@ -278,7 +279,7 @@ const sync = {
   accessSync(given, mode = 0) {
     const path = pathOf(given);
     validators().validateInteger(mode, 'mode', 0, 7);
-    const { kind, mode: allowed, writable } = attempt('access', path, (full) => native.fileLook(full));
+    const { kind, mode: allowed, writable } = attempt('access', path, (full) => files.look(full));
     if (mode & constants.fs.X_OK && (allowed & 0o111) === 0)
       throw fail('EACCES', kind === 'directory' ? 'permission denied' : 'a guest executes no files', 'access', path);
     if (mode & constants.fs.W_OK && !writable)
@@ -289,7 +290,7 @@ const sync = {
   // Tools set the modes that they have read: what is so already is no change.
   chmodSync(given, mode) {
     const path = pathOf(given);
-    const stats = attempt('chmod', path, (full) => new Stats(native.fileLook(full)));
+    const stats = attempt('chmod', path, (full) => new Stats(files.look(full)));
     const wanted = validators().parseFileMode(mode, 'mode');
     if ((wanted & 0o7777) !== (stats.mode & 0o7777))
       throw fail(
@@ -302,7 +303,7 @@ const sync = {
   fchmodSync: (fd, mode) => sync.chmodSync(opened(fd, 'fchmod').path, mode),
   readlinkSync(given, options) {
     const path = pathOf(given);
-    const { kind, target } = attempt('readlink', path, (full) => native.fileLook(full, path.directory));
+    const { kind, target } = attempt('readlink', path, (full) => files.look(full, path.directory));
     if (kind !== 'link') throw fail('EINVAL', 'invalid argument', 'readlink', path);
     if (target === '') throw fail('EACCES', `${path.full} leads out of its mount`, 'readlink', path);
     return encodingOf(options) === 'buffer' ? Buffer.from(target) : target;
@@ -310,15 +311,16 @@ const sync = {
   fstatSync(fd, options) {
     const { path, standard } = opened(fd, 'fstat');
     if (standard === undefined) return sync.statSync(path, options);
-    const stats = new Stats({ kind: 'pipe', size: 0, accessed: 0, modified: 0, changed: 0, inode: standard + 1, device: 0 });
+    const stats = new Stats(standardLook(standard));
     return options?.bigint ? inBigInts(stats) : stats;
   },
   readFileSync(given, options) {
     given = standardFdOf(given);
     if (typeof given === 'number') {
       const file = opened(given, 'read');
-      if (file.standard !== undefined) return output(restOfStdin(file), options);
-      const bytes = attempt('read', undefined, () => native.fileRead(file.path, file.at, -1));
+      if (!file.reads) throw fail('EBADF', 'bad file descriptor', 'read');
+      if (file.standard !== undefined) return output(restOfStdin(), options);
+      const bytes = attempt('read', undefined, () => files.read(file.path, file.at, -1));
       file.at += bytes.length;
       return output(bytes, options);
     }
@@ -327,7 +329,7 @@ const sync = {
       sync.closeSync(sync.openSync(given, options.flag));
     try {
       return output(
-        attempt('open', path, (full) => native.fileRead(full, 0, -1)),
+        attempt('open', path, (full) => files.read(full, 0, -1)),
         options,
       );
     } catch (error) {
@@ -345,7 +347,7 @@ const sync = {
     const way = options?.atomic ? WHOLE : append && how !== NEW ? APPEND : (how ?? UPDATE);
     const mode = modeOf(options?.mode, kFile);
     const writing = way === UPDATE ? attempt : attemptNew;
-    writing('open', path, (full) => native.fileWrite(full, bytes, way, 0, -1, mode));
+    writing('open', path, (full) => files.write(full, bytes, way, 0, -1, mode));
   },
   appendFileSync(given, data, options) {
     given = standardFdOf(given);
@@ -353,7 +355,7 @@ const sync = {
     const path = pathOf(given);
     const bytes = bytesOf(data, encodingOf(options)),
       mode = modeOf(options?.mode, kFile);
-    attemptNew('open', path, (full) => native.fileWrite(full, bytes, APPEND, 0, -1, mode));
+    attemptNew('open', path, (full) => files.write(full, bytes, APPEND, 0, -1, mode));
   },
   readdirSync(given, options) {
     const path = pathOf(given);
@@ -361,7 +363,7 @@ const sync = {
     const entries = [];
     const ahead = [{ directory: path, prefix: '' }]; // by levels, as Node goes
     for (const { directory, prefix } of ahead) {
-      const found = JSON.parse(attempt('scandir', directory, (full) => native.fileList(full)));
+      const found = JSON.parse(attempt('scandir', directory, (full) => files.list(full)));
       for (const [name, kind] of found.sort(([a], [b]) => (a < b ? -1 : 1))) {
         entries.push(options?.withFileTypes ? new Dirent(name, kind, directory.text) : join(prefix, name));
         if (options?.recursive && kind === 'directory')
@@ -379,7 +381,7 @@ const sync = {
     if (recursive)
       for (let at = path.text; !['', '/', '.'].includes(at) && !sync.existsSync(at); at = dirname(at)) first = at;
     const isFile = recursive && path.directory && sync.existsSync(path.full);
-    attempt('mkdir', { ...path, directory: isFile }, (full) => native.fileMakeDirectory(full, recursive, mode));
+    attempt('mkdir', { ...path, directory: isFile }, (full) => files.makeDirectory(full, recursive, mode));
     return first;
   },
   mkdtempSync(prefix, options) {
@@ -387,17 +389,17 @@ const sync = {
       const { text } = pathOf(prefix, 'prefix');
       const path = pathOf(`${text}${crypto.randomUUID().replaceAll('-', '').slice(0, 6)}`);
       if (sync.existsSync(path.text)) continue;
-      attempt('mkdtemp', pathOf(`${text}XXXXXX`), () => native.fileMakeDirectory(path.full, false, modeOf(0o700, 0)));
+      attempt('mkdtemp', pathOf(`${text}XXXXXX`), () => files.makeDirectory(path.full, false, modeOf(0o700, 0)));
       return encodingOf(options) === 'buffer' ? Buffer.from(path.text) : path.text;
     }
   },
   rmdirSync(given, options) {
     const path = pathOf(given);
-    attempt('rmdir', path, (full) => native.fileRemove(full, true, Boolean(options?.recursive)));
+    attempt('rmdir', path, (full) => files.remove(full, true, Boolean(options?.recursive)));
   },
   unlinkSync(given) {
     const path = pathOf(given);
-    attempt('unlink', path, (full) => native.fileRemove(full, false, false));
+    attempt('unlink', path, (full) => files.remove(full, false, false));
   },
   rmSync(given, options) {
     const path = pathOf(given);
@@ -408,15 +410,15 @@ const sync = {
       if (kind === undefined) return;
       if (kind.isDirectory() && !recursive) throw directoryError('rm', path.text, 'is a directory');
     }
-    attempt('rm', path, (full) => native.fileRemove(full, false, recursive));
+    attempt('rm', path, (full) => files.remove(full, false, recursive));
   },
   renameSync(from, to) {
     const path = pathOf(from, 'oldPath'),
       dest = pathOf(to, 'newPath');
     const move = (full, to) => {
-      if (dest.directory && native.fileLook(full, false).kind !== 'directory')
+      if (dest.directory && files.look(full, false).kind !== 'directory')
         throw codedError('ENOTDIR', `${full} is no directory`);
-      native.fileMove(full, to);
+      files.move(full, to);
     };
     attempt('rename', path, move, dest);
   },
@@ -426,7 +428,7 @@ const sync = {
     validators().validateInteger(mode, 'mode', 0, 7);
     const how = mode & constants.fs.COPYFILE_EXCL ? NEW : WRITE;
     const copied = (full, to) =>
-      native.fileWrite(to, native.fileRead(full, 0, -1), how, 0, -1, native.fileLook(full).mode);
+      files.write(to, files.read(full, 0, -1), how, 0, -1, files.look(full).mode);
     attemptNew('copyfile', path, copied, dest);
   },
   cpSync(from, to, options) {
@@ -436,24 +438,24 @@ const sync = {
   truncateSync(given, size = 0) {
     validators().validateInteger(size, 'len');
     size = Math.max(0, size);
-    attempt('open', pathOf(given), (full) => native.fileWrite(full, nothing, UPDATE, 0, size));
+    attempt('open', pathOf(given), (full) => files.write(full, nothing, UPDATE, 0, size));
   },
   ftruncateSync(fd, size = 0) {
     const file = opened(fd, 'ftruncate');
     validators().validateInteger(size, 'len');
     size = Math.max(0, size);
     if (!file.writes || file.standard !== undefined) throw fail('EINVAL', 'invalid argument', 'ftruncate');
-    attempt('ftruncate', undefined, () => native.fileWrite(file.path, nothing, UPDATE, 0, size));
+    attempt('ftruncate', undefined, () => files.write(file.path, nothing, UPDATE, 0, size));
   },
   utimesSync(given, accessed, modified) {
     const path = pathOf(given);
     const times = timesOf(accessed, modified);
-    attempt('utime', path, (full) => native.fileSetTimes(full, ...times));
+    attempt('utime', path, (full) => files.setTimes(full, ...times));
   },
   futimesSync(fd, accessed, modified) {
     const { path } = opened(fd, 'futime');
     const times = timesOf(accessed, modified);
-    attempt('futime', undefined, () => native.fileSetTimes(path, ...times));
+    attempt('futime', undefined, () => files.setTimes(path, ...times));
   },
   realpathSync: Object.assign(
     (given, options) => realpath({ ...pathOf(given), directory: false }, options),
@@ -462,14 +464,15 @@ const sync = {
   openSync(given, flags = 'r', permissions = undefined) {
     const path = pathOf(given);
     const mode = modeOf(permissions, kFile) | kOwner;
-    if (standardPaths.includes(path.full)) {
-      open.set(++lastFd, standardFile(standardPaths.indexOf(path.full)));
+    const standard = standardOf(path.full);
+    if (standard !== undefined) {
+      open.set(++lastFd, standardFile(standard));
       return lastFd;
     }
     const { reads, writes, append, how } = flagsOf(flags);
-    if (how !== undefined) attemptNew('open', path, (full) => native.fileWrite(full, nothing, how, 0, -1, mode));
+    if (how !== undefined) attemptNew('open', path, (full) => files.write(full, nothing, how, 0, -1, mode));
     else {
-      const { kind, writable } = attempt('open', path, (full) => native.fileLook(full));
+      const { kind, writable } = attempt('open', path, (full) => files.look(full));
       if (writes && kind === 'directory') throw fail('EISDIR', 'illegal operation on a directory', 'open', path);
       if (writes && !writable)
         throw fail('EACCES', `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'open', path);
@@ -490,7 +493,7 @@ const sync = {
     if (!file.reads) throw fail('EBADF', 'bad file descriptor', 'read');
     const bytes =
       file.standard === undefined
-        ? attempt('read', undefined, () => native.fileRead(file.path, from ?? file.at, length))
+        ? attempt('read', undefined, () => files.read(file.path, from ?? file.at, length))
         : native.stdinRead(length);
     new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength).set(bytes, offset);
     if (from === undefined) file.at += bytes.length;
@@ -515,7 +518,7 @@ const sync = {
     }
     const at = typeof position === 'number' && position >= 0 ? position : undefined;
     attempt('write', undefined, () =>
-      native.fileWrite(file.path, bytes, file.append ? APPEND : UPDATE, at ?? file.at, -1, kFile),
+      files.write(file.path, bytes, file.append ? APPEND : UPDATE, at ?? file.at, -1, kFile),
     );
     if (at === undefined) file.at += bytes.length;
     return bytes.length;
@@ -539,7 +542,7 @@ const sync = {
   },
   opendirSync(given) {
     const path = pathOf(given);
-    attempt('opendir', path, (full) => native.fileList(full));
+    attempt('opendir', path, (full) => files.list(full));
     return new Dir(path.text, sync.readdirSync(path.text, { withFileTypes: true }));
   },
 };

@@ -16,6 +16,7 @@ import * as asyncHooks from '../node/async_hooks.js';
 import { setLazyLoader } from '../node/bindings.js';
 import { crypto } from '../node/crypto.js';
 import { dns } from '../node/dns.js';
+import { files } from '../node/device_files.js';
 import { attempt, fail, pathOf } from '../node/file_paths.js';
 import { DirentFromStats, fs } from '../node/fs.js';
 import { http } from '../node/http.js';
@@ -406,7 +407,7 @@ export const constants = { os: nodeConstants.os, fs: nodeConstants.fs, crypto: n
 export function directoryOf(to, from) {
   const at = pathOf(from);
   const dest = pathOf(to);
-  const { kind } = attempt('chdir', at, (_, full) => native.fileLook(full), dest);
+  const { kind } = attempt('chdir', at, (_, full) => files.look(full), dest);
   if (kind !== 'directory') throw fail('ENOTDIR', 'not a directory', 'chdir', at, dest);
   return dest.full;
 }
