@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from conftest import POSTERN, our_processes
+from test_node_modules import NODE
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_packages_that_are_linked(tree, tmp_path):
         await import('./link.mjs') === await import('./real.mjs'), beneath((await import('./link.mjs?q')).default), beneath(require.resolve('b', { paths: [file] })),
         beneath(fs.realpathSync(new URL('node_modules/a', import.meta.url))), await code(() => import('./out.mjs')), await code(() => import('./round.mjs'))]);""", name="home/job.mjs").value
     assert value == ["b1", f"{store}/a@1/node_modules/a/a.mjs", "b1", f"{store}/a@1/node_modules/a/a.cjs", "own", "real.mjs", True, "real.mjs?q",
-                     f"{store}/b@1/node_modules/b/b.cjs", f"{store}/a@1/node_modules/a", "EACCES", "EACCES"]
+                     f"{store}/b@1/node_modules/b/b.cjs", f"{store}/a@1/node_modules/a", "EACCES", "ELOOP"]
 
 
 def test_code_without_a_file_imports_from_its_cwd(postern, tmp_path):
@@ -381,3 +382,26 @@ def test_a_required_es_module_has_the_mark_of_one(postern, tmp_path):
       __return([m.__esModule, m.default, m.live, Object.keys(m), require('./m.mjs') === m, require('util').types.isModuleNamespaceObject(m), require('./n.mjs').__esModule, require('./o.mjs').__esModule, require('./p.mjs'), require('./q r%.mjs').default,
         fails('./t.mjs'), fails('./w.mjs'), fails('./w.mjs'), Object.keys(require.cache).length]);""", name="job.cjs")
     assert result.value == [True, 1, 3, ["__esModule", "default", "live", "set"], True, True, None, False, 7, "odd name", "of it", "ERR_REQUIRE_ASYNC_MODULE", "ERR_REQUIRE_ASYNC_MODULE", 1]
+
+
+BROKEN = {
+    "a.mjs": "console.log('ran')", "a.cjs": "console.log('ran')", "a.js": "console.log('ran')", "a.ts": "console.log('ran')", "imports.mjs": "import './sub/x.js'", "requires.cjs": "require('./sub/x.js')",
+    "builtin.mjs": "import fs from 'fs'; console.log(typeof fs)", "internal.mjs": "import '#x'", "bare.mjs": "import 'some'", "sub/x.js": "console.log('x')",
+}  # fmt: skip
+USES = {
+    "i.mjs": "import 'broken'", "d.mjs": "import('broken').catch((e) => console.log(e.code, e.message.split(':')[0].replace(/\\.$/, '')))", "r.cjs": "require('broken')", "c.cjs": "try { require('broken') } catch (e) { console.log(e.code) }",
+    "sub.mjs": "import 'broken/index.js'", "list.cjs": "require('list')", "relative.cjs": "require('./node_modules/list')", "deep.cjs": "require('./node_modules/list/index.js')",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", [*(f"bad/{name}" for name in BROKEN), *(f"good/{name}" for name in USES)])
+def test_a_package_json_that_is_none_is_an_error_where_it_has_a_say(tmp_path, program):
+    for name, text in {**{f"bad/{n}": t for n, t in BROKEN.items()}, **{f"good/{n}": t for n, t in USES.items()}, "bad/package.json": "{bad", "good/package.json": "{}", "good/node_modules/broken/package.json": '{"main":',
+                       "good/node_modules/broken/index.js": "", "good/node_modules/list/package.json": "[1]", "good/node_modules/list/index.js": "console.log('list')"}.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    told = [subprocess.run([*command, tmp_path / program], capture_output=True, text=True, timeout=60) for command in ([NODE, "--no-warnings"], [POSTERN, "run"])]
+    assert told[1].stdout == told[0].stdout and told[1].returncode == told[0].returncode, told[1].stderr
+    if told[0].returncode != 0:
+        assert "ERR_INVALID_PACKAGE_CONFIG" in told[0].stderr and "ERR_INVALID_PACKAGE_CONFIG" in told[1].stderr
+        assert re.search(r"Invalid package config (\S+?/package\.json)", told[0].stderr)[0] in told[1].stderr

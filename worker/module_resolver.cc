@@ -159,7 +159,8 @@ std::pair<std::string, std::string> SplitBare(const std::string& specifier) {
 }  // namespace
 
 struct ModuleResolver::Package {
-  ordered_json json;
+  ordered_json json;   // an object
+  bool valid = false;  // or the file has no such
   std::string Text(const char* key) const {
     const auto found = json.find(key);
     return found != json.end() && found->is_string() ? found->get<std::string>() : "";
@@ -169,6 +170,14 @@ struct ModuleResolver::Package {
     return found == json.end() || found->is_null() ? nullptr : &*found;
   }
 };
+
+namespace {
+// `whence`: " while importing …", or "".
+ModuleError InvalidPackage(const std::string& directory, const std::string& whence = "") {
+  return {"ERR_INVALID_PACKAGE_CONFIG", "Invalid package config " + directory + "/package.json" +
+                                            whence + ": it is no JSON object"};
+}
+}  // namespace
 
 bool IsNodeBuiltin(std::string_view name) {
   return std::find(std::begin(kNodeModules), std::end(kNodeModules), name) !=
@@ -236,9 +245,9 @@ const ModuleResolver::Package* ModuleResolver::PackageIn(const std::string& dire
   std::shared_ptr<Package>& package = packages_[directory];
   if (const auto text = files_.ReadFile(directory + "/package.json")) {
     auto json = ordered_json::parse(*text, nullptr, false);
-    // What is no JSON object says nothing.
-    if (!json.is_object()) json = ordered_json::object();
-    package = std::make_shared<Package>(Package{std::move(json)});
+    const bool valid = json.is_object();
+    package =
+        std::make_shared<Package>(Package{valid ? std::move(json) : ordered_json::object(), valid});
   }
   return package.get();
 }
@@ -255,11 +264,12 @@ const ModuleResolver::Package* ModuleResolver::ScopeOf(const std::string& path,
   }
 }
 
-std::string ModuleResolver::PackageType(const std::string& path) {
+ModuleResolver::Url ModuleResolver::PackageType(const std::string& path) {
   // Code that is in no file is of no package.
   if (policy::IsCode(path)) return "";
   std::string directory;
   const Package* package = ScopeOf(path, &directory);
+  if (package != nullptr && !package->valid) return InvalidPackage(directory);
   const std::string type = package == nullptr ? "" : package->Text("type");
   return type == "module" || type == "commonjs" ? type : "";
 }
@@ -286,7 +296,9 @@ std::variant<FileFormat, ModuleError> ModuleResolver::FormatOf(const std::string
                        path +
                            " has an extension that no code has: import it with { type: 'text' } "
                            "for its text; name ES modules .mjs, CommonJS .cjs, TypeScript .ts"};
-  const std::string type = PackageType(path);
+  const auto of_package = PackageType(path);
+  if (const auto* error = std::get_if<ModuleError>(&of_package)) return *error;
+  const std::string& type = std::get<std::string>(of_package);
   if (type == "module") return FileFormat{ModuleFormat::kModule, typescript};
   return FileFormat{ModuleFormat::kCommonJs, typescript, type.empty()};
 }
@@ -408,8 +420,9 @@ ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::stri
   if (found) return UrlOfPath(*found) + url.substr(std::min(url.find_first_of("?#"), url.size()));
   if (how == How::kImport) return url;
   if (!path.ends_with('/')) found = AsFile(path);
-  if (!found) found = AsDirectory(path.ends_with('/') ? path.substr(0, path.size() - 1) : path);
   if (found) return UrlOfPath(*found);
+  if (auto main = AsDirectory(path.ends_with('/') ? path.substr(0, path.size() - 1) : path))
+    return *std::move(main);
   const bool denied = files_.Stat(path) == FileTree::Kind::kDenied;
   const std::string where = specifier.starts_with('/') ? "" : WhereCodeLooks(importer);
   return ModuleError{"MODULE_NOT_FOUND", "cannot find the module '" + specifier +
@@ -465,12 +478,14 @@ std::optional<std::string> ModuleResolver::AsFile(const std::string& path) {
   return std::nullopt;
 }
 
-std::optional<std::string> ModuleResolver::AsDirectory(const std::string& path) {
+std::optional<ModuleResolver::Url> ModuleResolver::AsDirectory(const std::string& path) {
   if (files_.Stat(path) != FileTree::Kind::kDirectory) return std::nullopt;
   if (const Package* package = PackageIn(path)) {
-    if (auto main = Main(*package, path, How::kRequire)) return main;
+    if (!package->valid) return InvalidPackage(path);
+    if (auto main = Main(*package, path, How::kRequire)) return UrlOfPath(*main);
   }
-  return AsFile(path + "/index");
+  if (auto index = AsFile(path + "/index")) return UrlOfPath(*index);
+  return std::nullopt;
 }
 
 std::optional<std::string> ModuleResolver::Main(const Package& package,
@@ -499,6 +514,10 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
   const auto unfold = [&, subpath = subpath, name = name](const Package* package,
                                                           const std::string& directory) -> Url {
     Found found;
+    if (package != nullptr && !package->valid)
+      return InvalidPackage(directory, how == How::kImport ? " while importing \"" + specifier +
+                                                                 "\" from " + PathOfUrl(importer)
+                                                           : "");
     if (package != nullptr && package->Value("exports") != nullptr) {
       found = Exports(*package, directory, subpath, how);
       if (std::holds_alternative<std::monostate>(found))
@@ -518,9 +537,9 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
         return url ? std::string(url->get_href()) : "";
       }
       if (auto as_file = AsFile(file)) return UrlOfPath(*as_file);
-      if (auto as_directory = AsDirectory(file)) return UrlOfPath(*as_directory);
+      if (auto as_directory = AsDirectory(file)) return *std::move(as_directory);
     } else if (how == How::kRequire) {
-      if (auto main = AsDirectory(directory)) return UrlOfPath(*main);
+      if (auto main = AsDirectory(directory)) return *std::move(main);
     } else if (package != nullptr) {
       if (auto main = Main(*package, directory, how)) return UrlOfPath(*main);
     } else if (auto index = AsFile(directory + "/index")) {
@@ -533,9 +552,11 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
   };
   // A package may import itself by its own name, through its exports.
   std::string own;
-  if (const Package* scope = ScopeOf(path, &own);
-      scope != nullptr && scope->Text("name") == name && scope->Value("exports") != nullptr)
-    return unfold(scope, own);
+  if (const Package* scope = ScopeOf(path, &own); scope != nullptr) {
+    if (!scope->valid) return InvalidPackage(own);
+    if (scope->Text("name") == name && scope->Value("exports") != nullptr)
+      return unfold(scope, own);
+  }
   bool denied = false;
   for (std::string at = DirectoryOf(path);; at = DirectoryOf(at)) {
     if (!at.ends_with("/node_modules")) {
@@ -571,6 +592,7 @@ ModuleResolver::Url ModuleResolver::Internal(const std::string& specifier,
                                              const std::string& importer, How how) {
   std::string directory;
   const Package* package = ScopeOf(PathOfUrl(importer), &directory);
+  if (package != nullptr && !package->valid) return InvalidPackage(directory);
   const ordered_json* imports = package == nullptr ? nullptr : package->Value("imports");
   Found found;
   if (specifier != "#" && !specifier.starts_with("#/") && imports != nullptr &&

@@ -68,8 +68,6 @@ class ModuleResolver {
   Url Find(const std::string& specifier, const std::string& importer, How how);
   Url Settle(Url found, const std::string& specifier, const std::string& importer);
   std::variant<FileFormat, ModuleError> FormatOf(const std::string& path);
-  // Whether the file's package says "type": "module", or "commonjs"; empty where it says nothing.
-  std::string PackageType(const std::string& path);
   // "; did you mean ./x.js?" for a file that is not there, or "".
   std::string Hint(const std::string& path);
   // Where an import that finds nothing has looked, if `importer` (a URL, or a place in one) is code
@@ -81,6 +79,8 @@ class ModuleResolver {
   using Found = std::variant<std::monostate, std::string, ModuleError>;  // nothing, a path
 
   const Package* PackageIn(const std::string& directory);
+  // Whether the file's package says "type": "module", or "commonjs"; empty where it says nothing.
+  Url PackageType(const std::string& path);
   // The nearest package.json upwards from `path`'s directory; its directory goes to `*directory`.
   const Package* ScopeOf(const std::string& path, std::string* directory);
   Url File(const std::string& url, const std::string& specifier, const std::string& importer,
@@ -98,7 +98,7 @@ class ModuleResolver {
   // What the paths and the baseUrl of the project say of a name.
   Url Mapped(const std::string& specifier);
   std::optional<std::string> AsFile(const std::string& path);
-  std::optional<std::string> AsDirectory(const std::string& path);
+  std::optional<Url> AsDirectory(const std::string& path);
   std::optional<std::string> Main(const Package& package, const std::string& directory, How how);
 
   FileTree& files_;

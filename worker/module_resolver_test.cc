@@ -231,7 +231,7 @@ TEST(ModuleResolver, RequireLooksForFiles) {
 }
 
 TEST(ModuleResolver, DamagedPackages) {
-  for (const char* json : {"", "[]", "{", R"({"main": 7, "exports": null, "type": []})",
+  for (const char* json : {R"({"main": 7, "exports": null, "type": []})",
                            R"({"exports": {"a": "./x.js", "./b": 1}})"}) {
     const Tree tree(
         Files{{"/app/node_modules/p/package.json", json}, {"/app/node_modules/p/index.js", ""}});
@@ -239,6 +239,27 @@ TEST(ModuleResolver, DamagedPackages) {
     EXPECT_TRUE(url == "file:///app/node_modules/p/index.js" ||
                 url == "ERR_PACKAGE_PATH_NOT_EXPORTED")
         << json << url;
+  }
+  for (const char* json : {"", "[]", "{", "7", "{bad", "null"}) {
+    const Files files = {{"/app/node_modules/p/package.json", json},
+                         {"/app/node_modules/p/index.js", ""},
+                         {"/app/node_modules/p/sub/package.json", json},
+                         {"/app/node_modules/p/sub/index.js", ""}};
+    const std::string invalid = "ERR_INVALID_PACKAGE_CONFIG",
+                      own = "file:///app/node_modules/p/index.js";
+    for (const How how : {How::kImport, How::kRequire}) {
+      EXPECT_EQ(In(Tree(files), "p", how), invalid) << json;
+      EXPECT_EQ(In(Tree(files), "p/sub", how), invalid) << json;
+      EXPECT_EQ(In(Tree(files), "#x", how, own), invalid) << json;
+      EXPECT_EQ(In(Tree(files), "q", how, own), invalid) << json;
+      EXPECT_EQ(In(Tree(files), "fs", how, own), "node:fs") << json;
+    }
+    EXPECT_EQ(In(Tree(files), "./sub", How::kRequire, own), invalid) << json;
+    Tree tree(files);
+    ModuleResolver resolver(tree);
+    EXPECT_TRUE(
+        std::holds_alternative<ModuleError>(resolver.FormatOf("/app/node_modules/p/index.js")));
+    EXPECT_TRUE(std::holds_alternative<FileFormat>(resolver.FormatOf("/app/node_modules/p/a.mjs")));
   }
   std::string deep = "\"./x.js\"";
   for (int i = 0; i < 100; ++i) deep = "{\"default\": " + deep + "}";
