@@ -4,6 +4,8 @@ import base64
 import contextlib
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 
@@ -321,3 +323,40 @@ def test_a_server_that_is_lost_while_a_run_reads(tmp_path):
         assert run.wait(10) == 125 and b"the server was lost" in run.stderr.read()
         run.stdin.close()
     until(lambda: our_processes() == [], our_processes)
+
+
+# ---- on a terminal
+
+
+def test_a_reader_that_is_closed_while_it_reads_lets_the_run_end(command):
+    """What it was given last makes it close, and its giver stays."""
+    run = command("import rl from 'node:readline'; const r = rl.createInterface({ input: process.stdin }); r.on('line', () => r.close()); process.stdin.once('data', () => {});")
+    run.stdin.write(b"one\n")
+    run.stdin.flush()
+    assert run.wait(10) == 0
+    run.stdin.close()
+
+
+ASKS = {
+    "promises": "import rl from 'node:readline/promises'; const r = rl.createInterface({ input: process.stdin, output: process.stdout }); console.log('hi ' + (await r.question('name? ')) + (await r.question('and? '))); r.close();",
+    "callbacks": "import { Interface } from 'node:readline'; const r = new Interface(process.stdin, process.stdout); r.question('name? ', (a) => r.question('and? ', (b) => { console.log('hi ' + a + b); r.close(); }));",
+    "lines": "import rl from 'node:readline'; const r = rl.createInterface({ input: process.stdin, output: process.stdout, prompt: 'name? ' }), all = []; r.prompt(); for await (const line of r) { all.push(line); if (all.length === 2) break; r.setPrompt('and? '); r.prompt(); } console.log('hi ' + all.join('')); r.close();",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ASKS)
+def test_an_answer_on_a_terminal_is_seen_once(tmp_path, way):
+    file = tmp_path / "ask.mjs"
+    file.write_text(ASKS[way])
+    ours, theirs = pty.openpty()
+    run = subprocess.Popen([POSTERN, "run", file], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    for wanted, answer in ((b"name? ", b"bob\n"), (b"and? ", b"by\n"), (b"hi bobby\r\n", b"")):
+        while wanted not in seen:
+            assert select.select([ours], [], [], 20)[0], seen
+            seen += os.read(ours, 4096)
+        os.write(ours, answer)
+    assert run.wait(20) == 0
+    os.close(ours)
+    assert seen.count(b"bob\r\n") == 1 and seen.count(b"by\r\n") == 2, seen

@@ -168,14 +168,14 @@ function input() {
       callback(error);
     },
   });
-  // As in Node: a stdin that is paused no longer keeps the run going.
-  stream.on('pause', () =>
-    nextTick(() => {
-      if (stream.readableFlowing !== false || !readers.some((reader) => reader.take === take)) return;
-      stop();
-      stream._readableState.reading = false;
-    }),
-  );
+  const stopIfPaused = () => {
+    if (stream.readableFlowing !== false || !readers.some((reader) => reader.take === take)) return;
+    stop();
+    stream._readableState.reading = false;
+  };
+  // As in Node: a stdin that is paused no longer keeps the run going. One that is paused while it gives a piece reads on in the next
+  // tick, which is before the one after that.
+  stream.on('pause', () => nextTick(() => nextTick(stopIfPaused)));
   /** @param {boolean} keeps */
   const keep = (keeps) => () => {
     stdinKeeps = keeps;

@@ -350,8 +350,8 @@ const modules = {
   process: () => process,
   punycode: fromLib('punycode'),
   querystring: fromLib('querystring'),
-  readline: fromLib('readline'),
-  'readline/promises': fromLib('readline/promises'),
+  readline: () => readlines().readline,
+  'readline/promises': () => readlines().promises,
   stream: fromLib('stream'),
   'stream/promises': fromLib('stream/promises'),
   'stream/consumers': () => consumers,
@@ -370,6 +370,30 @@ const webStreams = () => {
   const { nextChunk, withClonedChunks, ...classes } = streams;
   return { ...classes, TextEncoderStream, TextDecoderStream, CompressionStream, DecompressionStream };
 };
+
+/**
+ * node:readline and its promises. Where stdin comes from a terminal, that echoes what is typed: to a guest it is a pipe, which it cannot
+ * silence. So readline edits no line of it, unless it is told to.
+ */
+/** @type {{readline: any, promises: any} | undefined} */
+let knownReadlines;
+function readlines() {
+  if (knownReadlines !== undefined) return knownReadlines;
+  const all = { readline: load('readline'), promises: load('readline/promises') };
+  const asPipe = (args) => {
+    const given = args[0]?.input ? args[0] : { input: args[0], output: args[1], completer: args[2], terminal: args[3] };
+    return given.input === process.stdin && given.terminal === undefined ? [{ ...given, terminal: false }] : args;
+  };
+  for (const module of Object.values(all)) {
+    const { Interface, createInterface } = module;
+    module.Interface = new Proxy(Interface, {
+      construct: (target, args, made) => Reflect.construct(target, asPipe(args), made),
+      apply: (target, self, args) => Reflect.apply(target, self, asPipe(args)),
+    });
+    module.createInterface = (...args) => createInterface(...asPipe(args));
+  }
+  return (knownReadlines = all);
+}
 
 /** What a stream, of Node's or the web's, gives in all. */
 const gathered = async (stream) => {
