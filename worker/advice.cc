@@ -45,7 +45,8 @@ std::string HowToRename(Modules& modules, const std::string& path) {
   const std::string to = NameOf(path.substr(0, dot)) + (typescript ? ".cts" : ".cjs");
   if (extension == ".mjs" || extension == ".mts")
     return "\n" + path + " is an ES module by its name: rename it to " + to + " for CommonJS";
-  if (modules.resolver().PackageType(path) == "module")
+  const auto type = modules.resolver().PackageType(path);
+  if (const auto* text = std::get_if<std::string>(&type); text != nullptr && *text == "module")
     return "\n" + path +
            " is an ES module, as its package.json says \"type\": \"module\": " + "rename it to " +
            to + " for CommonJS";

@@ -73,14 +73,14 @@ class ModuleResolver {
   // Where an import that finds nothing has looked, if `importer` (a URL, or a place in one) is code
   // that is in no file and whose directory it does not see; empty for any other.
   std::string WhereCodeLooks(const std::string& importer);
+  // Whether the file's package says "type": "module", or "commonjs"; empty where it says nothing.
+  Url PackageType(const std::string& path);
 
  private:
   struct Package;                                                        // a package.json
   using Found = std::variant<std::monostate, std::string, ModuleError>;  // nothing, a path
 
   const Package* PackageIn(const std::string& directory);
-  // Whether the file's package says "type": "module", or "commonjs"; empty where it says nothing.
-  Url PackageType(const std::string& path);
   // The nearest package.json upwards from `path`'s directory; its directory goes to `*directory`.
   const Package* ScopeOf(const std::string& path, std::string* directory);
   Url File(const std::string& url, const std::string& specifier, const std::string& importer,
