@@ -1,6 +1,7 @@
 #include "broker/curl_multi.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -84,6 +85,13 @@ bool CurlMulti::Reads(CURL* easy) const {
   if (running == running_.end()) return false;
   const int what = running->second.what;
   return what != CURL_POLL_REMOVE && (what & CURL_POLL_IN) != 0;
+}
+
+bool CurlMulti::PeerEnded(CURL* easy) const {
+  const auto running = running_.find(easy);
+  if (running == running_.end()) return true;
+  pollfd p{running->second.fd, POLLRDHUP, 0};
+  return ::poll(&p, 1, 0) != 0;
 }
 
 bool CurlMulti::SendNowhere(CURL* easy) {

@@ -39,8 +39,10 @@ class CurlMulti {
   void Add(CURL* easy, Done done, bool connect_only = false,
            std::function<void()> reads_no_more = nullptr);
   void Remove(CURL* easy);
-  // Whether libcurl wants to read from the transfer's connection.
+  // Whether libcurl wants to read from the transfer's connection, and whether the other end has
+  // ended it, or its half.
   bool Reads(CURL* easy) const;
+  bool PeerEnded(CURL* easy) const;
   // Ends the transfer's connection without libcurl's knowledge: whatever it still sends is taken
   // and goes nowhere. The connection is not used again. False: that cannot be.
   bool SendNowhere(CURL* easy);

@@ -19,8 +19,6 @@ using std::chrono::milliseconds;
 
 // Bytes of a paused response that are left when libcurl goes on.
 constexpr size_t kResumeBelow = 64 * 1024;
-// How long a request goes on being sent whose response is there, while nothing of it moves.
-constexpr milliseconds kUploadMovesWithin(250);
 
 }  // namespace
 
@@ -254,57 +252,6 @@ void Request::OnUploadEnd() {
   UnpauseUpload();
 }
 
-// Gives the guest its window back. What it sent counts, not what secrets made of it: a limit must
-// not tell how long they are.
-void Request::ConsumeUpload() {
-  const size_t n = std::exchange(upload_unconsumed_, 0);
-  if (upload_secrets_) CountSent(n);
-  guest_.channel().session().Consume(stream_, n);
-}
-
-void Request::CountSent(size_t bytes) {
-  bytes_sent_ += static_cast<int64_t>(bytes);
-  guest_.usage().bytes_out += bytes;
-}
-
-void Request::UnpauseUpload() {
-  if (std::exchange(upload_paused_, false))
-    curl_easy_pause(easy_, body_paused_ ? CURLPAUSE_RECV : CURLPAUSE_CONT);
-}
-
-// libcurl tells of a response's end, or of the connection's, when it has sent the whole request:
-// with a body that the guest keeps back, or that the origin does not take, never.
-void Request::OnReadsNoMore() {
-  const bool under_way =
-      phase_ == Phase::kSend || phase_ == Phase::kHeaders || phase_ == Phase::kBody;
-  if (kind_ == Kind::kHttp && has_upload_ && under_way && !body_paused_ && !upload_dropped_)
-    DropUploadUnlessMoved();
-}
-
-// The rest of the request gets a moment in which it may still go its way.
-void Request::DropUploadUnlessMoved() {
-  const auto sent = [this] {
-    curl_off_t bytes = 0;
-    curl_easy_getinfo(easy_, CURLINFO_SIZE_UPLOAD_T, &bytes);
-    return bytes;
-  };
-  if (!upload_timer_)
-    upload_timer_ = std::make_unique<boost::asio::steady_timer>(guest_.shared().io);
-  upload_timer_->expires_after(kUploadMovesWithin);
-  upload_timer_->async_wait(
-      [this, sent, before = sent(), alive = alive_](const boost::system::error_code& error) {
-        if (error || !*alive || easy_ == nullptr || body_paused_) return;
-        if (guest_.curl().Reads(easy_)) return;
-        if (sent() != before) return DropUploadUnlessMoved();
-        // libcurl is to find that it has sent all, and must not tell the origin so: that would take
-        // a part for the whole.
-        if (!guest_.curl().SendNowhere(easy_))
-          return Fail({"proxy_internal_error", "ERR_BROKER_RESOURCES", "no descriptor is free"});
-        upload_dropped_ = true;
-        UnpauseUpload();
-      });
-}
-
 size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
   const size_t n = std::min(out.size(), body_.size() - body_at_);
   std::memcpy(out.data(), body_.data() + body_at_, n);
@@ -359,11 +306,9 @@ void Request::Finished(CURLcode code) {
                            std::to_string(guest_.policy().limits.header_bytes) + " (header_bytes)"};
   }
   if (cut_off_ && !failure_) code = CURLE_OK;
-  if (upload_dropped_ && code == CURLE_READ_ERROR && !failure_) {  // 8.7 and later: of known length
-    failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
-                       url_.HostPort() +
-                           " answered before it had the whole request; whether its response is "
-                           "complete cannot be told"};
+  if (upload_dropped_ && code == CURLE_READ_ERROR && !failure_) {
+    JudgeEarlyAnswer();
+    if (!failure_) code = CURLE_OK;
   }
   if (code != CURLE_OK && !failure_) {
     const bool proxied = !proxy_addresses_.empty();

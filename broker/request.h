@@ -133,6 +133,7 @@ class Request {
   void UnpauseUpload();
   void OnReadsNoMore();
   void DropUploadUnlessMoved();
+  void JudgeEarlyAnswer();
   void ConsumeUpload();
   void CountSent(size_t bytes);
 
@@ -194,6 +195,7 @@ class Request {
 
   bool has_upload_ = false, upload_ended_ = false, upload_paused_ = false;
   bool upload_dropped_ = false;  // what the guest still sends is for nobody
+  bool kept_open_ = false;       // then the origin had not ended the connection
   std::unique_ptr<boost::asio::steady_timer> upload_timer_;
   std::string upload_;
   size_t upload_at_ = 0;

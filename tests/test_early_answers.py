@@ -75,7 +75,9 @@ def test_a_body_that_the_guest_keeps_back(postern, kind, answer):
     bytes_, closes, expected = ANSWERS[answer]
     with Origin(bytes_, closes) as origin:
         result = postern(CODE, args=[f"http://127.0.0.1:{origin.port}/", kind, "3"], policy=allowing(f"http://127.0.0.1:{origin.port}"))
-        assert result.value == expected and result.seconds < 5
+        # Whether chunks that end with their connection are complete, libcurl of 8.7 and later does not say of a request whose length it knows.
+        unclear = kind == "http-length" and closes and b"chunked" in bytes_
+        assert (result.value == expected or (unclear and result.value == CUT)) and result.seconds < 5
     body = bytes(origin.request).split(b"\r\n\r\n", 1)[1]
     assert body == (b"\0\0\0" if kind == "http-length" else b"3\r\n\0\0\0\r\n")  # and no end of it
 

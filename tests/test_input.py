@@ -114,7 +114,7 @@ def test_cyclic_imports(postern, tmp_path):
 @pytest.mark.parametrize("name,package,message", [
     ("job.js", '{"type": "commonjs"}', "rename it to .mjs"),
     ("job.cjs", None, "CommonJS"),
-    ("job.txt", None, "no extension that says what it is"),
+    ("job.txt", None, "an extension that no code has"),
 ])
 def test_wrong_module_type(postern, tmp_path, name, package, message):
     if package:
