@@ -314,6 +314,46 @@ def test_errors_have_their_place_in_what_was_written(tmp_path):
     assert done.stderr.startswith(f"{url}:11:11\n    throw new RangeError(`n is ${{this.n}}`);\n          ^\n\nRangeError: n is 1\n    at P.f ({url}:11:11)\n    at later ({url}:14:"), done.stderr
 
 
+ADDED = {  # what the compiler adds helpers to, and the lines of the frames that are left
+    "a decorator that throws": ("function bad(): any { throw new Error('x'); }\nfunction deco(v: any, c: any) { bad(); }\nclass P { @deco age = 1 }\n", [1, 2, 3]),
+    "a decorator that gives what is none": ("function deco(v: any, c: any): any { return 5; }\nclass P { @deco m() {} }\n", [2]),
+    "an initialiser": ("enum E { A }\nfunction d(t: any, c: any) { c.addInitializer(() => { throw new Error('x'); }); }\nclass Q { @d m() {} }\nnew Q();\n", [2, 3, 4]),
+    "JSX without its runtime": ("const el = <b>hi</b>;\nconsole.log(el);\n", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ADDED)
+def test_places_in_code_that_was_added_are_not_shown(tmp_path, what):
+    text, lines = ADDED[what]
+    (tmp_path / "prog.tsx").write_text(text)
+    done = run("run", tmp_path / "prog.tsx")
+    assert done.returncode == 1 and [int(line) for line in re.findall(r"^    at .*prog\.tsx:(\d+):\d+\)?(?: \{)?$", done.stderr, re.M)] == lines, done.stderr
+    places = re.findall(r"prog\.tsx:(\d+)(?::(\d+))?", done.stderr)
+    assert all(int(line) <= text.count("\n") and int(column or 1) <= len(text.splitlines()[int(line) - 1]) for line, column in places), done.stderr
+    assert "__" not in done.stderr
+
+
+@pytest.mark.parametrize("code", ["await fetch('/x')", "await (async () => { throw new Error('x'); })()", "await\nnull.x"])
+def test_places_of_code_that_awaits_are_those_of_its_own_lines(code):
+    done = subprocess.run([POSTERN, "eval", code], capture_output=True, text=True, timeout=60)
+    lines = [int(line) for line in re.findall(r"\[eval\]:(\d+):", done.stderr)]
+    assert done.returncode == 1 and lines and max(lines) <= code.count("\n") + 1, done.stderr
+
+
+def test_brackets_do_not_end_what_code_is_put_into():
+    done = subprocess.run([POSTERN, "eval", "await 1), (2"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "SyntaxError" in done.stderr and done.stdout == ""
+
+
+def test_what_cannot_be_commonjs_says_where_and_why(tmp_path):
+    (tmp_path / "package.json").write_text('{"type": "commonjs"}')
+    (tmp_path / "s.ts").write_text("let g = async <T>(x: T) => x; console.log(await g(1));export{}")
+    (tmp_path / "d.ts").write_text("import {a} from 'data:text/javascript,export const a=1'; console.log(a)")
+    assert f"{tmp_path}/s.ts:1:43 is written as an ES module" in run("run", tmp_path / "s.ts").stderr
+    told = run("run", tmp_path / "d.ts").stderr
+    assert "a data: URL is imported, not required" in told and "MODULE_NOT_FOUND" in told
+
+
 def test_the_stack_that_a_program_reads_is_that_of_what_was_written(tmp_path):
     write(tmp_path, {"lib.ts": ABOVE + "export function fail(): never {\n  throw new Error('x');\n}\n", "t.ts": ABOVE + "import { fail } from './lib';\ntry {\n  fail();\n} catch (e) {\n  console.log((e as Error).stack);\n}\n",
                      "c.cjs": "try { require('./lib.ts').fail(); } catch (e) { console.log(e.stack); }"})

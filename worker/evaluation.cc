@@ -25,14 +25,13 @@ class Evaluation {
     if (Compile(source_, 0).ToLocal(&script)) return Done(AsScript(script), caught);
     if (!how.by_its_text) return Done({}, caught);
     // One expression that awaits has a value: it stands on lines of its own, so that positions
-    // stay.
+    // stay, in a function that is called from here, which is no frame.
     {
       const v8::TryCatch ignored(engine_.isolate());
-      if (Mentions("await") &&
-          Compile("(async () => (\n" + source_ + "\n))()", -1).ToLocal(&script))
+      if (Mentions("await") && Compile("async () => (\n" + source_ + "\n)", -1).ToLocal(&script))
         caught.Reset();
     }
-    if (!script.IsEmpty()) return Done(AsScript(script), caught);
+    if (!script.IsEmpty()) return Done(Called(AsScript(script)), caught);
     // import, export or statements that await make it a module, which has no last value. Where it
     // is none either, the first error is the one that a person can use.
     if (Mentions("await") || Mentions("import") || Mentions("export")) {
@@ -73,6 +72,18 @@ class Evaluation {
             .IsEmpty())
       return {};
     return script->Run(engine_.context());
+  }
+
+  v8::MaybeLocal<v8::Value> Called(v8::MaybeLocal<v8::Value> function) {
+    v8::Local<v8::Value> value;
+    if (!function.ToLocal(&value)) return {};
+    if (!value->IsFunction()) {  // a bracket of the source's ended it
+      engine_.isolate()->ThrowException(
+          v8::Exception::SyntaxError(Str(engine_.isolate(), "Unexpected token ')'")));
+      return {};
+    }
+    return value.As<v8::Function>()->Call(engine_.context(), v8::Undefined(engine_.isolate()), 0,
+                                          nullptr);
   }
 
   v8::MaybeLocal<v8::Value> AsModule() {

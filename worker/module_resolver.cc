@@ -392,6 +392,11 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
   if (specifier.starts_with('#')) return Internal(specifier, importer, how);
   if (const auto url = ada::parse<ada::url_aggregator>(specifier)) {
     if (how == How::kImport && url->get_protocol() == kData) return std::string(url->get_href());
+    if (url->get_protocol() == kData)
+      return ModuleError{"MODULE_NOT_FOUND",
+                         "a data: URL is imported, not required, and this is CommonJS: write await "
+                         "import('data:…') (required from " +
+                             importer + ")"};
     return ModuleError{"ERR_UNSUPPORTED_ESM_URL_SCHEME",
                        "only files and data: URLs can be imported, not " + specifier +
                            " (imported from " + importer + ")" + InsteadOf(specifier)};

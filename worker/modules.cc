@@ -1,6 +1,7 @@
 #include "worker/modules.h"
 
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 #include "policy/text.h"
@@ -101,6 +102,21 @@ void Modules::ReadAheadOf(const std::string& url, const std::string& source) {
   }
 }
 
+std::string Modules::PlaceOf(const std::string& url, v8::Local<v8::Message> message) {
+  if (message.IsEmpty()) return "";
+  v8::Isolate* isolate = engine_.isolate();
+  const auto context = engine_.context();
+  v8::Local<v8::Value> args[] = {
+      Str(isolate, url), v8::Integer::New(isolate, message->GetLineNumber(context).FromMaybe(0)),
+      v8::Integer::New(isolate, message->GetStartColumn(context).FromMaybe(0) + 1)};
+  v8::Local<v8::Value> place;
+  if (!engine_.Hook("placeOf")
+           ->Call(context, v8::Undefined(isolate), std::size(args), args)
+           .ToLocal(&place))
+    return "";
+  return Utf8(isolate, place);
+}
+
 v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
                                                       const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
@@ -113,15 +129,10 @@ v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
       caught.ReThrow();
       return {};
     }
-    const auto context = engine_.context();
     const auto message = caught.Message();
-    const std::string where =
-        message.IsEmpty()
-            ? ""
-            : ":" + std::to_string(message->GetLineNumber(context).FromMaybe(0)) + ":" +
-                  std::to_string(message->GetStartColumn(context).FromMaybe(0) + 1);
     caught.Reset();
     caught.SetVerbose(false);
+    const std::string where = PlaceOf(url, message);
     sources_.Throw(
         "ERR_MODULE_TYPE",
         PathOfUrl(url) + where +

@@ -38,6 +38,8 @@ class Modules {
                                  ModuleResolver::How how);
   // A function of exports, require, module, __filename and __dirname.
   v8::MaybeLocal<v8::Function> CompileCommonJs(const std::string& url, const std::string& source);
+  // ":line:column" of what a message is about, in what was written; "" where that was added.
+  std::string PlaceOf(const std::string& url, v8::Local<v8::Message> message);
   // The namespace of the ES module `url`, for require: evaluated now, which one that awaits at its
   // top cannot be.
   v8::MaybeLocal<v8::Value> Require(const std::string& url);

@@ -36,7 +36,13 @@ export function prepareStackTrace(error, sites) {
   } catch {
     text = 'Error';
   }
-  for (let i = 0; i < shown.length; i++) text += `\n    at ${frameText(shown[i], i === 0 ? error : undefined)}`;
+  let isFirst = true;
+  for (let i = 0; i < shown.length; i++) {
+    const frame = frameText(shown[i], isFirst ? error : undefined);
+    if (frame === undefined) continue;
+    isFirst = false;
+    text += `\n    at ${frame}`;
+  }
   return text;
 }
 
@@ -62,11 +68,13 @@ export function useOwnMaps(on) {
 }
 export const usesOwnMaps = () => ownMaps;
 /** Whether the stack says where that was written which is in a script. @param {string} url */
-const isMapped = (url) => ownMaps || StringStartsWith(native.sourceMapOf(url) ?? '', '{'); // the map itself: Postern's own
+const isMapped = (url) => ownMaps || isTranslated(url);
+/** Whether Postern wrote the script: its map is there itself. @param {string} url */
+const isTranslated = (url) => StringStartsWith(native.sourceMapOf(url) ?? '', '{');
 
 /**
- * A frame. Of what Postern itself translated (TypeScript, JSX) it is at its place in what was written; a program's own source map counts in
- * what Postern prints (inWhatWasWritten), and here where the program asks for that, as in Node: programs find their files by their stack.
+ * A frame. Of what Postern itself translated (TypeScript, JSX) it is at its place in what was written, and undefined in what was added; a
+ * program's own source map counts in what Postern prints (inWhatWasWritten), and here where the program asks for that, as in Node: programs find their files by their stack.
  * @param {any} site @param {any} error whose first frame it is
  */
 function frameText(site, error) {
@@ -74,7 +82,7 @@ function frameText(site, error) {
   const url = site.getScriptNameOrSourceURL();
   if (typeof url !== 'string' || !isMapped(url)) return text;
   const original = originalOf(url, site.getLineNumber(), site.getColumnNumber());
-  if (original === undefined) return text;
+  if (original === undefined) return isTranslated(url) ? undefined : text;
   if (error !== undefined && typeof error === 'object' && error !== null) origins.set(error, original);
   const place = `${url}:${site.getLineNumber()}:${site.getColumnNumber()}`;
   const at = StringIndexOf(text, place);
@@ -122,6 +130,13 @@ function excerpt(error) {
 /** The same of a place of a script. @param {string} url @param {number} line @param {number} column */
 export function excerptAt(url, line, column) {
   return excerptOf(originalOf(url, line, column));
+}
+
+/** ":line:column" of a place of a script, in what was written; "" where that was added. @param {string} url @param {number} line @param {number} column */
+export function placeOf(url, line, column) {
+  if (!isTranslated(url)) return `:${line}:${column}`;
+  const original = originalOf(url, line, column);
+  return original === undefined ? '' : `:${original.line}:${original.column}`;
 }
 
 /** @param {any} origin */

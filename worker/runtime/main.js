@@ -14,7 +14,7 @@ import { CryptoKey } from './crypto_key.js';
 import { readDataUrl } from './data_url.js';
 import { DOMException } from './dom_exception.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
-import { describeError, excerptAt, prepareStackTrace, rejectionError, sourceError } from './errors.js';
+import { describeError, excerptAt, placeOf, prepareStackTrace, rejectionError, sourceError } from './errors.js';
 import {
   CustomEvent,
   ErrorEvent,
@@ -302,6 +302,7 @@ const hooks = {
   transpile,
   sourceError,
   excerptAt,
+  placeOf,
   handlerStart,
   handlerRequest,
   handlerWaits,
