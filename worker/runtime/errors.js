@@ -158,11 +158,13 @@ function safely(get) {
   }
 }
 
+const kShownDepth = 5; // of what nobody caught, as in Node
+
 /** [name, message, stack, code, cause.message, as it is printed, where it comes from]. @param {any} error */
 export function describeError(error) {
   const isError = safely(() => error instanceof Error) === 'true' || safely(() => typeof error?.stack) === 'string';
   let shown =
-    safely(() => inspect(error, { colors: colours.err })) ||
+    safely(() => inspect(error, { colors: colours.err, depth: kShownDepth })) ||
     safely(() => String(error)) ||
     'an error that cannot be shown';
   // An error without frames, as a syntax error is: inspect puts it into brackets.
