@@ -171,8 +171,9 @@ std::string Outcome::ToJson() const {
   if (has_error) {
     json error = {{"name", error_name}, {"message", error_message}};
     if (!error_stack.empty()) error["stack"] = error_stack;
-    if (!cause_code.empty() || !cause_message.empty())
-      error["cause"] = {{"code", cause_code}, {"message", cause_message}};
+    // The code may be the own one of an error that has no cause, and so no message of it.
+    if (!cause_code.empty()) error["cause"]["code"] = cause_code;
+    if (!cause_message.empty()) error["cause"]["message"] = cause_message;
     rest["error"] = error;
   }
   rest["stdout"] = out;

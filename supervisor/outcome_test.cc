@@ -32,7 +32,7 @@ TEST(ReadResult, AnErrorWithEveryPart) {
   const auto json = nlohmann::json::parse(o.ToJson());
   EXPECT_EQ(json["outcome"], "failed");
   EXPECT_EQ(json["exitCode"], 1);
-  EXPECT_EQ(json["error"]["cause"]["code"], "ERR_X");
+  EXPECT_EQ(json["error"]["cause"], (nlohmann::json{{"code", "ERR_X"}}));
 }
 
 TEST(ReadResult, HostileFramesAreErrorsOrIgnored) {

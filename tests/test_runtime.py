@@ -495,3 +495,15 @@ def test_json_is_one_object(postern):
 def test_eval_prints_what_return_gave_or_the_last_value(postern, code, shown):
     result = postern(code, command="eval", json_result=False)
     assert (result.status, result.out, result.err) == (0, shown, "")
+
+
+@pytest.mark.parametrize("thrown, cause", [
+    ("new Error('x')", None),
+    ("Object.assign(new Error('x'), { code: 'E_OWN' })", {"code": "E_OWN"}),
+    ("new Error('x', { cause: new Error('why') })", {"message": "why"}),
+    ("new Error('x', { cause: Object.assign(new Error('why'), { code: 'E_CAUSE' }) })", {"code": "E_CAUSE", "message": "why"}),
+    ("Object.assign(new Error('x', { cause: Object.assign(new Error('why'), { code: 'E_CAUSE' }) }), { code: 'E_OWN' })", {"code": "E_CAUSE", "message": "why"}),
+])  # fmt: skip
+def test_what_a_result_says_of_an_error_s_cause(postern, thrown, cause):
+    error = postern(f"throw {thrown}").json["error"]
+    assert error["message"] == "x" and error.get("cause") == cause
