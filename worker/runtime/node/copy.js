@@ -19,7 +19,14 @@ export function copyOptions(options) {
   const { codes } = load('internal/errors');
   const { validateBoolean, validateFunction, validateInteger, validateObject } = load('internal/validators');
   if (options !== undefined) validateObject(options, 'options');
-  const flags = { dereference: false, errorOnExist: false, force: true, preserveTimestamps: false, recursive: false, verbatimSymlinks: false };
+  const flags = {
+    dereference: false,
+    errorOnExist: false,
+    force: true,
+    preserveTimestamps: false,
+    recursive: false,
+    verbatimSymlinks: false,
+  };
   const all = { filter: undefined, mode: 0, ...flags, ...options };
   for (const name of Object.keys(flags)) validateBoolean(all[name], `options.${name}`);
   validateInteger((all.mode ??= 0), 'mode', 0, 7);
@@ -36,9 +43,21 @@ function ends({ statSync }, src, dest) {
   if (to !== undefined && same(from, to))
     throw refuse('ERR_FS_CP_EINVAL', 'EINVAL', EINVAL, 'src and dest cannot be the same', dest);
   if (to !== undefined && from.isDirectory() && !to.isDirectory())
-    throw refuse('ERR_FS_CP_DIR_TO_NON_DIR', 'EISDIR', EISDIR, `cannot overwrite non-directory ${dest} with directory ${src}`, dest);
+    throw refuse(
+      'ERR_FS_CP_DIR_TO_NON_DIR',
+      'EISDIR',
+      EISDIR,
+      `cannot overwrite non-directory ${dest} with directory ${src}`,
+      dest,
+    );
   if (to !== undefined && !from.isDirectory() && to.isDirectory())
-    throw refuse('ERR_FS_CP_NON_DIR_TO_DIR', 'ENOTDIR', ENOTDIR, `cannot overwrite directory ${dest} with non-directory ${src}`, dest);
+    throw refuse(
+      'ERR_FS_CP_NON_DIR_TO_DIR',
+      'ENOTDIR',
+      ENOTDIR,
+      `cannot overwrite directory ${dest} with non-directory ${src}`,
+      dest,
+    );
   if (from.isDirectory() && `${path().resolve(dest)}/`.startsWith(`${path().resolve(src)}/`.replace('//', '/')))
     throw withinItself(src, dest);
   return { from, to };
@@ -85,7 +104,8 @@ function* copying(files, src, dest, options, within = false) {
       yield* copying(files, path().join(src, name), path().join(dest, name), options, true);
   } else if (!kept) files.copyFileSync(src, dest, to === undefined ? options.mode : 0);
   else return;
-  if (options.preserveTimestamps) files.utimesSync(dest, new Date(Number(from.atimeMs)), new Date(Number(from.mtimeMs)));
+  if (options.preserveTimestamps)
+    files.utimesSync(dest, new Date(Number(from.atimeMs)), new Date(Number(from.mtimeMs)));
 }
 
 /** @param {Files} files @param {string} src @param {string} dest @param {any} options */

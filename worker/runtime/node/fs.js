@@ -267,6 +267,17 @@ function realpath(path, options) {
   const { real } = attempt('realpath', path, (full) => files.look(full));
   return encodingOf(options) === 'buffer' ? Buffer.from(real) : real;
 }
+/** @param {import('./file_paths.js').Path} [path] */
+const directoryRead = (path) => fail('EISDIR', 'illegal operation on a directory', 'read', path);
+/** readFileSync, but that a directory's error has its path, as Node's has where it is asynchronous. @param {any} given @param {any} options */
+function readFile(given, options) {
+  checkSignal(options);
+  try {
+    return sync.readFileSync(given, options);
+  } catch (error) {
+    throw error.code === 'EISDIR' && typeof given !== 'number' ? directoryRead(pathOf(given)) : error;
+  }
+}
 const sync = {
   existsSync(path) {
     try {
@@ -283,7 +294,12 @@ const sync = {
     if (mode & constants.fs.X_OK && (allowed & 0o111) === 0)
       throw fail('EACCES', kind === 'directory' ? 'permission denied' : 'a guest executes no files', 'access', path);
     if (mode & constants.fs.W_OK && !writable)
-      throw fail('EACCES', `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'access', path);
+      throw fail(
+        'EACCES',
+        `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`,
+        'access',
+        path,
+      );
   },
   statSync: (given, options) => look('stat', given, options, true),
   lstatSync: (given, options) => look('lstat', given, options, false),
@@ -334,7 +350,7 @@ const sync = {
       );
     } catch (error) {
       // Node opens a directory, and cannot read it.
-      throw error.code === 'EISDIR' ? fail('EISDIR', 'illegal operation on a directory', 'read') : error;
+      throw error.code === 'EISDIR' ? directoryRead() : error;
     }
   },
   /** `atomic: true` (ours): all of it or nothing, also after a crash. */
@@ -427,8 +443,7 @@ const sync = {
       dest = pathOf(to, 'dest');
     validators().validateInteger(mode, 'mode', 0, 7);
     const how = mode & constants.fs.COPYFILE_EXCL ? NEW : WRITE;
-    const copied = (full, to) =>
-      files.write(to, files.read(full, 0, -1), how, 0, -1, files.look(full).mode);
+    const copied = (full, to) => files.write(to, files.read(full, 0, -1), how, 0, -1, files.look(full).mode);
     attemptNew('copyfile', path, copied, dest);
   },
   cpSync(from, to, options) {
@@ -457,10 +472,9 @@ const sync = {
     const times = timesOf(accessed, modified);
     attempt('futime', undefined, () => files.setTimes(path, ...times));
   },
-  realpathSync: Object.assign(
-    (given, options) => realpath({ ...pathOf(given), directory: false }, options),
-    { native: (given, options) => realpath(pathOf(given), options) },
-  ),
+  realpathSync: Object.assign((given, options) => realpath({ ...pathOf(given), directory: false }, options), {
+    native: (given, options) => realpath(pathOf(given), options),
+  }),
   openSync(given, flags = 'r', permissions = undefined) {
     const path = pathOf(given);
     const mode = modeOf(permissions, kFile) | kOwner;
@@ -475,7 +489,12 @@ const sync = {
       const { kind, writable } = attempt('open', path, (full) => files.look(full));
       if (writes && kind === 'directory') throw fail('EISDIR', 'illegal operation on a directory', 'open', path);
       if (writes && !writable)
-        throw fail('EACCES', `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`, 'open', path);
+        throw fail(
+          'EACCES',
+          `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`,
+          'open',
+          path,
+        );
     }
     open.set(++lastFd, { path: path.full, at: 0, reads, writes, append });
     return lastFd;
@@ -682,13 +701,11 @@ export const fs = {
   createWriteStream,
 };
 for (const name of names) fs[name] = withCallback(name, sync[`${name}Sync`]);
-for (const name of ['readFile', 'writeFile']) {
-  const f = sync[`${name}Sync`];
-  fs[name] = withCallback(name, (...args) => {
-    checkSignal(args.at(-1));
-    return f(...args);
-  });
-}
+fs.readFile = withCallback('readFile', readFile);
+fs.writeFile = withCallback('writeFile', (...args) => {
+  checkSignal(args.at(-1));
+  return sync.writeFileSync(...args);
+});
 fs.realpath.native = withCallback('native', sync.realpathSync.native);
 fs.exists = (path, callback) => setImmediate(() => callback(sync.existsSync(path)));
 /** What util.promisify makes of it. @param {Function} f @param {Function} value */
@@ -817,10 +834,7 @@ function checkSignal(options) {
   if (options.signal.aborted)
     throw new (load('internal/errors').AbortError)(undefined, { cause: options.signal.reason });
 }
-fs.promises.readFile = async (path, options) => {
-  checkSignal(options);
-  return sync.readFileSync(path instanceof FileHandle ? path.fd : path, options);
-};
+fs.promises.readFile = async (path, options) => readFile(path instanceof FileHandle ? path.fd : path, options);
 fs.promises.writeFile = async (path, data, options) => {
   checkSignal(options);
   if (
