@@ -262,9 +262,9 @@ const look = (call, given, options, follow) => {
     throw error;
   }
 };
-/** @param {import('./file_paths.js').Path} path @param {any} options */
-function realpath(path, options) {
-  const { real } = attempt('realpath', path, (full) => files.look(full));
+/** @param {string} syscall @param {import('./file_paths.js').Path} path @param {any} options */
+function realpath(syscall, path, options) {
+  const { real } = attempt(syscall, path, (full) => files.look(full));
   return encodingOf(options) === 'buffer' ? Buffer.from(real) : real;
 }
 /** @param {import('./file_paths.js').Path} [path] */
@@ -472,9 +472,13 @@ const sync = {
     const times = timesOf(accessed, modified);
     attempt('futime', undefined, () => files.setTimes(path, ...times));
   },
-  realpathSync: Object.assign((given, options) => realpath({ ...pathOf(given), directory: false }, options), {
-    native: (given, options) => realpath(pathOf(given), options),
-  }),
+  realpathSync: Object.assign(
+    (given, options) => {
+      const { full } = pathOf(given === '' ? '.' : given); // Node walks from the root
+      return realpath('lstat', { text: full, full, directory: false }, options);
+    },
+    { native: (given, options) => realpath('realpath', pathOf(given), options) },
+  ),
   openSync(given, flags = 'r', permissions = undefined) {
     const path = pathOf(given);
     const mode = modeOf(permissions, kFile) | kOwner;
@@ -816,6 +820,7 @@ fs.promises.mkdtempDisposable = async (prefix, options) => {
   const remove = async () => made.remove();
   return { path: made.path, remove, [Symbol.asyncDispose]: remove };
 };
+fs.promises.realpath = async (path, options) => sync.realpathSync.native(path, options);
 fs.promises.open = async (path, flags, mode) => new FileHandle(sync.openSync(path, flags, mode));
 fs.promises.cp = async (from, to, options) => {
   const checked = copyOptions(options);
