@@ -351,7 +351,7 @@ def test_what_cannot_be_commonjs_says_where_and_why(tmp_path):
     (tmp_path / "d.ts").write_text("import {a} from 'data:text/javascript,export const a=1'; console.log(a)")
     assert f"{tmp_path}/s.ts:1:43 is written as an ES module" in run("run", tmp_path / "s.ts").stderr
     told = run("run", tmp_path / "d.ts").stderr
-    assert "a data: URL is imported, not required" in told and "MODULE_NOT_FOUND" in told
+    assert "a data: URL is imported, not required" in told and "ERR_UNSUPPORTED_ESM_URL_SCHEME" in told
 
 
 def test_the_stack_that_a_program_reads_is_that_of_what_was_written(tmp_path):

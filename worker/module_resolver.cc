@@ -393,7 +393,7 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
   if (const auto url = ada::parse<ada::url_aggregator>(specifier)) {
     if (how == How::kImport && url->get_protocol() == kData) return std::string(url->get_href());
     if (url->get_protocol() == kData)
-      return ModuleError{"MODULE_NOT_FOUND",
+      return ModuleError{"ERR_UNSUPPORTED_ESM_URL_SCHEME",
                          "a data: URL is imported, not required, and this is CommonJS: write await "
                          "import('data:…') (required from " +
                              importer + ")"};
