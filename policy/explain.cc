@@ -1,6 +1,7 @@
 #include "policy/explain.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "policy/address_guard.h"
 #include "policy/decision.h"
@@ -55,9 +56,18 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
     return Error{"\"" + std::string(method) + "\" is no HTTP method" +
                  (ParseUrl(method) ? "; the method comes before the URL" : "")};
   }
+  std::string upper(method);
+  std::transform(upper.begin(), upper.end(), upper.begin(), ::toupper);
+  if (method != upper)
+    return Error{"methods are upper case: write " + upper + " for " + std::string(method)};
   auto url = ParseUrl(text);
-  if (!url && text.find("://") == text.npos && ParseUrl("https://" + std::string(text)))
-    return Error{url.error().message + "; write https://" + std::string(text)};
+  if (!url && text.starts_with('/'))
+    return Error{url.error().message + "; write https://HOST" + std::string(text)};
+  const std::string scheme = method == "LOOKUP"    ? "dns://"
+                             : method == "CONNECT" ? "tcp://"
+                                                   : "https://";
+  if (!url && text.find("://") == text.npos && ParseUrl(scheme + std::string(text)))
+    return Error{url.error().message + "; write " + scheme + std::string(text)};
   if (!url) return url.error();
   if (url->has_credentials) {
     return Error{"a URL with user info is refused; send an Authorization header"};

@@ -80,6 +80,8 @@ void CheckSecrets(const YamlReader& r, const YAML::Node& root, const PolicyFile&
 }
 
 PolicyFile Read(const YamlReader& r, const YAML::Node& root, const PolicyFile& base) {
+  if (!root.IsMap())
+    r.Refuse(root.Mark(), "the policy must be a mapping; it begins with \"version: 1\"");
   PolicyFile file;
   file.limits = base.limits;
   file.network.limits = base.network.limits;

@@ -112,6 +112,10 @@ void ReadRule(const YamlReader& r, const YAML::Node& node, Policy& policy) {
       if (named) r.Refuse(n.Mark(), "a rule has one of allow and deny");
       named = true;
       rule.allow = allow;
+      if (n.IsSequence())
+        r.Refuse(n.Mark(),
+                 "a rule must be a single value; write a rule for each, as in rules: "
+                 "[{allow: a.example}, {allow: b.example}]");
       rule.text = r.Text(n, "a rule");
       rule.target = r.Must(n, Target::Parse(rule.text));
       if (rule.target.path.empty()) return;

@@ -59,7 +59,7 @@ bool IsOneOf(const std::string_view (&words)[kSize], std::string_view word) {
 std::string NoHost(std::string_view host) {
   const std::string name(host), lower = AsciiLower(host);
   if (IsDigits(host) && ParsePort(host))
-    return "a port needs its host before it, as in a.example:" + name;
+    return "a port stands behind a host, as in a.example:" + name;
   if (IsOneOf(kEverything, lower))
     return "write * for every public address (or --allow-net alone), " + name +
            ":PORT for a host of that name";

@@ -98,6 +98,8 @@ class LogReader {
   Status Line(const json& event) {
     if (!event.is_object()) return Error{"is no JSON object"};
     const std::string kind = Text(event, "event");
+    has_event_ = has_event_ || !kind.empty();
+    has_lines_ = true;
     if (kind == "lost") lost_ += Number(event, "count", Number(event, "lost"));
     if (kind != "decision" && kind != "end") return Ok{};
     const auto key = Text(event, "run") + " " + Text(event, "request");
@@ -134,12 +136,15 @@ class LogReader {
     r["message"] = Text(error, "message");
     return Ok{};
   }
+  // Of another kind of file than a log, which may be empty.
+  bool IsOther() const { return has_lines_ && !has_event_; }
   json Take() { return {{"requests", std::move(requests_)}, {"lost", lost_}, {"left", left_}}; }
 
  private:
   json requests_ = json::array();
   std::map<std::string, size_t> at_;
   double lost_ = 0, left_ = 0;
+  bool has_event_ = false, has_lines_ = false;
 };
 
 Result<json> ReadLog(std::string_view text) {
@@ -156,6 +161,10 @@ Result<json> ReadLog(std::string_view text) {
     const Status read = event.is_discarded() ? Status(Error{"is no JSON"}) : reader.Line(event);
     if (!read) return Error{"line " + std::to_string(number) + " " + read.error().message};
   }
+  if (reader.IsOther())
+    return Error{
+        "it is neither a HAR file (--record), which has log.entries, nor an audit log "
+        "(--audit-log), whose lines have an event"};
   return reader.Take();
 }
 

@@ -361,6 +361,9 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
     return Refusal{0, "", text.str()};
   } catch (const CLI::ParseError& e) {
     const auto parsed = app.get_subcommands();
+    if (raw.url.empty() && raw.method.find("://") != std::string::npos)
+      return Refusal{kWrongUsage, "METHOD is required before the URL, as in: postern explain " +
+                                      raw.policy + " GET " + raw.method};
     return Refusal{kWrongUsage, std::string(e.what()) + "; see postern " +
                                     (parsed.empty() ? "" : parsed[0]->get_name() + " ") + "--help"};
   }

@@ -51,6 +51,12 @@ def type_in(here, *words):
     (["run", "--server=foo", "app.mjs"], '"foo" is no server; write unix:PATH or http://IP:PORT'),
     (["run", "--server=http://example.test:80", "app.mjs"], "is no IP address and port"),
     (["explain", "p.yaml", "GET", "a.test/x"], "write https://a.test/x"),
+    (["explain", "p.yaml", "get", "https://a.test/x"], "methods are upper case: write GET for get"),
+    (["explain", "p.yaml", "https://a.test/x"], "METHOD is required before the URL, as in: postern explain p.yaml GET https://a.test/x"),
+    (["explain", "p.yaml", "GET"], "URL is required; see postern explain --help"),
+    (["explain", "p.yaml", "LOOKUP", "a.test"], "write dns://a.test"),
+    (["explain", "p.yaml", "CONNECT", "a.test:5432"], "write tcp://a.test:5432"),
+    (["explain", "p.yaml", "GET", "/v1"], "write https://HOST/v1"),
     (["explain", "p.yaml", "https://a.test", "GET"], "the method comes before the URL"),
     (["--allow-net=a.test", "app.mjs"], "the command comes first: postern run --allow-net=a.test FILE"),
     (["run", "--alow-net=a.test", "app.mjs"], "there is no option --alow-net; did you mean --allow-net?"),
@@ -83,8 +89,8 @@ def type_in(here, *words):
     (["run", "--deny-net=All", "app.mjs"], "write * for every public address"),
     (["run", "--allow-net=a.test:80,443", "app.mjs"], "--allow-net: each port has its host: write a.test:80,a.test:443"),
     (["run", "--deny-net=a.test:80,443", "app.mjs"], "--deny-net: each port has its host: write a.test:80,a.test:443"),
-    (["run", "--allow-net=443", "app.mjs"], 'rule "443": a port needs its host before it, as in a.example:443'),
-    (["eval", "--secret=KEY@443", "1"], "a port needs its host before it"),
+    (["run", "--allow-net=443", "app.mjs"], 'rule "443": a port stands behind a host, as in a.example:443'),
+    (["eval", "--secret=KEY@443", "1"], "a port stands behind a host"),
     (["run", "--memory", "app.mjs"], "--memory has taken app.mjs as its value; write --memory=VALUE before it"),
     (["run", "--policy", "p.yaml", "--env", "nothere.ts"], "--env has taken nothere.ts as its value"),
     (["run", "--mount", "-"], "--mount has taken - as its value"),
@@ -204,6 +210,8 @@ def test_check_warns_of_a_policy_that_grants_nothing(here, network, said):
 
 
 @pytest.mark.parametrize("policy, said", [
+    ("network: {rules: [{allow: [a.test, b.test]}]}", "a rule must be a single value; write a rule for each, as in rules: [{allow: a.example}, {allow: b.example}]"),
+    ("network: {rules: [{deny: [a.test]}]}", "write a rule for each"),
     ("network: allow", "network must be a mapping; as in network: {permission: allow, rules: [{allow: api.example.com}]}"),
     ("network: {rules: a.test}", "rules must be a list; as in rules: [{allow: api.example.com}]"),
     ("network: {rules: [a.test]}", "a rule must be a mapping; as in - {allow: api.example.com}"),
@@ -219,6 +227,13 @@ def test_a_policy_s_form_is_shown(here, policy, said):
     (here / "p.yaml").write_text(f"version: 1\n{policy}\n")
     done = type_in(here, "check", "p.yaml")
     assert (done.returncode, done.stdout) == (3, "") and said in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "allow\n", "- a.test\n"])
+def test_a_policy_that_is_no_mapping(here, text):
+    (here / "p.yaml").write_text(text)
+    done = type_in(here, "check", "p.yaml")
+    assert done.returncode == 3 and 'the policy must be a mapping; it begins with "version: 1"' in done.stderr
 
 
 def test_the_forms_that_are_shown_are_right(here):
