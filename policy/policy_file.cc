@@ -188,9 +188,7 @@ Result<int64_t> ParseRunLimit(const RunLimitName& limit, std::string_view text) 
     const bool small = *value < limit.min;
     const int64_t bound = small ? limit.min : limit.max;
     const bool bytes = limit.parse == ParseBytes;
-    const std::string shown = bytes && bound % kMebibyte == 0
-                                  ? std::to_string(bound / kMebibyte) + "MiB"
-                                  : std::to_string(bound) + limit.unit;
+    const std::string shown = bytes ? BytesText(bound) : std::to_string(bound) + limit.unit;
     const bool no_unit = bytes && text.find_first_not_of("0123456789") == std::string_view::npos &&
                          *value <= limit.max / kMebibyte && *value * kMebibyte >= limit.min;
     return Error{std::string(limit.name) + (small ? " is at least " : " is at most ") + shown +

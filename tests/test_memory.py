@@ -94,7 +94,7 @@ def test_the_cgroup_counts_what_the_other_limits_do_not(delegated, tmp_path):
     done = run_in(delegated, "run", "--json", "--memory=32MiB", file, "x", program=TREE / "bin/postern")
     result = json.loads(done.stdout)
     assert (result["outcome"], done.returncode) == ("out_of_memory", 137)
-    assert result["error"]["message"] == f"the guest ran out of its memory cgroup's {(32 << 20) + SLACK} bytes (--memory)"
+    assert result["error"]["message"] == f"the guest ran out of its memory cgroup's {32 + (SLACK >> 20)}MiB (--memory)"
 
 
 def test_a_container_s_limit_below_the_guest_s_is_told_as_out_of_memory(delegated):
@@ -109,7 +109,7 @@ def test_a_heap_that_is_full_says_so_before_the_cgroup_does(delegated):
     done = run_in(delegated, "eval", "--json", "--memory=64MiB", GREEDY)
     result = json.loads(done.stdout)
     assert result["outcome"] == "out_of_memory"
-    assert result["error"]["message"] == f"the guest ran out of its {64 << 20} bytes of memory (--memory)"
+    assert result["error"]["message"] == "the guest ran out of its 64MiB of memory (--memory)"
 
 
 # Modules with much code, compiled at once.

@@ -57,7 +57,7 @@ def test_what_a_listener_throws_is_the_run_s_error(tmp_path):
 @pytest.mark.parametrize("does", ["nothing", "spins"])
 def test_the_grace_ends(tmp_path, does):
     status, out, err = Guest(tmp_path, LISTENS, "--grace=300ms", args=[does]).until(b"ready").send(signal.SIGTERM).end()
-    assert (status, out, err) == (143, ["SIGTERM 15"], "postern: terminated, and did not end within 300 ms (--grace)\n")
+    assert (status, out, err) == (143, ["SIGTERM 15"], "postern: terminated, and did not end within 300ms (--grace)\n")
 
 
 def test_the_second_signal_ends_it(tmp_path):
