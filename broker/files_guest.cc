@@ -164,8 +164,8 @@ Result<Place> FilesGuest::FindToWrite(const std::string& path, Last last) const 
   auto place = mounts_.Find(path, last);
   if (place && !place->mount->writable) {
     const std::string guest = place->mount->guest.empty() ? "/" : place->mount->guest;
-    return Error{path + " may be read only; mount " + guest + " with --mount=HOST:" + guest +
-                     ":rw to write there",
+    return Error{path + " may be read only; add --mount=" + guest +
+                     ":rw, or --mount=HOST:" + guest + ":rw for a directory of another name",
                  EACCES};
   }
   return place;

@@ -117,10 +117,13 @@ void Request::Check(const std::vector<policy::IpAddress>& addresses) {
   }
   if (addresses_.empty()) {
     ++guest_.usage().denied;
-    return Fail(
-        {"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
-         "the address " + first + " of " + url_.HostPort() + " is blocked (" + why +
-             "); a rule for the address itself, or addresses: on its rule, would allow it"});
+    const std::string change =
+        url_.host_is_ip
+            ? "--allow-net=" + std::string(url_.scheme == "tcp" ? "tcp://" : "") + url_.HostPort()
+            : "addresses: [" + first + "] on its rule in a policy";
+    return Fail({"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
+                 "the address " + first + " of " + url_.HostPort() + " is blocked (" + why + "); " +
+                     change + " would allow it"});
   }
   if (kind_ == Kind::kLookup) return TellAddresses();
   if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return ResolveProxy();

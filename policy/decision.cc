@@ -225,7 +225,12 @@ Decision Decider::Decide(const RequestLine& request) const {
 Decision Decider::Denied(const RequestLine& request) const {
   const Url& url = request.url;
   const std::string where = url.HostPort();
-  const std::string flag = "--allow-net=" + (url.scheme == "tcp" ? "tcp://" + where : where);
+  const bool stream = url.scheme == "tcp";
+  const bool http_only = stream && AllowsHttp(url);
+  // A client that speaks HTTP on a socket of its own needs no more than fetch does.
+  const std::string flag = stream ? (http_only ? "" : "--allow-net=" + where + " for HTTP, or ") +
+                                        "--allow-net=tcp://" + where
+                                  : "--allow-net=" + where;
   Decision d;
   d.reason = "network access to " + where + " is denied: ";
   if (!policy_.permission) {
@@ -263,7 +268,7 @@ Decision Decider::Denied(const RequestLine& request) const {
     d.reason += "no path of " + Quoted(*path) + " is sure to match " + shown;
   } else {
     d.change = "add " + flag;
-    d.http_only = url.scheme == "tcp" && AllowsHttp(url);
+    d.http_only = http_only;
     d.reason += d.http_only ? "its rules allow HTTP, and no TCP stream" : "no rule allows it";
   }
   return d;

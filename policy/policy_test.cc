@@ -255,7 +255,7 @@ network:
   p.permission = false;
   EXPECT_EQ(part("tcp://b.test:1", "change"),
             "set permission: allow, and add the rule {allow: \"tcp://b.test:1\"}, or "
-            "--allow-net=tcp://b.test:1");
+            "--allow-net=b.test:1 for HTTP, or --allow-net=tcp://b.test:1");
 }
 
 TEST(Policy, JsonRoundTrip) {

@@ -53,8 +53,8 @@ def test_what_is_written_is_on_the_disk_and_tmp_is_not(files, tmp_path):
     assert files("__return(failed(() => fs.readFileSync('/tmp/gone')));").value == "ENOENT"
 
 @pytest.mark.parametrize("code,error,words", [
-    ("fs.writeFileSync('/ro/x', '')", "EACCES", "mount /ro with --mount=HOST:/ro:rw"),
-    ("fs.unlinkSync('/ro/given.txt')", "EACCES", "mount /ro with --mount=HOST:/ro:rw"),
+    ("fs.writeFileSync('/ro/x', '')", "EACCES", "add --mount=/ro:rw, or --mount=HOST:/ro:rw for a directory of another name"),
+    ("fs.unlinkSync('/ro/given.txt')", "EACCES", "add --mount=/ro:rw, or --mount=HOST:/ro:rw for a directory of another name"),
     ("fs.writeFileSync('/etc/x', '')", "EACCES", "/etc/x is outside what is mounted; add --mount=/etc, or --mount=HOST:/etc"),
     ("fs.readFileSync('/proc/self/environ')", "EACCES", "outside what is mounted"),
     ("fs.readFileSync('/data/link/passwd')", "EACCES", "leads out of its mount"),

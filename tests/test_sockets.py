@@ -126,7 +126,7 @@ def test_tcp_is_decided_like_anything_else(postern, servers, origin, echo, rule,
 
 def test_tcp_without_permission_or_adapter(postern, echo):
     code = TCP + "__return(await connect(`127.0.0.1:${port}`).opened.catch(failed));"
-    assert postern(code, args=[str(echo)]).value[1].endswith(f"has no network permission; add --allow-net=tcp://127.0.0.1:{echo}")
+    assert postern(code, args=[str(echo)]).value[1].endswith(f"has no network permission; add --allow-net=127.0.0.1:{echo} for HTTP, or --allow-net=tcp://127.0.0.1:{echo}")
     denied = postern(code, "--adapter=none", f"--allow-net=tcp://127.0.0.1:{echo}", args=[str(echo)])
     assert denied.value == ["TypeError", "connect failed: network permitted but no host network adapter configured", "ERR_NO_NETWORK_ADAPTER"]
 

@@ -219,9 +219,11 @@ FileClient::Answer FileClient::List(const std::string& path, int64_t most) {
 
 namespace {
 FileClient::Answer ReadOnly(const std::string& path) {
-  return Failed(EACCES, path +
-                            " cannot be written: mount a directory for it with "
-                            "--mount=HOST:GUEST:rw, or write beneath /tmp");
+  const size_t slash = path.rfind('/');
+  const std::string above =
+      slash == 0 || slash == std::string::npos ? "DIR" : path.substr(0, slash);
+  return Failed(EACCES,
+                path + " cannot be written: add --mount=" + above + ":rw, or write beneath /tmp");
 }
 }  // namespace
 

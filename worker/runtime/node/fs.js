@@ -187,6 +187,15 @@ function opened(fd, syscall) {
   return file;
 }
 
+/** @param {string} syscall @param {{full: string}} path */
+const readOnly = (syscall, path) =>
+  fail(
+    'EACCES',
+    `${path.full} may be read only; add --mount=${path.full.slice(0, path.full.lastIndexOf('/')) || 'DIR'}:rw`,
+    syscall,
+    path,
+  );
+
 /** A time as fs.utimes takes it: seconds, or a Date. @param {any} time @param {string} name */
 function milliseconds(time, name) {
   if (typeof time === 'string' && time !== '' && Number.isFinite(Number(time))) return Number(time) * 1000;
@@ -294,12 +303,7 @@ const sync = {
     if (mode & constants.fs.X_OK && (allowed & 0o111) === 0)
       throw fail('EACCES', kind === 'directory' ? 'permission denied' : 'a guest executes no files', 'access', path);
     if (mode & constants.fs.W_OK && !writable)
-      throw fail(
-        'EACCES',
-        `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`,
-        'access',
-        path,
-      );
+        throw readOnly('access', path);
   },
   statSync: (given, options) => look('stat', given, options, true),
   lstatSync: (given, options) => look('lstat', given, options, false),
@@ -493,12 +497,7 @@ const sync = {
       const { kind, writable } = attempt('open', path, (full) => files.look(full));
       if (writes && kind === 'directory') throw fail('EISDIR', 'illegal operation on a directory', 'open', path);
       if (writes && !writable)
-        throw fail(
-          'EACCES',
-          `${path.full} may be read only; mount its directory with --mount=HOST:GUEST:rw`,
-          'open',
-          path,
-        );
+        throw readOnly('open', path);
     }
     open.set(++lastFd, { path: path.full, at: 0, reads, writes, append });
     return lastFd;
