@@ -60,8 +60,10 @@ void AddRunOptions(CLI::App& app, Raw& raw, Settings& s) {
   app.add_option("--mount", raw.mounts,
                  "Let the guest read a directory, at its own path or GUEST; or write it too")
       ->type_name("HOST[:GUEST][:rw]");
-  app.add_option("--cwd", raw.cwd,
-                 "What process.cwd() says in the guest; eval and - import from there")
+  app.add_option(
+         "--cwd", raw.cwd,
+         "What process.cwd() says in the guest, where eval and - import from (default: FILE's "
+         "directory, or /)")
       ->type_name("DIR");
   app.add_option("--timeout", raw.timeout, "Wall-clock limit of the run (default 5m)")
       ->type_name("5s");

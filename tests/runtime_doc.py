@@ -67,10 +67,9 @@ def tables(build):
             lines.append(f"| `node:{name}` | absent | |")
             continue
         missing = sorted(set(theirs["keys"] if theirs else []) - set(ours["keys"]))
-        working = [k for k in ours["keys"] if k not in ours["absent"]]
+        working = set(ours["functions"]) - set(ours["absent"])
         refused = sorted([*missing, *ours["absent"]])
-        functions = set(theirs["keys"]) if theirs else set()
-        state = "full" if not refused else "absent" if ours["absent"] and len(set(working) & functions) * 4 < len(functions) else "partial"
+        state = "full" if not refused else "partial" if working & set(theirs["functions"] if theirs else []) or not ours["absent"] else "absent"
         why = f"{ours['reason']}: " if ours["reason"] else ""
         lines.append(f"| `node:{name}` | {state} | {why}{some(refused)} |")
     return "\n".join(lines)

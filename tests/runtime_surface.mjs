@@ -38,6 +38,13 @@ for (const name of JSON.parse(process.env.MODULES)) {
       return false;
     }
   });
-  modules[name] = { keys, absent, reason: absent.length > 0 ? exports[absent[0]][absentMark] : '' };
+  const functions = keys.filter((key) => {
+    try {
+      return typeof exports[key] === 'function';
+    } catch {
+      return false;
+    }
+  });
+  modules[name] = { keys, functions, absent, reason: absent.length > 0 ? exports[absent[0]][absentMark] : '' };
 }
 console.log(JSON.stringify({ globals, modules }));
