@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -72,6 +73,34 @@ std::string ProxyHint(const Settings& settings, const Outcome& outcome) {
   return {};
 }
 
+// Where a program looked beneath its own directory for what is in the user's: a program of Node.js
+// begins in the latter. Said to the user alone, of a relative path that stays beneath both.
+std::string WorkingDirectoryHint(const Settings& settings, const Outcome& outcome) {
+  namespace fs = std::filesystem;
+  if (settings.command != Settings::Command::kRun || settings.target == "-" || settings.cwd ||
+      outcome.kind != Outcome::Kind::kFailed || outcome.cause_code != "ENOENT")
+    return {};
+  // "ENOENT: …, open '/app/src/data.txt'"
+  const std::string& text = outcome.error_message;
+  const size_t end = text.rfind('\''), begin = end == 0 ? end : text.rfind('\'', end - 1);
+  if (begin == std::string::npos || begin == end) return {};
+  std::error_code error;
+  const fs::path here = fs::current_path(error);
+  const fs::path file = fs::canonical(settings.target, error);
+  if (error || !fs::is_regular_file(file, error) || file.parent_path() == here) return {};
+  const fs::path looked = fs::path(text.substr(begin + 1, end - begin - 1)).lexically_normal();
+  const fs::path relative = looked.lexically_relative(file.parent_path());
+  if (relative.empty() || *relative.begin() == ".." || *relative.begin() == "." ||
+      !fs::exists(here / relative, error))
+    return {};
+  const auto& mounts = settings.policy.mounts;
+  const bool mounted =
+      std::any_of(mounts.begin(), mounts.end(), [&](const auto& m) { return m.guest == here; });
+  return relative.string() +
+         " is in your working directory, and the program's is that of its file; " +
+         (mounted ? "" : "--mount=. ") + "--cwd=. lets it begin in yours";
+}
+
 // `postern serve` is a program of its own.
 int BecomeServer(char** argv) {
   const std::string program = ServerProgram();
@@ -107,6 +136,9 @@ int Main(int argc, char** argv) {
     if (status == 0) status = kCannotWrite;
   }
   if (const std::string hint = ProxyHint(settings, outcome); !hint.empty() && !settings.json)
+    Say(hint);
+  if (const std::string hint = WorkingDirectoryHint(settings, outcome);
+      !hint.empty() && !settings.json)
     Say(hint);
   if (!outcome.report.empty() && !settings.json) {
     Tell(Printable(outcome.report, true));

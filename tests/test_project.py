@@ -241,3 +241,23 @@ def test_where_links_may_lead(elsewhere):
     assert told[:11] == ["file", "EACCES", "file", "EACCES", "ELOOP", "file", "ENOENT", "shown", "shown", "shown", "ENOENT"]
     assert told[11:17] == ["written", "written", "EACCES", f"{elsewhere}/two", "../two/file", "file,loop,new,to-inner,to-inner-dir"]
     assert "secret" not in told[17:] and (elsewhere / "secret").read_text() == "secret" and (elsewhere / "inner/shown").read_text() == "shown"
+
+
+@pytest.mark.parametrize("words, code, said", [
+    ([], "require('fs').readFileSync('data/a.txt')", "postern: data/a.txt is in your working directory, and the program's is that of its file; --mount=. --cwd=. lets it begin in yours\n"),
+    (["--mount=."], "require('fs').readFileSync('data/a.txt')", "; --cwd=. lets it begin in yours\n"),
+    ([], "require('fs/promises').readdir('./data')", "data is in your working directory"),
+    ([], "require('fs').readFileSync('data/b.txt')", ""),
+    ([], "require('fs').readFileSync('../data/a.txt')", ""),
+    ([], "try { require('fs').readFileSync('data/a.txt') } catch {}", ""),
+    ([], "throw Object.assign(new Error(`'`), { code: 'ENOENT' })", ""),
+    ([], "throw Object.assign(new Error(`open '${__dirname}/../../etc/passwd'`), { code: 'ENOENT' })", ""),
+    (["--mount=.", "--cwd=."], "console.log(require('fs').readFileSync('data/a.txt', 'utf8'))", ""),
+])
+def test_a_relative_path_of_the_user_s_directory_is_told_of(tmp_path, words, code, said):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_text("a")
+    (tmp_path / "src" / "m.cjs").write_text(code)
+    done = run("run", *words, "src/m.cjs", cwd=tmp_path)
+    assert said in done.stderr and ("your working directory" in done.stderr) == bool(said), done.stderr
