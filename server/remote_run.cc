@@ -193,7 +193,8 @@ std::string Head(const Connection& c, size_t body_bytes) {
 // What the server says, while our stdin goes to the run.
 class Answer {
  public:
-  Answer(const Settings& settings, int fd) : settings_(settings), fd_(fd) {
+  Answer(const Settings& settings, const Connection& c)
+      : settings_(settings), fd_(c.fd.get()), has_directories_(c.same_user) {
     parser_.body_limit(boost::none);
     parser_.eager(true);
   }
@@ -304,6 +305,11 @@ class Answer {
     if (settings_.json) result.json = text.substr(0, text.find_last_not_of('\n') + 1);
     const json error = outcome.value("error", json::object());
     if (IsOurs(outcome, result.exit_status)) result.message = error.value("message", "");
+    const std::string code = error.value("cause", json::object()).value("code", "");
+    if (!has_directories_ && (code == "ERR_MODULE_NOT_FOUND" || code == "MODULE_NOT_FOUND"))
+      result.message =
+          "over TCP the program's file alone goes to the server, and nothing that it imports: "
+          "bundle it into one file";
     return result;
   }
 
@@ -339,6 +345,7 @@ class Answer {
 
   const Settings& settings_;
   const int fd_;
+  const bool has_directories_;  // of the program, at the server
   http::response_parser<http::string_body> parser_;
   std::optional<std::string> outcome_;
   std::string id_;            // of the run
@@ -384,7 +391,7 @@ RemoteResult RunRemotely(const Settings& settings) {
                            "Content-Type: application/json\r\nAccept: text/event-stream\r\n\r\n";
   const Status sent = Send(connection->fd.get(), head + bytes, entry->mounts);
   // A server that refuses early has said why.
-  RemoteResult result = Answer(settings, connection->fd.get()).Read();
+  RemoteResult result = Answer(settings, *connection).Read();
   if (!sent && result.exit_status == supervisor::Run::kCannotRun && result.message.empty())
     return Refusal(settings, sent.error(), supervisor::Run::kCannotRun);
   return result;

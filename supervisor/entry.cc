@@ -158,7 +158,17 @@ Result<Recording> OpenRecording(const policy::Adapter& adapter) {
 
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest, bool writable) {
   UniqueFd fd(::open(host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return SystemError("cannot mount " + host);
+  if (!fd.valid()) {
+    const Error cannot = SystemError("cannot mount " + host);
+    const std::string above = fs::path(host).parent_path();
+    const std::string meant =
+        host.starts_with("~")       ? "; the shell leaves ~ as it is there: write $HOME"
+        : host.starts_with("type=") ? "; write --mount=HOST:GUEST"
+        : cannot.errnum == ENOTDIR && fs::is_regular_file(host)
+            ? "; what is mounted is a directory: --mount=" + (above.empty() ? "." : above)
+            : "";
+    return Error{cannot.message + meant, cannot.errnum};
+  }
   return OpenMount{guest, std::move(fd), writable};
 }
 

@@ -313,6 +313,15 @@ def test_a_missing_proc_is_named(here):
     assert (done.returncode, done.stderr) == (125, "postern: /proc is not mounted here, and Postern needs it\n")
 
 
+@pytest.mark.parametrize("mount, said", [
+    ("data/x.txt", "cannot mount data/x.txt: Not a directory; what is mounted is a directory: --mount=data"), ("app.mjs", "what is mounted is a directory: --mount=."),
+    ("~/x:/x", "cannot mount ~/x: No such file or directory; the shell leaves ~ as it is there: write $HOME"), ("type=bind,src=/a,dst=/b", "; write --mount=HOST:GUEST"), ("none", "cannot mount none: No such file or directory\n"),
+])
+def test_what_cannot_be_mounted(here, mount, said):
+    done = type_in(here, "run", f"--mount={mount}", "app.mjs")
+    assert (done.returncode, done.stdout) == (3, "") and done.stderr.endswith(said.rstrip("\n") + "\n"), done.stderr
+
+
 def test_two_mounts_at_a_place(here):
     done = type_in(here, "eval", "--mount=data:/a", "--mount=.:/a:rw", "1")
     assert done.returncode == 3 and "two mounts are at /a; leave out one" in done.stderr

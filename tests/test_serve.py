@@ -669,6 +669,10 @@ def test_the_client_over_tcp(serve, tmp_path):
         assert (done.stdout, done.returncode) == ("2\n", 0), done.stderr
         done = subprocess.run(words, capture_output=True, text=True, timeout=30)
         assert done.returncode == 125 and "Authorization: Bearer TOKEN" in done.stderr
+        (tmp_path / "beside.mjs").write_text("")
+        (tmp_path / "m.mjs").write_text("import './beside.mjs'; console.log('here')")
+        done = subprocess.run([POSTERN, "run", f"--server=http://{server.address()}", tmp_path / "m.mjs"], capture_output=True, text=True, timeout=30, env={**os.environ, "POSTERN_TOKEN": "a" * 20})
+        assert done.returncode == 1 and "postern: over TCP the program's file alone goes to the server, and nothing that it imports: bundle it into one file\n" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("server_name,said", [("unix:/nowhere", "no server answers at /nowhere"), ("nonsense", "write unix:PATH or http://IP:PORT"),
