@@ -101,13 +101,23 @@ std::string Quoted(const Rule& rule) {
   return "the rule \"" + rule.text + "\" (" + rule.origin + ")";
 }
 
+// Whether a rule can name a method: those in lower case, as fetch sends "patch", are none of
+// HTTP's, and signs mean something else to YAML.
+bool CanBeNamed(std::string_view method) {
+  return !method.empty() && method.front() >= 'A' && method.front() <= 'Z' &&
+         std::all_of(method.begin(), method.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+         });
+}
+
 }  // namespace
 
 SmallestRule::SmallestRule(const RequestLine& request) {
   const Url& url = request.url;
   origin = url.scheme == "dns" ? url.HostPort() : url.Origin();
   if (url.scheme == "tcp" || url.scheme == "dns") return;
-  if (url.scheme == "http" || url.scheme == "https") method = request.method;
+  if ((url.scheme == "http" || url.scheme == "https") && CanBeNamed(request.method))
+    method = request.method;
   std::string literal;
   for (const char c : url.path) {
     if (c == '"' || c == '\\') return;
@@ -260,7 +270,10 @@ Decision Decider::Denied(const RequestLine& request) const {
       const bool is_known = std::find(known.begin(), known.end(), wanted) != known.end();
       if (is_known) wanted = other;
     }
-    d.change = "add " + wanted + " to the methods of " + Quoted(*method);
+    d.change = CanBeNamed(wanted)
+                   ? "add " + wanted + " to the methods of " + Quoted(*method)
+                   : "send a method of HTTP's, in upper case, or leave the methods out of " +
+                         Quoted(*method);
     d.reason += Quoted(*method) + " allows " + list + " only, not " + wanted;
   } else if (path != nullptr) {
     const std::string shown = url.path.substr(0, kShownPath);

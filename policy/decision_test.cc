@@ -101,6 +101,9 @@ TEST(Decision, DenialsSayWhatIsNearest) {
   EXPECT_EQ(Decide(p, "https://api.test/v2").change,
             "add \"/v2\" to the paths of the rule \"https://api.test\" (p.yaml:6:7)");
   EXPECT_EQ(Decide(p, "https://other.test/").change, "add --allow-net=other.test:443");
+  EXPECT_EQ(Decide(p, "https://api.test/v1/x", "post").change,
+            "send a method of HTTP's, in upper case, or leave the methods out of the rule "
+            "\"https://api.test\" (p.yaml:6:7)");
   EXPECT_EQ(Decide(p, "tcp://db.test:5432").change,
             "add --allow-net=db.test:5432 for HTTP, or --allow-net=tcp://db.test:5432");
   const Decision denied = Decide(p, "https://secret.api.test/");

@@ -28,6 +28,7 @@ void ReportedPolicy::Add(const std::string& method, const std::string& url, bool
   if (!known) path_bytes_ += rule.path.size();
   Seen& seen = paths[rule.path];
   seen.denied |= denied;
+  seen.any_method |= rule.method.empty();
   if (!rule.method.empty()) seen.methods.insert(rule.method);
 }
 
@@ -41,7 +42,7 @@ std::string ReportedPolicy::ToYaml() const {
     };
     std::map<std::set<std::string>, Rule> rules;  // paths with the same methods share a rule
     for (const auto& [path, seen] : paths) {
-      Rule& rule = rules[seen.methods];
+      Rule& rule = rules[seen.any_method ? std::set<std::string>() : seen.methods];
       rule.denied |= seen.denied;
       rule.any_path |= path.empty();
       rule.paths += (rule.paths.empty() ? "\"" : ", \"") + path + "\"";

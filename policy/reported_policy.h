@@ -17,6 +17,7 @@ class ReportedPolicy {
  private:
   struct Seen {
     std::set<std::string> methods;
+    bool any_method = false;
     bool denied = false;
   };
   // By origin, then by path; "" stands for any.

@@ -45,6 +45,19 @@ TEST(ReportedPolicy, ManyPathsBecomeAnyPath) {
   EXPECT_NE(report.ToYaml().find("only the first 1000 are listed"), std::string::npos);
 }
 
+TEST(ReportedPolicy, AMethodThatNoRuleCanNameIsAnyMethod) {
+  for (const char* method : {"patch", "Get", "!A", "*", "#", "-A"}) {
+    ReportedPolicy report;
+    report.Add(method, "https://a.test/x", true);
+    report.Add("GET", "https://a.test/x", true);
+    const auto file = ParsePolicyFile(report.ToYaml(), "p.yaml");
+    ASSERT_TRUE(file) << report.ToYaml();
+    const Url url = *ParseUrl("https://a.test/x");
+    EXPECT_TRUE(Decider(file->network).Decide({url, method, {}}).allow) << method;
+    EXPECT_TRUE(Decider(file->network).Decide({url, "GET", {}}).allow) << method;
+  }
+}
+
 TEST(ReportedPolicy, LongPathsBecomeAnyPath) {
   ReportedPolicy report;
   const auto url = [](int i) {
