@@ -80,7 +80,7 @@ std::string WorkingDirectoryHint(const Settings& settings, const Outcome& outcom
   if (settings.command != Settings::Command::kRun || settings.target == "-" || settings.cwd ||
       outcome.kind != Outcome::Kind::kFailed || outcome.cause_code != "ENOENT")
     return {};
-  // "ENOENT: …, open '/app/src/data.txt'"
+  // "ENOENT: …, open 'data.txt'", or a path from the root
   const std::string& text = outcome.error_message;
   const size_t end = text.rfind('\''), begin = end == 0 ? end : text.rfind('\'', end - 1);
   if (begin == std::string::npos || begin == end) return {};
@@ -88,8 +88,8 @@ std::string WorkingDirectoryHint(const Settings& settings, const Outcome& outcom
   const fs::path here = fs::current_path(error);
   const fs::path file = fs::canonical(settings.target, error);
   if (error || !fs::is_regular_file(file, error) || file.parent_path() == here) return {};
-  const fs::path looked = fs::path(text.substr(begin + 1, end - begin - 1)).lexically_normal();
-  const fs::path relative = looked.lexically_relative(file.parent_path());
+  const fs::path looked = file.parent_path() / text.substr(begin + 1, end - begin - 1);
+  const fs::path relative = looked.lexically_normal().lexically_relative(file.parent_path());
   if (relative.empty() || *relative.begin() == ".." || *relative.begin() == "." ||
       !fs::exists(here / relative, error))
     return {};

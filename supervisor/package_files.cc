@@ -97,10 +97,12 @@ class Finder {
   explicit Finder(fs::path root) : root_(std::move(root)) {}
 
   void Add(const Level& level) {
-    AddFile(level.directory / "package.json", [](const std::string& name) { return name == "package.json"; });
+    AddFile(level.directory / "package.json",
+            [](const std::string& name) { return name == "package.json"; });
     AddTsConfigs(level.directory);
     const fs::path modules = level.directory / kModules;
-    if (level.has_modules && Leads(modules, [](const std::string& name) { return name == kModules; }))
+    if (level.has_modules &&
+        Leads(modules, [](const std::string& name) { return name == kModules; }))
       found.modules.push_back(modules);
   }
 
