@@ -118,6 +118,7 @@ FILES = {
 # By package: what of it the other tests of test_packages.py run, whose values stand there.
 BY_VALUE = {
     "@anthropic-ai/sdk": "messages and streams of events, of a service",
+    "@duckdb/duckdb-wasm": "SQL, with `--memory=512MiB`; with the default of 128 MiB it is out of memory, and says so",
     "ajv": "compiled schemas",
     "axios": "its adapters for fetch and for node:http",
     "cheerio": "selectors, attributes, HTML",

@@ -48,7 +48,7 @@ def test_what_packages_do_is_what_their_tests_run():
     assert installed == {row[0] for row in compatibility.tested()}
     run = {name.split(" with ")[0] for name in (*test_packages.OFFLINE, *test_packages.ONLINE)}
     assert run <= set(package_programs.BY_VALUE)
-    elsewhere = {"react", "react-dom", "reflect-metadata", "tsyringe", "socket.io", "socket.io-client", "ws"}
+    elsewhere = {"@duckdb/duckdb-wasm", "react", "react-dom", "reflect-metadata", "tsyringe", "socket.io", "socket.io-client", "ws"}
     assert set(package_programs.BY_VALUE) - run == elsewhere
 
 

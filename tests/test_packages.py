@@ -8,7 +8,7 @@ import threading
 import uuid
 
 import pytest
-from conftest import BUILD, POSTERN, our_processes
+from conftest import BUILD, POSTERN, our_processes, unless_sanitized
 from package_programs import FILES, LIKE_NODE, REFUSED, TOOLS
 
 NODE = BUILD / "lib" / "postern" / "node"
@@ -139,6 +139,23 @@ def test_typescript_with_metadata_for_injection_and_jsx_on_a_server(installed):
     done = subprocess.run([POSTERN, "run", "--json", "--timeout=30s", installed / "job.tsx"], capture_output=True, text=True, timeout=60)
     (installed / "tsconfig.json").unlink()
     assert json.loads(done.stdout).get("value") == ["High", '<p class="x">&lt;<b>3</b></p>'], done.stdout
+
+
+@unless_sanitized
+def test_a_database_of_wasm(installed):
+    """Its code and its memory count: where they do not fit, that is the outcome, and no crash of V8's."""
+    (installed / "duck.cjs").write_text("""
+      const { dirname, join } = require('path'), blocking = require.resolve('@duckdb/duckdb-wasm/dist/duckdb-node-blocking.cjs'), duckdb = require(blocking);
+      const bundle = (name) => ({ mainModule: join(dirname(blocking), `duckdb-${name}.wasm`), mainWorker: '' });
+      (async () => {
+        const db = await duckdb.createDuckDB({ mvp: bundle('mvp'), eh: bundle('eh') }, new duckdb.VoidLogger(), duckdb.NODE_RUNTIME);
+        await db.instantiate(() => {});
+        console.log(db.connect().query('select 6 * 7 as n, sum(range) as s from range(1000)').toArray().map(String).join());
+      })();""")
+    run = lambda *options: subprocess.run([POSTERN, "run", *options, installed / "duck.cjs"], capture_output=True, text=True, timeout=60)  # noqa: E731
+    small, large = run(), run("--memory=512MiB")
+    assert (small.returncode, small.stdout) == (137, "") and "--memory" in small.stderr, small.stderr
+    assert (large.returncode, large.stdout) == (0, '{"n": 42, "s": 499500}\n'), large.stderr
 
 
 @pytest.mark.parametrize("package", OFFLINE)
