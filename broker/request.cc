@@ -309,10 +309,7 @@ void Request::Finished(CURLcode code) {
                            std::to_string(guest_.policy().limits.header_bytes) + " (header_bytes)"};
   }
   if (cut_off_ && !failure_) code = CURLE_OK;
-  if (upload_dropped_ && code == CURLE_READ_ERROR && !failure_) {
-    JudgeEarlyAnswer();
-    if (!failure_) code = CURLE_OK;
-  }
+  if (upload_dropped_ && code == CURLE_READ_ERROR && !failure_) code = JudgeEarlyAnswer();
   if (code != CURLE_OK && !failure_) {
     const bool proxied = !proxy_addresses_.empty();
     if (proxied && !absolute_form_ && phase_ < Phase::kSend &&

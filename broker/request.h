@@ -133,7 +133,7 @@ class Request {
   void UnpauseUpload();
   void OnReadsNoMore();
   void DropUploadUnlessMoved();
-  void JudgeEarlyAnswer();
+  CURLcode JudgeEarlyAnswer();
   void ConsumeUpload();
   void CountSent(size_t bytes);
 

@@ -65,20 +65,20 @@ void Request::DropUploadUnlessMoved() {
 }
 
 // libcurl of 8.7 and later says no more of it than that the request, whose length it knows, was cut
-// short. It reads on until the response is complete or the connection has ended.
-void Request::JudgeEarlyAnswer() {
+// short. It reads on until the response is complete or the connection has ended: what it would have
+// said of the response alone.
+CURLcode Request::JudgeEarlyAnswer() {
+  if (!responded_) return CURLE_GOT_NOTHING;
   curl_off_t came = 0;
   curl_easy_getinfo(easy_, CURLINFO_SIZE_DOWNLOAD_T, &came);
   const bool all = content_length_ && *content_length_ == std::to_string(came);
-  if (responded_ && (kept_open_ || all || EndsWithItsConnection())) return;
-  const bool unclear = responded_ && !content_length_;
+  if (kept_open_ || all || EndsWithItsConnection()) return CURLE_OK;
+  if (content_length_) return CURLE_PARTIAL_FILE;
   failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
-                     !responded_ ? url_.HostPort() + " closed the connection without an answer"
-                     : unclear   ? url_.HostPort() +
-                                     " ended the connection before it had the whole "
-                                     "request; whether its response is complete "
-                                     "cannot be told"
-                               : "the response of " + url_.HostPort() + " was cut short"};
+                     url_.HostPort() +
+                         " ended the connection before it had the whole request; whether its "
+                         "response is complete cannot be told"};
+  return CURLE_READ_ERROR;
 }
 
 }  // namespace postern::broker

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/base64.h"
+#include "broker/beast_text.h"
 #include "broker/http_fields.h"
 #include "broker/tunnel.h"
 #include "channel/raw_fields.h"
@@ -43,8 +44,6 @@ std::string AcceptOf(const std::string& key) {
   SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash);
   return EncodeBase64({reinterpret_cast<const char*>(hash), sizeof hash});
 }
-
-std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
 
 class UpgradeTunnel : public TcpTunnel {
  public:

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 
+#include "broker/beast_text.h"
 #include "broker/http_fields.h"
 #include "broker/tunnel.h"
 #include "policy/text.h"
@@ -43,8 +44,6 @@ constexpr uint8_t kText = 1, kBinary = 2, kClose = 8;
 constexpr const char* kProtocol = "sec-websocket-protocol";
 constexpr size_t kHead = 5;                 // bytes before a payload
 constexpr size_t kKeptBuffer = 256 * 1024;  // bytes, from one message to the next
-
-std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
 
 std::string FrameHead(uint8_t kind, size_t size) {
   const auto n = static_cast<uint32_t>(size);
