@@ -82,13 +82,17 @@ export function takeUncaught(error, origin) {
   }
   return true;
 }
+/** What nothing caught. @param {any} error */
+function uncaught(error) {
+  if (!takeUncaught(error, 'uncaughtException')) native.die(error);
+}
 /** Tells of a rejection: false where nobody listens. What a listener throws nobody has caught. @param {string} name @param {any[]} args */
 function tell(name, ...args) {
   if (!processListens(name)) return false;
   try {
     processEmit(name, ...args);
   } catch (error) {
-    if (!takeUncaught(error, 'uncaughtException')) native.die(error);
+    uncaught(error);
   }
   return true;
 }
@@ -441,7 +445,7 @@ export function lastExitCode() {
   try {
     emitExit(Number(exitCode ?? 0));
   } catch (error) {
-    if (!takeUncaught(error, 'uncaughtException')) native.die(error);
+    uncaught(error);
   }
   return exitCode === undefined || exitCode === null ? undefined : Number(exitCode);
 }

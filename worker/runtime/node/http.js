@@ -37,7 +37,8 @@ function classes() {
   const EventEmitter = load('events');
   const { validateAbortSignal, validatePort } = load('internal/validators');
   const { codes } = load('internal/errors');
-  const IncomingMessage = incomingMessage(load('_http_incoming').IncomingMessage);
+  const { IncomingMessage } = load('_http_incoming');
+  const ClientResponse = incomingMessage(IncomingMessage);
 
   class ClientRequest extends Writable {
     #headers = new Map();
@@ -203,7 +204,7 @@ function classes() {
     #responded(outcome) {
       const e = this.#exchange;
       this.socket.touch();
-      const response = (this.#response = new IncomingMessage(e, outcome, this.socket));
+      const response = (this.#response = new ClientResponse(e, outcome, this.socket));
       response.req = this;
       this.res = response;
       if (this.method === 'HEAD' || outcome.status === 204 || outcome.status === 304) {
@@ -220,7 +221,7 @@ function classes() {
       const e = this.#exchange;
       // The broker has checked them.
       const fields = [...outcome.fields, 'Upgrade', 'websocket', 'Connection', 'Upgrade'];
-      const response = new IncomingMessage(e, { ...outcome, status: 101, fields }, this.socket);
+      const response = new ClientResponse(e, { ...outcome, status: 101, fields }, this.socket);
       response.complete = response.upgrade = true;
       response.req = this;
       this.res = response;

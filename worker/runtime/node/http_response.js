@@ -98,12 +98,11 @@ export const makeSocket = (EventEmitter, encrypted, abort) => {
   });
 };
 
-/** Of a client; and what a program makes itself with a socket alone, for a server's part. @param {any} NodeIncomingMessage */
+/** Of a client. What a program makes itself, for a server's part, is Node's own. @param {any} NodeIncomingMessage */
 export const incomingMessage = (NodeIncomingMessage) =>
   class IncomingMessage extends NodeIncomingMessage {
     constructor(exchange, outcome, socket) {
-      super(outcome === undefined ? exchange : socket);
-      if (outcome === undefined) return;
+      super(socket);
       this._readableState.readingMore = false; // Node's parser does that
       const { version, address, port } = readConnection(outcome.connection);
       Object.assign(this, version);
@@ -133,8 +132,7 @@ export const incomingMessage = (NodeIncomingMessage) =>
       this.trailers = joined;
       this.trailersDistinct = distinct;
     }
-    async _read(size) {
-      if (this.exchange === undefined) return super._read(size);
+    async _read() {
       if (this.reading) return;
       Object.defineProperty(this, 'reading', { value: true, writable: true, configurable: true, enumerable: false });
       try {
@@ -150,12 +148,10 @@ export const incomingMessage = (NodeIncomingMessage) =>
       }
     }
     _destroy(error, callback) {
-      if (this.exchange === undefined) return super._destroy(error, callback);
       if (!this.complete) abortExchange(this.exchange, error ?? new Error('aborted'));
       callback(error);
     }
     setTimeout(ms, callback) {
-      if (this.exchange === undefined) return super.setTimeout(ms, callback);
       this.socket.setTimeout(ms);
       if (callback) this.on('timeout', callback);
       this.socket.once('timeout', () => this.emit('timeout'));
