@@ -88,11 +88,6 @@ const policy::MountSetting* MountOf(const fs::path& place,
   return found;
 }
 
-bool IsMounted(const std::string& guest, const Settings& s) {
-  return std::any_of(s.policy.mounts.begin(), s.policy.mounts.end(),
-                     [&](const policy::MountSetting& m) { return m.guest == guest; });
-}
-
 // A mount of its own, so that it stays where it is; to be written where the user's own says so.
 Status Show(const fs::path& directory, const Settings& s, Entry& entry) {
   const policy::MountSetting* shown = MountOf(directory, s.policy.mounts);
@@ -127,6 +122,11 @@ Status ShowProgram(const fs::path& directory, const Settings& s, Entry& entry) {
 }
 
 }  // namespace
+
+bool IsMounted(const std::string& guest, const Settings& s) {
+  return std::any_of(s.policy.mounts.begin(), s.policy.mounts.end(),
+                     [&](const policy::MountSetting& m) { return m.guest == guest; });
+}
 
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));

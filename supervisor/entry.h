@@ -35,6 +35,9 @@ struct Recording {
 };
 Result<Recording> OpenRecording(const policy::Adapter& adapter);
 
+// Whether the user has a directory mounted at the path `guest`.
+bool IsMounted(const std::string& guest, const Settings& s);
+
 // A directory that a guest may read, at its path for the guest ("" for the root).
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest, bool writable);
 

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -93,12 +92,9 @@ std::string WorkingDirectoryHint(const Settings& settings, const Outcome& outcom
   if (relative.empty() || *relative.begin() == ".." || *relative.begin() == "." ||
       !fs::exists(here / relative, error))
     return {};
-  const auto& mounts = settings.policy.mounts;
-  const bool mounted =
-      std::any_of(mounts.begin(), mounts.end(), [&](const auto& m) { return m.guest == here; });
   return relative.string() +
          " is in your working directory, and the program's is that of its file; " +
-         (mounted ? "" : "--mount=. ") + "--cwd=. lets it begin in yours";
+         (IsMounted(here, settings) ? "" : "--mount=. ") + "--cwd=. lets it begin in yours";
 }
 
 // `postern serve` is a program of its own.
@@ -135,14 +131,11 @@ int Main(int argc, char** argv) {
     Say(outcome.log_trouble);
     if (status == 0) status = kCannotWrite;
   }
-  if (const std::string hint = ProxyHint(settings, outcome); !hint.empty() && !settings.json)
-    Say(hint);
-  if (const std::string hint = WorkingDirectoryHint(settings, outcome);
-      !hint.empty() && !settings.json)
-    Say(hint);
-  if (!outcome.report.empty() && !settings.json) {
-    Tell(Printable(outcome.report, true));
+  if (settings.json) return status;
+  for (const auto hint : {ProxyHint, WorkingDirectoryHint}) {
+    if (const std::string said = hint(settings, outcome); !said.empty()) Say(said);
   }
+  if (!outcome.report.empty()) Tell(Printable(outcome.report, true));
   return status;
 }
 

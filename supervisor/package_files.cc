@@ -31,6 +31,12 @@ bool IsTsConfig(const std::string& name) {
   return name.starts_with("tsconfig") && name.ends_with(".json");
 }
 
+// A link stands for a thing of its own kind alone.
+std::string KindOf(const fs::path& path) {
+  const std::string name = path.filename();
+  return IsTsConfig(name) ? "tsconfig.json" : name;
+}
+
 bool IsBeneath(const fs::path& path, const fs::path& root) {
   const fs::path beneath = path.lexically_relative(root);
   return !beneath.empty() && *beneath.begin() != "..";
@@ -39,14 +45,18 @@ bool IsBeneath(const fs::path& path, const fs::path& root) {
 // A directory, and what of a package it has.
 struct Level {
   fs::path directory;
-  json manifest;  // null where there is none, discarded where that is no JSON
+  std::optional<std::string> text;  // of package.json
+  json manifest;                    // null where there is none, discarded where that is no JSON
   bool has_modules;
 };
 
 Level LevelOf(const fs::path& directory) {
-  const auto text = ReadFile(directory / "package.json", kMaxManifestBytes);
-  return {directory, text ? json::parse(*text, nullptr, false, true) : json(),
-          IsDirectory(directory / kModules)};
+  Level level{directory, std::nullopt, {}, IsDirectory(directory / kModules)};
+  if (auto text = ReadFile(directory / "package.json", kMaxManifestBytes)) {
+    level.manifest = json::parse(*text, nullptr, false, true);
+    level.text = *std::move(text);
+  }
+  return level;
 }
 
 bool BeginsWorkspace(const Level& level) {
@@ -97,32 +107,23 @@ class Finder {
   explicit Finder(fs::path root) : root_(std::move(root)) {}
 
   void Add(const Level& level) {
-    AddFile(level.directory / "package.json",
-            [](const std::string& name) { return name == "package.json"; });
-    AddTsConfigs(level.directory);
+    const fs::path manifest = level.directory / "package.json";
     const fs::path modules = level.directory / kModules;
-    if (level.has_modules &&
-        Leads(modules, [](const std::string& name) { return name == kModules; }))
-      found.modules.push_back(modules);
+    if (level.text && StaysInside(manifest)) found.manifests[manifest] = *level.text;
+    AddTsConfigs(level.directory);
+    if (level.has_modules && StaysInside(modules)) found.modules.push_back(modules);
   }
 
   PackageFiles found;
 
  private:
-  template <class IsSuch>
-  bool Leads(const fs::path& path, IsSuch is_such) {
+  bool StaysInside(const fs::path& path) {
     std::error_code error;
     const fs::path real = fs::canonical(path, error);
     if (error) return false;  // what cannot be looked at is not there for a guest either
-    if (is_such(real.filename().string()) && IsBeneath(real, root_)) return true;
+    if (KindOf(real) == KindOf(path) && IsBeneath(real, root_)) return true;
     found.leads_out.emplace_back(path, real);
     return false;
-  }
-
-  template <class IsSuch>
-  void AddFile(const fs::path& path, IsSuch is_such) {
-    if (!Leads(path, is_such)) return;
-    if (auto text = ReadFile(path, kMaxManifestBytes)) found.manifests[path] = *std::move(text);
   }
 
   // tsconfig.json, and those beside it that it may extend (tsconfig.base.json).
@@ -130,7 +131,9 @@ class Finder {
     std::error_code error;
     for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
          entry.increment(error)) {
-      if (IsTsConfig(entry->path().filename())) AddFile(entry->path(), IsTsConfig);
+      const fs::path& path = entry->path();
+      if (!IsTsConfig(path.filename()) || !StaysInside(path)) continue;
+      if (auto text = ReadFile(path, kMaxManifestBytes)) found.manifests[path] = *std::move(text);
     }
   }
 
