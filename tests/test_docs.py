@@ -81,7 +81,7 @@ def test_every_line_of_the_threat_model_has_its_test():
 
 def test_every_command_can_be_typed_from_a_checkout():
     """README names where the program is; ./dev passes on whatever command it has."""
-    assert str(ROOT / "build/release/supervisor/postern").removeprefix(f"{ROOT}/") in (ROOT / "README.md").read_text()
+    assert str(ROOT / "build/release/bin/postern").removeprefix(f"{ROOT}/") in (ROOT / "README.md").read_text()
     text = subprocess.run([POSTERN, "--help"], capture_output=True, text=True, check=True).stdout
     commands = set(re.findall(r"^  ([a-z]+)  ", text.split("Subcommands:")[1].split("Examples:")[0], re.M))
     script = (ROOT / "dev").read_text()

