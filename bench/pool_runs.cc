@@ -17,11 +17,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "channel/order.h"
+#include "channel/spare_fds.h"
 #include "supervisor/outcome.h"
 #include "supervisor/programs.h"
 #include "supervisor/spare_pool.h"
-#include "worker/order.h"
-#include "worker/spare_fds.h"
 
 namespace postern::bench {
 namespace {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "channel/fd_watch.h"
+#include "loop/fd_watch.h"
 
 namespace postern::broker {
 

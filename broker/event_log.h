@@ -18,8 +18,8 @@
 
 #include "base/unique_fd.h"
 #include "channel/control.h"
-#include "channel/fd_watch.h"
 #include "har/har.h"
+#include "loop/fd_watch.h"
 
 namespace postern::broker {
 

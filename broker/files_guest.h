@@ -27,7 +27,7 @@
 #include <vector>
 
 #include "broker/files_mounts.h"
-#include "channel/guest_channel.h"
+#include "loop/guest_channel.h"
 
 namespace postern::broker {
 

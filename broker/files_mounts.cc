@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "policy/text.h"
+#include "base/text.h"
 
 namespace postern::broker {
 namespace {

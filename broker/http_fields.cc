@@ -6,8 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/text.h"
 #include "channel/raw_fields.h"
-#include "policy/text.h"
 
 namespace postern::broker {
 namespace {

@@ -17,13 +17,13 @@
 
 #include "base/eintr.h"
 #include "broker/confine.h"
-#include "broker/control_loop.h"
 #include "broker/event_log.h"
 #include "broker/files_guest.h"
 #include "broker/log_process.h"
 #include "broker/net_guest.h"
 #include "broker/recording.h"
 #include "broker/replay.h"
+#include "loop/control_loop.h"
 #include "sandbox/process.h"
 
 namespace postern::broker {

@@ -18,7 +18,7 @@
 #include "broker/replay.h"
 #include "broker/resolver.h"
 #include "broker/tls_store.h"
-#include "channel/guest_channel.h"
+#include "loop/guest_channel.h"
 #include "policy/decision.h"
 #include "policy/secrets/secret_index.h"
 

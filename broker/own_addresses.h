@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "channel/fd_watch.h"
+#include "loop/fd_watch.h"
 #include "policy/address.h"
 
 struct nl_sock;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "policy/text.h"
+#include "base/text.h"
 #include "policy/url.h"
 
 namespace postern::broker {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/text.h"
 #include "broker/certificate_names.h"
 #include "broker/close_notify.h"
 #include "broker/http_fields.h"
@@ -15,7 +16,6 @@
 #include "broker/request.h"
 #include "channel/raw_fields.h"
 #include "policy/secrets/representation.h"
-#include "policy/text.h"
 #include "policy/trace_context.h"
 
 namespace postern::broker {

@@ -1,11 +1,11 @@
 // Request's decision: what it is for, whether it may be made, and that it is on record.
 #include <cstdint>
 
+#include "base/text.h"
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
 #include "policy/secret_text.h"
-#include "policy/text.h"
 
 namespace postern::broker {
 namespace {

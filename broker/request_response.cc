@@ -4,12 +4,12 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/text.h"
 #include "broker/http_fields.h"
 #include "broker/net_guest.h"
 #include "broker/request.h"
 #include "channel/raw_fields.h"
 #include "policy/secrets/representation.h"
-#include "policy/text.h"
 
 namespace postern::broker {
 namespace {

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "channel/failure.h"
-#include "channel/fd_watch.h"
+#include "loop/fd_watch.h"
 #include "policy/policy.h"
 
 namespace postern::broker {

@@ -19,11 +19,11 @@
 #include <vector>
 
 #include "base/base64.h"
+#include "base/text.h"
 #include "broker/beast_text.h"
 #include "broker/http_fields.h"
 #include "broker/tunnel.h"
 #include "channel/raw_fields.h"
-#include "policy/text.h"
 
 namespace postern::broker {
 namespace {

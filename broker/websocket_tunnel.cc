@@ -10,10 +10,10 @@
 #include <cstdint>
 #include <deque>
 
+#include "base/text.h"
 #include "broker/beast_text.h"
 #include "broker/http_fields.h"
 #include "broker/tunnel.h"
-#include "policy/text.h"
 
 namespace postern::broker {
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor_rights.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "channel/descriptor_rights.h"
 
 namespace postern::channel {
 
@@ -23,7 +23,7 @@ enum class ControlType : uint32_t {
   kFailed,     // child -> supervisor: cannot start; payload: the reason; `a` 1: the user's input
   kFork,    // supervisor -> zygote: make spare `id`; `a` 1: its order comes at once, and it is the
             // only one
-  kSpare,   // zygote -> supervisor: spare `id`; fds: see worker/spare_fds.h
+  kSpare,   // zygote -> supervisor: spare `id`; fds: see channel/spare_fds.h
   kExited,  // zygote -> supervisor: `a` wait status, `b` peak resident KiB, payload: cpu us
   kBind,    // supervisor -> broker: serve guest `id`; fds: read end, write end, the policy as JSON
             // in a memfd; payload: the run's name in logs; `a` 1: kLines are wanted

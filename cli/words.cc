@@ -6,10 +6,10 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/elsewhere.h"
 #include "policy/target.h"
-#include "policy/text.h"
 
 namespace postern::cli {
 namespace {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/base64.h"
-#include "policy/text.h"
+#include "base/text.h"
 
 namespace postern::har {
 namespace {

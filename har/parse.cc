@@ -3,9 +3,9 @@
 #include <cstdint>
 
 #include "base/base64.h"
+#include "base/text.h"
 #include "har/har.h"
 #include "har/members.h"
-#include "policy/text.h"
 
 namespace postern::har {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/text.h"
 #include "policy/address_guard.h"
 #include "policy/decision.h"
-#include "policy/text.h"
 
 namespace postern::policy {
 namespace {

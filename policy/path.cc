@@ -5,8 +5,8 @@
 #include <optional>
 #include <span>
 
-#include "policy/characters.h"
-#include "policy/text.h"
+#include "base/characters.h"
+#include "base/text.h"
 
 namespace postern::policy {
 namespace {

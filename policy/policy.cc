@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "policy/text.h"
+#include "base/text.h"
 
 namespace postern::policy {
 namespace {

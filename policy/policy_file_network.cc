@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <set>
 
-#include "policy/text.h"
+#include "base/text.h"
 #include "policy/units.h"
 
 namespace postern::policy {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/base64.h"
-#include "policy/text.h"
+#include "base/text.h"
 
 namespace postern::policy {
 namespace {

@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 
 #include "ada.h"
-#include "policy/text.h"
+#include "base/text.h"
 
 namespace postern::policy {
 namespace {

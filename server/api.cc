@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "base/base64.h"
-#include "channel/descriptor_rights.h"
-#include "policy/text.h"
+#include "base/descriptor_rights.h"
+#include "base/text.h"
 #include "policy/trace_context.h"
 
 namespace postern::server {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-#include "worker/spare_fds.h"
+#include "channel/spare_fds.h"
 
 namespace postern::server {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "worker/spare_fds.h"
+#include "channel/spare_fds.h"
 
 namespace postern::server {
 namespace {

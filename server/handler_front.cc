@@ -5,9 +5,9 @@
 #include <cstring>
 #include <set>
 
+#include "base/text.h"
 #include "channel/connection_fields.h"
 #include "channel/failure.h"
-#include "policy/text.h"
 #include "policy/url.h"
 
 namespace postern::server {

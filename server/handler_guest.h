@@ -16,9 +16,9 @@
 #include <span>
 #include <string>
 
-#include "channel/guest_channel.h"
+#include "loop/deadline.h"
+#include "loop/guest_channel.h"
 #include "server/client_wait.h"
-#include "server/deadline.h"
 #include "supervisor/outcome.h"
 
 namespace postern::server {

@@ -11,10 +11,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/descriptor_rights.h"
 #include "base/eintr.h"
-#include "channel/descriptor_rights.h"
-#include "policy/text.h"
-#include "server/socket_address.h"
+#include "base/socket_address.h"
+#include "base/text.h"
 
 namespace postern::server {
 namespace {

@@ -17,7 +17,7 @@
 
 #include "base/unique_fd.h"
 #include "channel/http2_session.h"
-#include "server/deadline.h"
+#include "loop/deadline.h"
 #include "server/request_parser.h"
 
 namespace postern::server {

@@ -13,9 +13,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/socket_address.h"
 #include "policy/address.h"
 #include "policy/target.h"
-#include "server/socket_address.h"
 
 namespace postern::server {
 namespace {

@@ -13,12 +13,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/base64.h"
+#include "base/descriptor_rights.h"
 #include "base/eintr.h"
-#include "channel/descriptor_rights.h"
+#include "base/socket_address.h"
+#include "base/text.h"
 #include "policy/address.h"
 #include "policy/target.h"
-#include "policy/text.h"
-#include "server/socket_address.h"
 #include "supervisor/entry.h"
 #include "supervisor/print.h"
 #include "supervisor/run.h"

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <utility>
 
-#include "policy/text.h"
+#include "base/text.h"
 
 namespace postern::server {
 namespace {

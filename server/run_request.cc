@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/base64.h"
+#include "base/text.h"
 #include "policy/narrow.h"
-#include "policy/text.h"
 
 namespace postern::server {
 namespace {

@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "channel/order.h"
 #include "policy/policy_file.h"
-#include "worker/order.h"
 
 namespace postern::server {
 

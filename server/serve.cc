@@ -14,7 +14,7 @@
 #include <sstream>
 
 #include "base/printable.h"
-#include "policy/text.h"
+#include "base/text.h"
 #include "server/api.h"
 #include "server/descriptor_budget.h"
 #include "server/handler_front.h"

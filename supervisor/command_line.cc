@@ -6,8 +6,8 @@
 #include <set>
 #include <sstream>
 
+#include "base/text.h"
 #include "cli/words.h"
-#include "policy/text.h"
 #include "policy/trace_context.h"
 #include "policy/units.h"
 #include "supervisor/load_policy.h"

@@ -10,8 +10,8 @@
 #include <set>
 
 #include "base/eintr.h"
+#include "base/text.h"
 #include "har/har.h"
-#include "policy/text.h"
 #include "supervisor/package_files.h"
 #include "supervisor/print.h"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "channel/order.h"
 #include "supervisor/settings.h"
-#include "worker/order.h"
 
 namespace postern::supervisor {
 

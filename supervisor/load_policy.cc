@@ -7,10 +7,10 @@
 #include <filesystem>
 
 #include "base/eintr.h"
+#include "base/text.h"
 #include "base/unique_fd.h"
 #include "policy/resolv_conf.h"
 #include "policy/secret_text.h"
-#include "policy/text.h"
 
 namespace postern::supervisor {
 namespace {

@@ -16,10 +16,10 @@
 #include "base/eintr.h"
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
+#include "channel/spare_fds.h"
 #include "policy/units.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/settings.h"
-#include "worker/spare_fds.h"
 
 namespace postern::supervisor {
 namespace {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "channel/order.h"
 #include "policy/policy_file.h"
 #include "supervisor/background.h"
 #include "supervisor/broker_link.h"
@@ -19,7 +20,6 @@
 #include "supervisor/json_size.h"
 #include "supervisor/memory_cgroup.h"
 #include "supervisor/outcome.h"
-#include "worker/order.h"
 
 namespace postern::supervisor {
 
@@ -62,7 +62,7 @@ class Run : public std::enable_shared_from_this<Run> {
       std::function<void()> will_kill = nullptr);
 
   // The spare becomes the guest: limits are armed, pipes are watched, the order goes out. `fds` are
-  // those of worker/spare_fds.h.
+  // those of channel/spare_fds.h.
   void Begin(std::vector<UniqueFd> fds, UniqueFd pidfd);
   // Its process has ended.
   void Exited(const End& end);

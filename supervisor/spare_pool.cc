@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "worker/spare_fds.h"
+#include "channel/spare_fds.h"
 
 namespace postern::supervisor {
 

@@ -34,7 +34,7 @@ class SparePool {
     size_t spares = 2;                  // idle, at most
     uint64_t guests_per_zygote = 1000;  // at least 1
   };
-  // A spare that is the caller's: its pipes' far ends (worker/spare_fds.h), and itself.
+  // A spare that is the caller's: its pipes' far ends (channel/spare_fds.h), and itself.
   struct Guest {
     uint64_t id = 0;
     std::vector<UniqueFd> fds;

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "worker/spare_fds.h"
+#include "channel/spare_fds.h"
 
 namespace postern::worker {
 namespace {

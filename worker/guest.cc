@@ -7,11 +7,11 @@
 #include <new>
 
 #include "base/eintr.h"
+#include "channel/spare_fds.h"
 #include "worker/advice.h"
 #include "worker/allocation.h"
 #include "worker/evaluation.h"
 #include "worker/natives.h"
-#include "worker/spare_fds.h"
 
 namespace postern::worker {
 namespace {

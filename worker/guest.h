@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "channel/order.h"
 #include "channel/result_frame.h"
 #include "worker/engine.h"
 #include "worker/event_loop.h"
@@ -14,7 +15,6 @@
 #include "worker/handler_server.h"
 #include "worker/modules.h"
 #include "worker/net_client.h"
-#include "worker/order.h"
 #include "worker/signal_reader.h"
 #include "worker/stdin_reader.h"
 

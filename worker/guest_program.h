@@ -3,7 +3,7 @@
 // limits.
 #pragma once
 
-#include "worker/order.h"
+#include "channel/order.h"
 
 namespace postern::worker {
 

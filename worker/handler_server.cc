@@ -1,6 +1,6 @@
 #include "worker/handler_server.h"
 
-#include "worker/spare_fds.h"
+#include "channel/spare_fds.h"
 
 namespace postern::worker {
 namespace {

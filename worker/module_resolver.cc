@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
-#include "policy/text.h"
+#include "base/text.h"
 #include "worker/tsconfig.h"
 
 namespace postern::worker {

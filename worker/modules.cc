@@ -4,7 +4,7 @@
 #include <iterator>
 #include <vector>
 
-#include "policy/text.h"
+#include "base/text.h"
 #include "worker/advice.h"
 #include "worker/natives.h"
 

@@ -4,8 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "base/text.h"
 #include "channel/raw_fields.h"
-#include "policy/text.h"
 
 namespace postern::worker {
 namespace {

@@ -10,8 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "channel/spare_fds.h"
 #include "worker/exchanges.h"
-#include "worker/spare_fds.h"
 
 namespace postern::worker {
 

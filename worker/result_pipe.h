@@ -8,7 +8,7 @@
 
 #include "base/eintr.h"
 #include "channel/result_frame.h"
-#include "worker/spare_fds.h"
+#include "channel/spare_fds.h"
 
 namespace postern::worker {
 

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "base/eintr.h"
+#include "channel/spare_fds.h"
 #include "worker/result_pipe.h"
-#include "worker/spare_fds.h"
 
 namespace postern::worker {
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "base/eintr.h"
+#include "channel/spare_fds.h"
 #include "sandbox/process.h"
-#include "worker/spare_fds.h"
 
 namespace postern::worker {
 namespace {

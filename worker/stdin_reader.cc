@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/eintr.h"
+#include "channel/spare_fds.h"
 #include "worker/result_pipe.h"
-#include "worker/spare_fds.h"
 
 namespace postern::worker {
 namespace {

@@ -11,8 +11,8 @@
 #include "base/eintr.h"
 #include "channel/control.h"
 #include "channel/endpoint.h"
+#include "channel/spare_fds.h"
 #include "worker/spare.h"
-#include "worker/spare_fds.h"
 
 namespace postern::worker {
 namespace {

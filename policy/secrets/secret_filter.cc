@@ -4,8 +4,8 @@
 #include <bit>
 #include <utility>
 
-#include "policy/characters.h"
-#include "policy/text.h"
+#include "base/characters.h"
+#include "base/text.h"
 
 namespace postern::policy {
 namespace {

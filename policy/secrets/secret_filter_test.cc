@@ -7,8 +7,8 @@
 #include <random>
 
 #include "base/base64.h"
+#include "base/text.h"
 #include "policy/secret_text.h"
-#include "policy/text.h"
 
 namespace postern::policy {
 namespace {

@@ -5,10 +5,10 @@
 #include <tuple>
 
 #include "base/base64.h"
+#include "base/text.h"
 #include "policy/secret_text.h"
 #include "policy/secrets/spellings.h"
 #include "policy/secrets/unescape.h"
-#include "policy/text.h"
 
 namespace postern::policy {
 namespace {

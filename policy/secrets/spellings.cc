@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "base/base64.h"
-#include "policy/text.h"
+#include "base/text.h"
 
 namespace postern::policy {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "policy/characters.h"
+#include "base/characters.h"
 
 namespace postern::policy {
 namespace {

@@ -60,7 +60,7 @@
 #include <fstream>
 
 #include "channel/control.h"
-#include "worker/spare_fds.h"
+#include "channel/spare_fds.h"
 
 namespace postern::hostile {
 namespace {
@@ -267,9 +267,7 @@ std::string TakeAllMemory(const worker::Order&) {
   return "kept: " + std::to_string(read) + " " + std::to_string(written);
 }
 
-std::string OneFileMore(const worker::Order&) {
-  return Answer(::syscall(SYS_dup, 0));
-}
+std::string OneFileMore(const worker::Order&) { return Answer(::syscall(SYS_dup, 0)); }
 
 std::string WriteFile(const worker::Order& order) {
   ::close(worker::kOrderFd);  // all of its numbers are taken

@@ -8,7 +8,7 @@
 #include <map>
 #include <string>
 
-#include "worker/order.h"
+#include "channel/order.h"
 
 namespace postern::hostile {
 

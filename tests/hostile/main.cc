@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "channel/result_frame.h"
+#include "channel/spare_fds.h"
 #include "tests/hostile/attempts.h"
 #include "worker/launcher.h"
-#include "worker/spare_fds.h"
 
 namespace postern::hostile {
 namespace {

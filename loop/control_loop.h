@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "channel/control_outbox.h"
-#include "channel/fd_watch.h"
+#include "loop/fd_watch.h"
 
 namespace postern::broker {
 

@@ -1,4 +1,4 @@
-#include "policy/text.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "policy/characters.h"
+#include "base/characters.h"
 
 namespace postern::policy {
 namespace {

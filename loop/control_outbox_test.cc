@@ -5,8 +5,8 @@
 
 #include <map>
 
-#include "broker/control_loop.h"
 #include "channel/endpoint.h"
+#include "loop/control_loop.h"
 
 namespace postern::channel {
 namespace {

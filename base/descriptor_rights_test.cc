@@ -1,4 +1,4 @@
-#include "channel/descriptor_rights.h"
+#include "base/descriptor_rights.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "channel/guest_channel.h"
+#include "loop/guest_channel.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>

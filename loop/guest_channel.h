@@ -15,7 +15,7 @@
 #include <memory>
 
 #include "channel/endpoint.h"
-#include "channel/fd_watch.h"
+#include "loop/fd_watch.h"
 
 namespace postern::channel {
 
