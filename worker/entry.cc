@@ -14,7 +14,7 @@
 
 #include "base/eintr.h"
 #include "base/unique_fd.h"
-#include "worker/launcher.h"
+#include "worker/process/launcher.h"
 #include "worker/v8_program.h"
 
 namespace postern::worker {

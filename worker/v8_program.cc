@@ -1,7 +1,7 @@
 #include "worker/v8_program.h"
 
-#include "worker/guest.h"
-#include "worker/natives.h"
+#include "worker/guest/guest.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 

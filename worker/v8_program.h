@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "worker/engine.h"
-#include "worker/guest_program.h"
+#include "worker/engine/engine.h"
+#include "worker/process/guest_program.h"
 
 namespace postern::worker {
 

@@ -12,7 +12,7 @@
 #include "channel/result_frame.h"
 #include "channel/spare_fds.h"
 #include "tests/hostile/attempts.h"
-#include "worker/launcher.h"
+#include "worker/process/launcher.h"
 
 namespace postern::hostile {
 namespace {

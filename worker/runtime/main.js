@@ -209,7 +209,7 @@ for (const [name, value] of Object.entries({
   expose(name, value);
 expose('self', globalThis);
 expose('global', globalThis);
-/** In a context of its own (worker/transpiler.h). @param {any[]} given what compile in parts/typescript.js takes */
+/** In a context of its own (worker/modules/transpiler.h). @param {any[]} given what compile in parts/typescript.js takes */
 const transpile = (...given) => part('typescript').compile(...given);
 
 /** What the last __return was given. @type {{value: any} | null} */

@@ -1,5 +1,5 @@
 // Signals of the process. Real ones end the run, but for those that a listener of `process` waits for: the supervisor sends them as bytes
-// (worker/signal_reader.h), and gives the guest its time of grace. What a guest sends to itself does not leave it.
+// (worker/guest/signal_reader.h), and gives the guest its time of grace. What a guest sends to itself does not leave it.
 import { codedError } from './coded_error.js';
 import { reportError } from './events.js';
 import { part } from './part.js';

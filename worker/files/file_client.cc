@@ -1,0 +1,438 @@
+#include "worker/files/file_client.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "channel/spare_fds.h"
+
+namespace postern::worker {
+namespace {
+
+constexpr double kLatest = 8.64e12;  // milliseconds: the year 2243, within 64 bits of nanoseconds
+
+constexpr int kBrokerSilenceMs = 10'000;         // disks may be slow; a broker is not
+constexpr int64_t kMostBytesAhead = 256 * 1024;  // of one file
+constexpr int32_t kNoStream = -1;
+constexpr int64_t kMemoryDevice = 1;  // a block device's numbers are larger
+
+double NowMs() {
+  using namespace std::chrono;
+  return duration<double, std::milli>(system_clock::now().time_since_epoch()).count();
+}
+
+FileClient::Answer Failed(int errnum, const std::string& message) {
+  FileClient::Answer answer;
+  answer.code = strerrorname_np(errnum);
+  answer.message = message;
+  return answer;
+}
+FileClient::Answer From(const Status& status) {
+  if (!status) return Failed(status.error().errnum, status.error().message);
+  FileClient::Answer answer;
+  answer.ok = true;
+  return answer;
+}
+
+std::string Piece(const std::string& bytes, int64_t offset, int64_t length) {
+  if (offset >= static_cast<int64_t>(bytes.size())) return {};
+  return bytes.substr(static_cast<size_t>(offset),
+                      length < 0 ? std::string::npos : static_cast<size_t>(length));
+}
+
+// Of what came with the order and has none: exact in a double, as a guest gets it.
+int64_t InodeOf(const std::string& path) {
+  return static_cast<int64_t>(std::hash<std::string>()(path) >> 11);
+}
+
+const char* NameOf(WriteHow how) {
+  switch (how) {
+    case WriteHow::kWrite:
+      return "write";
+    case WriteHow::kNew:
+      return "new";
+    case WriteHow::kAppend:
+      return "append";
+    case WriteHow::kUpdate:
+      return "update";
+    case WriteHow::kWhole:
+      return "whole";
+  }
+  return "";
+}
+
+template <class Number>
+void ReadNumber(const channel::Fields& fields, const char* name, Number* number) {
+  if (const std::string* text = FindField(fields, name))
+    std::from_chars(text->data(), text->data() + text->size(), *number);
+}
+
+}  // namespace
+
+FileClient::FileClient(std::map<std::string, std::string> files, std::vector<std::string> mounts)
+    : files_(std::move(files)), mounts_(std::move(mounts)), memory_("/tmp", NowMs) {
+  // What came for /tmp is in it, as what the guest writes there.
+  std::erase_if(files_, [&](const auto& file) {
+    const auto& [path, bytes] = file;
+    return memory_.Has(path) && PlaceOf(path) == Place::kOutside &&
+           memory_.MakeDirectory(path.substr(0, path.rfind('/')), true) &&
+           memory_.Write(path, bytes, WriteHow::kNew, 0, -1);
+  });
+}
+
+FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
+  if (files_.contains(path)) return Owner::kOrder;
+  for (const std::string& mount : mounts_) {
+    if (path == mount || path.starts_with(mount + "/")) return Owner::kBroker;
+  }
+  if (memory_.Has(path)) return Owner::kMemory;
+  // The broker says best why there is nothing.
+  return mounts_.empty() ? Owner::kOrder : Owner::kBroker;
+}
+
+int32_t FileClient::Lost(const std::string& why) {
+  lost_ = {};
+  lost_.code = "ERR_BROKER_LOST";
+  lost_.message = "the files broker was lost: " + why;
+  endpoint_.reset();
+  return kNoStream;
+}
+
+FileClient::Answer FileClient::Read(const std::string& path, int64_t offset, int64_t length) {
+  switch (OwnerOf(path)) {
+    case Owner::kOrder: {
+      const auto own = files_.find(path);
+      if (own == files_.end()) return Failed(ENOENT, "there is no file " + path);
+      Answer answer = From(Ok{});
+      answer.bytes = Piece(own->second, offset, length);
+      return answer;
+    }
+    case Owner::kMemory: {
+      const auto node = memory_.Find(path);
+      if (!node) return Failed(node.error().errnum, node.error().message);
+      if ((*node)->directory) return Failed(EISDIR, path + " is a directory");
+      Answer answer = From(Ok{});
+      answer.bytes = Piece((*node)->bytes, offset, length);
+      return answer;
+    }
+    case Owner::kBroker: {
+      channel::Fields more;
+      if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
+      if (length >= 0) more.push_back({"postern-length", std::to_string(length)});
+      return Ask("GET", path, std::move(more));
+    }
+  }
+  return {};
+}
+
+bool FileClient::HasBelow(const std::string& prefix) const {
+  const auto below = files_.lower_bound(prefix);
+  return below != files_.end() && below->first.starts_with(prefix);
+}
+
+std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path) const {
+  Answer answer = From(Ok{});
+  const auto of_order = [&](const char* kind, size_t size) {
+    answer.kind = kind;
+    answer.size = static_cast<int64_t>(size);
+    answer.mode = answer.kind == "file" ? channel::kFileModes : channel::kDirectoryModes;
+    answer.inode = InodeOf(path);
+    return answer;
+  };
+  switch (OwnerOf(path)) {
+    case Owner::kOrder: {
+      if (const auto own = files_.find(path); own != files_.end())
+        return of_order("file", own->second.size());
+      if (HasBelow(path == "/" ? path : path + "/")) return of_order("directory", 0);
+      return Failed(ENOENT, "there is no file " + path);
+    }
+    case Owner::kMemory: {
+      const auto node = memory_.Find(path);
+      if (!node) return Failed(node.error().errnum, node.error().message);
+      answer.kind = (*node)->directory ? "directory" : "file";
+      answer.size = static_cast<int64_t>((*node)->bytes.size());
+      answer.times = (*node)->times;
+      answer.mode = (*node)->mode;
+      answer.writable = true;
+      answer.inode = (*node)->inode;
+      answer.device = kMemoryDevice;
+      return answer;
+    }
+    case Owner::kBroker:
+      if (HasBelow(path + "/")) return of_order("directory", 0);
+  }
+  return std::nullopt;
+}
+
+FileClient::Answer FileClient::LookAt(const std::string& path, bool follow) {
+  if (auto own = LookAtOwn(path)) return *std::move(own);
+  return Ask("HEAD", path, {{"postern-follow", follow ? "1" : "0"}});
+}
+
+FileClient::Place FileClient::PlaceOf(const std::string& path) const {
+  Place place = Place::kOutside;
+  for (const std::string& mount : mounts_) {
+    if (path == mount || (mount.empty() && path == "/")) return Place::kMount;
+    if (path.starts_with(mount + "/")) place = Place::kBeneath;
+  }
+  return place;
+}
+
+FileClient::Answer FileClient::List(const std::string& path, int64_t most) {
+  nlohmann::json list = nlohmann::json::array();
+  switch (OwnerOf(path)) {
+    case Owner::kBroker:
+      return Ask(
+          "PROPFIND", path,
+          most < 0 ? channel::Fields() : channel::Fields{{"postern-most", std::to_string(most)}});
+    case Owner::kMemory: {
+      const auto names = memory_.List(path);
+      if (!names) return Failed(names.error().errnum, names.error().message);
+      for (const auto& [name, directory] : *names)
+        list.push_back({name, directory ? "directory" : "file"});
+      break;
+    }
+    case Owner::kOrder: {
+      const Answer there = LookAt(path);
+      if (!there.ok) return there;
+      if (there.kind != "directory") return Failed(ENOTDIR, path + " is no directory");
+      const std::string prefix = path == "/" ? path : path + "/";
+      std::string last;
+      for (auto i = files_.lower_bound(prefix); i != files_.end() && i->first.starts_with(prefix);
+           ++i) {
+        const size_t slash = i->first.find('/', prefix.size());
+        const std::string name = i->first.substr(
+            prefix.size(), slash == std::string::npos ? slash : slash - prefix.size());
+        if (name != last) list.push_back({name, slash == std::string::npos ? "file" : "directory"});
+        last = name;
+      }
+    }
+  }
+  Answer answer = From(Ok{});
+  answer.bytes = list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return answer;
+}
+
+namespace {
+FileClient::Answer ReadOnly(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string above =
+      slash == 0 || slash == std::string::npos ? "DIR" : path.substr(0, slash);
+  return Failed(EACCES,
+                path + " cannot be written: add --mount=" + above + ":rw, or write beneath /tmp");
+}
+}  // namespace
+
+FileClient::Answer FileClient::Write(const std::string& path, std::string bytes, WriteHow how,
+                                     int64_t offset, int64_t truncate, uint32_t mode) {
+  ++writes_;
+  switch (OwnerOf(path)) {
+    case Owner::kOrder:
+      return ReadOnly(path);
+    case Owner::kMemory:
+      return From(memory_.Write(path, bytes, how, static_cast<size_t>(offset), truncate, mode));
+    case Owner::kBroker: {
+      channel::Fields more = {{"postern-how", NameOf(how)}, {"postern-mode", std::to_string(mode)}};
+      if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
+      if (truncate >= 0) more.push_back({"postern-truncate", std::to_string(truncate)});
+      return Ask("PUT", path, std::move(more), &bytes);
+    }
+  }
+  return {};
+}
+
+FileClient::Answer FileClient::MakeDirectory(const std::string& path, bool all, uint32_t mode) {
+  ++writes_;
+  switch (OwnerOf(path)) {
+    case Owner::kOrder:
+      return ReadOnly(path);
+    case Owner::kMemory:
+      return From(memory_.MakeDirectory(path, all, mode));
+    case Owner::kBroker:
+      return Ask("MKCOL", path,
+                 {{"postern-all", all ? "1" : "0"}, {"postern-mode", std::to_string(mode)}});
+  }
+  return {};
+}
+
+FileClient::Answer FileClient::Remove(const std::string& path, bool directory, bool all) {
+  ++writes_;
+  switch (OwnerOf(path)) {
+    case Owner::kOrder:
+      return files_.contains(path) ? ReadOnly(path) : Failed(ENOENT, "there is no file " + path);
+    case Owner::kMemory:
+      return From(memory_.Remove(path, directory, all));
+    case Owner::kBroker:
+      return Ask(
+          "DELETE", path,
+          {{"postern-kind", directory ? "directory" : "file"}, {"postern-all", all ? "1" : "0"}});
+  }
+  return {};
+}
+
+FileClient::Answer FileClient::Move(const std::string& from, const std::string& to) {
+  ++writes_;
+  const Owner owner = OwnerOf(from);
+  if (owner == Owner::kOrder) return ReadOnly(from);
+  if (owner != OwnerOf(to))
+    return Failed(
+        EXDEV, "cannot rename " + from + " to " + to + ": they are in different places; copy it");
+  if (owner == Owner::kMemory) return From(memory_.Move(from, to));
+  return Ask("MOVE", from, {{"postern-to", channel::EscapeText(to)}});
+}
+
+FileClient::Answer FileClient::SetTimes(const std::string& path, double accessed, double modified) {
+  ++writes_;
+  const auto nanoseconds = [](double ms) {
+    return std::to_string(static_cast<int64_t>(std::floor(std::clamp(ms, -kLatest, kLatest))) *
+                          1'000'000);
+  };
+  switch (OwnerOf(path)) {
+    case Owner::kOrder:
+      return ReadOnly(path);
+    case Owner::kMemory:
+      return From(memory_.SetTimes(path, accessed, modified));
+    case Owner::kBroker:
+      return Ask("PROPPATCH", path,
+                 {{"postern-accessed", nanoseconds(accessed)},
+                  {"postern-modified", nanoseconds(modified)}});
+  }
+  return {};
+}
+
+FileClient::Answer FileClient::Ask(const char* method, const std::string& path,
+                                   channel::Fields more, const std::string* body) {
+  body_ = body == nullptr ? std::string_view() : std::string_view(*body);
+  return Await(Begin(method, path, std::move(more), body != nullptr));
+}
+
+int32_t FileClient::Begin(const char* method, const std::string& path, channel::Fields more,
+                          bool has_body) {
+  if (!std::exchange(opened_, true)) {
+    endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, 1, *this,
+                                                    UniqueFd(kFilesIn), UniqueFd(kFilesOut));
+  }
+  if (!endpoint_) return Lost("it ended");
+  channel::Fields fields = {{":method", method},
+                            {":scheme", "file"},
+                            {":authority", "files"},
+                            {":path", "/"},
+                            {"postern-path", channel::EscapeText(path)}};
+  fields.insert(fields.end(), more.begin(), more.end());
+  const auto stream = endpoint_->session().Request(fields, has_body);
+  if (!stream) return Lost(stream.error().message);
+  ++streams_;
+  exchanges_[*stream];
+  if (const auto flushed = endpoint_->Flush(); !flushed) return Lost(flushed.error().message);
+  return *stream;
+}
+
+FileClient::Answer FileClient::Await(int32_t stream) {
+  while (endpoint_ && !exchanges_[stream].done) {
+    const auto flushed = endpoint_->Flush();
+    if (!flushed) {
+      Lost(flushed.error().message);
+      break;
+    }
+    pollfd fds[2] = {{endpoint_->in(), POLLIN, 0}, {endpoint_->out(), POLLOUT, 0}};
+    const int n = ::poll(fds, *flushed ? 1 : 2, kBrokerSilenceMs);
+    if (n == 0) {
+      Lost("it stopped answering");
+    } else if (fds[0].revents != 0) {
+      const auto outcome = endpoint_->Read();
+      if (!outcome)
+        Lost(outcome.error().message);
+      else if (*outcome == channel::Endpoint::ReadOutcome::kClosed && !exchanges_[stream].done)
+        Lost("it ended");
+    }
+  }
+  const auto exchange = exchanges_.extract(stream);
+  return exchange && exchange.mapped().done ? std::move(exchange.mapped().answer) : lost_;
+}
+
+void FileClient::ReadAhead(const std::string& path) {
+  if (streams_ >= kMostAhead || PlaceOf(path) != Place::kBeneath || OwnerOf(path) != Owner::kBroker)
+    return;
+  const auto [at, is_new] = ahead_.try_emplace(path);
+  if (is_new)
+    at->second = Begin("GET", path, {{"postern-most", std::to_string(kMostBytesAhead)}}, false);
+}
+
+std::optional<FileClient::Answer> FileClient::TakeAhead(const std::string& path) {
+  const auto ahead = ahead_.extract(path);
+  if (!ahead) return std::nullopt;
+  Answer answer = Await(ahead.mapped());
+  if (!answer.ok) return std::nullopt;
+  return answer;
+}
+
+void FileClient::ForgetAhead() {
+  for (const auto& [path, stream] : ahead_) exchanges_.erase(stream);
+  ahead_.clear();
+}
+
+size_t FileClient::ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel::Fields*) {
+  const size_t n = std::min(out.size(), body_.size());
+  if (n > 0) std::memcpy(out.data(), body_.data(), n);
+  body_.remove_prefix(n);
+  *end = body_.empty();
+  return n;
+}
+
+void FileClient::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_stream*/) {
+  const auto exchange = exchanges_.find(stream);
+  if (exchange == exchanges_.end()) return;
+  Answer& answer = exchange->second.answer;
+  if (const std::string* status = FindField(fields, "proxy-status")) {
+    const auto failure = channel::ParseProxyStatus(*status);
+    answer = {};
+    answer.code = failure ? failure->code : "EIO";
+    answer.message = failure ? failure->details : "malformed answer";
+  } else if (answer.code.empty()) {
+    answer.ok = true;
+    if (const std::string* kind = FindField(fields, "postern-kind")) answer.kind = *kind;
+    ReadNumber(fields, "postern-size", &answer.size);
+    ReadNumber(fields, "postern-mode", &answer.mode);
+    ReadNumber(fields, "postern-accessed", &answer.times.accessed);
+    ReadNumber(fields, "postern-modified", &answer.times.modified);
+    ReadNumber(fields, "postern-changed", &answer.times.changed);
+    ReadNumber(fields, "postern-inode", &answer.inode);
+    ReadNumber(fields, "postern-device", &answer.device);
+    int writable = 0;
+    ReadNumber(fields, "postern-writable", &writable);
+    answer.writable = writable == 1;
+    if (const std::string* real = FindField(fields, "postern-real"))
+      answer.real = channel::UnescapeText(*real);
+    if (const std::string* target = FindField(fields, "postern-target"))
+      answer.target = channel::UnescapeText(*target);
+  }
+}
+
+void FileClient::OnData(int32_t stream, std::span<const uint8_t> data) {
+  if (const auto exchange = exchanges_.find(stream); exchange != exchanges_.end())
+    exchange->second.answer.bytes.append(reinterpret_cast<const char*>(data.data()), data.size());
+  endpoint_->session().Consume(stream, data.size());
+}
+
+void FileClient::OnEndOfBody(int32_t stream) {
+  if (const auto exchange = exchanges_.find(stream); exchange != exchanges_.end())
+    exchange->second.done = true;
+}
+
+void FileClient::OnClosed(int32_t stream, uint32_t error) {
+  --streams_;
+  const auto exchange = exchanges_.find(stream);
+  if (exchange == exchanges_.end()) return;
+  if (!std::exchange(exchange->second.done, true)) {
+    Answer& answer = exchange->second.answer = {};
+    answer.code = "EIO";
+    answer.message =
+        std::string("the files broker reset the request: ") + nghttp2_http2_strerror(error);
+  }
+}
+
+}  // namespace postern::worker

@@ -1,0 +1,30 @@
+#include "worker/guest/signal_reader.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/eintr.h"
+#include "channel/spare_fds.h"
+#include "worker/guest/result_pipe.h"
+
+namespace postern::worker {
+
+void SignalReader::Hear(int signal) {
+  const char number = static_cast<char>(signal);
+  if (heard_.find(number) != std::string::npos) return;
+  heard_ += number;
+  SayToSupervisor(channel::ResultTag::kHearsSignal, {&number, 1});
+}
+
+void SignalReader::Interest(const std::function<void(int, short)>& want) {
+  if (!heard_.empty()) want(kOrderFd, POLLIN);
+}
+
+void SignalReader::Ready(const std::function<short(int)>& ready, double /*waited*/) {
+  if (heard_.empty() || (ready(kOrderFd) & POLLIN) == 0) return;
+  char number = 0;
+  const ssize_t n = Uninterrupted([&] { return ::read(kOrderFd, &number, 1); });
+  if (n == 1) give_(number);
+}
+
+}  // namespace postern::worker
