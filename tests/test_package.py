@@ -125,7 +125,7 @@ def test_the_package_has_the_licences_of_what_is_in_it(deb, tmp_path):
     assert "LICENSE.packages" in (documents / "copyright").read_text() and (documents / "LICENSE.node").stat().st_size > 10_000
     licences = (documents / "LICENSE.packages").read_text()
     runtime = ROOT / "worker" / "runtime"
-    imported = {name for file in [*runtime.glob("*.js"), *runtime.glob("parts/*.js")]
+    imported = {name for file in runtime.rglob("*.js")
                 for name in re.findall(r"from '((?:@[\w-]+/)?[a-z][\w-]*)[\w/.-]*';", file.read_text())} - {"node-constants"}  # fmt: skip
     assert len(imported) >= 4
     for name in imported | {"react-native-fast-url"}:

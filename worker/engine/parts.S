@@ -1,4 +1,4 @@
-/* The parts of the runtime, as runtime/build.mjs wrote them. */
+/* The parts of the runtime, as runtime/build/build.mjs wrote them. */
         .section .rodata
         .global postern_parts_begin
         .global postern_parts_end

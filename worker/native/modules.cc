@@ -1,4 +1,4 @@
-// Natives for modules: what runtime/commonjs.js and the stack traces ask of the loader.
+// Natives for modules: what runtime/modules/commonjs.js and the stack traces ask of the loader.
 #include "worker/guest/guest.h"
 #include "worker/native/arguments.h"
 

@@ -1,20 +1,20 @@
 // The runtime's entry: puts the Web APIs on the global object, and gives the C++ side its hooks.
-import * as primordials from './primordials.js';
-import { defineProperty, stringify } from './primordials.js';
-import { AbortController, AbortSignal } from './abort.js';
-import { Blob, File } from './blob.js';
-import { builtinModule } from './builtins.js';
-import { Cache, CacheStorage, caches } from './caches.js';
-import { evalScope, exportNames, importCommonJs, runMain } from './commonjs.js';
-import { startClock } from './clock.js';
-import { CompressionStream, DecompressionStream } from './compression.js';
-import { console } from './console.js';
-import { Crypto, crypto } from './crypto.js';
-import { CryptoKey } from './crypto_key.js';
-import { readDataUrl } from './data_url.js';
-import { DOMException } from './dom_exception.js';
-import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
-import { describeError, excerptAt, placeOf, prepareStackTrace, rejectionError, sourceError } from './errors.js';
+import * as primordials from './core/primordials.js';
+import { defineProperty, stringify } from './core/primordials.js';
+import { AbortController, AbortSignal } from './core/abort.js';
+import { Blob, File } from './web/blob.js';
+import { builtinModule } from './modules/builtins.js';
+import { Cache, CacheStorage, caches } from './fetch/caches.js';
+import { evalScope, exportNames, importCommonJs, runMain } from './modules/commonjs.js';
+import { startClock } from './core/clock.js';
+import { CompressionStream, DecompressionStream } from './web/compression.js';
+import { console } from './web/console.js';
+import { Crypto, crypto } from './web/crypto/crypto.js';
+import { CryptoKey } from './web/crypto/crypto_key.js';
+import { readDataUrl } from './web/data_url.js';
+import { DOMException } from './core/dom_exception.js';
+import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './web/encoding.js';
+import { describeError, excerptAt, placeOf, prepareStackTrace, rejectionError, sourceError } from './core/errors.js';
 import {
   CustomEvent,
   ErrorEvent,
@@ -25,37 +25,37 @@ import {
   globalEvents,
   listens,
   reportError,
-} from './events.js';
-import { EventSource } from './event_source.js';
-import { fetch, setMaxRedirects } from './fetch.js';
-import { FileReader, ProgressEvent } from './file_reader.js';
-import { FormData } from './form_data.js';
+} from './core/events.js';
+import { EventSource } from './fetch/event_source.js';
+import { fetch, setMaxRedirects } from './fetch/fetch.js';
+import { FileReader, ProgressEvent } from './web/file_reader.js';
+import { FormData } from './web/form_data.js';
 import { handlerRequest, handlerStart, handlerWaits } from './handler.js';
-import { Headers } from './headers.js';
-import { colours, inspect } from './inspect.js';
-import { BroadcastChannel, MessageChannel, MessagePort } from './message_channel.js';
-import { queueMicrotask, runTicks } from './microtask.js';
-import * as abort from './abort.js';
-import * as blob from './blob.js';
-import * as codedErrors from './coded_error.js';
-import * as commonjs from './commonjs.js';
-import * as consoles from './console.js';
-import * as cryptos from './crypto.js';
-import * as cryptoKeys from './crypto_key.js';
-import * as dom_exception from './dom_exception.js';
-import * as events from './events.js';
-import * as microtask from './microtask.js';
-import * as objectUrls from './object_url.js';
-import * as headerModule from './headers.js';
-import * as net from './net.js';
-import * as sockets from './sockets.js';
-import * as processes from './process.js';
-import * as subtle from './subtle.js';
-import * as url from './url.js';
-import { Navigator, navigator } from './navigator.js';
-import * as parts from './part.js';
-import { lazyGlobal, part, shareModules } from './part.js';
-import * as perf from './performance.js';
+import { Headers } from './fetch/headers.js';
+import { colours, inspect } from './core/inspect.js';
+import { BroadcastChannel, MessageChannel, MessagePort } from './web/message_channel.js';
+import { queueMicrotask, runTicks } from './core/microtask.js';
+import * as abort from './core/abort.js';
+import * as blob from './web/blob.js';
+import * as codedErrors from './core/coded_error.js';
+import * as commonjs from './modules/commonjs.js';
+import * as consoles from './web/console.js';
+import * as cryptos from './web/crypto/crypto.js';
+import * as cryptoKeys from './web/crypto/crypto_key.js';
+import * as dom_exception from './core/dom_exception.js';
+import * as events from './core/events.js';
+import * as microtask from './core/microtask.js';
+import * as objectUrls from './web/object_url.js';
+import * as headerModule from './fetch/headers.js';
+import * as net from './fetch/net.js';
+import * as sockets from './fetch/sockets.js';
+import * as processes from './node/process.js';
+import * as subtle from './web/crypto/subtle.js';
+import * as url from './web/url.js';
+import { Navigator, navigator } from './web/navigator.js';
+import * as parts from './core/part.js';
+import { lazyGlobal, part, shareModules } from './core/part.js';
+import * as perf from './web/performance.js';
 import {
   beforeExit,
   failExit,
@@ -66,20 +66,20 @@ import {
   takeRejection,
   takeUncaught,
   tellHandled,
-} from './process.js';
-import { Request } from './request.js';
-import { Response } from './response.js';
-import { toJson } from './return_value.js';
-import { processSignal } from './signals.js';
+} from './node/process.js';
+import { Request } from './fetch/request.js';
+import { Response } from './fetch/response.js';
+import { toJson } from './core/return_value.js';
+import { processSignal } from './node/signals.js';
 import './show.js';
-import * as streams from './streams.js';
-import * as structuredClones from './structured_clone.js';
-import { markKinds, refuseClone, structuredClone } from './structured_clone.js';
-import { SubtleCrypto } from './subtle.js';
-import * as timers from './timers.js';
-import { URL, URLSearchParams } from './url.js';
-import { extendWebAssembly } from './webassembly.js';
-import { CloseEvent, MessageEvent, WebSocket } from './websocket.js';
+import * as streams from './web/streams.js';
+import * as structuredClones from './core/structured_clone.js';
+import { markKinds, refuseClone, structuredClone } from './core/structured_clone.js';
+import { SubtleCrypto } from './web/crypto/subtle.js';
+import * as timers from './core/timers.js';
+import { URL, URLSearchParams } from './web/url.js';
+import { extendWebAssembly } from './fetch/webassembly.js';
+import { CloseEvent, MessageEvent, WebSocket } from './fetch/websocket.js';
 
 const { setReturnValue, write } = native;
 

@@ -1,17 +1,17 @@
 // How console.log and util.inspect show the runtime's own objects: by what their getters say, as Node does.
-import { defineProperty } from './primordials.js';
-import { AbortController, AbortSignal } from './abort.js';
-import { Blob, File } from './blob.js';
-import { CompressionStream, DecompressionStream } from './compression.js';
-import { CryptoKey } from './crypto_key.js';
-import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './encoding.js';
-import { EventSource } from './event_source.js';
-import { CustomEvent, ErrorEvent, Event } from './events.js';
-import { FormData } from './form_data.js';
-import { Request } from './request.js';
-import { Response } from './response.js';
-import { ReadableByteStreamController, ReadableStream, TransformStream, WritableStream } from './streams.js';
-import { CloseEvent, MessageEvent, WebSocket } from './websocket.js';
+import { defineProperty } from './core/primordials.js';
+import { AbortController, AbortSignal } from './core/abort.js';
+import { Blob, File } from './web/blob.js';
+import { CompressionStream, DecompressionStream } from './web/compression.js';
+import { CryptoKey } from './web/crypto/crypto_key.js';
+import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './web/encoding.js';
+import { EventSource } from './fetch/event_source.js';
+import { CustomEvent, ErrorEvent, Event } from './core/events.js';
+import { FormData } from './web/form_data.js';
+import { Request } from './fetch/request.js';
+import { Response } from './fetch/response.js';
+import { ReadableByteStreamController, ReadableStream, TransformStream, WritableStream } from './web/streams.js';
+import { CloseEvent, MessageEvent, WebSocket } from './fetch/websocket.js';
 
 const ofEvents = ['type', 'defaultPrevented', 'cancelable', 'timeStamp'];
 /** By class: the properties that are shown, or what makes an object of them. @type {[any, string[] | ((it: any) => any)][]} */

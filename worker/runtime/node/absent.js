@@ -1,6 +1,6 @@
 // Node's modules that make no sense in a guest: what is called throws at once, with a sentence that says why.
 
-import { codedError } from '../coded_error.js';
+import { codedError } from '../core/coded_error.js';
 import { load } from './loader.js';
 import constants from 'node-constants';
 

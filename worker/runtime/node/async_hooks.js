@@ -1,6 +1,6 @@
 // node:async_hooks: AsyncLocalStorage over what V8 carries along with promises (continuation-preserved data). timers.js carries it
 // with timers. The data is a Map from storage to value, which is never changed, only replaced.
-import { codedError } from '../coded_error.js';
+import { codedError } from '../core/coded_error.js';
 import { refusal } from './absent.js';
 
 const { getContinuationData, setContinuationData } = native;

@@ -1,8 +1,8 @@
 // What Node's lib/ finds under internalBinding(NAME), as far as the modules that are loaded ask for it.
 import { formatUrl, toUnicode } from './url.js';
-import { DOMException } from '../dom_exception.js';
+import { DOMException } from '../core/dom_exception.js';
 import constants from 'node-constants';
-import { calledByPackage } from '../process.js';
+import { calledByPackage } from './process.js';
 import { zlibBinding } from './zlib_binding.js';
 
 const errnos = constants.os.errno;

@@ -1,5 +1,5 @@
 // crypto.X509Certificate.
-import { codedError } from '../coded_error.js';
+import { codedError } from '../core/coded_error.js';
 import { load } from './loader.js';
 
 /** OpenSSL's flags of what a name is compared with. */

@@ -1,6 +1,6 @@
 // node:crypto, over the natives' OpenSSL: hashes, HMAC, random numbers, key derivation, ciphers, and keys (keys.js).
-import { codedError } from '../coded_error.js';
-import { crypto as webcrypto } from '../crypto.js';
+import { codedError } from '../core/coded_error.js';
+import { crypto as webcrypto } from '../web/crypto/crypto.js';
 import { load } from './loader.js';
 import { certificates } from './certificates.js';
 import { groups } from './diffie_hellman.js';

@@ -1,6 +1,6 @@
 // The natives of files (native_files.cc), and before them what a guest has of its own: /dev/null, and its standard streams by their
 // names in /dev and /proc.
-import { codedError } from '../coded_error.js';
+import { codedError } from '../core/coded_error.js';
 
 const kPiece = 65536; // bytes
 const kNull = '/dev/null';

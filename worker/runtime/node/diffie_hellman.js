@@ -1,5 +1,5 @@
 // What node:crypto has for primes, and for Diffie-Hellman over them. Numbers are bytes, the highest first.
-import { codedError } from '../coded_error.js';
+import { codedError } from '../core/coded_error.js';
 import { load } from './loader.js';
 
 /** Bits of a prime: what takes longer than a guest has. */

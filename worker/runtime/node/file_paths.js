@@ -1,7 +1,7 @@
 // Paths as node:fs takes them, and its errors, which tell them as they were given.
 import constants from 'node-constants';
-import { codedError } from '../coded_error.js';
-import { process } from '../process.js';
+import { codedError } from '../core/coded_error.js';
+import { process } from './process.js';
 import { files } from './device_files.js';
 import { load } from './loader.js';
 import { fileURLToPath } from './url.js';

@@ -1,5 +1,5 @@
 // fs.ReadStream and fs.WriteStream.
-import { process, readStdin } from '../process.js';
+import { process, readStdin } from './process.js';
 import { load } from './loader.js';
 
 const kPiece = 65536; // bytes

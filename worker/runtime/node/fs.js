@@ -1,9 +1,9 @@
 // node:fs and node:fs/promises, over mounts and the in-memory /tmp. Everything is done at once: what is "asynchronous" is told in
 // a later turn.
 import constants from 'node-constants';
-import { codedError } from '../coded_error.js';
-import { masked, readStdin } from '../process.js';
-import { setImmediate } from '../timers.js';
+import { codedError } from '../core/coded_error.js';
+import { masked, readStdin } from './process.js';
+import { setImmediate } from '../core/timers.js';
 import { absent } from './absent.js';
 import { copy, copyOptions, copySync } from './copy.js';
 import { files, restOfStdin, standardLook, standardOf } from './device_files.js';

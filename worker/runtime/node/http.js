@@ -2,11 +2,11 @@
 // broker's: agents are there for what programs say to them, and a request's socket knows its peer once there is a response. Names
 // travel as they are written (channel/raw_fields.h). An Upgrade to WebSocket is a request of its own kind (broker/upgrade_tunnel.cc).
 import constants from 'node-constants';
-import { codedError } from '../coded_error.js';
-import { abortExchange, dropExchange, errorOf, netError, openExchange, writePiece } from '../net.js';
-import { process } from '../process.js';
-import { upgradedSocket } from '../sockets.js';
-import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
+import { codedError } from '../core/coded_error.js';
+import { abortExchange, dropExchange, errorOf, netError, openExchange, writePiece } from '../fetch/net.js';
+import { process } from './process.js';
+import { upgradedSocket } from '../fetch/sockets.js';
+import { clearTimeout, setImmediate, setTimeout } from '../core/timers.js';
 import { refusal } from './absent.js';
 import { requestFields } from './http_request.js';
 import { incomingMessage, joinFields, makeSocket, readConnection } from './http_response.js';

@@ -1,7 +1,7 @@
 // What node:http has of a response: its fields, its connection, and the message that is read.
 import constants from 'node-constants';
-import { abortExchange, readPiece, refExchange } from '../net.js';
-import { clearTimeout, setTimeout } from '../timers.js';
+import { abortExchange, readPiece, refExchange } from '../fetch/net.js';
+import { clearTimeout, setTimeout } from '../core/timers.js';
 import { nodeError } from './net.js';
 
 const { STATUS_CODES } = constants.http;

@@ -1,7 +1,7 @@
 // What node:crypto has for keys: KeyObject, keys of two halves read, written and generated, signatures, RSA's encryption, and ECDH.
-import { codedError } from '../coded_error.js';
-import { isCryptoKey, stateOf } from '../crypto_key.js';
-import { importKey } from '../subtle.js';
+import { codedError } from '../core/coded_error.js';
+import { isCryptoKey, stateOf } from '../web/crypto/crypto_key.js';
+import { importKey } from '../web/crypto/subtle.js';
 import { load } from './loader.js';
 
 const none = new Uint8Array(0);

@@ -1,6 +1,6 @@
 // Node's own JavaScript: lib/ of the Node.js whose V8 this is (build.mjs takes it out of the executable), run with bindings and
 // replacements of ours. What touches an operating system is ours (fs.js, net.js, …); what is language only is Node's.
-import { process } from '../process.js';
+import { process } from './process.js';
 import { bindings } from './bindings.js';
 
 /** Modules of ours in the place of Node's, by id: each makes its exports. @type {Record<string, () => any>} */

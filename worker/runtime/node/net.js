@@ -1,8 +1,8 @@
 // The clients of node:net and node:tls, over the broker's TCP (sockets.js), or where rules allow HTTP alone over that (http_socket.js).
 import constants from 'node-constants';
-import { process } from '../process.js';
-import { connect, refSocket } from '../sockets.js';
-import { clearTimeout, setImmediate, setTimeout } from '../timers.js';
+import { process } from './process.js';
+import { connect, refSocket } from '../fetch/sockets.js';
+import { clearTimeout, setImmediate, setTimeout } from '../core/timers.js';
 import { absent, refusal } from './absent.js';
 import { HttpSocket } from './http_socket.js';
 import { load } from './loader.js';

@@ -1,6 +1,6 @@
 // node:os, as far as a guest may know of what it runs on.
 import constants from 'node-constants';
-import { process } from '../process.js';
+import { process } from './process.js';
 
 const unknown = 'guest';
 const text = (value) => {

@@ -1,6 +1,6 @@
 // Servers of node:net, tls, http and https. A guest cannot listen; all that a server does without that works: frameworks are made,
 // have their routes, and answer what is put into them (fastify's inject). node:http's Server and ServerResponse are Node's own.
-import { process } from '../process.js';
+import { process } from './process.js';
 import { refusal } from './absent.js';
 import { load } from './loader.js';
 

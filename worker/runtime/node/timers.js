@@ -1,6 +1,6 @@
 // node:timers and node:timers/promises.
-import * as timers from '../timers.js';
-import { queueMicrotask } from '../microtask.js';
+import * as timers from '../core/timers.js';
+import { queueMicrotask } from '../core/microtask.js';
 import { load } from './loader.js';
 
 const abortError = (signal) => new (load('internal/errors').AbortError)(undefined, { cause: signal.reason });

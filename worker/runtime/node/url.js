@@ -1,6 +1,6 @@
 // internal/url, which node:url and others take from: the runtime's own URL, and what Node adds to it.
-import { codedError } from '../coded_error.js';
-import { URL, URLSearchParams } from '../url.js';
+import { codedError } from '../core/coded_error.js';
+import { URL, URLSearchParams } from '../web/url.js';
 
 const isURL = (value) => value instanceof URL;
 

@@ -1,7 +1,7 @@
 // internalBinding('zlib'), over the natives' codecs. "Asynchronous" work is done in a turn of its own: a guest has one thread.
 import constants from 'node-constants';
-import { codedError } from '../coded_error.js';
-import { setImmediate } from '../timers.js';
+import { codedError } from '../core/coded_error.js';
+import { setImmediate } from '../core/timers.js';
 
 class Codec {
   /** @param {number} mode */

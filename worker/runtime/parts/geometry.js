@@ -1,7 +1,7 @@
 // Points, rectangles and matrices: the Geometry Interfaces Module Level 1 (W3C), but for DOMQuad. As in every global that is no window,
 // a matrix is not made of CSS text.
-import { webidlClass } from '../primordials.js';
-import { registerClone } from '../structured_clone.js';
+import { webidlClass } from '../core/primordials.js';
+import { registerClone } from '../core/structured_clone.js';
 
 /** Web IDL's unrestricted double: a BigInt is none. @param {any} value @returns {number} */
 const double = (value) => +value;

@@ -1,16 +1,16 @@
 // Node's own modules: their exports by name, without "node:". What is neither Node's lib/ nor ours is absent (docs/runtime.md).
 import nodeConstants from 'node-constants';
-import { AbortController, AbortSignal } from '../abort.js';
-import { isBlob, Blob, File } from '../blob.js';
-import { Module } from '../commonjs.js';
-import { console } from '../console.js';
-import { isCryptoKey } from '../crypto_key.js';
-import { EventTarget, Event } from '../events.js';
-import { queueMicrotask } from '../microtask.js';
-import { part } from '../part.js';
-import * as performance from '../performance.js';
-import { process } from '../process.js';
-import * as streams from '../streams.js';
+import { AbortController, AbortSignal } from '../core/abort.js';
+import { isBlob, Blob, File } from '../web/blob.js';
+import { Module } from '../modules/commonjs.js';
+import { console } from '../web/console.js';
+import { isCryptoKey } from '../web/crypto/crypto_key.js';
+import { EventTarget, Event } from '../core/events.js';
+import { queueMicrotask } from '../core/microtask.js';
+import { part } from '../core/part.js';
+import * as performance from '../web/performance.js';
+import { process } from '../node/process.js';
+import * as streams from '../web/streams.js';
 import { absent, absentModules } from '../node/absent.js';
 import * as asyncHooks from '../node/async_hooks.js';
 import { setLazyLoader } from '../node/bindings.js';
@@ -23,7 +23,7 @@ import { http } from '../node/http.js';
 import { load, replace } from '../node/loader.js';
 import { net, tls } from '../node/net.js';
 import { os } from '../node/os.js';
-import { blobOfUrl as resolveObjectURL } from '../object_url.js';
+import { blobOfUrl as resolveObjectURL } from '../web/object_url.js';
 import * as timers from '../node/timers.js';
 import { internalUrl } from '../node/url.js';
 

@@ -1,8 +1,8 @@
 // TypeScript and JSX to JavaScript. Types are taken out: what they stand on becomes spaces, so that every position stays where it
 // was. A file for which that is not enough (enums, namespaces with values, decorators, JSX, …) goes through parts/transpile.js.
 import { parse } from '@babel/parser';
-import { codedError } from '../coded_error.js';
-import { part } from '../part.js';
+import { codedError } from '../core/coded_error.js';
+import { part } from '../core/part.js';
 
 /** Thrown where types cannot just be taken out. */
 class NeedsMore {
