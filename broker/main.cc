@@ -17,12 +17,12 @@
 
 #include "base/eintr.h"
 #include "broker/confine.h"
-#include "broker/event_log.h"
-#include "broker/files_guest.h"
-#include "broker/log_process.h"
-#include "broker/net_guest.h"
-#include "broker/recording.h"
-#include "broker/replay.h"
+#include "broker/files/files_guest.h"
+#include "broker/log/event_log.h"
+#include "broker/log/log_process.h"
+#include "broker/net/net_guest.h"
+#include "broker/upstream/recording.h"
+#include "broker/upstream/replay.h"
 #include "loop/control_loop.h"
 #include "sandbox/process.h"
 

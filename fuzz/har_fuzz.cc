@@ -1,6 +1,6 @@
 // A HAR file: refused with a reason, or entries of which each has a response or a failure that says
 // why there is none; and what is recorded of them reads the same.
-#include "broker/replay.h"
+#include "broker/upstream/replay.h"
 #include "har/har.h"
 
 namespace {

@@ -1,4 +1,4 @@
-// WebSocket (WebSockets standard). The broker speaks the protocol with the origin (broker/websocket_tunnel.cc); on the channel
+// WebSocket (WebSockets standard). The broker speaks the protocol with the origin (broker/upstream/websocket_tunnel.cc); on the channel
 // each message is one frame: kind, length as 32 bits, payload.
 import { concatBytes, defineProperty, toUSVString, webidlClass } from '../core/primordials.js';
 import { Blob } from '../web/blob.js';

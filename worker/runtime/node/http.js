@@ -1,6 +1,6 @@
 // The clients of node:http and node:https, over the channel to the net broker: one exchange for a request. Connections are the
 // broker's: agents are there for what programs say to them, and a request's socket knows its peer once there is a response. Names
-// travel as they are written (channel/raw_fields.h). An Upgrade to WebSocket is a request of its own kind (broker/upgrade_tunnel.cc).
+// travel as they are written (channel/raw_fields.h). An Upgrade to WebSocket is a request of its own kind (broker/upstream/upgrade_tunnel.cc).
 import constants from 'node-constants';
 import { codedError } from '../core/coded_error.js';
 import { abortExchange, dropExchange, errorOf, netError, openExchange, writePiece } from '../fetch/net.js';

@@ -1,0 +1,210 @@
+#include "broker/log/event_log.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <chrono>
+
+#include "channel/endpoint.h"
+
+namespace postern::broker {
+namespace {
+
+using channel::ControlMessage;
+using channel::ControlType;
+
+constexpr auto kPatience = std::chrono::seconds(1);
+constexpr auto kBatchFor = std::chrono::milliseconds(100);
+constexpr size_t kBatchBytes = 32 << 10;
+constexpr size_t kMaxWaiting = 4 << 20;  // bytes of events
+constexpr size_t kMaxHeads = 16 << 20;   // bytes of exchanges' heads that wait
+constexpr int kPartsATurn = 16;          // of them, before others have their turn
+
+}  // namespace
+
+EventLog::EventLog(boost::asio::io_context& io, UniqueFd socket)
+    : io_(io),
+      socket_(std::move(socket)),
+      watch_(io, socket_.get(), [this](bool readable, bool) { readable ? Readable() : Flush(); }),
+      timer_(io),
+      patience_(io),
+      // Higher than any number of a broker before this one, whose answers may still lie in the
+      // socket.
+      number_(static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())) {
+  if (Status s = channel::SetNonBlocking(socket_.get()); !s) Fail(s.error().message);
+  watch_.Want(true, false);
+}
+
+void EventLog::Write(std::string_view event) {
+  ++number_;
+  if (!broken_.empty() || queued_lines_ > kMaxWaiting || event.size() >= channel::kMaxPayload) {
+    ++lost_;
+    return;
+  }
+  if (lines_.size() + event.size() >= channel::kMaxPayload) Pack(false);
+  lines_.append(event).push_back('\n');
+  if (lines_.size() >= kBatchBytes) {
+    Pack(false);
+    return FlushSoon();
+  }
+  if (std::exchange(timer_armed_, true)) return;
+  timer_.expires_after(kBatchFor);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    timer_armed_ = false;
+    Pack(false);
+    Flush();
+  });
+}
+
+// `ask`: the log process is to answer once these lines are in the file.
+void EventLog::Pack(bool ask) {
+  if (lines_.empty() && lost_ == 0 && !ask) return;
+  queued_lines_ += lines_.size();
+  queue_.push_back({.type = ControlType::kLines,
+                    .id = ask ? 1U : 0U,
+                    .a = static_cast<int64_t>(number_),
+                    .b = static_cast<int64_t>(std::exchange(lost_, 0)),
+                    .payload = lines_});
+  lines_.clear();  // and keeps its memory
+}
+
+void EventLog::WhenRecorded(Recorded done) {
+  waiting_.emplace_back(number_, std::move(done));
+  if (broken_.empty()) Pack(true);
+  FlushSoon();
+}
+
+bool EventLog::ReserveRecording(size_t bytes) {
+  if (!broken_.empty() || recording_ + bytes > kMaxRecording) return false;
+  recording_ += bytes;
+  return true;
+}
+
+void EventLog::WriteEntry(har::Exchange exchange) {
+  Entry entry;
+  entry.pieces = {har::PackHead(exchange), std::move(exchange.request_body.bytes),
+                  std::move(exchange.response_body.bytes)};
+  if (broken_.empty() && heads_ + entry.pieces[0].size() <= kMaxHeads) {
+    heads_ += entry.pieces[0].size();
+    entries_.push_back(std::move(entry));
+    return FlushSoon();
+  }
+  ReleaseRecording(entry.pieces[1].size() + entry.pieces[2].size());
+  ++lost_;
+}
+
+// The next part of what is left of an exchange.
+channel::ControlMessage EventLog::NextPart(const Entry& entry) {
+  const std::string& piece = entry.pieces[entry.piece];
+  ControlMessage part{.type = ControlType::kEntry,
+                      .id = entry.piece == 0 && entry.at == 0 ? 1U : 0U,
+                      .a = static_cast<int64_t>(entry.piece),
+                      .payload = piece.substr(entry.at, channel::kMaxPayload)};
+  bool last = entry.at + part.payload.size() == piece.size();
+  for (size_t i = entry.piece + 1; i < entry.pieces.size(); ++i)
+    last = last && entry.pieces[i].empty();
+  part.b = last ? 1 : 0;
+  return part;
+}
+
+// All lines, and as many parts of exchanges as a turn has. EAGAIN where the socket is full.
+Status EventLog::SendQueue() {
+  while (!queue_.empty()) {
+    const ControlMessage& m = queue_.front();
+    if (Status s = channel::SendControl(socket_.get(), m); !s) return s;
+    AwaitProgress();
+    queued_lines_ -= m.payload.size();
+    queue_.pop_front();
+  }
+  for (int turn = 0; turn < kPartsATurn && !entries_.empty(); ++turn) {
+    Entry& entry = entries_.front();
+    const ControlMessage part = NextPart(entry);
+    if (Status s = channel::SendControl(socket_.get(), part); !s) return s;
+    AwaitProgress();
+    entry.at += part.payload.size();
+    while (entry.piece < entry.pieces.size() && entry.at == entry.pieces[entry.piece].size()) {
+      (entry.piece == channel::kEntryHead ? heads_ : recording_) -= entry.at;
+      ++entry.piece;
+      entry.at = 0;
+    }
+    if (part.b == 1) entries_.pop_front();
+  }
+  return Ok{};
+}
+
+void EventLog::FlushSoon() {
+  boost::asio::post(io_, [this, alive = alive_] {
+    if (*alive) Flush();
+  });
+}
+
+void EventLog::Flush() {
+  const Status sent = broken_.empty() ? SendQueue() : Status(Ok{});
+  if (!sent && sent.error().errnum == EAGAIN) return watch_.Want(true, true);
+  if (!sent) return Fail("the log process is gone: " + sent.error().message);
+  if (!entries_.empty()) return FlushSoon();
+  watch_.Want(broken_.empty(), false);
+  if (!broken_.empty()) Fail(broken_);
+  if (!when_sent_.empty()) AllSent();
+}
+
+void EventLog::Readable() {
+  const auto m = channel::ReceiveControl(socket_.get());
+  if (!m && m.error().errnum == EAGAIN) return;
+  if (!m || !*m) return Fail("the log process is gone");
+  if ((*m)->type != ControlType::kLogged) return;
+  const std::string error = (*m)->b == 0 ? std::string() : std::strerror(static_cast<int>((*m)->b));
+  const auto alive = alive_;
+  while (!waiting_.empty() && waiting_.front().first <= static_cast<uint64_t>((*m)->a)) {
+    const Recorded done = std::move(waiting_.front().second);
+    waiting_.pop_front();
+    done(error);
+    if (!*alive) return;
+  }
+}
+
+void EventLog::Fail(const std::string& why) {
+  broken_ = why;
+  queue_.clear();
+  lines_.clear();
+  queued_lines_ = 0;
+  for (const Entry& e : entries_) {
+    for (size_t i = std::max<size_t>(e.piece, 1); i < e.pieces.size(); ++i) {
+      ReleaseRecording(e.pieces[i].size());
+    }
+  }
+  heads_ = 0;
+  entries_.clear();
+  watch_.Want(false, false);
+  const auto alive = alive_;
+  for (const auto& [number, done] : std::exchange(waiting_, {})) {
+    done(why);
+    if (!*alive) return;
+  }
+}
+
+void EventLog::WhenSent(std::function<void()> done) {
+  Pack(false);
+  when_sent_.push_back(std::move(done));
+  AwaitProgress();
+  FlushSoon();
+}
+
+void EventLog::AwaitProgress() {
+  if (when_sent_.empty()) return;
+  patience_.expires_after(kPatience);
+  patience_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) AllSent();
+  });
+}
+
+void EventLog::AllSent() {
+  patience_.cancel();
+  const auto alive = alive_;
+  for (const auto& done : std::exchange(when_sent_, {})) {
+    done();
+    if (!*alive) return;
+  }
+}
+
+}  // namespace postern::broker
