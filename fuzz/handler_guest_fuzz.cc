@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <deque>
 
-#include "server/handler_guest.h"
+#include "server/handler/handler_guest.h"
 
 namespace {
 

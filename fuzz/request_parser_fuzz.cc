@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "server/request_parser.h"
+#include "server/http/request_parser.h"
 
 using namespace postern;
 

@@ -1,6 +1,6 @@
 // The body of POST /v1/runs: what is taken stays within the server's policy; what is not has a
 // sentence.
-#include "server/run_request.h"
+#include "server/runs/run_request.h"
 
 using namespace postern;
 

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "server/http_connection.h"
-#include "server/run_service.h"
+#include "server/http/http_connection.h"
+#include "server/runs/run_service.h"
 
 namespace postern::server {
 

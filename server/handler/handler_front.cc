@@ -1,4 +1,4 @@
-#include "server/handler_front.h"
+#include "server/handler/handler_front.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -18,7 +18,7 @@
 
 #include "loop/deadline.h"
 #include "loop/guest_channel.h"
-#include "server/client_wait.h"
+#include "server/handler/client_wait.h"
 #include "supervisor/outcome.h"
 
 namespace postern::server {

@@ -1,4 +1,4 @@
-#include "server/listeners.h"
+#include "server/http/listeners.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

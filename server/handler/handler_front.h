@@ -6,8 +6,8 @@
 #include <map>
 #include <memory>
 
-#include "server/handler_pool.h"
-#include "server/http_connection.h"
+#include "server/handler/handler_pool.h"
+#include "server/http/http_connection.h"
 
 namespace postern::server {
 

@@ -18,7 +18,7 @@
 #include "base/unique_fd.h"
 #include "channel/http2_session.h"
 #include "loop/deadline.h"
-#include "server/request_parser.h"
+#include "server/http/request_parser.h"
 
 namespace postern::server {
 

@@ -1,4 +1,4 @@
-#include "server/handler_guest.h"
+#include "server/handler/handler_guest.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>

@@ -1,4 +1,4 @@
-#include "server/run_request.h"
+#include "server/runs/run_request.h"
 
 #include <algorithm>
 #include <functional>

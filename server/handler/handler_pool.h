@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "server/handler_guest.h"
-#include "server/run_service.h"
+#include "server/handler/handler_guest.h"
+#include "server/runs/run_service.h"
 #include "supervisor/entry.h"
 #include "supervisor/run.h"
 #include "supervisor/spare_pool.h"

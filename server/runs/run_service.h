@@ -13,10 +13,10 @@
 #include <optional>
 #include <string>
 
-#include "server/metrics.h"
-#include "server/run_input.h"
-#include "server/run_queue.h"
-#include "server/run_request.h"
+#include "server/metrics/metrics.h"
+#include "server/runs/run_input.h"
+#include "server/runs/run_queue.h"
+#include "server/runs/run_request.h"
 #include "supervisor/entry.h"
 #include "supervisor/run.h"
 #include "supervisor/settings.h"

@@ -1,6 +1,6 @@
 // A guest that answers, and guests that send what no well-meaning one does: what the supervisor's
 // side makes of it.
-#include "server/handler_guest.h"
+#include "server/handler/handler_guest.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "server/handler_pool.h"
+#include "server/handler/handler_pool.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>

@@ -1,4 +1,4 @@
-#include "server/run_input.h"
+#include "server/runs/run_input.h"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>

@@ -1,4 +1,4 @@
-#include "server/run_service.h"
+#include "server/runs/run_service.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>

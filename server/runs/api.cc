@@ -1,4 +1,4 @@
-#include "server/api.h"
+#include "server/runs/api.h"
 
 #include <openssl/crypto.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "server/run_request.h"
+#include "server/runs/run_request.h"
 
 #include <gtest/gtest.h>
 
@@ -53,7 +53,8 @@ TEST(RunRequest, AModuleTree) {
   EXPECT_EQ(run.order.source, "import './lib/a.mjs'");
   EXPECT_EQ(run.order.files.at("/app/lib/a.mjs"), "1");
   EXPECT_EQ(run.order.files.at("/data/ x.json"), "{}");
-  EXPECT_EQ(run.order.argv, (std::vector<std::string>{worker::kExecPath, "/app/main.mjs", "a", "b"}));
+  EXPECT_EQ(run.order.argv,
+            (std::vector<std::string>{worker::kExecPath, "/app/main.mjs", "a", "b"}));
   EXPECT_EQ(run.policy.env, (std::map<std::string, std::string>{{"A", "1"}, {"LANG", "de"}}));
   EXPECT_EQ(run.order.cwd, "/data");
   EXPECT_FALSE(run.wait);
