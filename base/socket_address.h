@@ -10,7 +10,7 @@
 #include <cstring>
 #include <string>
 
-#include "policy/address.h"
+#include "policy/rules/address.h"
 
 namespace postern::server {
 

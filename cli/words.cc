@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/elsewhere.h"
-#include "policy/target.h"
+#include "policy/rules/target.h"
 
 namespace postern::cli {
 namespace {

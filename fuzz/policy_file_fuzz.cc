@@ -2,7 +2,7 @@
 // to the broker.
 #include <cstdlib>
 
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace postern::policy;

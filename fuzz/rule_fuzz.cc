@@ -2,8 +2,8 @@
 // fixed point.
 #include <cstdlib>
 
-#include "policy/path.h"
-#include "policy/target.h"
+#include "policy/rules/path.h"
+#include "policy/rules/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace postern::policy;

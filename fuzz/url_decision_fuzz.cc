@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "policy/decision.h"
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 namespace {
 

@@ -7,7 +7,7 @@
 
 #include "policy/address_guard.h"
 #include "policy/explain.h"
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 namespace postern::policy {
 namespace {

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "policy/address.h"
 #include "policy/limits.h"
-#include "policy/path.h"
-#include "policy/target.h"
+#include "policy/rules/address.h"
+#include "policy/rules/path.h"
+#include "policy/rules/target.h"
 
 namespace postern::policy {
 

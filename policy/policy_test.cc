@@ -5,8 +5,8 @@
 #include "policy/address_guard.h"
 #include "policy/decision.h"
 #include "policy/explain.h"
-#include "policy/policy_file.h"
-#include "policy/units.h"
+#include "policy/file/policy_file.h"
+#include "policy/file/units.h"
 
 namespace postern::policy {
 namespace {

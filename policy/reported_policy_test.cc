@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/decision.h"
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 namespace postern::policy {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "base/text.h"
 #include "cli/words.h"
+#include "policy/file/units.h"
 #include "policy/trace_context.h"
-#include "policy/units.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/manual.h"
 #include "supervisor/serve_options.h"

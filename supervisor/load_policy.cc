@@ -9,8 +9,8 @@
 #include "base/eintr.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
-#include "policy/resolv_conf.h"
-#include "policy/secret_text.h"
+#include "policy/file/resolv_conf.h"
+#include "policy/secrets/secret_text.h"
 
 namespace postern::supervisor {
 namespace {

@@ -17,7 +17,7 @@
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
 #include "channel/spare_fds.h"
-#include "policy/units.h"
+#include "policy/file/units.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/settings.h"
 

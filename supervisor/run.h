@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "channel/order.h"
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 #include "supervisor/background.h"
 #include "supervisor/broker_link.h"
 #include "supervisor/forwarder.h"

@@ -5,7 +5,7 @@
 #include <thread>
 #include <tuple>
 
-#include "policy/units.h"
+#include "policy/file/units.h"
 
 namespace postern::supervisor {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 namespace postern::supervisor {
 

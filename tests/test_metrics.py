@@ -120,7 +120,7 @@ def test_every_metric_is_documented_and_every_documented_one_is_there(server, tm
     found = names(scrape(server))
     documented = set(re.findall(r"^\| `([a-z_]+)`", DOCUMENT, re.M))
     assert found <= documented
-    text = (ROOT / "server" / "metrics.cc").read_text()
+    text = (ROOT / "server" / "metrics" / "metrics.cc").read_text()
     assert documented == set(re.findall(r'"((?:postern|process)_[a-z_]+)"', text))
 
 

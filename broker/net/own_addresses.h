@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 #include "loop/fd_watch.h"
-#include "policy/address.h"
+#include "policy/rules/address.h"
 
 struct nl_sock;
 

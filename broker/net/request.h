@@ -29,8 +29,8 @@
 #include "channel/failure.h"
 #include "har/har.h"
 #include "policy/decision.h"
-#include "policy/secret_text.h"
 #include "policy/secrets/secret_filter.h"
+#include "policy/secrets/secret_text.h"
 
 namespace postern::broker {
 

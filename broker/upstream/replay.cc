@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "policy/url.h"
+#include "policy/rules/url.h"
 
 namespace postern::broker {
 namespace {

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "channel/connection_fields.h"
 #include "channel/failure.h"
-#include "policy/url.h"
+#include "policy/rules/url.h"
 
 namespace postern::server {
 namespace {

@@ -14,8 +14,8 @@
 #include <cstring>
 
 #include "base/socket_address.h"
-#include "policy/address.h"
-#include "policy/target.h"
+#include "policy/rules/address.h"
+#include "policy/rules/target.h"
 
 namespace postern::server {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "base/text.h"
-#include "policy/narrow.h"
+#include "policy/file/narrow.h"
 
 namespace postern::server {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "channel/order.h"
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 namespace postern::server {
 

@@ -1,5 +1,5 @@
 """Rules that are passed: requests that a server may take for another than the rules were asked about. The next one of a kind is a
-line here, or in policy/path_test.cc, decision_test.cc and address_guard_test.cc."""
+line here, or in policy/rules/path_test.cc, decision_test.cc and address_guard_test.cc."""
 
 import pytest
 from conftest import allowing

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "policy/units.h"
+#include "policy/file/units.h"
 #include "worker/native/natives.h"
 
 namespace postern::worker {

@@ -1,5 +1,5 @@
 // Natives for URL: ada, the host executable's own, which is current with it. The broker parses what
-// it decides about itself (policy/url.h), with the ada that this tree builds.
+// it decides about itself (policy/rules/url.h), with the ada that this tree builds.
 #include <dlfcn.h>
 
 #include <memory>

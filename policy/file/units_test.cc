@@ -1,4 +1,4 @@
-#include "policy/units.h"
+#include "policy/file/units.h"
 
 #include <gtest/gtest.h>
 

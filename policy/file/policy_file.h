@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/file/units.h"
 #include "policy/policy.h"
-#include "policy/units.h"
 
 namespace postern::policy {
 

@@ -1,4 +1,4 @@
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 #include <yaml-cpp/eventhandler.h>
 
@@ -7,8 +7,8 @@
 #include <set>
 #include <sstream>
 
-#include "policy/policy_file_network.h"
-#include "policy/units.h"
+#include "policy/file/policy_file_network.h"
+#include "policy/file/units.h"
 
 namespace postern::policy {
 namespace {

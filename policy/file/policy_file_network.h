@@ -1,8 +1,8 @@
 // The `network` part of a policy file; an inner header of policy_file.cc.
 #pragma once
 
-#include "policy/policy_file.h"
-#include "policy/yaml_reader.h"
+#include "policy/file/policy_file.h"
+#include "policy/file/yaml_reader.h"
 
 namespace postern::policy {
 

@@ -1,4 +1,4 @@
-#include "policy/narrow.h"
+#include "policy/file/narrow.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Narrowing: what one run asks for, below what a server's policy allows. It can only take away.
 #pragma once
 
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 namespace postern::policy {
 

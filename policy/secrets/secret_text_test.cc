@@ -1,4 +1,4 @@
-#include "policy/secret_text.h"
+#include "policy/secrets/secret_text.h"
 
 #include <gtest/gtest.h>
 

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "policy/address.h"
-#include "policy/url.h"
+#include "policy/rules/address.h"
+#include "policy/rules/url.h"
 
 namespace postern::policy {
 

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <string>
 
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 namespace postern::policy {
 namespace {
@@ -30,7 +30,7 @@ std::vector<Case> ReadCases(const std::string& path) {
 }
 
 TEST(MalformedPolicy, EachIsRefusedWithItsMessage) {
-  const auto cases = ReadCases(POSTERN_SOURCE_DIR "/policy/testdata/malformed.txt");
+  const auto cases = ReadCases(POSTERN_SOURCE_DIR "/policy/file/testdata/malformed.txt");
   EXPECT_GE(cases.size(), 200u);
   for (const Case& c : cases) {
     const auto file = ParsePolicyFile(c.yaml, "p.yaml");

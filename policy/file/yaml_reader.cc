@@ -1,4 +1,4 @@
-#include "policy/yaml_reader.h"
+#include "policy/file/yaml_reader.h"
 
 #include <algorithm>
 #include <set>

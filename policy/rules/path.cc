@@ -1,4 +1,4 @@
-#include "policy/path.h"
+#include "policy/rules/path.h"
 
 #include <algorithm>
 #include <cstdint>

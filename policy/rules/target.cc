@@ -1,4 +1,4 @@
-#include "policy/target.h"
+#include "policy/rules/target.h"
 
 #include <algorithm>
 #include <charconv>

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <time.h>
 
-#include "policy/policy_file.h"
+#include "policy/file/policy_file.h"
 
 namespace postern::policy {
 namespace {

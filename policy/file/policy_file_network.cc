@@ -1,11 +1,11 @@
-#include "policy/policy_file_network.h"
+#include "policy/file/policy_file_network.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <set>
 
 #include "base/text.h"
-#include "policy/units.h"
+#include "policy/file/units.h"
 
 namespace postern::policy {
 namespace {

@@ -1,4 +1,4 @@
-#include "policy/url.h"
+#include "policy/rules/url.h"
 
 #include <arpa/inet.h>
 

@@ -1,9 +1,9 @@
-#include "policy/units.h"
+#include "policy/file/units.h"
 
 #include <charconv>
 #include <span>
 
-#include "policy/target.h"
+#include "policy/rules/target.h"
 
 namespace postern::policy {
 namespace {

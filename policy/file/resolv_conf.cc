@@ -1,4 +1,4 @@
-#include "policy/resolv_conf.h"
+#include "policy/file/resolv_conf.h"
 
 #include <sstream>
 
