@@ -16,7 +16,7 @@
 
 #include "channel/order.h"
 #include "channel/spare_fds.h"
-#include "supervisor/outcome.h"
+#include "run_api/outcome.h"
 #include "supervisor/programs.h"
 
 namespace postern::bench {

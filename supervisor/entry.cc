@@ -11,9 +11,9 @@
 
 #include "base/eintr.h"
 #include "base/text.h"
+#include "cli/print.h"
 #include "har/har.h"
 #include "supervisor/package_files.h"
-#include "supervisor/print.h"
 
 namespace postern::supervisor {
 namespace {

@@ -14,12 +14,12 @@
 
 #include "channel/order.h"
 #include "policy/file/policy_file.h"
+#include "run_api/json_size.h"
+#include "run_api/outcome.h"
 #include "supervisor/background.h"
 #include "supervisor/broker_link.h"
 #include "supervisor/forwarder.h"
-#include "supervisor/json_size.h"
 #include "supervisor/memory_cgroup.h"
-#include "supervisor/outcome.h"
 
 namespace postern::supervisor {
 

@@ -18,8 +18,8 @@
 
 #include "loop/deadline.h"
 #include "loop/guest_channel.h"
+#include "run_api/outcome.h"
 #include "server/handler/client_wait.h"
-#include "supervisor/outcome.h"
 
 namespace postern::server {
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "supervisor/outcome.h"
+#include "run_api/outcome.h"
 
 namespace postern::server {
 

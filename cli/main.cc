@@ -12,15 +12,15 @@
 
 #include "base/printable.h"
 #include "base/unique_fd.h"
+#include "cli/commands/policy_commands.h"
+#include "cli/commands/run_command.h"
+#include "cli/print.h"
+#include "cli/start.h"
+#include "clients/cpp/remote_run.h"
 #include "report/report.h"
-#include "server/remote_run.h"
 #include "supervisor/doctor.h"
 #include "supervisor/entry.h"
-#include "supervisor/policy_commands.h"
-#include "supervisor/print.h"
 #include "supervisor/programs.h"
-#include "supervisor/run_command.h"
-#include "supervisor/start.h"
 
 namespace postern::supervisor {
 namespace {

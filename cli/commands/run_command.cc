@@ -1,14 +1,14 @@
-#include "supervisor/run_command.h"
+#include "cli/commands/run_command.h"
 
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 
+#include "cli/print.h"
 #include "supervisor/entry.h"
 #include "supervisor/feeder.h"
 #include "supervisor/log_link.h"
 #include "supervisor/orphans.h"
-#include "supervisor/print.h"
 #include "supervisor/programs.h"
 #include "supervisor/run.h"
 

@@ -1,4 +1,4 @@
-#include "supervisor/json_size.h"
+#include "run_api/json_size.h"
 
 #include <gtest/gtest.h>
 

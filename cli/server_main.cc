@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <exception>
 
+#include "cli/start.h"
 #include "server/serve.h"
-#include "supervisor/start.h"
 
 namespace postern::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "supervisor/policy_commands.h"
+#include "cli/commands/policy_commands.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -6,9 +6,9 @@
 #include <system_error>
 #include <vector>
 
+#include "cli/print.h"
 #include "policy/explain.h"
 #include "supervisor/load_policy.h"
-#include "supervisor/print.h"
 
 namespace postern::supervisor {
 namespace {

@@ -2,7 +2,7 @@
 // outcome.
 #pragma once
 
-#include "supervisor/outcome.h"
+#include "run_api/outcome.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {

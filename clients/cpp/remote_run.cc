@@ -1,4 +1,4 @@
-#include "server/remote_run.h"
+#include "clients/cpp/remote_run.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -17,10 +17,10 @@
 #include "base/eintr.h"
 #include "base/socket_address.h"
 #include "base/text.h"
+#include "cli/print.h"
 #include "policy/rules/address.h"
 #include "policy/rules/target.h"
 #include "supervisor/entry.h"
-#include "supervisor/print.h"
 #include "supervisor/run.h"
 
 namespace postern::server {

@@ -1,4 +1,4 @@
-#include "supervisor/serve_options.h"
+#include "cli/serve_options.h"
 
 #include <algorithm>
 #include <cstdint>

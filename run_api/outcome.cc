@@ -1,4 +1,4 @@
-#include "supervisor/outcome.h"
+#include "run_api/outcome.h"
 
 #include <algorithm>
 #include <charconv>

@@ -2,7 +2,7 @@
 // what comes back.
 #pragma once
 
-#include "supervisor/outcome.h"
+#include "run_api/outcome.h"
 #include "supervisor/settings.h"
 
 namespace postern::server {

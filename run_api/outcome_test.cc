@@ -1,4 +1,4 @@
-#include "supervisor/outcome.h"
+#include "run_api/outcome.h"
 
 #include <gtest/gtest.h>
 

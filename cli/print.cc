@@ -1,4 +1,4 @@
-#include "supervisor/print.h"
+#include "cli/print.h"
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>

@@ -1,13 +1,13 @@
-#include "supervisor/start.h"
+#include "cli/start.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
 
+#include "cli/print.h"
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
-#include "supervisor/print.h"
 
 namespace postern::supervisor {
 namespace {

@@ -7,12 +7,12 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "cli/manual.h"
+#include "cli/serve_options.h"
 #include "cli/words.h"
 #include "policy/file/units.h"
 #include "policy/trace_context.h"
 #include "supervisor/load_policy.h"
-#include "supervisor/manual.h"
-#include "supervisor/serve_options.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {

@@ -1,4 +1,4 @@
-#include "supervisor/manual.h"
+#include "cli/manual.h"
 
 #include <algorithm>
 #include <vector>
