@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests" / "support"))
 from ports import free_port  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent

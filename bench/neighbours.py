@@ -12,6 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+import conftest  # noqa: E402,F401: which says where the others are
 from raw_guest import Broker, RawGuest  # noqa: E402
 from test_hostile_channel import FLOODS, PREFACE, first_and_rest, frame, get, RST  # noqa: E402
 

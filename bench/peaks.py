@@ -1,4 +1,4 @@
-"""The most memory that guests had which want all of it, for two limits: each case of tests/test_hostile_javascript.py that ends by
+"""The most memory that guests had which want all of it, for two limits: each case of tests/whole_program/test_hostile_javascript.py that ends by
 memory or by an error of memory, as a table in MiB."""
 
 import json

@@ -1,5 +1,5 @@
 """The figures of docs/performance.md: Postern and the Node.js whose V8 it embeds, in turn, in one run.
-Usage: run.py HOST:PORT (of tests/demo_origin.py)."""
+Usage: run.py HOST:PORT (of tests/support/demo_origin.py)."""
 
 import json
 import pathlib

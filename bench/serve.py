@@ -12,6 +12,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+import conftest  # noqa: E402,F401: which says where the others are
 from server import POSTERN, Server, ask  # noqa: E402
 
 

@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // A tree of files as a cgroup file system has them. What the kernel would do with what is written
-// is not there: tests/test_memory.py has the real one, of version 1.
+// is not there: tests/whole_program/test_memory.py has the real one, of version 1.
 class MemoryCgroup2 : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -13,11 +13,12 @@ import types
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(HERE / folder) for folder in ("", "support", "whole_program")]
 from origin import Origin  # noqa: E402
 from ports import free_port  # noqa: E402
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = HERE.parent
 RELEASE = ROOT / "build" / "release"
 # Whose programs are tested: the release build's, or the sanitizers'.
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", RELEASE))

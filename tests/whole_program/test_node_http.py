@@ -266,8 +266,8 @@ def test_undici_s_idle_connections_keep_no_run_going(installed, origin):
 
 @pytest.fixture
 def chat(installed, certificates):
-    """The ports of tests/websocket_origin.cjs."""
-    shutil.copy(ROOT / "tests" / "websocket_origin.cjs", installed)
+    """The ports of tests/support/websocket_origin.cjs."""
+    shutil.copy(ROOT / "tests" / "support" / "websocket_origin.cjs", installed)
     with subprocess.Popen([NODE.resolve(), installed / "websocket_origin.cjs", *certificates[0]["good"]], stdout=subprocess.PIPE, text=True) as server:
         yield server.stdout.readline().split()
         server.terminate()

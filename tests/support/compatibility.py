@@ -1,18 +1,21 @@
 """Writes docs/compatibility.md: what packages from npm do in a guest, by what test_packages.py runs, and by packages/by_hand.json.
 
-    python3 tests/compatibility.py          prints the page
+    python3 tests/support/compatibility.py          prints the page
 """
 
 import json
+import pathlib
+import sys
 
-from package_programs import BY_VALUE, LIKE_NODE, REFUSED, TOOLS
-from conftest import ROOT
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from conftest import ROOT  # noqa: E402
+from package_programs import BY_VALUE, LIKE_NODE, REFUSED, TOOLS  # noqa: E402
 
 PACKAGES = ROOT / "tests" / "packages"
 RESULTS = {"same": "same as Node.js", "differs": "differs", "fails": "fails"}
 HEAD = """# Packages from npm
 
-Packages that were run as npm installs them, unmodified, in a guest. `tests/compatibility.py` writes this page (`./dev docs`) from the lists that the
+Packages that were run as npm installs them, unmodified, in a guest. `tests/support/compatibility.py` writes this page (`./dev docs`) from the lists that the
 tests run; a test compares. What is said here holds for the version that is named, and for what was run of it. Node.js is the one whose V8 a guest has.
 
 What fails does so for one of few reasons, and the error says which: a guest starts no processes and no threads, listens at no port, is told of no

@@ -1,7 +1,7 @@
 """Writes the tables of docs/runtime.md: what a guest has, by what it says itself (runtime_surface.mjs), beside what the Node.js whose V8
 it is has.
 
-    python3 tests/runtime_doc.py BUILD_DIR          prints docs/runtime.md with its tables made anew
+    python3 tests/support/runtime_doc.py BUILD_DIR          prints docs/runtime.md with its tables made anew
 """
 
 import json
@@ -10,8 +10,8 @@ import pathlib
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-SURFACE = ROOT / "tests" / "runtime_surface.mjs"
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SURFACE = ROOT / "tests" / "whole_program" / "guests" / "runtime_surface.mjs"
 
 # The WinterTC minimum common API (ECMA-429), and the language's own that a guest might miss.
 GLOBALS = """
@@ -75,7 +75,7 @@ def tables(build):
     return "\n".join(lines)
 
 
-BEGIN, END = "<!-- tables: tests/runtime_doc.py -->", "<!-- end of the tables -->"
+BEGIN, END = "<!-- tables: tests/support/runtime_doc.py -->", "<!-- end of the tables -->"
 
 
 def document(build):

@@ -1,4 +1,4 @@
-// The handler that tests/test_handler.py asks: a path says what is to happen.
+// The handler that tests/whole_program/test_handler.py asks: a path says what is to happen.
 let count = 0;
 let aborted = 'nothing was aborted';
 const kept = [];

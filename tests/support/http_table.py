@@ -1,6 +1,6 @@
 """Asks for each row of http_rows.py, as a client does that runs JavaScript, and reads what docs/http.md says of it.
 
-    python3 tests/http_table.py deno run -A     # where another client differs
+    python3 tests/support/http_table.py deno run -A     # where another client differs
 """
 
 import json
@@ -15,7 +15,7 @@ import threading
 
 from http_rows import ROWS, echo
 
-PAGE = pathlib.Path(__file__).parent.parent / "docs" / "http.md"
+PAGE = pathlib.Path(__file__).parent.parent.parent / "docs" / "http.md"
 
 
 class RawOrigin:

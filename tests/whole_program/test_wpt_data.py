@@ -30,7 +30,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_data_file(postern, name):
-    script = (ROOT / "tests" / "wpt_data.mjs").read_text()
+    script = (ROOT / "tests" / "support" / "wpt_data.mjs").read_text()
     value = postern(script, "--mount", f"{ROOT / 'tests' / 'wpt'}:/wpt", "--timeout=60s", "--cpu=60s", args=(name,)).value
     least, exceptions = FILES[name]
     unexplained = [what for what in value["failed"] if not any(re.search(pattern, what) for pattern in exceptions)]

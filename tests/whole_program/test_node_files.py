@@ -67,7 +67,7 @@ def test_files_are_as_in_node(postern, tmp_path, tmp_path_factory, name, where):
 
 
 def test_devices_are_as_in_node():
-    told = [subprocess.run([*command, ROOT / "tests" / "devices.cjs"], input="given", capture_output=True, text=True, timeout=60) for command in ([NODE], [POSTERN, "run"])]
+    told = [subprocess.run([*command, ROOT / "tests" / "whole_program" / "guests" / "devices.cjs"], input="given", capture_output=True, text=True, timeout=60) for command in ([NODE], [POSTERN, "run"])]
     assert told[1].stderr == told[0].stderr and 'stdin "given"' in told[1].stderr
     assert told[1].stdout == told[0].stdout == "one\ntwo\nthree\nfour\n" and [t.returncode for t in told] == [0, 0]
 

@@ -1,4 +1,4 @@
-"""Five minutes of everything at once (tests/soak.py); ./dev soak does it for an hour."""
+"""Five minutes of everything at once (tests/support/soak.py); ./dev soak does it for an hour."""
 
 import os
 

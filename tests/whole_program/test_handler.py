@@ -16,7 +16,7 @@ import pytest
 from conftest import POSTERN, ROOT, our_processes
 from server import Server, read_beside, until
 
-WORLD = ROOT / "tests" / "handlers" / "world.mjs"
+WORLD = ROOT / "tests" / "whole_program" / "guests" / "handlers" / "world.mjs"
 
 
 class Handler(Server):

@@ -1,4 +1,4 @@
-// What tests/test_node_modules.py asks with node:http and node:net: run by Node itself; prints its two ports.
+// What tests/whole_program/test_node_modules.py asks with node:http and node:net: run by Node itself; prints its two ports.
 const http = require('http'),
   zlib = require('zlib');
 http
