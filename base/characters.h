@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace postern::policy {
+namespace postern {
 
 // -1 for what is no digit.
 inline int HexDigit(char c) {
@@ -25,4 +25,4 @@ inline void AppendUtf8(std::string& out, uint32_t point) {
   for (int k = more - 1; k >= 0; --k) out += static_cast<char>(0x80 | (point >> 6 * k & 0x3f));
 }
 
-}  // namespace postern::policy
+}  // namespace postern

@@ -13,7 +13,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-namespace postern::channel {
+namespace postern {
 
 // Descriptors that one message carries, at most.
 inline constexpr size_t kMaxFds = 16;
@@ -61,4 +61,4 @@ class DescriptorRights {
   alignas(cmsghdr) char control_[CMSG_SPACE(sizeof(int) * kMaxFds)] = {};
 };
 
-}  // namespace postern::channel
+}  // namespace postern

@@ -10,12 +10,12 @@
 #include <cstring>
 #include <string>
 
-#include "policy/rules/address.h"
+#include "base/ip_address.h"
 
-namespace postern::server {
+namespace postern {
 
 struct SocketAddress {
-  SocketAddress(const policy::IpAddress& ip, uint16_t port) {
+  SocketAddress(const IpAddress& ip, uint16_t port) {
     if (ip.v6) {
       auto* in6 = reinterpret_cast<sockaddr_in6*>(&storage);
       in6->sin6_family = AF_INET6;
@@ -44,11 +44,11 @@ inline std::string TextOf(const sockaddr_storage& address) {
     const auto* un = reinterpret_cast<const sockaddr_un*>(&address);
     return std::string("unix:") + (un->sun_path[0] == '\0' ? "@" : un->sun_path);
   }
-  const auto ip = policy::IpAddress::From(generic);
+  const auto ip = IpAddress::From(generic);
   const auto* in = reinterpret_cast<const sockaddr_in*>(&address);  // the port's place is the same
   if (!ip) return "an unknown address";
   return (ip->v6 ? "[" + ip->ToString() + "]" : ip->ToString()) + ":" +
          std::to_string(ntohs(in->sin_port));
 }
 
-}  // namespace postern::server
+}  // namespace postern

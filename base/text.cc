@@ -8,7 +8,7 @@
 
 #include "base/characters.h"
 
-namespace postern::policy {
+namespace postern {
 namespace {
 
 bool IsControl(unsigned char c) { return c < 0x20 || c == 0x7f; }
@@ -199,4 +199,4 @@ bool IsCode(const std::string& path) {
   return stem == "[eval]" || stem == "[stdin]" || stem == "[code]";
 }
 
-}  // namespace postern::policy
+}  // namespace postern

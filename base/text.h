@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace postern::policy {
+namespace postern {
 
 inline char AsciiLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -67,4 +67,4 @@ bool IsCode(const std::string& path);
 bool IsCodeExtension(std::string_view extension);
 inline constexpr const char* kCodeExtensions = "js, mjs, cjs, ts, mts, cts, tsx and jsx";
 
-}  // namespace postern::policy
+}  // namespace postern

@@ -7,10 +7,10 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "cli/manual.h"
 #include "cli/serve_options.h"
 #include "cli/words.h"
-#include "policy/file/units.h"
 #include "policy/trace_context.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/settings.h"
@@ -102,7 +102,7 @@ Status AddRules(const std::vector<std::string>& texts, bool allow, policy::Polic
     // "a.test:80,443"
     if (before != nullptr && text.find_first_not_of("0123456789") == std::string::npos)
       return Error{flag + ": each port has its host: write " + *before + "," +
-                   std::string(policy::SplitPort(*before).first) + ":" + text};
+                   std::string(SplitPort(*before).first) + ":" + text};
     before = &text;
     auto rule = RuleOfFlag(text, allow, flag);
     if (!rule) return rule.error();
@@ -182,7 +182,7 @@ Status SetVariable(const std::string& entry, std::map<std::string, std::string>&
 
 // A path of this machine as the guest is to see it: at its own place.
 std::string OwnPlace(const std::string& path) {
-  return *policy::WorkingDirectory(std::filesystem::absolute(path).string());
+  return *WorkingDirectory(std::filesystem::absolute(path).string());
 }
 
 // HOST, HOST:GUEST, either with :ro or :rw.
@@ -252,8 +252,8 @@ Status CheckExtension(const Settings& s) {
   if (s.extension.empty()) return Ok{};
   if (s.command == Settings::Command::kRun && s.target != "-")
     return Error{"--ext is for code that is in no file; " + s.target + " says what it is itself"};
-  if (policy::IsCodeExtension(s.extension)) return Ok{};
-  return Error{"--ext: \"" + s.extension + "\" is none of " + policy::kCodeExtensions};
+  if (IsCodeExtension(s.extension)) return Ok{};
+  return Error{"--ext: \"" + s.extension + "\" is none of " + kCodeExtensions};
 }
 
 // Everything that a run needs from disk and environment, before anything starts.

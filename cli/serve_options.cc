@@ -5,7 +5,7 @@
 #include <thread>
 #include <tuple>
 
-#include "policy/file/units.h"
+#include "base/units.h"
 
 namespace postern::supervisor {
 
@@ -73,7 +73,7 @@ Status ReadServeOptions(const CLI::App& serve, const ServeTexts& texts, ServeSet
       {"--handler-timeout", texts.handler_timeout, &s.handler_timeout}};
   for (const auto& [flag, text, to] : durations) {
     if (text.empty()) continue;
-    const auto value = policy::ParseDuration(text);
+    const auto value = ParseDuration(text);
     if (!value) return Error{std::string(flag) + ": " + value.error().message};
     *to = *value;
   }

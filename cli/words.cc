@@ -28,8 +28,7 @@ bool Exists(const std::string& path) {
 
 bool HasCodeExtension(const std::string& word) {
   const size_t dot = word.rfind('.');
-  return dot != std::string::npos &&
-         policy::IsCodeExtension(std::string_view(word).substr(dot + 1));
+  return dot != std::string::npos && IsCodeExtension(std::string_view(word).substr(dot + 1));
 }
 
 bool IsScript(const std::string& word) { return Exists(word) || HasCodeExtension(word); }
@@ -43,7 +42,7 @@ Error NoCommand(const std::string& word, const CLI::App& app) {
   if (IsScript(word)) return Error{"to run " + word + ", write: postern run " + word};
   std::vector<std::string> names;
   for (const CLI::App* command : Commands(app)) names.push_back(command->get_name());
-  const std::string nearest = policy::Nearest(word, names);
+  const std::string nearest = Nearest(word, names);
   std::string all;
   for (size_t i = 0; i < names.size(); ++i) {
     all += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
@@ -74,7 +73,7 @@ std::string Instead(const std::string& name, const CLI::App& command) {
   // "-json" and "-m512m" have one hyphen.
   const bool one_hyphen = !name.starts_with("--");
   const std::string nearest =
-      policy::Nearest(std::string_view(name).substr(one_hyphen ? 1 : 2), OptionsOf(command));
+      Nearest(std::string_view(name).substr(one_hyphen ? 1 : 2), OptionsOf(command));
   if (!nearest.empty()) return "did you mean --" + nearest + "?";
   if (one_hyphen && name.size() > 2) return std::string(AdviceFor(name.substr(0, 2), serves));
   return {};

@@ -57,7 +57,7 @@ bool IsText(std::string_view body) {
   const auto escaped = [](char c) {
     return static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r';
   };
-  return std::none_of(body.begin(), body.end(), escaped) && policy::IsUtf8(body);
+  return std::none_of(body.begin(), body.end(), escaped) && IsUtf8(body);
 }
 
 ordered_json RequestToJson(const Exchange& e, ordered_json& ours) {

@@ -37,14 +37,14 @@ std::string Trimmed(std::string_view text) {
 Fields ReadFields(const json& list) {
   Fields fields;
   for (const json& f : list) {
-    const std::string name = policy::AsciiLower(Text(f, "name"));
+    const std::string name = AsciiLower(Text(f, "name"));
     if (name.starts_with(':')) continue;  // HTTP/2's ":status"
     // Chrome joins the values of one name by line ends.
     const std::string values = Narrow(Text(f, "value"));
     for (size_t at = 0; at <= values.size();) {
       const size_t end = std::min(values.find('\n', at), values.size());
       const std::string value = Trimmed(std::string_view(values).substr(at, end - at));
-      if (!policy::IsToken(name) || !policy::IsFieldValue(value)) {
+      if (!IsToken(name) || !IsFieldValue(value)) {
         throw Malformed{"its header field \"" + name + "\" is none that HTTP has"};
       }
       fields.push_back({name, value});
@@ -66,7 +66,7 @@ std::string Base64Bytes(std::string text) {
 bool IsBase64(const json& body) {
   const std::string encoding = Text(body, "encoding");
   if (encoding.empty()) return false;
-  if (policy::AsciiLower(encoding) == "base64") return true;
+  if (AsciiLower(encoding) == "base64") return true;
   throw Malformed{"its body has the encoding \"" + encoding + "\", and not base64"};
 }
 
@@ -97,8 +97,8 @@ std::string FormBody(const json& params, const std::string& type) {
     const std::string name = Text(param, "name"), value = Text(param, "value");
     const std::string file = Text(param, "fileName"), kind = Text(param, "contentType");
     if (!multipart) {
-      out += (out.empty() ? "" : "&") + policy::PercentEncode(name, kUnescaped) + "=" +
-             policy::PercentEncode(value, kUnescaped);
+      out += (out.empty() ? "" : "&") + PercentEncode(name, kUnescaped) + "=" +
+             PercentEncode(value, kUnescaped);
       continue;
     }
     if (!file.empty() && !Member(param, "value").is_string()) {
@@ -124,7 +124,7 @@ std::string RequestBody(const json& request, const json& ours, const Files& file
   std::string text = Text(data, "text");
   if (!text.empty()) return IsBase64(data) ? Base64Bytes(std::move(text)) : text;
   if (const json& params = List(data, "params"); !params.empty()) {
-    return FormBody(params, policy::AsciiLower(Text(data, "mimeType")));
+    return FormBody(params, AsciiLower(Text(data, "mimeType")));
   }
   const bool unknown =
       data.is_object() && data.contains("text") && data["text"].is_null();  // mitmproxy
@@ -148,7 +148,7 @@ bool IsRedirect(const Exchange& e) {
 // The label of a Content-Type's charset; empty where it has none, or is UTF-8 or a part of it.
 std::string OtherCharset(const Fields& fields) {
   const std::string* type = FindField(fields, "content-type");
-  const std::string text = type == nullptr ? "" : policy::AsciiLower(*type);
+  const std::string text = type == nullptr ? "" : AsciiLower(*type);
   const size_t at = text.find("charset=");
   if (at == std::string::npos) return {};
   std::string label = text.substr(at + 8, text.find(';', at) - at - 8);
@@ -239,8 +239,7 @@ std::string Content(const json& response, const Exchange& e, const json& ours,
   const auto has = [&] { return static_cast<int64_t>(bytes.size()); };
   const bool decoded = file == nullptr && !ours.is_object();
   const bool omits_mark = source.tool == "WebInspector" || source.tool == "mitmproxy";
-  if (decoded && omits_mark && size && has() + 3 == *size && policy::IsUtf8(bytes))
-    bytes.insert(0, kMark);
+  if (decoded && omits_mark && size && has() + 3 == *size && IsUtf8(bytes)) bytes.insert(0, kMark);
   if (size && has() < *size && !e.failure) {
     throw Malformed{"its body is cut short: " + std::to_string(has()) + " of " +
                     std::to_string(*size) + " bytes"};
@@ -256,7 +255,7 @@ std::string Content(const json& response, const Exchange& e, const json& ours,
 std::optional<Failure> RecordedFailure(const json& response, const json& ours) {
   if (const json& f = Member(ours, "failure"); !f.is_null()) {
     Failure failure{Text(f, "error"), Text(f, "code"), Text(f, "details")};
-    if (policy::IsToken(failure.error) && policy::IsToken(failure.code)) return failure;
+    if (IsToken(failure.error) && IsToken(failure.code)) return failure;
     throw Malformed{"its _postern.failure is none"};
   }
   std::string why = Text(response, "_error");
@@ -272,10 +271,10 @@ void AddKnownFields(const json& response, Fields& fields) {
   if (!fields.empty()) return;
   const std::string type = Text(Member(response, "content"), "mimeType");
   const std::string location = Text(response, "redirectURL");
-  if (!type.empty() && type != "x-unknown" && policy::IsFieldValue(type)) {
+  if (!type.empty() && type != "x-unknown" && IsFieldValue(type)) {
     fields.push_back({"content-type", type});
   }
-  if (!location.empty() && policy::IsFieldValue(location)) {
+  if (!location.empty() && IsFieldValue(location)) {
     fields.push_back({"location", location});
   }
 }
@@ -355,7 +354,7 @@ Result<Exchange> ReadEntry(const json& entry, size_t number, const Source& sourc
 std::string WithoutHalves(std::string text) {
   const auto half = [&](size_t at) -> char {  // '1' or '2': of two
     if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return 0;
-    const std::string digits = policy::AsciiLower(text.substr(at + 2, 4));
+    const std::string digits = AsciiLower(text.substr(at + 2, 4));
     const bool hex = digits.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (!hex || digits[0] != 'd' || digits[1] < '8') return 0;
     return digits[1] < 'c' ? '1' : '2';

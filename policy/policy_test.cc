@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "base/units.h"
 #include "policy/address_guard.h"
 #include "policy/decision.h"
 #include "policy/explain.h"
 #include "policy/file/policy_file.h"
-#include "policy/file/units.h"
 
 namespace postern::policy {
 namespace {

@@ -42,7 +42,7 @@ std::string Meant(const std::string& target) {
   constexpr std::string_view kFile = "file://";
   const auto begins = [&](std::string_view with) { return target.starts_with(with); };
   if (const size_t path = target.find('/', kFile.size()); begins(kFile) && path != target.npos)
-    return "; write its path: " + policy::PercentDecode(target.substr(path));
+    return "; write its path: " + PercentDecode(target.substr(path));
   if (begins("http://") || begins("https://"))
     return "; nothing is run over the network: fetch it, and name the file";
   if (begins("npm:") || begins("jsr:")) {
@@ -190,13 +190,13 @@ Result<Entry> ReadEntry(const Settings& s) {
     order.eval = true;
     order.print = !s.json;
     order.source = s.target;
-    order.url = policy::CodeUrl(s.cwd.value_or(directory), "[eval]", s.extension);
+    order.url = CodeUrl(s.cwd.value_or(directory), "[eval]", s.extension);
     order.argv = {worker::kExecPath, "[eval]"};
   } else if (s.target == "-") {
     auto source = ReadAll(0, "standard input", kMaxModuleBytes);
     if (!source) return source.error();
     order.source = *std::move(source);
-    order.url = policy::CodeUrl(s.cwd.value_or(directory), "[stdin]", s.extension);
+    order.url = CodeUrl(s.cwd.value_or(directory), "[stdin]", s.extension);
     order.argv = {worker::kExecPath, "-"};
   } else {
     const auto file = FileOf(s.target);
@@ -210,7 +210,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     directory = path.parent_path();
     if (Status shown = ShowProgram(directory, s, entry); !shown) return shown.error();
     order.source = *std::move(source);
-    order.url = policy::FileUrl(path);
+    order.url = FileUrl(path);
     order.argv = {worker::kExecPath, path};
   }
   std::set<std::string> places;

@@ -58,7 +58,7 @@ Result<std::string> CheckSecret(const std::string& name, std::string value) {
     return Error{"the secret " + name + " has fewer than " + std::to_string(policy::kMinSecret) +
                  " characters that are not blanks: it could not be told from ordinary text"};
   }
-  if (!policy::IsPrintableUtf8(value)) {
+  if (!IsPrintableUtf8(value)) {
     return Error{"the secret " + name + " has characters that no header field can carry"};
   }
   return value;

@@ -14,10 +14,10 @@
 #include <csignal>
 
 #include "base/eintr.h"
+#include "base/units.h"
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
 #include "channel/spare_fds.h"
-#include "policy/file/units.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/settings.h"
 
@@ -151,8 +151,8 @@ void Run::LimitWallClock() {
   wall_.async_wait([self = shared_from_this()](const ErrorCode& error) {
     if (error) return;
     self->Kill(Outcome::Kind::kTimedOut, kExitTimeout,
-               "the run took longer than its limit of " +
-                   policy::DurationText(self->job_.limits.wall) + " (--timeout)");
+               "the run took longer than its limit of " + DurationText(self->job_.limits.wall) +
+                   " (--timeout)");
   });
 }
 
@@ -161,9 +161,9 @@ void Run::WatchCpu() {
   int64_t used = CpuTime(pid_) / 1'000'000 - cpu_before_ms_;
   if (std::exchange(renewed_, false)) cpu_before_ms_ += std::exchange(used, 0);
   if (used >= limit) {
-    return Kill(Outcome::Kind::kTimedOut, kExitTimeout,
-                "the run used more than its limit of " + policy::DurationText(limit) +
-                    " of CPU time (--cpu)");
+    return Kill(
+        Outcome::Kind::kTimedOut, kExitTimeout,
+        "the run used more than its limit of " + DurationText(limit) + " of CPU time (--cpu)");
   }
   // A guest has one thread: it cannot use the rest sooner than this.
   cpu_.expires_after(std::chrono::milliseconds(std::max<int64_t>(limit - used, 1)));
@@ -180,8 +180,8 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
     self->output_ += static_cast<int64_t>(n);
     if (self->output_ <= self->job_.limits.output) return true;
     self->Kill(Outcome::Kind::kKilled, 1,
-               "the guest printed more than its limit of " +
-                   policy::BytesText(self->job_.limits.output) + " (limits.output)");
+               "the guest printed more than its limit of " + BytesText(self->job_.limits.output) +
+                   " (limits.output)");
     return false;
   };
   const auto ended = [self] { self->FinishIfComplete(); };
@@ -330,9 +330,9 @@ void Run::Judge(const Result<bool>& complete) {
         Outcome::Kind::kFailed, kCannotRun,
         complete ? "the guest ended without a result" : complete.error().message);
   if (outcome_.kind == Outcome::Kind::kOutOfMemory) {
-    outcome_.SetError(Outcome::Kind::kOutOfMemory, outcome_.exit_status,
-                      "the guest ran out of its " + policy::BytesText(job_.limits.memory) +
-                          " of memory (--memory)");
+    outcome_.SetError(
+        Outcome::Kind::kOutOfMemory, outcome_.exit_status,
+        "the guest ran out of its " + BytesText(job_.limits.memory) + " of memory (--memory)");
   }
 }
 
@@ -346,7 +346,7 @@ void Run::JudgeSignal(int signal) {
   if (signal == SIGKILL && cgroup_ && cgroup_->KilledInside())
     return outcome_.SetError(Outcome::Kind::kOutOfMemory, kExitOutOfMemory,
                              "the guest ran out of its memory cgroup's " +
-                                 policy::BytesText(job_.limits.memory + worker::kMemorySlack) +
+                                 BytesText(job_.limits.memory + worker::kMemorySlack) +
                                  " (--memory)");
   const bool crash = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
                      signal == SIGTRAP || signal == SIGABRT || signal == SIGFPE;
@@ -371,7 +371,7 @@ void Run::Interrupt(int signal) {
   grace_.async_wait([self = shared_from_this(), signal, word, grace](const ErrorCode& error) {
     if (error) return;
     self->Kill(Outcome::Kind::kKilled, 128 + signal,
-               word + ", and did not end within " + policy::DurationText(grace) + " (--grace)");
+               word + ", and did not end within " + DurationText(grace) + " (--grace)");
   });
 }
 

@@ -16,7 +16,7 @@ using channel::ControlType;
 
 namespace {
 
-static_assert(worker::kSpareFdCount + 1 <= channel::kMaxFds, "a spare comes with one message");
+static_assert(worker::kSpareFdCount + 1 <= kMaxFds, "a spare comes with one message");
 
 // Zygotes that did not start, and spares that could not be made: then who waits is told.
 constexpr int kFailuresInARow = 3, kSpareFailuresInARow = 6;

@@ -157,7 +157,7 @@ Result<Place> MountTable::Find(const std::string& path, Last last) const {
     return Error{"a path cannot contain a zero byte", ENOENT};
   const auto names = Names(path);
   const Mount* mount = Around(names);
-  if (mount == nullptr) return Error{policy::OutsideMounts(path), EACCES};
+  if (mount == nullptr) return Error{OutsideMounts(path), EACCES};
   Place place{mount, Joined(names, Names(mount->guest).size())};
   // Where nothing lies inside, the kernel alone sees to it that a path stays beneath its mount;
   // where one leads out, it may lead into another.
@@ -230,7 +230,7 @@ Result<Place> MountTable::Walk(const Place& place, Last last, const std::string&
       real.clear();
     }
   }
-  if (mount == nullptr) return Error{policy::OutsideMounts("/" + Joined(real, 0)), EACCES};
+  if (mount == nullptr) return Error{OutsideMounts("/" + Joined(real, 0)), EACCES};
   return Place{mount, Joined(real, 0), true};
 }
 

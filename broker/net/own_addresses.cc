@@ -46,7 +46,7 @@ Status OwnAddresses::Refresh() {
   for (nl_object* o = nl_cache_get_first(cache); o != nullptr; o = nl_cache_get_next(o)) {
     nl_addr* local = rtnl_addr_get_local(reinterpret_cast<rtnl_addr*>(o));
     if (local == nullptr) continue;
-    policy::IpAddress address;
+    IpAddress address;
     address.v6 = nl_addr_get_family(local) == AF_INET6;
     std::memcpy(address.bytes.data(), nl_addr_get_binary_addr(local),
                 std::min<size_t>(nl_addr_get_len(local), 16));

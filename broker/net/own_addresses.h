@@ -22,7 +22,7 @@ class OwnAddresses {
   ~OwnAddresses();
   // Keeps the list true while `io` runs.
   void Watch(boost::asio::io_context& io);
-  const std::vector<policy::IpAddress>& list() const { return list_; }
+  const std::vector<IpAddress>& list() const { return list_; }
 
  private:
   OwnAddresses() = default;
@@ -31,7 +31,7 @@ class OwnAddresses {
   nl_sock* query_ = nullptr;
   nl_sock* events_ = nullptr;
   std::unique_ptr<channel::FdWatch> watch_;
-  std::vector<policy::IpAddress> list_;
+  std::vector<IpAddress> list_;
 };
 
 }  // namespace postern::broker

@@ -83,13 +83,13 @@ void Request::Perform() {
   Resolve();
 }
 
-std::optional<std::string> Request::Blocked(const policy::IpAddress& address) const {
+std::optional<std::string> Request::Blocked(const IpAddress& address) const {
   return policy::AddressBlocked(guest_.policy(), rule_, url_, address,
                                 guest_.shared().own_addresses.list());
 }
 
 void Request::Resolve() {
-  if (const auto ip = policy::IpAddress::Parse(url_.host)) return Check({*ip});
+  if (const auto ip = IpAddress::Parse(url_.host)) return Check({*ip});
   const policy::Adapter& adapter = guest_.policy().adapter;
   if (adapter.kind == policy::AdapterKind::kProxy && adapter.resolve_remote) {
     if (kind_ != Kind::kLookup) return ResolveProxy();
@@ -106,9 +106,9 @@ void Request::Resolve() {
   if (id != 0) resolving_ = id;
 }
 
-void Request::Check(const std::vector<policy::IpAddress>& addresses) {
+void Request::Check(const std::vector<IpAddress>& addresses) {
   std::string why, first;
-  for (const policy::IpAddress& a : addresses) {
+  for (const IpAddress& a : addresses) {
     if (auto blocked = Blocked(a)) {
       if (first.empty()) first = a.ToString(), why = *blocked;
     } else {
@@ -136,7 +136,7 @@ void Request::TellAddresses() {
   status_ = 200;
   response_fields_ = {{"content-type", "text/plain"}};
   if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
-  for (const policy::IpAddress& address : addresses_) body_ += address.ToString() + "\n";
+  for (const IpAddress& address : addresses_) body_ += address.ToString() + "\n";
   KeepForRecording(&har::Exchange::response_body, body_);
   body_total_ = static_cast<int64_t>(body_.size());
   Done();
@@ -145,7 +145,7 @@ void Request::TellAddresses() {
 // The proxy is the policy's own choice: its address is not the guard's business.
 void Request::ResolveProxy() {
   const auto proxy = policy::ParseProxyUrl(guest_.policy().adapter.target);
-  if (const auto ip = policy::IpAddress::Parse(proxy->host)) {
+  if (const auto ip = IpAddress::Parse(proxy->host)) {
     proxy_addresses_ = {*ip};
     return Connect();
   }

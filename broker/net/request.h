@@ -80,7 +80,7 @@ class Request {
   void Perform();
   void Resolve();
   void ResolveProxy();
-  void Check(const std::vector<policy::IpAddress>& addresses);
+  void Check(const std::vector<IpAddress>& addresses);
   void TellAddresses();
   void Connect();
   void ReplayNow();
@@ -90,7 +90,7 @@ class Request {
   void FailBehindBody(channel::Failure failure);
   void StopTransfer();
   void FreeLists();
-  std::optional<std::string> Blocked(const policy::IpAddress& address) const;
+  std::optional<std::string> Blocked(const IpAddress& address) const;
   bool OverTotalBytes() const;
   channel::Failure TotalBytesFailure() const;
 
@@ -189,9 +189,9 @@ class Request {
   char error_text_[CURL_ERROR_SIZE] = {};
   std::shared_ptr<Tunnel> tunnel_;
   uint64_t resolving_ = 0;
-  std::vector<policy::IpAddress> addresses_;        // the checked ones, of the origin
-  std::vector<policy::IpAddress> proxy_addresses_;  // with a proxy connections go to these only
-  bool absolute_form_ = false;                      // the proxy gets the request itself
+  std::vector<IpAddress> addresses_;        // the checked ones, of the origin
+  std::vector<IpAddress> proxy_addresses_;  // with a proxy connections go to these only
+  bool absolute_form_ = false;              // the proxy gets the request itself
 
   bool has_upload_ = false, upload_ended_ = false, upload_paused_ = false;
   bool upload_dropped_ = false;  // what the guest still sends is for nobody

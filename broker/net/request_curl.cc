@@ -23,16 +23,14 @@ namespace {
 
 using channel::Failure;
 
-std::string Bracketed(const policy::IpAddress& a) {
-  return a.v6 ? "[" + a.ToString() + "]" : a.ToString();
-}
+std::string Bracketed(const IpAddress& a) { return a.v6 ? "[" + a.ToString() + "]" : a.ToString(); }
 
 std::string Bracketed(const std::string& host) {
   return host.find(':') == std::string::npos ? host : "[" + host + "]";
 }
 
 curl_slist* ResolveEntry(curl_slist* list, const std::string& host, uint16_t port,
-                         const std::vector<policy::IpAddress>& addresses) {
+                         const std::vector<IpAddress>& addresses) {
   std::string entry = "+" + host + ":" + std::to_string(port) + ":";
   for (size_t i = 0; i < addresses.size(); ++i)
     entry += (i == 0 ? "" : ",") + Bracketed(addresses[i]);
@@ -46,7 +44,7 @@ constexpr std::string_view kUnreserved =
 std::string ForBody(const std::string& value, const std::string* type) {
   const std::string_view kind = type == nullptr ? std::string_view() : *type;
   if (kind.starts_with("application/x-www-form-urlencoded")) {
-    return policy::PercentEncode(value, kUnreserved);
+    return PercentEncode(value, kUnreserved);
   }
   if (kind.find("json") == std::string_view::npos) return value;
   std::string out;
@@ -96,7 +94,7 @@ std::string Request::OutgoingUrl() const {
   std::string query = url_.query;
   if (rule_ != nullptr && rule_->secret_places.query && !rule_->secrets.empty()) {
     auto encoded = guest_.policy().secrets;
-    for (auto& [name, value] : encoded) value = policy::PercentEncode(value, kUnreserved);
+    for (auto& [name, value] : encoded) value = PercentEncode(value, kUnreserved);
     query = policy::PutSecretsIn(query, encoded, rule_->secrets, false);
   }
   return (tls_ ? "https://" : "http://") + Bracketed(url_.host) + ":" + std::to_string(url_.port) +
@@ -221,8 +219,8 @@ void Request::SetUpHeaders() {
   }
   // Without it nothing waits for 100 Continue; with it the guest does, and libcurl need not.
   const std::string* expect = FindField(request_fields_, "expect");
-  expects_ = raw_ && has_upload_ && expect != nullptr &&
-             policy::EqualsIgnoringCase(*expect, "100-continue");
+  expects_ =
+      raw_ && has_upload_ && expect != nullptr && EqualsIgnoringCase(*expect, "100-continue");
   header_list_ = curl_slist_append(header_list_, expects_ ? "Expect: 100-continue" : "Expect:");
   if (expects_) curl_easy_setopt(easy_, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
   if (FindField(fields, "accept") == nullptr) {
@@ -273,7 +271,7 @@ void Request::PutSecretsInUpload() {
 
 curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_sockaddr* address) {
   auto* self = static_cast<Request*>(arg);
-  const auto ip = policy::IpAddress::From(&address->addr);
+  const auto ip = IpAddress::From(&address->addr);
   const bool proxied = !self->proxy_addresses_.empty();
   const auto& known = proxied ? self->proxy_addresses_ : self->addresses_;
   const bool checked = ip && std::find(known.begin(), known.end(), *ip) != known.end();
@@ -329,7 +327,7 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
     return CURL_PREREQFUNC_ABORT;
   }
   // A kept connection may have been opened under another rule, which opened more.
-  if (const auto ip = policy::IpAddress::Parse(address);
+  if (const auto ip = IpAddress::Parse(address);
       self->proxy_addresses_.empty() && (!ip || self->Blocked(*ip))) {
     self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
                              "the address " + std::string(address) + " of " +

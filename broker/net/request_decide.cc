@@ -124,7 +124,7 @@ std::optional<Failure> Request::CheckSecretsInHead(const Fields& fields) const {
   bool named = places.query && policy::NamesHoldPlaceholder(url_.query, "&;");
   for (const channel::Field& f : fields) {
     placeholders += policy::CountPlaceholders(f.value);
-    if (places.headers && policy::EqualsIgnoringCase(f.name, "cookie"))
+    if (places.headers && EqualsIgnoringCase(f.name, "cookie"))
       named = named || policy::NamesHoldPlaceholder(f.value, ";,");
     bytes += f.name.size() + f.value.size();
   }

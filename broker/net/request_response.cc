@@ -100,7 +100,7 @@ bool Request::TakeField(std::string_view line) {
   folds_ = false;
   const size_t colon = line.find(':');
   const std::string written(line.substr(0, colon));
-  std::string name = policy::AsciiLower(written);
+  std::string name = AsciiLower(written);
   std::string value = colon == std::string_view::npos ? "" : Trim(line.substr(colon + 1));
   const bool valid =
       colon != std::string_view::npos &&

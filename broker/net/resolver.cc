@@ -86,13 +86,13 @@ uint64_t Resolver::Resolve(const std::string& name, Done done) {
   if (const auto pinned = dns_.hosts.find(name); pinned != dns_.hosts.end()) {
     Addresses addresses;
     for (const std::string& text : pinned->second) {
-      if (auto ip = policy::IpAddress::Parse(text)) addresses.push_back(*ip);
+      if (auto ip = IpAddress::Parse(text)) addresses.push_back(*ip);
     }
     done(std::move(addresses), std::nullopt);
     return 0;
   }
   if (name == "localhost" || name.ends_with(".localhost")) {  // RFC 6761 section 6.3
-    done({*policy::IpAddress::Parse("127.0.0.1"), *policy::IpAddress::Parse("::1")}, std::nullopt);
+    done({*IpAddress::Parse("127.0.0.1"), *IpAddress::Parse("::1")}, std::nullopt);
     return 0;
   }
   if (const auto hit = cache_.find(name); hit != cache_.end()) {
@@ -134,7 +134,7 @@ void Resolver::Answered(void* arg, int status, int /*timeouts*/, ares_addrinfo* 
   std::chrono::seconds ttl = kMaxTtl;
   for (const ares_addrinfo_node* n = result == nullptr ? nullptr : result->nodes; n != nullptr;
        n = n->ai_next) {
-    if (auto ip = policy::IpAddress::From(n->ai_addr); ip && addresses.size() < kMaxAddresses) {
+    if (auto ip = IpAddress::From(n->ai_addr); ip && addresses.size() < kMaxAddresses) {
       addresses.push_back(*ip);
     }
     ttl = std::min(ttl, std::chrono::seconds(n->ai_ttl));

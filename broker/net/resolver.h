@@ -24,7 +24,7 @@ namespace postern::broker {
 
 class Resolver {
  public:
-  using Addresses = std::vector<policy::IpAddress>;
+  using Addresses = std::vector<IpAddress>;
   // Exactly one of the two is meaningful: addresses (never empty) or a failure.
   using Done = std::function<void(Addresses, std::optional<channel::Failure>)>;
 

@@ -15,7 +15,7 @@ namespace {
 std::string Letters(std::string_view name) {
   std::string out;
   for (const char c : name) {
-    if (c != '-' && c != '_') out += policy::AsciiLower(c);
+    if (c != '-' && c != '_') out += AsciiLower(c);
   }
   return out;
 }
@@ -53,7 +53,7 @@ void AddMethods(std::string_view value, std::vector<std::string>& out) {
     if (!word.empty()) out.push_back(std::exchange(word, {}));
   };
   for (const char c : value) {
-    if (policy::IsToken(std::string_view(&c, 1)) && c != '\'') {
+    if (IsToken(std::string_view(&c, 1)) && c != '\'') {
       word += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     } else {
       finish();
@@ -87,7 +87,7 @@ Overrides OverridesIn(const channel::Fields& fields) {
 
 std::optional<std::string> LengthIn(std::string_view value) {
   std::optional<int64_t> length;
-  for (const std::string_view part : policy::SplitList(value)) {
+  for (const std::string_view part : SplitList(value)) {
     const std::string one = Trim(part);
     int64_t number = 0;
     const char* end = one.data() + one.size();
@@ -103,8 +103,8 @@ std::optional<std::string> LengthIn(std::string_view value) {
 
 TransferCoding TransferCodingIn(std::string_view value) {
   auto coding = TransferCoding::kIdentity;
-  for (const std::string_view part : policy::SplitList(value)) {
-    const std::string one = policy::AsciiLower(Trim(part));
+  for (const std::string_view part : SplitList(value)) {
+    const std::string one = AsciiLower(Trim(part));
     if (coding == TransferCoding::kChunked) return TransferCoding::kUnknown;  // it is the last one
     if (one == "chunked") coding = TransferCoding::kChunked;
     if (one != "chunked" && one != "identity") return TransferCoding::kUnknown;
@@ -115,7 +115,7 @@ TransferCoding TransferCodingIn(std::string_view value) {
 Spellings::Spellings(const std::string* names) {
   if (names == nullptr) return;
   for (const std::string_view name : channel::SplitNames(*names)) {
-    by_name_.emplace(policy::AsciiLower(name), name);
+    by_name_.emplace(AsciiLower(name), name);
   }
 }
 
@@ -128,7 +128,7 @@ std::string JoinNames(const std::vector<std::string>& names) {
   std::string out;
   bool plain = true;
   for (const std::string& name : names) {
-    plain = plain && name == policy::AsciiLower(name);
+    plain = plain && name == AsciiLower(name);
     out += (out.empty() ? "" : ",") + name;
   }
   return plain ? std::string() : out;

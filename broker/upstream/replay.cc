@@ -17,8 +17,8 @@ std::string Nearest(const std::string& wanted,
   size_t least = std::string::npos, looked_at = 0;
   for (const auto& [key, exchanges] : known) {
     if (++looked_at > kCandidates) break;
-    const size_t distance = policy::EditDistance(std::string_view(wanted).substr(0, kCompared),
-                                                 std::string_view(key).substr(0, kCompared));
+    const size_t distance = EditDistance(std::string_view(wanted).substr(0, kCompared),
+                                         std::string_view(key).substr(0, kCompared));
     if (distance < least) least = distance, nearest = &key;
   }
   return nearest == nullptr ? "it is empty" : "the nearest one is " + nearest->substr(0, kCompared);
@@ -55,8 +55,8 @@ std::string UrlEncodedFields(std::string body) {
     const size_t end = std::min(body.find('&', at), body.size());
     const std::string_view pair = std::string_view(body).substr(at, end - at);
     const size_t equals = std::min(pair.find('='), pair.size());
-    AddSized(policy::PercentDecode(pair.substr(0, equals)), fields);
-    AddSized(policy::PercentDecode(pair.substr(std::min(equals + 1, pair.size()))), fields);
+    AddSized(PercentDecode(pair.substr(0, equals)), fields);
+    AddSized(PercentDecode(pair.substr(std::min(equals + 1, pair.size()))), fields);
     at = end + 1;
   }
   return fields;
@@ -64,7 +64,7 @@ std::string UrlEncodedFields(std::string body) {
 
 // A body for comparison: of a form its fields, whatever its boundary and its escapes.
 std::string Comparable(const Replay::Body& body) {
-  const std::string type = policy::AsciiLower(body.type);
+  const std::string type = AsciiLower(body.type);
   if (type.starts_with("multipart/form-data")) return MultipartFields(body.bytes);
   if (type.starts_with("application/x-www-form-urlencoded")) {
     return UrlEncodedFields(std::string(body.bytes));

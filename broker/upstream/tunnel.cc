@@ -179,7 +179,7 @@ std::optional<Failure> TcpTunnel::SetUpTls(const LaterTls& later) {
   tls_->stream.emplace(stream(), tls_->context);
   SSL* connection = tls_->stream->native_handle();
   SSL_set_verify(connection, SSL_VERIFY_PEER, nullptr);
-  if (policy::IpAddress::Parse(later.host)) {
+  if (IpAddress::Parse(later.host)) {
     X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), later.host.c_str());
   } else {
     SSL_set1_host(connection, later.host.c_str());

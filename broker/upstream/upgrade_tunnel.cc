@@ -81,10 +81,10 @@ class UpgradeTunnel : public TcpTunnel {
     head_ = "GET " + request_.target + " HTTP/1.1\r\nHost: " + request_.host +
             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
     for (const channel::Field& f : request_.fields) {
-      const bool fits = policy::IsToken(f.name) &&
+      const bool fits = IsToken(f.name) &&
                         f.value.find_first_of(std::string_view("\0\r\n", 3)) == std::string::npos;
       if (!fits) return Failure{"http_request_denied", "ERR_NETWORK_DENIED", "a malformed field"};
-      if (policy::EqualsIgnoringCase(f.name, "sec-websocket-key")) key_ = f.value;
+      if (EqualsIgnoringCase(f.name, "sec-websocket-key")) key_ = f.value;
       head_ += f.name + ": " + f.value + "\r\n";
     }
     head_ += "\r\n";
@@ -142,7 +142,7 @@ class UpgradeTunnel : public TcpTunnel {
     std::vector<std::string> names;
     for (const auto& field : head) {
       if (names.size() == field_limit_) return false;
-      std::string name = policy::AsciiLower(View(field.name_string()));
+      std::string name = AsciiLower(View(field.name_string()));
       std::string value = Trim(View(field.value()));
       if (!CheckField(name, value)) return false;
       if (name == "content-length") name = channel::kContentLength;
@@ -163,7 +163,7 @@ class UpgradeTunnel : public TcpTunnel {
   }
 
   bool Agreed(const http::response_header<>& head) const {
-    return policy::EqualsIgnoringCase(View(head[http::field::upgrade]), "websocket") &&
+    return EqualsIgnoringCase(View(head[http::field::upgrade]), "websocket") &&
            http::token_list(head[http::field::connection]).exists("upgrade") &&
            Trim(View(head[http::field::sec_websocket_accept])) == AcceptOf(key_);
   }

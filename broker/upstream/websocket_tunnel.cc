@@ -157,14 +157,14 @@ class WebSocketTunnel : public Tunnel {
     }
     const channel::Field* offer = nullptr;
     for (const channel::Field& f : fields_) {
-      if (policy::EqualsIgnoringCase(f.name, kProtocol)) offer = &f;
+      if (EqualsIgnoringCase(f.name, kProtocol)) offer = &f;
     }
     const size_t chosen = answer_.count(kProtocol);
     if (offer == nullptr && chosen == 0) return std::nullopt;
     if (chosen == 0) return failure("none of the subprotocols that were offered");
     if (chosen == 1 && offer != nullptr) {
       const std::string_view choice = View(answer_[kProtocol]);
-      for (const std::string_view one : policy::SplitList(offer->value)) {
+      for (const std::string_view one : SplitList(offer->value)) {
         if (Trim(one) == choice) return std::nullopt;
       }
     }

@@ -15,11 +15,10 @@
 #include "base/base64.h"
 #include "base/descriptor_rights.h"
 #include "base/eintr.h"
+#include "base/ip_address.h"
 #include "base/socket_address.h"
 #include "base/text.h"
 #include "cli/print.h"
-#include "policy/rules/address.h"
-#include "policy/rules/target.h"
 #include "supervisor/entry.h"
 #include "supervisor/run.h"
 
@@ -57,10 +56,10 @@ Result<Connection> ConnectUnix(const std::string& path) {
 }
 
 Result<Connection> ConnectTcp(const std::string& host_port) {
-  auto [host, port_text] = policy::SplitPort(host_port);
+  auto [host, port_text] = SplitPort(host_port);
   const std::string name(host == "localhost" ? "127.0.0.1" : host);
-  const auto port = policy::ParsePort(port_text);
-  const auto ip = policy::IpAddress::Parse(
+  const auto port = ParsePort(port_text);
+  const auto ip = IpAddress::Parse(
       name.starts_with('[') && name.ends_with(']') ? name.substr(1, name.size() - 2) : name);
   if (!ip || !port)
     return Error{"\"" + host_port + "\" is no IP address and port, as in 127.0.0.1:8080"};
@@ -147,9 +146,9 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
     body["print"] = order.print;
     if (!s.extension.empty()) body["ext"] = s.extension;
   } else {
-    const std::string path =
-        s.target == "-" ? policy::InDirectory(order.cwd, policy::CodeName("[stdin]", s.extension))
-                        : order.argv.at(1);
+    const std::string path = s.target == "-"
+                                 ? InDirectory(order.cwd, CodeName("[stdin]", s.extension))
+                                 : order.argv.at(1);
     body["files"][path] = {{"base64", EncodeBase64(order.source)}};
     body["entry"] = path;
   }
@@ -163,7 +162,7 @@ Result<json> Body(const Settings& s, supervisor::Entry& entry, bool with_directo
 }
 
 Status Send(int fd, std::string_view bytes, const std::vector<supervisor::OpenMount>& mounts) {
-  channel::DescriptorRights rights;
+  DescriptorRights rights;
   std::vector<int> fds;
   for (const auto& m : mounts) fds.push_back(m.directory.get());
   for (bool first = true; !bytes.empty(); first = false) {
@@ -375,10 +374,10 @@ RemoteResult RunRemotely(const Settings& settings) {
                    named ? supervisor::Run::kCannotRun : supervisor::kWrongUsage);
   }
   if (!connection->same_user) entry->mounts.clear();
-  if (entry->mounts.size() > channel::kMaxFds)
+  if (entry->mounts.size() > kMaxFds)
     return Refusal(
         settings,
-        Error{"a run with --server has at most " + std::to_string(channel::kMaxFds) +
+        Error{"a run with --server has at most " + std::to_string(kMaxFds) +
               " directories, its module's among them; this one has " +
               std::to_string(entry->mounts.size()) + ": mount one that has others in it"},
         supervisor::kWrongUsage);

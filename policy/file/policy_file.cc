@@ -7,8 +7,8 @@
 #include <set>
 #include <sstream>
 
+#include "base/units.h"
 #include "policy/file/policy_file_network.h"
-#include "policy/file/units.h"
 
 namespace postern::policy {
 namespace {

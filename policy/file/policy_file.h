@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/file/units.h"
+#include "base/units.h"
 #include "policy/policy.h"
 
 namespace postern::policy {

@@ -5,10 +5,33 @@
 #include <set>
 
 #include "base/text.h"
-#include "policy/file/units.h"
+#include "base/units.h"
 
 namespace postern::policy {
 namespace {
+
+// "10.0.0.53", "10.0.0.53:5353", "fd00::53", "[fd00::53]:5353".
+bool IsDnsServer(std::string_view text) {
+  auto [host, port] = SplitPort(text);
+  if (host.size() != text.size() && !ParsePort(port)) return false;
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+    return IpAddress::Parse(std::string(host)).value_or(IpAddress{}).v6;
+  }
+  return IpAddress::Parse(std::string(host)).has_value();
+}
+
+// "sha256/" and the base64 of 32 bytes (RFC 7469's pin, as libcurl spells it).
+bool IsPin(std::string_view text) {
+  constexpr std::string_view kPrefix = "sha256/",
+                             kAlphabet =
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr size_t kDigits = 43;  // and one "="
+  return text.starts_with(kPrefix) && text.size() == kPrefix.size() + kDigits + 1 &&
+         text.ends_with('=') &&
+         text.substr(kPrefix.size(), kDigits).find_first_not_of(kAlphabet) ==
+             std::string_view::npos;
+}
 
 using Field = YamlReader::Field;
 

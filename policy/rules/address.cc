@@ -105,40 +105,6 @@ std::string_view Embedding(const IpAddress& a) {
 
 }  // namespace
 
-std::optional<IpAddress> IpAddress::Parse(const std::string& text) {
-  IpAddress a;
-  if (::inet_pton(AF_INET, text.c_str(), a.bytes.data()) == 1) return a;
-  a.v6 = true;
-  if (::inet_pton(AF_INET6, text.c_str(), a.bytes.data()) == 1) return a;
-  return std::nullopt;
-}
-
-std::optional<IpAddress> IpAddress::From(const sockaddr* address) {
-  IpAddress a;
-  if (address->sa_family == AF_INET) {
-    std::memcpy(a.bytes.data(), &reinterpret_cast<const sockaddr_in*>(address)->sin_addr, 4);
-    return a;
-  }
-  if (address->sa_family != AF_INET6) return std::nullopt;
-  a.v6 = true;
-  std::memcpy(a.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr, 16);
-  return a;
-}
-
-std::string IpAddress::ToString() const {
-  char text[INET6_ADDRSTRLEN];
-  ::inet_ntop(v6 ? AF_INET6 : AF_INET, bytes.data(), text, sizeof text);
-  return text;
-}
-
-IpAddress IpAddress::Masked(int prefix) const {
-  IpAddress masked = *this;
-  for (int bit = prefix; bit < (v6 ? 128 : 32); ++bit) {
-    masked.bytes[static_cast<size_t>(bit / 8)] &= static_cast<uint8_t>(~(0x80 >> (bit % 8)));
-  }
-  return masked;
-}
-
 Result<Cidr> Cidr::Parse(const std::string& text) {
   const size_t slash = text.find('/');
   const auto base = IpAddress::Parse(text.substr(0, slash));

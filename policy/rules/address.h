@@ -1,29 +1,13 @@
-// IP addresses, ranges, and which addresses are never public.
+// Ranges of IP addresses, and which addresses are never public.
 #pragma once
 
-#include <sys/socket.h>
-
-#include <array>
-#include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
+#include "base/ip_address.h"
 #include "base/result.h"
 
 namespace postern::policy {
-
-// An IPv4 or IPv6 address in network byte order; IPv4 uses the first four bytes.
-struct IpAddress {
-  bool v6 = false;
-  std::array<uint8_t, 16> bytes{};
-
-  static std::optional<IpAddress> Parse(const std::string& text);  // inet_pton spellings only
-  static std::optional<IpAddress> From(const sockaddr* address);
-  std::string ToString() const;
-  IpAddress Masked(int prefix) const;  // the first `prefix` bits, and zeroes
-  bool operator==(const IpAddress&) const = default;
-};
 
 struct Cidr {
   IpAddress base;

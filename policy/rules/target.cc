@@ -70,29 +70,6 @@ std::string NoHost(std::string_view host) {
 
 }  // namespace
 
-std::pair<std::string_view, std::string_view> SplitPort(std::string_view text) {
-  if (text.starts_with('[')) {
-    const size_t close = text.find(']');
-    if (close == std::string_view::npos) return {text, {}};
-    if (close + 1 < text.size() && text[close + 1] == ':')
-      return {text.substr(0, close + 1), text.substr(close + 2)};
-    return {text, {}};
-  }
-  const size_t colon = text.find(':');
-  if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos)
-    return {text, {}};
-  return {text.substr(0, colon), text.substr(colon + 1)};
-}
-
-Result<uint16_t> ParsePort(std::string_view text) {
-  uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size() || port == 0) {
-    return Error{"the port must be a number from 1 to 65535"};
-  }
-  return port;
-}
-
 bool IsLocalhost(std::string_view host) {
   return host == "localhost" || EndsInLabel(host, "localhost");
 }

@@ -32,9 +32,4 @@ struct Target {
 // "localhost" and all names below it (RFC 6761 section 6.3).
 bool IsLocalhost(std::string_view host);
 
-Result<uint16_t> ParsePort(std::string_view text);
-
-// Splits "host:port", "[v6]:port", "v6" and "host"; the port is empty where there is none.
-std::pair<std::string_view, std::string_view> SplitPort(std::string_view text);
-
 }  // namespace postern::policy

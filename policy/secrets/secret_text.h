@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/policy.h"
 
 namespace postern::policy {
 

@@ -34,7 +34,7 @@ void DropConnectionFields(Fields& fields) {
     if (f.name != "connection") continue;
     for (size_t at = 0; at < f.value.size();) {
       const size_t comma = std::min(f.value.find(',', at), f.value.size());
-      std::string name = policy::AsciiLower(std::string_view(f.value).substr(at, comma - at));
+      std::string name = AsciiLower(std::string_view(f.value).substr(at, comma - at));
       std::erase_if(name, [](char c) { return c == ' ' || c == '\t'; });
       names.insert(std::move(name));
       at = comma + 1;

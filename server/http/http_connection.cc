@@ -170,7 +170,7 @@ void HttpConnection::Resume() {
 bool HttpConnection::Receive() {
   char buffer[kReadBytes];
   iovec part{buffer, sizeof buffer};
-  channel::DescriptorRights rights;
+  DescriptorRights rights;
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -181,10 +181,10 @@ bool HttpConnection::Receive() {
   failed_ = n < 0 && errno != EAGAIN;
   if (n < 0) return !failed_;
   lost_fds_ = lost_fds_ || (message.msg_flags & MSG_CTRUNC) != 0;
-  for (UniqueFd& fd : channel::DescriptorRights::Take(message)) {
+  for (UniqueFd& fd : DescriptorRights::Take(message)) {
     if (!takes_fds_) continue;
-    lost_fds_ = lost_fds_ || fds_.size() == channel::kMaxFds;
-    if (fds_.size() < channel::kMaxFds) fds_.push_back(std::move(fd));
+    lost_fds_ = lost_fds_ || fds_.size() == kMaxFds;
+    if (fds_.size() < kMaxFds) fds_.push_back(std::move(fd));
   }
   unread_.append(buffer, static_cast<size_t>(n));
   held_here_ += static_cast<size_t>(n);
@@ -229,7 +229,7 @@ void HttpConnection::OnHead(RequestHead head) {
   head_ = request_.method == "HEAD";
   framing_ = Framing::kNone;
   expects_continue_ =
-      request_.has_body && policy::EqualsIgnoringCase(request_.Field("expect"), "100-continue");
+      request_.has_body && EqualsIgnoringCase(request_.Field("expect"), "100-continue");
   if (gathers()) {
     if (request_.has_body && handler_.head) handler_.head(*this, request_);
     answering_ = answered_;
@@ -326,7 +326,7 @@ void HttpConnection::Start(int status, const channel::Fields& fields, bool has_b
   bool length = false;
   for (const channel::Field& f : fields) {
     head.append(f.name).append(": ").append(f.value).append("\r\n");
-    length = length || policy::EqualsIgnoringCase(f.name, "content-length");
+    length = length || EqualsIgnoringCase(f.name, "content-length");
   }
   framing_ = !has_body || head_ || length ? Framing::kLength
              : http11_                    ? Framing::kChunked

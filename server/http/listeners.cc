@@ -13,9 +13,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/ip_address.h"
 #include "base/socket_address.h"
-#include "policy/rules/address.h"
-#include "policy/rules/target.h"
 
 namespace postern::server {
 namespace {
@@ -79,13 +78,13 @@ Status Listeners::AddUnix(const std::string& path) {
 
 Status Listeners::AddTcp(const std::string& text) {
   const bool alone = text.find_first_not_of("0123456789") == std::string::npos;
-  auto [host, port_text] = alone ? std::pair<std::string_view, std::string_view>("127.0.0.1", text)
-                                 : policy::SplitPort(text);
+  auto [host, port_text] =
+      alone ? std::pair<std::string_view, std::string_view>("127.0.0.1", text) : SplitPort(text);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const auto port = port_text == "0" ? Result<uint16_t>(uint16_t{0}) : policy::ParsePort(port_text);
-  const auto ip = policy::IpAddress::Parse(host.empty()          ? "0.0.0.0"
-                                           : host == "localhost" ? "127.0.0.1"
-                                                                 : std::string(host));
+  const auto port = port_text == "0" ? Result<uint16_t>(uint16_t{0}) : ParsePort(port_text);
+  const auto ip = IpAddress::Parse(host.empty()          ? "0.0.0.0"
+                                   : host == "localhost" ? "127.0.0.1"
+                                                         : std::string(host));
   if (!port || !ip)
     return Error{"\"" + text +
                  "\" is no address to listen at, as in 8080, 127.0.0.1:8080 or :8080"};

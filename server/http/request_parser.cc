@@ -36,7 +36,7 @@ bool HasForm(std::string_view method, std::string_view target) {
   if (target == "*") return method == "OPTIONS";
   const size_t colon = target.find(':');
   if (target[0] == '/' || colon == std::string_view::npos) return target[0] == '/';
-  const std::string scheme = policy::AsciiLower(target.substr(0, colon));
+  const std::string scheme = AsciiLower(target.substr(0, colon));
   if ((scheme != "http" && scheme != "https") || !target.substr(colon).starts_with("://"))
     return false;
   const std::string_view authority = target.substr(colon + 3);  // RFC 9110 section 4.2.1: not empty
@@ -67,7 +67,7 @@ bool HasForeignCoding(std::string_view list) {
   for (size_t at = 0; at < list.size();) {
     const size_t end = list.find(',', at);
     const std::string_view coding = Trimmed(list.substr(at, end - at));
-    if (!policy::IsToken(coding) || coding == kLast) return false;
+    if (!IsToken(coding) || coding == kLast) return false;
     at = end + 1;
   }
   return true;
@@ -76,7 +76,7 @@ bool HasForeignCoding(std::string_view list) {
 bool HasOption(std::string_view list, std::string_view option) {
   for (size_t at = 0; at <= list.size();) {
     const size_t comma = std::min(list.find(',', at), list.size());
-    if (policy::EqualsIgnoringCase(Trimmed(list.substr(at, comma - at)), option)) return true;
+    if (EqualsIgnoringCase(Trimmed(list.substr(at, comma - at)), option)) return true;
     at = comma + 1;
   }
   return false;
@@ -216,8 +216,7 @@ void RequestParser::RequestLine(std::string_view line) {
   const std::string_view method = line.substr(0, first);
   const std::string_view target = line.substr(first + 1, last - first - 1);
   const std::string_view version = line.substr(last + 1);
-  if (method.size() > kMaxMethod || !policy::IsToken(method))
-    return Refuse("the request's method is none");
+  if (method.size() > kMaxMethod || !IsToken(method)) return Refuse("the request's method is none");
   if (!IsTarget(target) || !HasForm(method, target))
     return Refuse("the request's target is neither a path nor a URL");
   if (version != "HTTP/1.1" && version != "HTTP/1.0")
@@ -232,11 +231,11 @@ void RequestParser::RequestLine(std::string_view line) {
 // the colon, which section 5.1 has a server refuse.
 void RequestParser::FieldLine(std::string_view line) {
   const size_t colon = line.find(':');
-  if (colon == std::string_view::npos || !policy::IsToken(line.substr(0, colon)))
+  if (colon == std::string_view::npos || !IsToken(line.substr(0, colon)))
     return Refuse("a header field has no name");
   const std::string_view value = Trimmed(line.substr(colon + 1));
   if (state_ == State::kTrailers) return;
-  head_.fields.push_back({policy::AsciiLower(line.substr(0, colon)), std::string(value)});
+  head_.fields.push_back({AsciiLower(line.substr(0, colon)), std::string(value)});
 }
 
 void RequestParser::EndOfHead() {
@@ -251,7 +250,7 @@ void RequestParser::EndOfHead() {
     if (framing.content_lengths > 0)
       return Refuse("a request has one of Content-Length and Transfer-Encoding");
     if (!head_.http11) return Refuse("HTTP/1.0 has no Transfer-Encoding");
-    const std::string coding = policy::AsciiLower(framing.transfer_encoding);
+    const std::string coding = AsciiLower(framing.transfer_encoding);
     if (framing.transfer_encodings > 1) return Refuse("a request has one Transfer-Encoding");
     if (HasForeignCoding(coding))
       return Refuse("of transfer codings there is \"chunked\" alone", 501);

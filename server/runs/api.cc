@@ -53,7 +53,7 @@ std::string Event(const std::string& name, const std::string& data) {
 // Bytes as text where they are that; a piece may end within a character, and is no text then.
 std::string OutputData(std::string_view bytes) {
   const std::string text(bytes);
-  if (policy::IsUtf8(text)) return Dump({{"text", text}});
+  if (IsUtf8(text)) return Dump({{"text", text}});
   return Dump({{"base64", EncodeBase64(bytes)}});
 }
 
@@ -168,7 +168,7 @@ bool Api::Authorized(HttpConnection& c, Client& client, const HttpRequest& reque
   if (client.door == Door::kLocal) return true;
   const std::string given(request.Field("authorization"));
   const size_t space = given.find(' ');
-  if (space != std::string::npos && policy::EqualsIgnoringCase(given.substr(0, space), "bearer")) {
+  if (space != std::string::npos && EqualsIgnoringCase(given.substr(0, space), "bearer")) {
     const std::string token = given.substr(space + 1);
     for (const auto& [known, name] : options_.tokens) {
       if (token.size() != known.size() ||
@@ -314,7 +314,7 @@ void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
   auto& run = std::get<RunRequest>(parsed);
   if (request.lost_fds)
     return AnswerProblem(c, {400, "bad_request",
-                             "a request has at most " + std::to_string(channel::kMaxFds) +
+                             "a request has at most " + std::to_string(kMaxFds) +
                                  " descriptors, as far as the server can have more of them"});
   if (run.mounts.size() != fds.size())
     return AnswerProblem(c, {400, "bad_request",

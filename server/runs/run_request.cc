@@ -82,7 +82,7 @@ bool Boolean(const json& value, const std::string& what) {
 
 std::string Directory(const std::string& path) {
   if (path.size() > kMaxPath) Refuse("cwd is longer than " + std::to_string(kMaxPath) + " bytes");
-  const auto directory = policy::WorkingDirectory(path);
+  const auto directory = WorkingDirectory(path);
   if (!directory) Refuse("cwd must be an absolute path, not " + path);
   return *directory;
 }
@@ -220,8 +220,8 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
               {"ext",
                [&](const json& v) {
                  asked.extension = Text(v, "ext");
-                 if (!policy::IsCodeExtension(asked.extension))
-                   Refuse(std::string("ext is one of ") + policy::kCodeExtensions);
+                 if (!IsCodeExtension(asked.extension))
+                   Refuse(std::string("ext is one of ") + kCodeExtensions);
                }},
               {"files", [&](const json& v) { ReadFiles(v, order); }},
               {"entry", [&](const json& v) { asked.entry = FilePath(Text(v, "entry")); }},
@@ -254,13 +254,13 @@ RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
   order.cwd = asked.cwd.empty() ? kHome : asked.cwd;
   order.source = std::move(asked.code);
   std::string name = order.eval ? "[eval]" : "[code]";
-  order.url = policy::CodeUrl(order.cwd, name, asked.extension);
+  order.url = CodeUrl(order.cwd, name, asked.extension);
   if (!asked.has_code) {
     name = asked.entry;
     const auto file = order.files.find(name);
     if (file == order.files.end()) Refuse("the entry " + name + " is none of the files");
     order.source = file->second;
-    order.url = policy::FileUrl(name);
+    order.url = FileUrl(name);
   }
   order.argv = {worker::kExecPath, name};
   order.argv.insert(order.argv.end(), asked.arguments.begin(), asked.arguments.end());

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "policy/file/units.h"
+#include "base/units.h"
 #include "worker/native/natives.h"
 
 namespace postern::worker {
@@ -111,8 +111,8 @@ std::string AdviceOn(v8::Local<v8::Context> context, Modules& modules, const Dea
     }
   }
   if (error.name == "RangeError" && error.message == "Array buffer allocation failed")
-    return "the guest has " + policy::BytesText(memory) +
-           " of memory; --memory=" + policy::BytesText(4 * memory) + " gives it more";
+    return "the guest has " + BytesText(memory) + " of memory; --memory=" + BytesText(4 * memory) +
+           " gives it more";
   return {};
 }
 

@@ -187,7 +187,7 @@ bool IsNodeBuiltin(std::string_view name) {
 namespace {
 
 std::string Nearest(const std::string& name) {
-  return policy::Nearest(name, {std::begin(kNodeModules), std::end(kNodeModules)});
+  return postern::Nearest(name, {std::begin(kNodeModules), std::end(kNodeModules)});
 }
 
 // The one of Node's own modules that was meant by a name without "node:"; a package whose name is
@@ -266,7 +266,7 @@ const ModuleResolver::Package* ModuleResolver::ScopeOf(const std::string& path,
 
 ModuleResolver::Url ModuleResolver::PackageType(const std::string& path) {
   // Code that is in no file is of no package.
-  if (policy::IsCode(path)) return "";
+  if (IsCode(path)) return "";
   std::string directory;
   const Package* package = ScopeOf(path, &directory);
   if (package != nullptr && !package->valid) return InvalidPackage(directory);
@@ -326,7 +326,7 @@ std::string ModuleResolver::Hint(const std::string& path) {
 
 std::string ModuleResolver::WhereCodeLooks(const std::string& importer) {
   const std::string path = PathOfUrl(importer.substr(0, importer.find(']') + 1));
-  if (path.empty() || !policy::IsCode(path)) return {};
+  if (path.empty() || !IsCode(path)) return {};
   const std::string directory = DirectoryOf(path);
   if (!directory.empty() && files_.Stat(directory) == FileTree::Kind::kDirectory) return {};
   return "code that is in no file imports from its working directory, which is " +
@@ -433,7 +433,7 @@ ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::stri
   return ModuleError{"MODULE_NOT_FOUND", "cannot find the module '" + specifier +
                                              "' (required from " + importer + ")" +
                                              (!where.empty() ? ": " + where
-                                              : denied       ? ": " + policy::OutsideMounts(path)
+                                              : denied       ? ": " + OutsideMounts(path)
                                                              : "")};
 }
 
@@ -472,7 +472,7 @@ ModuleResolver::Url ModuleResolver::Mapped(const std::string& specifier) {
   if (places.named && files_.Stat(places.paths.front()) == FileTree::Kind::kDenied)
     return ModuleError{"ERR_MODULE_NOT_FOUND", "tsconfig.json says that '" + specifier + "' is " +
                                                    places.paths.front() + ": " +
-                                                   policy::OutsideMounts(places.paths.front())};
+                                                   OutsideMounts(places.paths.front())};
   return "";
 }
 

@@ -31,7 +31,7 @@ std::string Key(const std::string& type, const std::string& url) {
 }
 
 // Whether a program is code of which nobody says in what it is written.
-bool IsOfNoLanguage(const std::string& path) { return policy::IsCode(path) && path.ends_with(']'); }
+bool IsOfNoLanguage(const std::string& path) { return IsCode(path) && path.ends_with(']'); }
 
 }  // namespace
 

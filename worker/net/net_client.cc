@@ -135,8 +135,8 @@ std::optional<Failure> NetClient::SetDecoders(Exchange& e, const channel::Fields
     if (f.name == "content-encoding") coding += (coding.empty() ? "" : ",") + f.value;
   }
   std::vector<std::unique_ptr<Decoder>> chain;
-  for (const std::string_view part : policy::SplitList(coding)) {
-    std::string name = policy::AsciiLower(part);
+  for (const std::string_view part : SplitList(coding)) {
+    std::string name = AsciiLower(part);
     std::erase_if(name, [](char c) { return c == ' ' || c == '\t'; });
     if (name.empty() || name == "identity") continue;
     auto decoder = Decoder::For(name);

@@ -1,4 +1,4 @@
-// Quantities and other small values as people write them in a policy.
+// Quantities as people write them in a policy and on a command line.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace postern::policy {
+namespace postern {
 
 Result<int64_t> ParseDuration(std::string_view text);    // "300ms", "5s", "2m", "1h": milliseconds
 Result<int64_t> ParseResolution(std::string_view text);  // "100us", "5ms", "1s": microseconds
@@ -23,10 +23,4 @@ struct Rate {
 };
 Result<Rate> ParseRate(std::string_view text);  // "100/s", "60/m", "1000/h"
 
-// "10.0.0.53", "10.0.0.53:5353", "fd00::53", "[fd00::53]:5353".
-bool IsDnsServer(std::string_view text);
-
-// "sha256/" and the base64 of 32 bytes (RFC 7469's pin, as libcurl spells it).
-bool IsPin(std::string_view text);
-
-}  // namespace postern::policy
+}  // namespace postern

@@ -1,8 +1,8 @@
-#include "policy/file/units.h"
+#include "base/units.h"
 
 #include <gtest/gtest.h>
 
-namespace postern::policy {
+namespace postern {
 namespace {
 
 TEST(Units, AreWrittenAsTheyMayBeTyped) {
@@ -23,4 +23,4 @@ TEST(Units, AreWrittenAsTheyMayBeTyped) {
 }
 
 }  // namespace
-}  // namespace postern::policy
+}  // namespace postern

@@ -1,11 +1,9 @@
-#include "policy/file/units.h"
+#include "base/units.h"
 
 #include <charconv>
 #include <span>
 
-#include "policy/rules/target.h"
-
-namespace postern::policy {
+namespace postern {
 namespace {
 
 struct Unit {
@@ -79,25 +77,4 @@ Result<Rate> ParseRate(std::string_view text) {
   return bad;
 }
 
-bool IsDnsServer(std::string_view text) {
-  auto [host, port] = SplitPort(text);
-  if (host.size() != text.size() && !ParsePort(port)) return false;
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-    return IpAddress::Parse(std::string(host)).value_or(IpAddress{}).v6;
-  }
-  return IpAddress::Parse(std::string(host)).has_value();
-}
-
-bool IsPin(std::string_view text) {
-  constexpr std::string_view kPrefix = "sha256/",
-                             kAlphabet =
-                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  constexpr size_t kDigits = 43;  // and one "="
-  return text.starts_with(kPrefix) && text.size() == kPrefix.size() + kDigits + 1 &&
-         text.ends_with('=') &&
-         text.substr(kPrefix.size(), kDigits).find_first_not_of(kAlphabet) ==
-             std::string_view::npos;
-}
-
-}  // namespace postern::policy
+}  // namespace postern
