@@ -14,6 +14,7 @@
 
 #include "base/eintr.h"
 #include "base/unique_fd.h"
+#include "worker/native/natives.h"
 #include "worker/process/launcher.h"
 #include "worker/v8_program.h"
 
@@ -56,12 +57,13 @@ std::string SnapshotPath() {
 }
 
 int Main(int argc, char** argv, char** /*environment*/) {
+  const Engine::Natives natives{MakeNatives, NativeAddresses()};
   if (argc == 4 && std::strcmp(argv[1], "--postern-snapshot") == 0) {
-    const Status made = Engine::MakeSnapshot(ReadFile(argv[2]), argv[3]);
+    const Status made = Engine::MakeSnapshot(ReadFile(argv[2]), argv[3], natives);
     if (!made) std::fprintf(stderr, "postern-worker: %s\n", made.error().message.c_str());
     ::_exit(made ? 0 : 1);
   }
-  Engine::Options engine{.snapshot = MapFile(SnapshotPath())};
+  Engine::Options engine{.natives = natives, .snapshot = MapFile(SnapshotPath())};
   WorkerMain(argc, argv,
              [&](const ZygoteOptions& options) -> Result<std::unique_ptr<GuestProgram>> {
                engine.jitless = options.jitless;

@@ -1,7 +1,6 @@
 #include "worker/v8_program.h"
 
 #include "worker/guest/guest.h"
-#include "worker/native/natives.h"
 
 namespace postern::worker {
 

@@ -10,7 +10,7 @@
 
 #include "worker/engine/allocation.h"
 #include "worker/engine/snapshot_file.h"
-#include "worker/native/natives.h"
+#include "worker/engine/v8_values.h"
 
 // Of the host executable, whose headers are not installed; another Node may not export it.
 namespace absl {
@@ -116,7 +116,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
 
   v8::Isolate::CreateParams params;
   params.snapshot_blob = &self->startup_;
-  params.external_references = NativeAddresses();
+  params.external_references = options.natives.addresses;
   params.array_buffer_allocator = self->allocator_.get();
   params.constraints.set_max_old_generation_size_in_bytes(kInitialOldGeneration);
   params.constraints.set_max_young_generation_size_in_bytes(kYoungGeneration);
@@ -167,7 +167,8 @@ v8::Local<v8::Function> Engine::Hook(const char* name) {
   return hooks()->Get(context(), Str(isolate_, name)).ToLocalChecked().As<v8::Function>();
 }
 
-Status Engine::MakeSnapshot(const std::string& source, const std::string& path) {
+Status Engine::MakeSnapshot(const std::string& source, const std::string& path,
+                            const Natives& natives) {
   Platform platform;
   // The same build makes the same bytes; whoever reads them hashes with a seed of its own.
   v8::V8::SetFlagsFromString("--random-seed=1 --hash-seed=1");
@@ -175,7 +176,7 @@ Status Engine::MakeSnapshot(const std::string& source, const std::string& path) 
   v8::Isolate* isolate = v8::Isolate::Allocate();
   Allocator allocator;
   v8::Isolate::CreateParams params;
-  params.external_references = NativeAddresses();
+  params.external_references = natives.addresses;
   params.array_buffer_allocator = &allocator;
   v8::SnapshotCreator creator(isolate, params);
   std::string failed;
@@ -187,7 +188,7 @@ Status Engine::MakeSnapshot(const std::string& source, const std::string& path) 
     v8::ScriptOrigin origin(Str(isolate, "postern:runtime"));
     v8::Local<v8::Script> script;
     v8::Local<v8::Value> main, hooks;
-    v8::Local<v8::Value> argument = MakeNatives(isolate, context);
+    v8::Local<v8::Value> argument = natives.make(isolate, context);
     if (!v8::Script::Compile(context, Str(isolate, source), &origin).ToLocal(&script) ||
         !script->Run(context).ToLocal(&main) || !main->IsFunction() ||
         !main.As<v8::Function>()

@@ -4,6 +4,7 @@
 
 #include <v8.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,7 +17,14 @@ namespace postern::worker {
 
 class Engine {
  public:
+  // What of C++ the runtime's JavaScript may call.
+  struct Natives {
+    v8::Local<v8::Object> (*make)(v8::Isolate* isolate, v8::Local<v8::Context> context);
+    const intptr_t*
+        addresses;  // of all functions, null-terminated, as V8 wants them for a snapshot
+  };
   struct Options {
+    Natives natives;
     bool jitless = false;
     std::string_view snapshot;  // the start-up snapshot's file (snapshot_file.h); outlives all
   };
@@ -25,7 +33,8 @@ class Engine {
   static Result<std::unique_ptr<Engine>> Start(Options options);
   // Makes the blob: evaluates the runtime bundle `source` in a fresh context and writes it to
   // `path`.
-  static Status MakeSnapshot(const std::string& source, const std::string& path);
+  static Status MakeSnapshot(const std::string& source, const std::string& path,
+                             const Natives& natives);
 
   ~Engine();
   v8::Isolate* isolate() { return isolate_; }

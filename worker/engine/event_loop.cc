@@ -6,7 +6,7 @@
 #include <cmath>
 #include <utility>
 
-#include "worker/native/natives.h"
+#include "worker/engine/v8_values.h"
 
 namespace postern::worker {
 

@@ -3,7 +3,7 @@
 #include <charconv>
 #include <memory>
 
-#include "worker/native/natives.h"
+#include "worker/engine/v8_values.h"
 
 extern "C" const char postern_parts_begin[], postern_parts_end[];
 

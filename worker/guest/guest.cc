@@ -9,9 +9,9 @@
 #include "base/eintr.h"
 #include "channel/spare_fds.h"
 #include "worker/engine/allocation.h"
+#include "worker/engine/v8_values.h"
 #include "worker/modules/advice.h"
 #include "worker/modules/evaluation.h"
-#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/units.h"
-#include "worker/native/natives.h"
+#include "worker/engine/v8_values.h"
 
 namespace postern::worker {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "worker/engine/v8_values.h"
 #include "worker/modules/tsconfig.h"
-#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

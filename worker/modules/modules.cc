@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/text.h"
+#include "worker/engine/v8_values.h"
 #include "worker/modules/advice.h"
-#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

@@ -1,6 +1,6 @@
 // Modules: the modules of a guest: found (module_resolver.h), loaded over the files channel,
-// compiled, linked. CommonJS is run by the runtime (runtime/modules/commonjs.js), which asks here for what
-// it needs.
+// compiled, linked. CommonJS is run by the runtime (runtime/modules/commonjs.js), which asks here
+// for what it needs.
 #pragma once
 
 #include <v8.h>

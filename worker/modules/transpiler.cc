@@ -1,6 +1,6 @@
 #include "worker/modules/transpiler.h"
 
-#include "worker/native/natives.h"
+#include "worker/engine/v8_values.h"
 
 namespace postern::worker {
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/native/natives.h"
+#include "worker/engine/v8_values.h"
 
 namespace postern::worker {
 

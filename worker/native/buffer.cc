@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "worker/native/arguments.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "worker/native/key_handle.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

@@ -12,6 +12,7 @@
 
 #include "worker/native/arguments.h"
 #include "worker/native/handle.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

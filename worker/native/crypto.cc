@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "worker/native/handle.h"
+#include "worker/native/natives.h"
 #include "worker/native/openssl.h"
 
 namespace postern::worker {

@@ -5,6 +5,7 @@
 #include "worker/engine/platform.h"
 #include "worker/guest/guest.h"
 #include "worker/native/arguments.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

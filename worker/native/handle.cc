@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "worker/native/natives.h"
+#include "worker/engine/v8_values.h"
 
 namespace postern::worker {
 namespace {

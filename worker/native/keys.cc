@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "worker/native/key_handle.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

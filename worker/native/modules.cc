@@ -1,6 +1,7 @@
 // Natives for modules: what runtime/modules/commonjs.js and the stack traces ask of the loader.
 #include "worker/guest/guest.h"
 #include "worker/native/arguments.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

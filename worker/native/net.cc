@@ -3,6 +3,7 @@
 
 #include "worker/guest/guest.h"
 #include "worker/native/arguments.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "worker/native/natives.h"
 #include "worker/native/openssl.h"
 
 namespace postern::worker {

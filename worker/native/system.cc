@@ -9,6 +9,7 @@
 #include "worker/engine/parts.h"
 #include "worker/guest/guest.h"
 #include "worker/native/arguments.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "worker/native/arguments.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "worker/native/arguments.h"
+#include "worker/native/natives.h"
 
 namespace postern::worker {
 namespace {
