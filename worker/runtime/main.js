@@ -79,7 +79,8 @@ import { SubtleCrypto } from './web/crypto/subtle.js';
 import * as timers from './core/timers.js';
 import { URL, URLSearchParams } from './web/url.js';
 import { extendWebAssembly } from './fetch/webassembly.js';
-import { CloseEvent, MessageEvent, WebSocket } from './fetch/websocket.js';
+import { CloseEvent, WebSocket } from './fetch/websocket.js';
+import { MessageEvent } from './web/message_event.js';
 
 const { setReturnValue, write } = native;
 

@@ -11,7 +11,8 @@ import { FormData } from './web/form_data.js';
 import { Request } from './fetch/request.js';
 import { Response } from './fetch/response.js';
 import { ReadableByteStreamController, ReadableStream, TransformStream, WritableStream } from './web/streams.js';
-import { CloseEvent, MessageEvent, WebSocket } from './fetch/websocket.js';
+import { CloseEvent, WebSocket } from './fetch/websocket.js';
+import { MessageEvent } from './web/message_event.js';
 
 const ofEvents = ['type', 'defaultPrevented', 'cancelable', 'timeStamp'];
 /** By class: the properties that are shown, or what makes an object of them. @type {[any, string[] | ((it: any) => any)][]} */

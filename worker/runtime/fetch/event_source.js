@@ -18,7 +18,7 @@ import { essenceOf, extractMimeType } from '../web/mime.js';
 import { nextChunk } from '../web/streams.js';
 import { clearTimeout, setTimeout } from '../core/timers.js';
 import { URL } from '../web/url.js';
-import { MessageEvent } from './websocket.js';
+import { MessageEvent } from '../web/message_event.js';
 
 const CONNECTING = 0,
   OPEN = 1,

@@ -7,6 +7,7 @@ import { ErrorEvent, Event, EventTarget, eventHandler, fire } from '../core/even
 import { appendHeaders, targetOf } from './fetch.js';
 import { Headers, headerList } from './headers.js';
 import { dropExchange, netError, openExchange, readPiece, writePiece } from './net.js';
+import { MessageEvent } from '../web/message_event.js';
 import { URL } from '../web/url.js';
 
 const { utf8Encode, utf8Decode } = native;
@@ -14,31 +15,6 @@ const TEXT = 1;
 const BINARY = 2;
 const CLOSE = 8;
 const HEAD = 5;
-
-export class MessageEvent extends Event {
-  #init;
-  /** @param {string} type @param {any} [init] */
-  constructor(type, init) {
-    super(type, init);
-    this.#init = { data: null, origin: '', lastEventId: '', source: null, ports: [], ...init };
-  }
-  get data() {
-    return this.#init.data;
-  }
-  get origin() {
-    return this.#init.origin;
-  }
-  get lastEventId() {
-    return this.#init.lastEventId;
-  }
-  get source() {
-    return this.#init.source;
-  }
-  get ports() {
-    return this.#init.ports;
-  }
-}
-webidlClass(MessageEvent, ['data', 'origin', 'lastEventId', 'source', 'ports']);
 
 export class CloseEvent extends Event {
   #init;

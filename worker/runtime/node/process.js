@@ -6,6 +6,7 @@ import { useOwnMaps, usesOwnMaps } from '../core/errors.js';
 import { reportError, takeUncaughtWith } from '../core/events.js';
 import { colours, format } from '../core/inspect.js';
 import { nextTick } from '../core/microtask.js';
+import { noteOutput } from '../core/outputs.js';
 import { part } from '../core/part.js';
 import { makeReport } from './process_report.js';
 import { registerClone } from '../core/structured_clone.js';
@@ -109,19 +110,6 @@ function environment(variables) {
   return env;
 }
 
-/** stdout and stderr, once they are made. @type {{stream: any, write: Function}[]} */
-const outputs = [];
-/** Where a program has put a `write` of its own in the place of the stream's, that gets what console says: whether there is one. @param {number} fd @param {string} text */
-export function writeByProgram(fd, text) {
-  const made = outputs[fd];
-  if (made === undefined || made.stream.write === made.write) return false;
-  try {
-    made.stream.write(text, 'utf8');
-  } catch (error) {
-    if (error instanceof RangeError) throw error; // the stack's end; as in Node console keeps any other for itself
-  }
-  return true;
-}
 /** @param {number} fd */
 function output(fd) {
   const { Writable } = part('node').load('stream');
@@ -132,7 +120,7 @@ function output(fd) {
       callback();
     },
   });
-  outputs[fd] = { stream, write: stream.write };
+  noteOutput(fd, stream);
   return Object.assign(stream, { fd, isTTY: fd === 1 ? colours.out : colours.err, columns: 80, _type: 'pipe' });
 }
 

@@ -2,7 +2,7 @@
 import { StringSlice } from '../core/primordials.js';
 import { colours, format, formatFor, inspect } from '../core/inspect.js';
 import { part } from '../core/part.js';
-import { writeByProgram } from '../node/process.js';
+import { writeByProgram } from '../core/outputs.js';
 
 const { write, now } = native;
 const counts = new Map();

@@ -4,7 +4,7 @@ import { DOMException } from '../core/dom_exception.js';
 import { Event, EventTarget, eventHandler, fire } from '../core/events.js';
 import { cloneWith, registerClone } from '../core/structured_clone.js';
 import { setImmediate } from '../core/timers.js';
-import { MessageEvent } from '../fetch/websocket.js';
+import { MessageEvent } from './message_event.js';
 
 const key = {};
 

@@ -1,7 +1,7 @@
 // blob: URLs (File API section 8). They live as long as the guest.
 import { MapDelete, MapGet, MapSet, StringIndexOf, StringSlice } from '../core/primordials.js';
 import { isBlob } from './blob.js';
-import { crypto } from './crypto/crypto.js';
+import { randomUUID } from '../core/random.js';
 import { URL } from './url.js';
 
 /** @type {Map<string, any>} */
@@ -18,7 +18,7 @@ export const blobOfUrl = (href) => MapGet(blobs, withoutFragment(href));
 
 /** @type {any} */ (URL).createObjectURL = function createObjectURL(/** @type {any} */ blob) {
   if (!isBlob(blob)) throw new TypeError('createObjectURL needs a Blob');
-  const url = `blob:null/${crypto.randomUUID()}`;
+  const url = `blob:null/${randomUUID()}`;
   MapSet(blobs, url, blob);
   return url;
 };

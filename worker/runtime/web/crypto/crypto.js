@@ -1,5 +1,6 @@
 // Web Crypto (crypto.subtle is in subtle.js), and Math.random over the same source: a fork must not repeat its parent.
 import { isBufferSource, isView, webidlClass } from '../../core/primordials.js';
+import { randomUUID as uuid } from '../../core/random.js';
 import { DOMException } from '../../core/dom_exception.js';
 import { subtle } from './subtle.js';
 
@@ -40,14 +41,7 @@ export class Crypto {
     return array;
   }
   randomUUID() {
-    const b = new Uint8Array(16);
-    random(b);
-    b[6] = (b[6] & 0x0f) | 0x40;
-    b[8] = (b[8] & 0x3f) | 0x80;
-    let text = '';
-    for (let i = 0; i < 16; i++)
-      text += (i === 4 || i === 6 || i === 8 || i === 10 ? '-' : '') + (b[i] + 256).toString(16).slice(1);
-    return text;
+    return uuid();
   }
 }
 webidlClass(Crypto, ['subtle', 'getRandomValues', 'randomUUID']);
