@@ -21,6 +21,7 @@
 #include "channel/spare_fds.h"
 #include "run_api/outcome.h"
 #include "supervisor/programs.h"
+#include "supervisor/read_result.h"
 #include "supervisor/spare_pool.h"
 
 namespace postern::bench {

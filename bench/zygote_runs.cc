@@ -18,6 +18,7 @@
 #include "channel/spare_fds.h"
 #include "run_api/outcome.h"
 #include "supervisor/programs.h"
+#include "supervisor/read_result.h"
 
 namespace postern::bench {
 namespace {

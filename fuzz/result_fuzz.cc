@@ -1,7 +1,7 @@
 // What a guest wrote on its result pipe: an outcome, or an error; either way one line of JSON.
 #include <nlohmann/json.hpp>
 
-#include "run_api/outcome.h"
+#include "supervisor/read_result.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   postern::supervisor::Outcome outcome;

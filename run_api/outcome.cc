@@ -1,15 +1,10 @@
 #include "run_api/outcome.h"
 
-#include <algorithm>
-#include <charconv>
-#include <cstring>
-
-#include "channel/result_frame.h"
+#include <utility>
 
 namespace postern::supervisor {
 namespace {
 
-using channel::ResultTag;
 using nlohmann::json;
 
 const char* KindName(Outcome::Kind kind) {
@@ -30,82 +25,11 @@ const char* KindName(Outcome::Kind kind) {
   return "failed";
 }
 
-// Without control characters: to the parser a zero byte is the end, whatever comes after it, and a
-// line's end would be that of the result's line.
-bool IsOneLineOfJson(const std::string& text) {
-  const auto control = [](unsigned char c) { return c < ' '; };
-  return std::none_of(text.begin(), text.end(), control) && json::accept(text);
-}
-
-// Returns true where the tag is an outcome of its own.
-bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
-  const auto error_text = [&](std::string& to) {
-    o.has_error = true;
-    to = std::move(bytes);
-    return false;
-  };
-  switch (tag) {
-    case ResultTag::kSucceeded:
-      o.kind = Outcome::Kind::kSucceeded;
-      return true;
-    case ResultTag::kFailed:
-      o.kind = Outcome::Kind::kFailed;
-      o.exit_status = 1;
-      return true;
-    case ResultTag::kOutOfMemory:
-      o.kind = Outcome::Kind::kOutOfMemory;
-      o.exit_status = 137;
-      return true;
-    case ResultTag::kExitCode: {
-      int code = 1;
-      std::from_chars(bytes.data(), bytes.data() + bytes.size(), code);
-      o.exit_status = code & 0xff;
-      o.kind = o.exit_status == 0 ? Outcome::Kind::kSucceeded : Outcome::Kind::kFailed;
-      return true;
-    }
-    case ResultTag::kValue:
-      if (IsOneLineOfJson(bytes)) o.value = std::move(bytes);
-      return false;
-    case ResultTag::kErrorName:
-      return error_text(o.error_name);
-    case ResultTag::kErrorMessage:
-      return error_text(o.error_message);
-    case ResultTag::kErrorStack:
-      return error_text(o.error_stack);
-    case ResultTag::kCauseCode:
-      return error_text(o.cause_code);
-    case ResultTag::kCauseMessage:
-      return error_text(o.cause_message);
-    case ResultTag::kReadsStdin:
-    case ResultTag::kHearsSignal:
-      return false;
-  }
-  return false;
-}
-
 std::string Dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace
-
-Result<bool> ReadResult(std::string_view bytes, Outcome& outcome) {
-  bool complete = false;
-  while (!bytes.empty()) {
-    const auto head = channel::ReadResultHead(bytes);
-    if (!head) return Error{"the guest's result is cut short"};
-    const auto [tag, size] = *head;
-    bytes.remove_prefix(channel::kResultHead);
-    if (tag < 1 || tag > static_cast<uint8_t>(ResultTag::kLast))
-      return Error{"the guest's result has an unknown frame"};
-    if (size > bytes.size()) return Error{"the guest's result is cut short"};
-    complete =
-        TakeFrame(static_cast<ResultTag>(tag), std::string(bytes.substr(0, size)), outcome) ||
-        complete;
-    bytes.remove_prefix(size);
-  }
-  return complete;
-}
 
 Outcome Outcome::Refused(const std::string& why, int exit_status) {
   Outcome outcome;
@@ -120,20 +44,6 @@ void Outcome::SetError(Kind new_kind, int new_status, const std::string& why) {
   has_error = true;
   error_name = "PosternError";
   error_message = why;
-}
-
-std::optional<std::string> MissingLayer(const std::vector<std::string>& required,
-                                        const json& layers, bool memory_cgroup) {
-  const json& on = layers["on"];
-  for (const std::string& layer : required) {
-    const bool has = layer == "memory-cgroup"
-                         ? memory_cgroup
-                         : std::any_of(on.begin(), on.end(), [&](const std::string& l) {
-                             return l == layer || l.starts_with(layer + ":");
-                           });
-    if (!has) return layer;
-  }
-  return std::nullopt;
 }
 
 void Outcome::TakeResult(Outcome&& read) {

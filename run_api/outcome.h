@@ -4,12 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
-
-#include "base/result.h"
 
 namespace postern::supervisor {
 
@@ -50,13 +45,5 @@ struct Outcome {
   const char* KindText() const;  // "succeeded", "timed_out", …
   std::string ToJson() const;
 };
-
-// The first of `required` that is not on: layers as a worker reports them, and the memory cgroup.
-std::optional<std::string> MissingLayer(const std::vector<std::string>& required,
-                                        const nlohmann::json& layers, bool memory_cgroup);
-
-// Reads the result pipe's frames into `outcome`: lengths and tags are checked, contents are not
-// looked into (a value is only tried for being JSON at all). False: no outcome among them.
-Result<bool> ReadResult(std::string_view bytes, Outcome& outcome);
 
 }  // namespace postern::supervisor

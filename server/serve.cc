@@ -24,6 +24,7 @@
 #include "server/runs/run_service.h"
 #include "supervisor/doctor.h"
 #include "supervisor/log_link.h"
+#include "supervisor/missing_layer.h"
 #include "supervisor/orphans.h"
 
 namespace postern::server {
@@ -121,8 +122,8 @@ class Server {
         budget_(budget),
         reload_(std::move(reload)),
         metrics_(doctor),
-        runs_(io_, OptionsFrom(settings, budget), std::make_shared<PolicyInForce>(io_, settings),
-              metrics_, background_),
+        runs_(io_, OptionsFrom(settings, budget),
+              std::make_shared<supervisor::PolicyInForce>(io_, settings), metrics_, background_),
         api_(io_, runs_, background_,
              {.tokens = std::move(tokens),
               .doctor = std::move(doctor),
@@ -233,9 +234,10 @@ class Server {
     return LoadHandler(runs_.policy());
   }
 
-  Status LoadHandler(const std::shared_ptr<PolicyInForce>& policy) {
+  Status LoadHandler(const std::shared_ptr<supervisor::PolicyInForce>& policy) {
     auto entry = supervisor::ReadEntry(policy->settings);
     if (!entry) return entry.error();
+    for (const std::string& note : entry->notes) Say(kWarning, note);
     return handler_->pool.Load(policy, *std::move(entry));
   }
 
@@ -367,7 +369,8 @@ class Server {
       Say(kErrorPriority, refusal->message + "; the old policy stays in force");
       return false;
     }
-    auto policy = std::make_shared<PolicyInForce>(io_, std::get<Settings>(std::move(read)));
+    auto policy =
+        std::make_shared<supervisor::PolicyInForce>(io_, std::get<Settings>(std::move(read)));
     if (const Status s = policy->Open(log_.broker_end()); !s) {
       Say(kErrorPriority, s.error().message + "; the old policy stays in force");
       return false;

@@ -11,7 +11,6 @@
 
 #include "base/eintr.h"
 #include "base/text.h"
-#include "cli/print.h"
 #include "har/har.h"
 #include "supervisor/package_files.h"
 
@@ -113,10 +112,10 @@ Status ShowProgram(const fs::path& directory, const Settings& s, Entry& entry) {
   for (const auto& [link, target] : package.leads_out) {
     if (MountOf(fs::path(link).parent_path(), s.policy.mounts) != nullptr || IsMounted(link, s))
       continue;
-    Say(link + " is a link to " + target + ", which is not shown to the program" +
-        (fs::path(target).filename() == "node_modules"
-             ? "; --mount=" + target + ":" + link + " shows it"
-             : ""));
+    entry.notes.push_back(link + " is a link to " + target + ", which is not shown to the program" +
+                          (fs::path(target).filename() == "node_modules"
+                               ? "; --mount=" + target + ":" + link + " shows it"
+                               : ""));
   }
   return Ok{};
 }

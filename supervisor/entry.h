@@ -21,6 +21,7 @@ struct OpenMount {
 struct Entry {
   worker::Order order;
   std::vector<OpenMount> mounts;
+  std::vector<std::string> notes;  // for people: sentences about what the guest is not shown
 };
 
 // Errors are sentences: what is missing, too large, no file, no directory.

@@ -19,6 +19,7 @@
 #include "channel/result_frame.h"
 #include "channel/spare_fds.h"
 #include "supervisor/load_policy.h"
+#include "supervisor/read_result.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {

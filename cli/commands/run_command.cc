@@ -8,6 +8,7 @@
 #include "supervisor/entry.h"
 #include "supervisor/feeder.h"
 #include "supervisor/log_link.h"
+#include "supervisor/missing_layer.h"
 #include "supervisor/orphans.h"
 #include "supervisor/programs.h"
 #include "supervisor/run.h"
@@ -196,6 +197,7 @@ class RunCommand {
 Outcome RunGuest(const Settings& settings) {
   auto entry = ReadEntry(settings);
   if (!entry) return Outcome::Refused(entry.error().message, kBadInput);
+  for (const std::string& note : entry->notes) Say(note);
   return RunCommand(settings, *std::move(entry)).Go();
 }
 

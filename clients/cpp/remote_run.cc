@@ -367,6 +367,7 @@ RemoteResult RunRemotely(const Settings& settings) {
     return Refusal(settings, known.error(), supervisor::kWrongUsage);
   auto entry = supervisor::ReadEntry(settings);
   if (!entry) return Refusal(settings, entry.error(), supervisor::kBadInput);
+  for (const std::string& note : entry->notes) supervisor::Say(note);
   auto connection = Connect(settings.server);
   if (!connection) {
     const bool named = connection.error().errnum != 0;  // it is a server's name, and none answers

@@ -33,7 +33,8 @@ HandlerPool::~HandlerPool() {
   }
 }
 
-Status HandlerPool::Load(std::shared_ptr<PolicyInForce> policy, supervisor::Entry entry) {
+Status HandlerPool::Load(std::shared_ptr<supervisor::PolicyInForce> policy,
+                         supervisor::Entry entry) {
   auto code = std::make_shared<Code>();
   code->policy = std::move(policy);
   code->entry = std::move(entry);

@@ -13,8 +13,9 @@
 #include <vector>
 
 #include "server/handler/handler_guest.h"
-#include "server/runs/run_service.h"
+#include "server/metrics/metrics.h"
 #include "supervisor/entry.h"
+#include "supervisor/policy_in_force.h"
 #include "supervisor/run.h"
 #include "supervisor/spare_pool.h"
 
@@ -41,7 +42,7 @@ class HandlerPool {
 
   // Code, with the policy that it runs under. Its guests take the place of those of older code once
   // the first of them is ready; where none gets ready, the older code stays.
-  Status Load(std::shared_ptr<PolicyInForce> policy, supervisor::Entry entry);
+  Status Load(std::shared_ptr<supervisor::PolicyInForce> policy, supervisor::Entry entry);
 
   // Sends a request to a guest, now or when one has a place. `request.client` hears how it ends.
   void Send(const HandlerRequestPtr& request);
@@ -71,7 +72,7 @@ class HandlerPool {
 
   // Code with its policy, and what its guests share.
   struct Code {
-    std::shared_ptr<PolicyInForce> policy;
+    std::shared_ptr<supervisor::PolicyInForce> policy;
     supervisor::Entry entry;
     std::unique_ptr<supervisor::BrokerLink> files;
     std::unique_ptr<supervisor::SparePool> spares;

@@ -20,20 +20,8 @@ const Problem kDisplaced = {429, "too_many_runs",
 
 }  // namespace
 
-Status PolicyInForce::Open(int events) {
-  if (events >= 0) net.Give("--events=", events);
-  auto opened = supervisor::OpenRecording(settings.policy.network.adapter);
-  if (!opened) return opened.error();
-  recording = *std::move(opened);
-  net.GiveRecording(recording);
-  return Ok{};
-}
-
-PolicyInForce::PolicyInForce(boost::asio::io_context& io, supervisor::Settings s)
-    : settings(std::move(s)), net(io, supervisor::NetBrokerProgram(settings)) {}
-
 RunService::RunService(boost::asio::io_context& io, const Options& options,
-                       std::shared_ptr<PolicyInForce> policy, Metrics& metrics,
+                       std::shared_ptr<supervisor::PolicyInForce> policy, Metrics& metrics,
                        supervisor::Background& background)
     : io_(io),
       options_(options),

@@ -18,22 +18,11 @@
 #include "server/runs/run_queue.h"
 #include "server/runs/run_request.h"
 #include "supervisor/entry.h"
+#include "supervisor/policy_in_force.h"
 #include "supervisor/run.h"
-#include "supervisor/settings.h"
 #include "supervisor/spare_pool.h"
 
 namespace postern::server {
-
-// A policy in force, with the broker that was started for it. Runs keep theirs when the server gets
-// another.
-struct PolicyInForce {
-  PolicyInForce(boost::asio::io_context& io, supervisor::Settings s);
-  // Before its first run: what the broker reads and writes. `events`: where it tells them, or -1.
-  Status Open(int events);
-  const supervisor::Settings settings;
-  supervisor::BrokerLink net;
-  supervisor::Recording recording;
-};
 
 class RunService {
  public:
@@ -71,7 +60,7 @@ class RunService {
     uint64_t ticket = 0;
     RunRequest request;
     size_t request_bytes = 0;
-    std::shared_ptr<PolicyInForce> policy;
+    std::shared_ptr<supervisor::PolicyInForce> policy;
     std::vector<supervisor::OpenMount> mounts;  // whose descriptors came with the request
     std::unique_ptr<supervisor::BrokerLink> files;
     std::shared_ptr<supervisor::Run> run;
@@ -83,7 +72,7 @@ class RunService {
   using RecordPtr = std::shared_ptr<Record>;
 
   RunService(boost::asio::io_context& io, const Options& options,
-             std::shared_ptr<PolicyInForce> policy, Metrics& metrics,
+             std::shared_ptr<supervisor::PolicyInForce> policy, Metrics& metrics,
              supervisor::Background& background);
   ~RunService();
 
@@ -101,8 +90,8 @@ class RunService {
   void KillAll(const std::string& why);
 
   // What new runs are narrowed from.
-  const std::shared_ptr<PolicyInForce>& policy() const { return policy_; }
-  void SetPolicy(std::shared_ptr<PolicyInForce> policy) { policy_ = std::move(policy); }
+  const std::shared_ptr<supervisor::PolicyInForce>& policy() const { return policy_; }
+  void SetPolicy(std::shared_ptr<supervisor::PolicyInForce> policy) { policy_ = std::move(policy); }
 
   // Whether there is room for so many directories more.
   bool HasRoomForMounts(size_t count) const;
@@ -138,7 +127,7 @@ class RunService {
 
   boost::asio::io_context& io_;
   const Options options_;
-  std::shared_ptr<PolicyInForce> policy_;
+  std::shared_ptr<supervisor::PolicyInForce> policy_;
   const Result<supervisor::MemoryCgroups> cgroups_;
   RunQueue queue_;
   Metrics& metrics_;

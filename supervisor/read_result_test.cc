@@ -1,4 +1,4 @@
-#include "run_api/outcome.h"
+#include "supervisor/read_result.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,23 @@
+#include "supervisor/missing_layer.h"
+
+#include <algorithm>
+
+namespace postern::supervisor {
+
+using nlohmann::json;
+
+std::optional<std::string> MissingLayer(const std::vector<std::string>& required,
+                                        const json& layers, bool memory_cgroup) {
+  const json& on = layers["on"];
+  for (const std::string& layer : required) {
+    const bool has = layer == "memory-cgroup"
+                         ? memory_cgroup
+                         : std::any_of(on.begin(), on.end(), [&](const std::string& l) {
+                             return l == layer || l.starts_with(layer + ":");
+                           });
+    if (!has) return layer;
+  }
+  return std::nullopt;
+}
+
+}  // namespace postern::supervisor
