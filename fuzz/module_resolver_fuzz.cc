@@ -1,7 +1,7 @@
 // An import, the module that it stands in and the package.json and tsconfig.json of everything, one
 // line each: a URL whose path a mount can be asked for, or an error with a code. What was resolved
 // resolves to itself.
-#include "worker/modules/module_resolver.h"
+#include "worker/resolver/module_resolver.h"
 
 namespace {
 

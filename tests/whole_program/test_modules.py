@@ -1,5 +1,5 @@
 """Modules: CommonJS and ES modules together, packages as they are laid out on a disk, attributes, TypeScript, source maps, and the
-errors of all of them. What a specifier means is tested beside the code (worker/modules/module_resolver_test.cc)."""
+errors of all of them. What a specifier means is tested beside the code (worker/resolver/module_resolver_test.cc)."""
 
 import base64
 import json

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "worker/files/file_client.h"
-#include "worker/modules/module_resolver.h"
+#include "worker/resolver/module_resolver.h"
 
 namespace postern::worker {
 

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "worker/engine/v8_values.h"
-#include "worker/modules/tsconfig.h"
+#include "worker/resolver/tsconfig.h"
 
 namespace postern::worker {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "worker/engine/engine.h"
 #include "worker/modules/module_files.h"
-#include "worker/modules/module_resolver.h"
+#include "worker/resolver/module_resolver.h"
 #include "worker/modules/transpiler.h"
 
 namespace postern::worker {

@@ -12,7 +12,7 @@
 #include "worker/engine/engine.h"
 #include "worker/files/file_client.h"
 #include "worker/modules/module_files.h"
-#include "worker/modules/module_resolver.h"
+#include "worker/resolver/module_resolver.h"
 #include "worker/modules/module_sources.h"
 
 namespace postern::worker {

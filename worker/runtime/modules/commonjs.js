@@ -1,4 +1,4 @@
-// CommonJS: require, its cache, and what an import of such a module sees. Resolving is native (worker/modules/module_resolver.cc), and so
+// CommonJS: require, its cache, and what an import of such a module sees. Resolving is native (worker/resolver/module_resolver.cc), and so
 // is finding out what a file is.
 import { ArrayPush, StringSlice, applyTo, defineProperty, hasOwn, keys, parse, stringify } from '../core/primordials.js';
 import { codedError } from '../core/coded_error.js';

@@ -1,4 +1,4 @@
-#include "worker/modules/module_resolver.h"
+#include "worker/resolver/module_resolver.h"
 
 #include <ada.h>
 
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "worker/modules/tsconfig.h"
+#include "worker/resolver/tsconfig.h"
 
 namespace postern::worker {
 namespace {

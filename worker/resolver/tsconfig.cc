@@ -1,4 +1,4 @@
-#include "worker/modules/tsconfig.h"
+#include "worker/resolver/tsconfig.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,10 +1,10 @@
-#include "worker/modules/module_resolver.h"
+#include "worker/resolver/module_resolver.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "worker/modules/tsconfig.h"
+#include "worker/resolver/tsconfig.h"
 
 namespace postern::worker {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "worker/modules/module_resolver.h"
+#include "worker/resolver/module_resolver.h"
 
 namespace postern::worker {
 
