@@ -14,9 +14,9 @@
 #include "base/unique_fd.h"
 #include "cli/commands/policy_commands.h"
 #include "cli/commands/run_command.h"
+#include "cli/commands/run_remote.h"
 #include "cli/print.h"
 #include "cli/start.h"
-#include "clients/cpp/remote_run.h"
 #include "report/report.h"
 #include "supervisor/doctor.h"
 #include "supervisor/entry.h"
@@ -115,7 +115,7 @@ int Main(int argc, char** argv) {
   if (settings.command == Settings::Command::kReport) return WriteReport(settings);
   if (settings.command == Settings::Command::kExplain) return ExplainPolicy(settings);
   if (!settings.server.empty()) {
-    const server::RemoteResult result = server::RunRemotely(settings);
+    const RemoteResult result = RunRemotely(settings);
     if (!result.json.empty()) return PrintAndExit(result.json + "\n", result.exit_status);
     if (!result.message.empty()) Say(result.message);
     return result.exit_status;

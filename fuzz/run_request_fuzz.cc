@@ -1,6 +1,6 @@
 // The body of POST /v1/runs: what is taken stays within the server's policy; what is not has a
 // sentence.
-#include "server/runs/run_request.h"
+#include "server/runs/admission.h"
 
 using namespace postern;
 
@@ -15,12 +15,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!file) __builtin_trap();
     return *std::move(file);
   }();
-  const auto parsed = server::ParseRunRequest({reinterpret_cast<const char*>(data), size}, ceiling);
-  if (const auto* problem = std::get_if<server::Problem>(&parsed)) {
+  const auto parsed = server::AdmitRun({reinterpret_cast<const char*>(data), size}, ceiling);
+  if (const auto* problem = std::get_if<run_api::ApiProblem>(&parsed)) {
     if (problem->detail.empty() || problem->status < 400) __builtin_trap();
     return 0;
   }
-  const auto& run = std::get<server::RunRequest>(parsed);
+  const auto& run = std::get<server::AdmittedRun>(parsed);
   const policy::PolicyFile& p = run.policy;
   const bool within = p.limits.wall <= ceiling.limits.wall &&
                       p.limits.memory <= ceiling.limits.memory &&

@@ -35,7 +35,7 @@ void Answer(HttpConnection& c, int status, const json& body,
   c.Respond(status, kJson, Dump(body) + "\n", fields);
 }
 
-void AnswerProblem(HttpConnection& c, const Problem& problem,
+void AnswerProblem(HttpConnection& c, const run_api::ApiProblem& problem,
                    const std::vector<std::pair<std::string, std::string>>& fields = {}) {
   c.RespondProblem(problem.status, problem.code, problem.detail, fields);
 }
@@ -284,18 +284,18 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
     return AnswerProblem(c, {415, "not_json", "a run is asked for in application/json"});
   const auto policy = runs_.policy();
   if (request.body.size() < kLongBody) {
-    auto parsed = ParseRunRequest(request.body, policy->settings.policy);
+    auto parsed = AdmitRun(request.body, policy->settings.policy);
     return OnParsed(c, client, std::move(request), std::move(parsed));
   }
   // What a client sends may take long to read; others do not wait for that.
   struct Asked {
     HttpRequest request;
-    std::variant<RunRequest, Problem> parsed;
+    std::variant<AdmittedRun, run_api::ApiProblem> parsed;
   };
-  const auto asked = std::make_shared<Asked>(Asked{std::move(request), Problem{}});
+  const auto asked = std::make_shared<Asked>(Asked{std::move(request), run_api::ApiProblem{}});
   background_.Do(
       [asked, policy] {
-        asked->parsed = ParseRunRequest(asked->request.body, policy->settings.policy);
+        asked->parsed = AdmitRun(asked->request.body, policy->settings.policy);
         std::string().swap(asked->request.body);
       },
       // The policy is let go of here, by the loop: it holds a broker.
@@ -308,10 +308,11 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
 }
 
 void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
-                   std::variant<RunRequest, Problem> parsed) {
+                   std::variant<AdmittedRun, run_api::ApiProblem> parsed) {
   std::vector<UniqueFd>& fds = request.fds;
-  if (const auto* problem = std::get_if<Problem>(&parsed)) return AnswerProblem(c, *problem);
-  auto& run = std::get<RunRequest>(parsed);
+  if (const auto* problem = std::get_if<run_api::ApiProblem>(&parsed))
+    return AnswerProblem(c, *problem);
+  auto& run = std::get<AdmittedRun>(parsed);
   if (request.lost_fds)
     return AnswerProblem(c, {400, "bad_request",
                              "a request has at most " + std::to_string(kMaxFds) +

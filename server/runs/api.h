@@ -69,7 +69,7 @@ class Api {
                const std::string& id);
   void Submit(HttpConnection& connection, Client& client, HttpRequest request);
   void OnParsed(HttpConnection& connection, Client& client, HttpRequest request,
-                std::variant<RunRequest, Problem> parsed);
+                std::variant<AdmittedRun, run_api::ApiProblem> parsed);
   void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record,
               bool console);
   void AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,

@@ -15,8 +15,8 @@ constexpr int kKilledStatus = 137;
 constexpr size_t kLongOutcome = 256 * 1024;  // bytes: below, it is written in a millisecond or two
 
 // Its caller has most that wait, and others none or few.
-const Problem kDisplaced = {429, "too_many_runs",
-                            "as many runs wait as may wait, and another caller with fewer came"};
+const run_api::ApiProblem kDisplaced = {
+    429, "too_many_runs", "as many runs wait as may wait, and another caller with fewer came"};
 
 }  // namespace
 
@@ -92,7 +92,7 @@ Result<std::shared_ptr<RunService::Pool>> RunService::PoolOf(const std::string& 
   return pool;
 }
 
-RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest request,
+RunService::RecordPtr RunService::Submit(const std::string& caller, AdmittedRun request,
                                          std::vector<supervisor::OpenMount> mounts, bool keep,
                                          const std::function<void(Record&)>& prepare) {
   auto record = std::make_shared<Record>();
@@ -125,7 +125,7 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, RunRequest r
   return nullptr;
 }
 
-void RunService::TurnAway(const RecordPtr& record, Problem problem) {
+void RunService::TurnAway(const RecordPtr& record, run_api::ApiProblem problem) {
   metrics_.RunRefused(problem.status == 429 ? "queue_full" : "queue_timeout");
   const std::string why = "the server is busy: " + problem.detail;
   record->turned_away = std::move(problem);

@@ -14,9 +14,9 @@
 #include <string>
 
 #include "server/metrics/metrics.h"
+#include "server/runs/admission.h"
 #include "server/runs/run_input.h"
 #include "server/runs/run_queue.h"
-#include "server/runs/run_request.h"
 #include "supervisor/entry.h"
 #include "supervisor/policy_in_force.h"
 #include "supervisor/run.h"
@@ -45,7 +45,7 @@ class RunService {
     // JSON, when ended. Shared with the answers that hold it.
     std::shared_ptr<const std::string> outcome;
     // It waited, and never began: what a client that waits for it is answered.
-    std::optional<Problem> turned_away;
+    std::optional<run_api::ApiProblem> turned_away;
     // Called as it happens; all may be empty.
     std::function<void()> started;
     supervisor::Forwarder::Sink out, err;
@@ -58,7 +58,7 @@ class RunService {
    private:
     friend class RunService;
     uint64_t ticket = 0;
-    RunRequest request;
+    AdmittedRun request;
     size_t request_bytes = 0;
     std::shared_ptr<supervisor::PolicyInForce> policy;
     std::vector<supervisor::OpenMount> mounts;  // whose descriptors came with the request
@@ -79,7 +79,7 @@ class RunService {
   // Starts the workers of `caller`, whom the first run is expected from.
   Status Warm(const std::string& caller);
   // Takes a run in; null where too many wait. `prepare` gets its record before anything happens.
-  RecordPtr Submit(const std::string& caller, RunRequest request,
+  RecordPtr Submit(const std::string& caller, AdmittedRun request,
                    std::vector<supervisor::OpenMount> mounts, bool keep,
                    const std::function<void(Record&)>& prepare);
   // A run of this caller's; null where there is none.
@@ -116,7 +116,7 @@ class RunService {
   std::map<std::string, size_t> WaitingBytes() const;
   bool MakeRoomForBytes(const std::string& caller, size_t bytes);
   // It waits, and never begins.
-  void TurnAway(const RecordPtr& record, Problem problem);
+  void TurnAway(const RecordPtr& record, run_api::ApiProblem problem);
   Result<std::shared_ptr<Pool>> PoolOf(const std::string& caller);
   void Start(const RecordPtr& record);
   void OnEnded(const RecordPtr& record, supervisor::Outcome outcome, bool started);

@@ -1,16 +1,14 @@
-#include "server/runs/run_request.h"
+#include "run_api/run_request.h"
 
 #include <algorithm>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <set>
-#include <vector>
+#include <utility>
 
 #include "base/base64.h"
 #include "base/text.h"
-#include "policy/file/narrow.h"
 
-namespace postern::server {
+namespace postern::run_api {
 namespace {
 
 using nlohmann::json;
@@ -24,7 +22,7 @@ constexpr size_t kMaxValues =
 constexpr size_t kMaxSentence = 2'000;  // bytes, of what a refusal quotes
 
 struct Refused {
-  Problem problem;
+  ApiProblem problem;
 };
 
 [[noreturn]] void Refuse(const std::string& detail) { throw Refused{{400, "bad_request", detail}}; }
@@ -110,20 +108,19 @@ std::string Content(const json& value, const std::string& what) {
   return *std::move(bytes);
 }
 
-void ReadFiles(const json& value, worker::Order& order) {
+void ReadFiles(const json& value, std::map<std::string, std::string>& files) {
   if (!value.is_object()) Refuse("files must be an object: path to content");
   if (value.size() > kMaxFiles)
     Refuse("files: more than " + std::to_string(kMaxFiles) + " are too many");
   for (const auto& [path, content] : value.items()) {
-    if (!order.files.emplace(FilePath(path), Content(content, "files: what " + path + " holds"))
-             .second)
+    if (!files.emplace(FilePath(path), Content(content, "files: what " + path + " holds")).second)
       Refuse("files: " + path + " stands twice");
   }
   // Nothing is a file and a directory.
-  for (const auto& [path, content] : order.files) {
+  for (const auto& [path, content] : files) {
     for (size_t slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1)) {
-      if (order.files.contains(path.substr(0, slash)))
+      if (files.contains(path.substr(0, slash)))
         Refuse("files: " + path.substr(0, slash) + " is a file, and " + path + " lies below it");
     }
   }
@@ -134,7 +131,7 @@ void ReadTexts(const json& value, const std::string& name, std::vector<std::stri
   for (const json& item : value) to.push_back(Text(item, "what stands in " + name));
 }
 
-void ReadMounts(const json& value, std::vector<policy::MountSetting>& to) {
+void ReadMounts(const json& value, std::vector<RunRequest::Mount>& to) {
   std::vector<std::string> texts;
   ReadTexts(value, "mounts", texts);
   for (std::string& guest : texts) {
@@ -142,7 +139,7 @@ void ReadMounts(const json& value, std::vector<policy::MountSetting>& to) {
       Refuse("a mount's path is longer than " + std::to_string(kMaxPath) + " bytes");
     const bool writable = guest.ends_with(":rw");
     if (writable) guest.resize(guest.size() - 3);
-    to.push_back({"", guest, writable});
+    to.push_back({guest, writable});
   }
 }
 
@@ -154,14 +151,6 @@ void ReadEnv(const json& value, std::map<std::string, std::string>& env) {
     env[name] = Text(content, "env: " + name);
   }
 }
-
-struct Asked {
-  json policy, limits;  // null where not said
-  std::string code, extension, entry, cwd;
-  bool has_code = false;
-  std::vector<std::string> arguments;
-  std::map<std::string, std::string> env;
-};
 
 using Field = std::pair<const char*, std::function<void(const json&)>>;
 
@@ -179,102 +168,79 @@ void ReadFields(const json& body, const std::vector<Field>& fields) {
   }
 }
 
-policy::PolicyFile ParsePolicy(const std::string& text, const policy::PolicyFile& ceiling) {
-  auto file = policy::ParsePolicyFile(text, "policy", ceiling, policy::kClientPolicy);
-  if (!file) throw Refused{{400, "bad_policy", file.error().message}};
-  return *std::move(file);
-}
-
-policy::PolicyFile Within(Result<policy::PolicyFile> narrowed) {
-  if (!narrowed) throw Refused{{403, "policy_exceeds_server", narrowed.error().message}};
-  return *std::move(narrowed);
-}
-
-// The policy in effect: the server's, less what the request leaves out.
-policy::PolicyFile EffectivePolicy(const Asked& asked, const policy::PolicyFile& ceiling) {
-  if (asked.policy.is_null() && asked.limits.is_null()) return ceiling;
-  if (asked.policy.is_string()) {
-    if (!asked.limits.is_null()) Refuse("limits stand in the policy, where that is a text");
-    return Within(policy::Narrow(ceiling, ParsePolicy(asked.policy, ceiling)));
-  }
-  json policy = asked.policy.is_null() ? json::object() : asked.policy;
-  if (!policy.is_object()) Refuse("policy must be an object, or the text of a policy file");
-  policy.emplace("version", 1);
-  if (!asked.limits.is_null() && !policy.emplace("limits", asked.limits).second)
-    Refuse("limits stand twice, in the policy and beside it");
-  const policy::PolicyFile file = ParsePolicy(policy.dump(2), ceiling);
-  return Within(asked.policy.is_null() ? policy::NarrowLimits(ceiling, file)
-                                       : policy::Narrow(ceiling, file));
-}
-
-RunRequest Read(const json& body, const policy::PolicyFile& ceiling) {
+RunRequest Read(const json& body) {
   RunRequest run;
-  worker::Order& order = run.order;
-  Asked asked;
-  ReadFields(body,
-             {{"code",
-               [&](const json& v) {
-                 asked.code = Text(v, "code");
-                 asked.has_code = true;
-               }},
-              {"ext",
-               [&](const json& v) {
-                 asked.extension = Text(v, "ext");
-                 if (!IsCodeExtension(asked.extension))
-                   Refuse(std::string("ext is one of ") + kCodeExtensions);
-               }},
-              {"files", [&](const json& v) { ReadFiles(v, order); }},
-              {"entry", [&](const json& v) { asked.entry = FilePath(Text(v, "entry")); }},
-              {"eval", [&](const json& v) { order.eval = Boolean(v, "eval"); }},
-              {"arguments", [&](const json& v) { ReadTexts(v, "arguments", asked.arguments); }},
-              {"env", [&](const json& v) { ReadEnv(v, asked.env); }},
-              {"cwd", [&](const json& v) { asked.cwd = Directory(Text(v, "cwd")); }},
-              {"policy", [&](const json& v) { asked.policy = v; }},
-              {"limits", [&](const json& v) { asked.limits = v; }},
-              {"print", [&](const json& v) { order.print = Boolean(v, "print"); }},
-              {"mounts", [&](const json& v) { ReadMounts(v, run.mounts); }},
-              {"stdin",
-               [&](const json& v) {
-                 run.input_comes = v.is_boolean() && v.get<bool>();
-                 if (!v.is_boolean()) run.input = Content(v, "stdin");
-               }},
-              {"console",
-               [&](const json& v) {
-                 const std::string where = Text(v, "console");
-                 if (where != "events" && where != "outcome")
-                   Refuse("console is \"events\" or \"outcome\"");
-                 run.console_events = where == "events";
-               }},
-              {"wait", [&](const json& v) { run.wait = Boolean(v, "wait"); }}});
-  if (asked.has_code == !asked.entry.empty())
-    Refuse(asked.has_code ? "a run has one of code and entry"
-                          : "a run needs code, or files and the entry among them");
-  if (order.eval && !asked.has_code) Refuse("eval is for code");
-  if (!asked.extension.empty() && !asked.has_code) Refuse("ext is for code");
-  order.cwd = asked.cwd.empty() ? kHome : asked.cwd;
-  order.source = std::move(asked.code);
-  std::string name = order.eval ? "[eval]" : "[code]";
-  order.url = CodeUrl(order.cwd, name, asked.extension);
-  if (!asked.has_code) {
-    name = asked.entry;
-    const auto file = order.files.find(name);
-    if (file == order.files.end()) Refuse("the entry " + name + " is none of the files");
-    order.source = file->second;
-    order.url = FileUrl(name);
-  }
-  order.argv = {worker::kExecPath, name};
-  order.argv.insert(order.argv.end(), asked.arguments.begin(), asked.arguments.end());
-  run.policy = EffectivePolicy(asked, ceiling);
-  for (const policy::MountSetting& m : run.policy.mounts) order.mounts.push_back(m.guest);
-  for (const policy::MountSetting& m : run.mounts) order.mounts.push_back(m.guest);
-  for (auto& [name, value] : asked.env) run.policy.env[name] = std::move(value);
+  ReadFields(body, {{"code", [&](const json& v) { run.code = Text(v, "code"); }},
+                    {"ext",
+                     [&](const json& v) {
+                       run.extension = Text(v, "ext");
+                       if (!IsCodeExtension(run.extension))
+                         Refuse(std::string("ext is one of ") + kCodeExtensions);
+                     }},
+                    {"files", [&](const json& v) { ReadFiles(v, run.files); }},
+                    {"entry", [&](const json& v) { run.entry = FilePath(Text(v, "entry")); }},
+                    {"eval", [&](const json& v) { run.eval = Boolean(v, "eval"); }},
+                    {"arguments", [&](const json& v) { ReadTexts(v, "arguments", run.arguments); }},
+                    {"env", [&](const json& v) { ReadEnv(v, run.env); }},
+                    {"cwd", [&](const json& v) { run.cwd = Directory(Text(v, "cwd")); }},
+                    {"policy", [&](const json& v) { run.policy = v; }},
+                    {"limits", [&](const json& v) { run.limits = v; }},
+                    {"print", [&](const json& v) { run.print = Boolean(v, "print"); }},
+                    {"mounts", [&](const json& v) { ReadMounts(v, run.mounts); }},
+                    {"stdin",
+                     [&](const json& v) {
+                       run.input_comes = v.is_boolean() && v.get<bool>();
+                       if (!v.is_boolean()) run.input = Content(v, "stdin");
+                     }},
+                    {"console",
+                     [&](const json& v) {
+                       const std::string where = Text(v, "console");
+                       if (where != "events" && where != "outcome")
+                         Refuse("console is \"events\" or \"outcome\"");
+                       run.console_events = where == "events";
+                     }},
+                    {"wait", [&](const json& v) { run.wait = Boolean(v, "wait"); }}});
+  if (run.code.has_value() == !run.entry.empty())
+    Refuse(run.code ? "a run has one of code and entry"
+                    : "a run needs code, or files and the entry among them");
+  if (run.eval && !run.code) Refuse("eval is for code");
+  if (!run.extension.empty() && !run.code) Refuse("ext is for code");
+  if (!run.code && !run.files.contains(run.entry))
+    Refuse("the entry " + run.entry + " is none of the files");
   return run;
 }
 
 }  // namespace
 
-std::variant<RunRequest, Problem> ParseRunRequest(std::string_view body,
-                                                  const policy::PolicyFile& ceiling) try {
+std::string ToJson(const RunRequest& request) {
+  json body = json::object();
+  if (request.code) {
+    body["code"] = *request.code;
+    if (request.eval) body["eval"] = true;
+    if (request.print) body["print"] = true;
+    if (!request.extension.empty()) body["ext"] = request.extension;
+  } else {
+    body["entry"] = request.entry;
+  }
+  for (const auto& [path, bytes] : request.files)
+    body["files"][path] = {{"base64", EncodeBase64(bytes)}};
+  if (!request.arguments.empty()) body["arguments"] = request.arguments;
+  if (!request.env.empty()) body["env"] = request.env;
+  if (!request.cwd.empty()) body["cwd"] = request.cwd;
+  if (!request.policy.is_null()) body["policy"] = request.policy;
+  if (!request.limits.is_null()) body["limits"] = request.limits;
+  for (const RunRequest::Mount& m : request.mounts)
+    body["mounts"].push_back(m.guest + (m.writable ? ":rw" : ""));
+  if (request.input_comes)
+    body["stdin"] = true;
+  else if (!request.input.empty())
+    body["stdin"] = {{"base64", EncodeBase64(request.input)}};
+  if (!request.console_events) body["console"] = "outcome";
+  if (!request.wait) body["wait"] = false;
+  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::variant<RunRequest, ApiProblem> ParseRunRequest(std::string_view body) try {
   const Shape shape(body);
   if (shape.depth > kMaxDepth) Refuse("the body is nested too deeply");
   if (shape.values > kMaxValues)
@@ -282,11 +248,11 @@ std::variant<RunRequest, Problem> ParseRunRequest(std::string_view body,
   const json parsed = json::parse(body, KeysOnce(), false);
   if (parsed.is_discarded()) Refuse("the body is no JSON");
   if (!parsed.is_object()) Refuse("the body must be a JSON object");
-  return Read(parsed, ceiling);
+  return Read(parsed);
 } catch (Refused& refused) {
   // What it quotes may be as long as the body.
   refused.problem.detail.resize(std::min(refused.problem.detail.size(), kMaxSentence));
   return std::move(refused.problem);
 }
 
-}  // namespace postern::server
+}  // namespace postern::run_api

@@ -1,9 +1,11 @@
-#include "server/runs/run_request.h"
+#include "server/runs/admission.h"
 
 #include <gtest/gtest.h>
 
 namespace postern::server {
 namespace {
+
+using run_api::ApiProblem;
 
 policy::PolicyFile Ceiling() {
   auto file = policy::ParsePolicyFile(R"(
@@ -17,24 +19,24 @@ env: {LANG: C}
   return *std::move(file);
 }
 
-RunRequest Taken(const std::string& body) {
-  auto parsed = ParseRunRequest(body, Ceiling());
-  if (const auto* problem = std::get_if<Problem>(&parsed)) {
+AdmittedRun Taken(const std::string& body) {
+  auto parsed = AdmitRun(body, Ceiling());
+  if (const auto* problem = std::get_if<ApiProblem>(&parsed)) {
     ADD_FAILURE() << body << ": " << problem->detail;
     return {};
   }
-  return std::get<RunRequest>(std::move(parsed));
+  return std::get<AdmittedRun>(std::move(parsed));
 }
 
-Problem Refused(const std::string& body) {
-  auto parsed = ParseRunRequest(body, Ceiling());
-  if (const auto* problem = std::get_if<Problem>(&parsed)) return *problem;
+ApiProblem Refused(const std::string& body) {
+  auto parsed = AdmitRun(body, Ceiling());
+  if (const auto* problem = std::get_if<ApiProblem>(&parsed)) return *problem;
   ADD_FAILURE() << body << " was taken";
   return {};
 }
 
-TEST(RunRequest, CodeAlone) {
-  const RunRequest run = Taken(R"({"code": "1"})");
+TEST(Admission, CodeAlone) {
+  const AdmittedRun run = Taken(R"({"code": "1"})");
   EXPECT_EQ(run.order.source, "1");
   EXPECT_EQ(run.order.url, "file:///app/[code]");
   EXPECT_EQ(run.order.cwd, "/app");
@@ -45,8 +47,8 @@ TEST(RunRequest, CodeAlone) {
   EXPECT_FALSE(run.policy.network.narrowed_by);
 }
 
-TEST(RunRequest, AModuleTree) {
-  const RunRequest run = Taken(
+TEST(Admission, AModuleTree) {
+  const AdmittedRun run = Taken(
       R"({"files": {"main.mjs": "import './lib/a.mjs'", "lib/a.mjs": {"base64": "MQ=="}, "/data/ x.json": "{}"},
           "entry": "main.mjs", "arguments": ["a", "b"], "env": {"A": "1", "LANG": "de"}, "cwd": "/data", "wait": false})");
   EXPECT_EQ(run.order.url, "file:///app/main.mjs");
@@ -60,7 +62,7 @@ TEST(RunRequest, AModuleTree) {
   EXPECT_FALSE(run.wait);
 }
 
-TEST(RunRequest, WhatIsSaidTwiceOrDifferentlyIsRefused) {
+TEST(Admission, WhatIsSaidTwiceOrDifferentlyIsRefused) {
   const std::pair<const char*, const char*> all[] = {
       {R"({"code": "1", "code": "2"})", "\"code\" stands twice"},
       {R"({"code": "1", "env": {"A": "1", "A": "2"}})", "\"A\" stands twice"},
@@ -74,7 +76,7 @@ TEST(RunRequest, WhatIsSaidTwiceOrDifferentlyIsRefused) {
       {R"({"files": {"a": "1", "a b": "", "a/x/c": "2"}, "entry": "a"})", "/app/a/x/c lies below"},
   };
   for (const auto& [body, said] : all) {
-    const Problem problem = Refused(body);
+    const ApiProblem problem = Refused(body);
     EXPECT_EQ(problem.status, 400) << body;
     EXPECT_NE(problem.detail.find(said), std::string::npos) << body << ": " << problem.detail;
   }
@@ -83,26 +85,26 @@ TEST(RunRequest, WhatIsSaidTwiceOrDifferentlyIsRefused) {
   Taken(R"({"files": {"a": "1", "ab/c": "2", "a.b/c": "3"}, "entry": "a"})");
 }
 
-TEST(RunRequest, LimitsNarrowAndLeaveTheNetwork) {
-  const RunRequest run = Taken(R"({"code": "1", "limits": {"wall": "1s", "memory": "32MiB"}})");
+TEST(Admission, LimitsNarrowAndLeaveTheNetwork) {
+  const AdmittedRun run = Taken(R"({"code": "1", "limits": {"wall": "1s", "memory": "32MiB"}})");
   EXPECT_EQ(run.policy.limits.wall, 1'000);
   EXPECT_EQ(run.policy.limits.memory, 32 << 20);
   EXPECT_TRUE(run.policy.network.permission);
   EXPECT_FALSE(run.policy.network.narrowed_by);
 }
 
-TEST(RunRequest, APolicyAsObjectOrText) {
+TEST(Admission, APolicyAsObjectOrText) {
   for (
       const char* policy :
       {R"({"network": {"permission": "allow", "rules": [{"allow": "https://api.example.com/v1"}]}})",
        R"("version: 1\nnetwork: {permission: allow, rules: [{allow: https://api.example.com/v1}]}")"}) {
-    const RunRequest run = Taken(std::string(R"({"code": "1", "policy": )") + policy + "}");
+    const AdmittedRun run = Taken(std::string(R"({"code": "1", "policy": )") + policy + "}");
     ASSERT_TRUE(run.policy.network.narrowed_by);
     EXPECT_EQ(run.policy.network.narrowed_by->rules.size(), 1U);
   }
 }
 
-TEST(RunRequest, CodeSaysInWhatItIsWritten) {
+TEST(Admission, CodeSaysInWhatItIsWritten) {
   EXPECT_EQ(Taken(R"({"code": "1", "ext": "ts"})").order.url, "file:///app/[code].ts");
   EXPECT_EQ(Taken(R"({"code": "1", "ext": "mjs", "eval": true, "cwd": "/d"})").order.url,
             "file:///d/[eval].mjs");
@@ -112,7 +114,7 @@ TEST(RunRequest, CodeSaysInWhatItIsWritten) {
             "ext is for code");
 }
 
-TEST(RunRequest, ErrorsAreSentences) {
+TEST(Admission, ErrorsAreSentences) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "the body is no JSON"},
       {"{", "the body is no JSON"},
@@ -137,7 +139,7 @@ TEST(RunRequest, ErrorsAreSentences) {
        "limits stand twice, in the policy and beside it"},
       {R"({"entry": "a", "files": {"a": ""}, "eval": true})", "eval is for code"}};
   for (const auto& [body, detail] : cases) {
-    const Problem problem = Refused(body);
+    const ApiProblem problem = Refused(body);
     EXPECT_EQ(problem.detail, detail) << body;
     EXPECT_EQ(problem.status, 400);
     EXPECT_EQ(problem.code, "bad_request");
@@ -147,17 +149,17 @@ TEST(RunRequest, ErrorsAreSentences) {
           .detail.starts_with("there is no field \"wiat\"; the fields are code, ext, files, "));
 }
 
-TEST(RunRequest, BadPoliciesAndWiderOnes) {
-  const Problem bad = Refused(R"({"code": "1", "policy": {"netwrok": {}}})");
+TEST(Admission, BadPoliciesAndWiderOnes) {
+  const ApiProblem bad = Refused(R"({"code": "1", "policy": {"netwrok": {}}})");
   EXPECT_EQ(bad.code, "bad_policy");
   EXPECT_TRUE(bad.detail.starts_with("policy:2:")) << bad.detail;
-  const Problem wider = Refused(R"({"code": "1", "limits": {"wall": "11s"}})");
+  const ApiProblem wider = Refused(R"({"code": "1", "limits": {"wall": "11s"}})");
   EXPECT_EQ(wider.status, 403);
   EXPECT_EQ(wider.code, "policy_exceeds_server");
   EXPECT_EQ(wider.detail, "limits: wall goes beyond the server's policy");
 }
 
-TEST(RunRequest, DepthAndSizeAreBounded) {
+TEST(Admission, DepthAndSizeAreBounded) {
   EXPECT_EQ(Refused(std::string(100'000, '[')).detail, "the body is nested too deeply");
   EXPECT_EQ(Refused(R"({"code": ")" + std::string(1000, '[') + "\"").detail, "the body is no JSON");
   std::string many = R"({"code": "1", "files": {)";

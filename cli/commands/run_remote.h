@@ -2,10 +2,11 @@
 // what comes back.
 #pragma once
 
-#include "run_api/outcome.h"
+#include <string>
+
 #include "supervisor/settings.h"
 
-namespace postern::server {
+namespace postern::supervisor {
 
 struct RemoteResult {
   int exit_status = 0;
@@ -15,6 +16,6 @@ struct RemoteResult {
 
 // Runs to the end. Over a Unix socket to a server of the same user the module's directory and
 // mounts go with the request, as descriptors; elsewhere a module can import nothing from disk.
-RemoteResult RunRemotely(const supervisor::Settings& settings);
+RemoteResult RunRemotely(const Settings& settings);
 
-}  // namespace postern::server
+}  // namespace postern::supervisor
