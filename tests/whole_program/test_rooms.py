@@ -4,11 +4,14 @@ The tables there are this test's data. A wrong arrow in C++ mostly does not comp
 and an arrow that nobody uses any more is told as well. Unit tests are one program (tests/CMakeLists.txt) and may use any room.
 """
 
+import json
 import posixpath
 import re
+import shlex
+import subprocess
 
 import pytest
-from conftest import ROOT
+from conftest import RELEASE, ROOT
 
 DOORS = ("tests", "bench", "fuzz")  # they go in wherever they must
 RUNTIME = "worker/runtime"
@@ -91,18 +94,20 @@ def test_no_arrow_leads_back(rooms):
 
 
 def test_cmake_has_the_same_arrows():
-    """Libraries that a room is linked with, by cmake/Room.cmake's USES, lead to every room that it uses, and to none that it may not."""
-    linked = {}
-    for room in ROOMS:
-        text = (ROOT / room / "CMakeLists.txt").read_text()
-        words = re.search(r"postern_room\((.*?)\)", text, re.S)
-        after = words[1].split("USES")[1].split() if words and "USES" in words[1] else []
-        names = {other.replace("/", "_"): other for other in ROOMS}
-        linked[room] = set()
-        for word in after:
-            if word in ("LIBRARIES", "PRECOMPILED", "FOLDERS", "SOURCES"):
-                break
-            linked[room].add(names[word])
+    """What a room's library, or its program, is linked with."""
+    names = {room.replace("/", "_"): room for room in ROOMS}
     for room, may in ROOMS.items():
-        if linked[room]:
-            assert linked[room] <= may | {room}, f"{room}/CMakeLists.txt uses {sorted(linked[room] - may)}, docs/design.md does not"
+        text = (ROOT / room / "CMakeLists.txt").read_text()
+        text = re.sub(r"PRECOMPILED \w+", "", text)
+        lists = re.findall(r"(?:postern_room|target_link_libraries)\(([^)]*)\)", text)
+        linked = {names[word] for words in lists for word in words.split() if word in names} - {room}
+        assert linked == may, f"{room}/CMakeLists.txt: {sorted(linked ^ may)}"
+
+
+def test_a_wrong_arrow_does_not_compile(tmp_path):
+    command = next(each for each in json.loads((RELEASE / "compile_commands.json").read_text()) if each["file"].endswith("/channel/control.cc"))
+    words = [word for word in shlex.split(command["command"]) if word.startswith(("-I", "-std"))]
+    for header, found in (("channel/control.h", True), ("base/result.h", True), ("supervisor/run.h", False), ("policy/policy.h", False)):
+        (tmp_path / "arrow.cc").write_text(f'#include "{header}"\n')
+        done = subprocess.run(["c++", *words, "-fsyntax-only", tmp_path / "arrow.cc"], capture_output=True, text=True)
+        assert (done.returncode == 0) == found and found != (f"fatal error: {header}" in done.stderr), done.stderr
