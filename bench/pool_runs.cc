@@ -17,7 +17,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "channel/order.h"
+#include "channel/guest_order.h"
 #include "channel/spare_fds.h"
 #include "run_api/outcome.h"
 #include "supervisor/programs.h"
@@ -73,13 +73,13 @@ class PoolRuns {
             --running_;
             return Next();
           }
-          *result = std::move(guest->fds[worker::kResultFd]);
-          worker::Order order;
+          *result = std::move(guest->fds[channel::kResultFd]);
+          channel::GuestOrder order;
           order.eval = true;
           order.url = "file:///[eval]";
           order.source = code.starts_with('!') ? "for (;;);" : code;
           const std::string bytes = order.Encode();
-          UniqueFd& pipe = guest->fds[worker::kOrderFd];
+          UniqueFd& pipe = guest->fds[channel::kOrderFd];
           if (::write(pipe.get(), bytes.data(), bytes.size()) < 0)
             errors_.push_back("the order does not arrive");
           pipe.reset();

@@ -14,7 +14,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "channel/order.h"
+#include "channel/guest_order.h"
 #include "channel/spare_fds.h"
 #include "run_api/outcome.h"
 #include "supervisor/programs.h"
@@ -73,7 +73,7 @@ class Runs {
                                            [this] { Fail("the zygote ended"); }});
     if (!child) return std::fprintf(stderr, "zygote_runs: %s\n", child.error().message.c_str()), 1;
     child_ = *std::move(child);
-    worker::Order order;
+    channel::GuestOrder order;
     order.eval = true;
     order.url = "file:///[eval]";
     order.source = code_ != nullptr ? code_ : "__return(6 * 7)";
@@ -136,15 +136,15 @@ class Runs {
     AwaitSleep(supervisor::PidOf(fds.back().get()));
     private_kib_.push_back(PrivateKib(supervisor::PidOf(fds.back().get())));
     const auto begun = Clock::now();
-    UniqueFd& order = fds[worker::kOrderFd];
+    UniqueFd& order = fds[channel::kOrderFd];
     if (::write(order.get(), order_.data(), order_.size()) != static_cast<ssize_t>(order_.size()))
       return Fail("the order does not fit");
     order.reset();
     std::string result;
     char buffer[4096];
-    ssize_t n = ::read(fds[worker::kResultFd].get(), buffer, sizeof buffer);
+    ssize_t n = ::read(fds[channel::kResultFd].get(), buffer, sizeof buffer);
     answering_.push_back(Micros(Clock::now() - begun));
-    for (; n > 0; n = ::read(fds[worker::kResultFd].get(), buffer, sizeof buffer)) {
+    for (; n > 0; n = ::read(fds[channel::kResultFd].get(), buffer, sizeof buffer)) {
       result.append(buffer, static_cast<size_t>(n));
     }
     supervisor::Outcome outcome;

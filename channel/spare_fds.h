@@ -3,7 +3,7 @@
 
 #include <array>
 
-namespace postern::worker {
+namespace postern::channel {
 
 // Numbers in the guest. Its net broker may die: the next channel then takes its place, since a
 // locked process can receive no descriptor.
@@ -12,7 +12,7 @@ inline constexpr int kResultFd = 3;
 inline constexpr int kNetChannels = 3;
 inline constexpr int NetIn(int channel) { return 4 + 2 * channel; }
 inline constexpr int NetOut(int channel) { return 5 + 2 * channel; }
-// In a guest that answers requests (Order::handler) the last of them is the supervisor's.
+// In a guest that answers requests (GuestOrder::handler) the last of them is the supervisor's.
 inline constexpr int kHandlerChannel = kNetChannels - 1;
 inline constexpr int kFilesIn = 10, kFilesOut = 11;
 inline constexpr int kOrderFd = 12;
@@ -24,4 +24,4 @@ inline constexpr bool GuestReads(int fd) {
   return fd == kStdin || fd == kFilesIn || fd == kOrderFd || (fd >= 4 && fd < 10 && fd % 2 == 0);
 }
 
-}  // namespace postern::worker
+}  // namespace postern::channel

@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                       p.network.limits.rate > 0 && p.network.rules.size() == 1 &&
                       p.secrets.empty() && p.mounts.empty();
   if (!within) __builtin_trap();
-  const auto order = worker::Order::Decode(run.order.Encode());
+  const auto order = channel::GuestOrder::Decode(run.order.Encode());
   if (!order || order->source != run.order.source || order->files != run.order.files)
     __builtin_trap();
   return 0;

@@ -15,8 +15,8 @@ namespace {
 constexpr size_t kReserve = 64;
 // A guest's pipes and pidfd; a files broker's socket and pidfd; a file in memory for each channel
 // that is bound; its cgroup.
-constexpr size_t kOfRun = worker::kSpareFdCount + 1 + 6;
-constexpr size_t kOfSpare = worker::kSpareFdCount + 1;
+constexpr size_t kOfRun = channel::kSpareFdCount + 1 + 6;
+constexpr size_t kOfSpare = channel::kSpareFdCount + 1;
 constexpr size_t kOfZygote = 2 * 2;  // one may be on its way out
 constexpr size_t kDoors = 3;
 constexpr size_t kFewestConnections = 8;

@@ -27,7 +27,7 @@ TEST(DescriptorBudget, WhereThereIsEnoughEverybodyHasWhatIsWanted) {
 
 // What all of them can take together is never more than there is.
 TEST(DescriptorBudget, TheSumIsNeverMoreThanThereIs) {
-  constexpr size_t kGuest = worker::kSpareFdCount + 1;
+  constexpr size_t kGuest = channel::kSpareFdCount + 1;
   for (const auto& wanted : {kApi, kHandler}) {
     for (size_t spares = 0; spares < 40; spares += 3) {
       DescriptorBudget::Wanted w = wanted;

@@ -183,20 +183,20 @@ bool ShowsColours(int fd) {
 
 Result<Entry> ReadEntry(const Settings& s) {
   Entry entry;
-  worker::Order& order = entry.order;
+  channel::GuestOrder& order = entry.order;
   std::string directory = "/";
   if (s.command == Settings::Command::kEval) {
     order.eval = true;
     order.print = !s.json;
     order.source = s.target;
     order.url = CodeUrl(s.cwd.value_or(directory), "[eval]", s.extension);
-    order.argv = {worker::kExecPath, "[eval]"};
+    order.argv = {channel::kExecPath, "[eval]"};
   } else if (s.target == "-") {
     auto source = ReadAll(0, "standard input", kMaxModuleBytes);
     if (!source) return source.error();
     order.source = *std::move(source);
     order.url = CodeUrl(s.cwd.value_or(directory), "[stdin]", s.extension);
-    order.argv = {worker::kExecPath, "-"};
+    order.argv = {channel::kExecPath, "-"};
   } else {
     const auto file = FileOf(s.target);
     if (!file) return file.error();
@@ -210,7 +210,7 @@ Result<Entry> ReadEntry(const Settings& s) {
     if (Status shown = ShowProgram(directory, s, entry); !shown) return shown.error();
     order.source = *std::move(source);
     order.url = FileUrl(path);
-    order.argv = {worker::kExecPath, path};
+    order.argv = {channel::kExecPath, path};
   }
   std::set<std::string> places;
   for (const policy::MountSetting& m : s.policy.mounts) {

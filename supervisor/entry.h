@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "channel/order.h"
+#include "channel/guest_order.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {
@@ -19,7 +19,7 @@ struct OpenMount {
 };
 
 struct Entry {
-  worker::Order order;
+  channel::GuestOrder order;
   std::vector<OpenMount> mounts;
   std::vector<std::string> notes;  // for people: sentences about what the guest is not shown
 };

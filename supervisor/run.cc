@@ -44,7 +44,7 @@ int64_t CpuTime(pid_t pid) {
 }
 
 // What the guest has to know of its policy.
-void FillIn(worker::Order& order, const policy::RunLimits& limits, const policy::Limits& l) {
+void FillIn(channel::GuestOrder& order, const policy::RunLimits& limits, const policy::Limits& l) {
   order.memory = limits.memory;
   order.cpu_ms = limits.cpu;
   order.timer_us = limits.timer_resolution;
@@ -69,7 +69,7 @@ std::string RunName() {
   return text;
 }
 
-size_t SizeOf(const worker::Order& order) {
+size_t SizeOf(const channel::GuestOrder& order) {
   size_t size = order.source.size();
   for (const auto& [path, bytes] : order.files) size += path.size() + bytes.size();
   for (const auto& [name, value] : order.env) size += name.size() + value.size();
@@ -101,7 +101,7 @@ Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
 
 void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
   if (over_ || ending_) return;
-  if (fds.size() != worker::kSpareFdCount)
+  if (fds.size() != channel::kSpareFdCount)
     return Refuse("the worker gave a spare without its pipes");
   pidfd_ = std::move(pidfd);
   pid_ = PidOf(pidfd_.get());
@@ -111,20 +111,20 @@ void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
   WatchCpu();
   ReadPipes(fds);
   if (job_.channel) {
-    job_.channel(std::move(fds[static_cast<size_t>(worker::NetOut(worker::kHandlerChannel))]),
-                 std::move(fds[static_cast<size_t>(worker::NetIn(worker::kHandlerChannel))]));
+    job_.channel(std::move(fds[static_cast<size_t>(channel::NetOut(channel::kHandlerChannel))]),
+                 std::move(fds[static_cast<size_t>(channel::NetIn(channel::kHandlerChannel))]));
   }
-  const int net_channels = job_.channel ? worker::kHandlerChannel : worker::kNetChannels;
+  const int net_channels = job_.channel ? channel::kHandlerChannel : channel::kNetChannels;
   for (int c = 0; c < net_channels; ++c) {
-    AwaitFirstByte(net_, std::move(fds[static_cast<size_t>(worker::NetOut(c))]),
-                   std::move(fds[static_cast<size_t>(worker::NetIn(c))]));
+    AwaitFirstByte(net_, std::move(fds[static_cast<size_t>(channel::NetOut(c))]),
+                   std::move(fds[static_cast<size_t>(channel::NetIn(c))]));
   }
-  AwaitFirstByte(files_, std::move(fds[worker::kFilesOut]), std::move(fds[worker::kFilesIn]));
+  AwaitFirstByte(files_, std::move(fds[channel::kFilesOut]), std::move(fds[channel::kFilesIn]));
   if (job_.network.adapter.kind != policy::AdapterKind::kReplay) {
-    return SendOrder(std::move(fds[worker::kOrderFd]));
+    return SendOrder(std::move(fds[channel::kOrderFd]));
   }
   // No guest waits for a broker that reads a long recording: it would take it for lost.
-  const auto order = std::make_shared<UniqueFd>(std::move(fds[worker::kOrderFd]));
+  const auto order = std::make_shared<UniqueFd>(std::move(fds[channel::kOrderFd]));
   host_.net.WhenReady([weak = weak_from_this(), order] {
     const auto self = weak.lock();
     if (self && !self->over_ && !self->ending_) self->SendOrder(std::move(*order));
@@ -135,7 +135,7 @@ void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
 
 void Run::LimitMemory() {
   Result<std::unique_ptr<MemoryCgroup>> cgroup =
-      host_.cgroups ? host_.cgroups->Confine(pid_, job_.limits.memory + worker::kMemorySlack)
+      host_.cgroups ? host_.cgroups->Confine(pid_, job_.limits.memory + channel::kMemorySlack)
                     : Result<std::unique_ptr<MemoryCgroup>>(host_.cgroups.error());
   nlohmann::json& layers = outcome_.confinement["guest"];
   layers = {{"on", nlohmann::json::array()}, {"missing", nlohmann::json::array()}};
@@ -197,17 +197,17 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
         },
         ended);
   };
-  out_ = read(worker::kStdout, job_.out, outcome_.out, out_size_);
-  err_ = read(worker::kStderr, job_.err, outcome_.err, err_size_);
+  out_ = read(channel::kStdout, job_.out, outcome_.out, out_size_);
+  err_ = read(channel::kStderr, job_.err, outcome_.err, err_size_);
   const auto keep = [self](std::string_view piece, const std::function<void(bool)>& next) {
     Append(self->result_, piece, channel::kMaxResultBytes);
     self->HearGuest();
     next(true);
   };
   result_pipe_ = Forwarder::Start(
-      host_.io, std::move(fds[worker::kResultFd]), keep,
+      host_.io, std::move(fds[channel::kResultFd]), keep,
       [self](std::string_view) { return self->result_.size() <= channel::kMaxResultBytes; }, ended);
-  if (job_.input) stdin_ = std::move(fds[worker::kStdin]);
+  if (job_.input) stdin_ = std::move(fds[channel::kStdin]);
 }
 
 // What the guest says before its result: it is none of that.
@@ -268,7 +268,7 @@ void Run::SendOrder(UniqueFd fd) {
     asio::async_write(*pipe, asio::buffer(*bytes), [pipe, bytes](const ErrorCode&, size_t) {});
   };
   const bool is_long = host_.background != nullptr && SizeOf(job_.order) >= kLongOrder;
-  auto order = std::make_shared<worker::Order>(std::exchange(job_.order, {}));
+  auto order = std::make_shared<channel::GuestOrder>(std::exchange(job_.order, {}));
   std::function<void()> encode = [order = std::move(order), bytes] { *bytes = order->Encode(); };
   if (is_long) return host_.background->Do(std::move(encode), send);
   encode();
@@ -347,7 +347,7 @@ void Run::JudgeSignal(int signal) {
   if (signal == SIGKILL && cgroup_ && cgroup_->KilledInside())
     return outcome_.SetError(Outcome::Kind::kOutOfMemory, kExitOutOfMemory,
                              "the guest ran out of its memory cgroup's " +
-                                 BytesText(job_.limits.memory + worker::kMemorySlack) +
+                                 BytesText(job_.limits.memory + channel::kMemorySlack) +
                                  " (--memory)");
   const bool crash = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
                      signal == SIGTRAP || signal == SIGABRT || signal == SIGFPE;

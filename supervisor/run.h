@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "channel/order.h"
+#include "channel/guest_order.h"
 #include "policy/file/policy_file.h"
 #include "run_api/json_size.h"
 #include "run_api/outcome.h"
@@ -26,8 +26,8 @@ namespace postern::supervisor {
 class Run : public std::enable_shared_from_this<Run> {
  public:
   struct Job {
-    std::string name;     // in logs
-    worker::Order order;  // but for what the policy says
+    std::string name;           // in logs
+    channel::GuestOrder order;  // but for what the policy says
     policy::Policy network;
     policy::RunLimits limits;
     std::map<std::string, std::string> env;
@@ -36,9 +36,9 @@ class Run : public std::enable_shared_from_this<Run> {
     // Gets the guest's stdin when the guest first reads it; where empty, that is at its end.
     std::function<void(UniqueFd)> input;
     BrokerLink::Guest::Events events;  // of its requests; may be empty
-    // Where set, the guest answers requests (Order::handler) on this channel, for as long as its
-    // owner lets it: `wall` is the owner's business, the other limits hold from one Renew to the
-    // next.
+    // Where set, the guest answers requests (GuestOrder::handler) on this channel, for as long as
+    // its owner lets it: `wall` is the owner's business, the other limits hold from one Renew to
+    // the next.
     std::function<void(UniqueFd from_guest, UniqueFd to_guest)> channel;
     // What its requests have used since the last call; may be empty.
     std::function<void(const Usage&)> used;
@@ -133,7 +133,7 @@ class Run : public std::enable_shared_from_this<Run> {
 };
 
 // Bytes of what an order carries. Files and source alone may be as long as a request's body.
-size_t SizeOf(const worker::Order& order);
+size_t SizeOf(const channel::GuestOrder& order);
 
 // A name for a run: 64 random bits in hexadecimal.
 std::string RunName();

@@ -16,7 +16,7 @@ using channel::ControlType;
 
 namespace {
 
-static_assert(worker::kSpareFdCount + 1 <= kMaxFds, "a spare comes with one message");
+static_assert(channel::kSpareFdCount + 1 <= kMaxFds, "a spare comes with one message");
 
 // Zygotes that did not start, and spares that could not be made: then who waits is told.
 constexpr int kFailuresInARow = 3, kSpareFailuresInARow = 6;
@@ -148,7 +148,7 @@ void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
         found->second.let_go = true;
         return OnSpareFailed("the server has no room for a guest's descriptors");
       }
-      if (found == zygote.slots.end() || message.fds.size() != worker::kSpareFdCount + 1) return;
+      if (found == zygote.slots.end() || message.fds.size() != channel::kSpareFdCount + 1) return;
       if (zygote.distrusted) return;  // its pipes close here, and it ends
       Guest& idle = found->second.idle;
       idle.id = message.id;

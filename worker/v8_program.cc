@@ -21,7 +21,7 @@ void V8Program::Warm() {
   Guest::Rehearse(*engine_);
 }
 
-void V8Program::Run(Order order) {
+void V8Program::Run(channel::GuestOrder order) {
   auto guest = std::make_unique<Guest>(*engine_, std::move(order));
   guest->Run();
 }

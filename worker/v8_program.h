@@ -13,7 +13,7 @@ class V8Program : public GuestProgram {
  public:
   static Result<std::unique_ptr<GuestProgram>> Start(Engine::Options options);
   void Warm() override;
-  [[noreturn]] void Run(Order order) override;
+  [[noreturn]] void Run(channel::GuestOrder order) override;
 
  private:
   explicit V8Program(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}

@@ -76,7 +76,7 @@ Status CheckOptions(const Settings& s) {
 Result<run_api::RunRequest> Request(const Settings& s, Entry& entry) {
   auto policy = AskedPolicy(s.policy);
   if (!policy) return policy.error();
-  worker::Order& order = entry.order;
+  channel::GuestOrder& order = entry.order;
   run_api::RunRequest request{.arguments = s.arguments,
                               .env = s.policy.env,
                               .cwd = order.cwd,

@@ -57,7 +57,7 @@ AdmittedRun Admit(RunRequest asked, const policy::PolicyFile& ceiling) {
                   .input_comes = asked.input_comes,
                   .console_events = asked.console_events,
                   .mounts = std::move(asked.mounts)};
-  worker::Order& order = run.order;
+  channel::GuestOrder& order = run.order;
   order.eval = asked.eval;
   order.print = asked.print;
   order.files = std::move(asked.files);
@@ -71,7 +71,7 @@ AdmittedRun Admit(RunRequest asked, const policy::PolicyFile& ceiling) {
     order.source = order.files.at(name);
     order.url = FileUrl(name);
   }
-  order.argv = {worker::kExecPath, name};
+  order.argv = {channel::kExecPath, name};
   order.argv.insert(order.argv.end(), asked.arguments.begin(), asked.arguments.end());
   run.policy = EffectivePolicy(asked, ceiling);
   for (const policy::MountSetting& m : run.policy.mounts) order.mounts.push_back(m.guest);

@@ -6,14 +6,14 @@
 #include <variant>
 #include <vector>
 
-#include "channel/order.h"
+#include "channel/guest_order.h"
 #include "policy/file/policy_file.h"
 #include "run_api/run_request.h"
 
 namespace postern::server {
 
 struct AdmittedRun {
-  worker::Order order;         // but for what the policy says
+  channel::GuestOrder order;   // but for what the policy says
   policy::PolicyFile policy;   // the server's, narrowed
   bool wait = true;            // answer when it has ended
   std::string input;           // the guest's stdin

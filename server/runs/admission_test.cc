@@ -56,7 +56,7 @@ TEST(Admission, AModuleTree) {
   EXPECT_EQ(run.order.files.at("/app/lib/a.mjs"), "1");
   EXPECT_EQ(run.order.files.at("/data/ x.json"), "{}");
   EXPECT_EQ(run.order.argv,
-            (std::vector<std::string>{worker::kExecPath, "/app/main.mjs", "a", "b"}));
+            (std::vector<std::string>{channel::kExecPath, "/app/main.mjs", "a", "b"}));
   EXPECT_EQ(run.policy.env, (std::map<std::string, std::string>{{"A", "1"}, {"LANG", "de"}}));
   EXPECT_EQ(run.order.cwd, "/data");
   EXPECT_FALSE(run.wait);

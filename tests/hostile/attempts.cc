@@ -87,7 +87,7 @@ std::string Answer(long rc) {
 // A call by its number with up to six arguments.
 template <typename... Args>
 Attempt Call(long number, Args... args) {
-  return [=](const worker::Order&) { return Answer(::syscall(number, args...)); };
+  return [=](const channel::GuestOrder&) { return Answer(::syscall(number, args...)); };
 }
 
 Attempt Socket(int family, int type = SOCK_STREAM, int protocol = 0) {
@@ -95,7 +95,7 @@ Attempt Socket(int family, int type = SOCK_STREAM, int protocol = 0) {
 }
 
 // argv of the run: "HOST:PORT" of a listener on the host.
-std::string ConnectTo(const worker::Order& order) {
+std::string ConnectTo(const channel::GuestOrder& order) {
   const std::string& where = order.argv.back();
   const int fd = static_cast<int>(::syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
   if (fd < 0) return Answer(fd);
@@ -106,7 +106,7 @@ std::string ConnectTo(const worker::Order& order) {
   return Answer(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to));
 }
 
-std::string AbstractSocket(const worker::Order& order) {
+std::string AbstractSocket(const channel::GuestOrder& order) {
   const std::string& name = order.argv.back();
   const int fd = static_cast<int>(::syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
   if (fd < 0) return Answer(fd);
@@ -118,14 +118,14 @@ std::string AbstractSocket(const worker::Order& order) {
                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())));
 }
 
-std::string OpenFile(const worker::Order& order) {
+std::string OpenFile(const channel::GuestOrder& order) {
   return Answer(::syscall(SYS_openat, AT_FDCWD, order.argv.back().c_str(), O_RDONLY));
 }
 
 // A signal of number 0 tells whether the kernel would deliver one, and harms nobody.
 std::string Signal(pid_t pid) { return Answer(::syscall(SYS_kill, pid, 0)); }
 
-std::string SignalArgument(const worker::Order& order) {
+std::string SignalArgument(const channel::GuestOrder& order) {
   return Signal(std::stoi(order.argv.back()));
 }
 
@@ -159,9 +159,9 @@ std::string AnySibling(const std::function<std::string(pid_t)>& look) {
 }
 
 // Every number that a descriptor could have: what answers as open beyond the guest's own?
-std::string GuessDescriptors(const worker::Order&) {
+std::string GuessDescriptors(const channel::GuestOrder&) {
   std::string found;
-  for (int fd = worker::kSpareFdCount; fd < kAllNumbers; ++fd) {
+  for (int fd = channel::kSpareFdCount; fd < kAllNumbers; ++fd) {
     pollfd p{fd, POLLIN, 0};
     const int rc = ::poll(&p, 1, 0);
     if (rc < 0) return Answer(rc);
@@ -172,7 +172,7 @@ std::string GuessDescriptors(const worker::Order&) {
 }
 
 // The zygote takes orders on a seqpacket socket: is it among the descriptors, and does it obey?
-std::string OrderTheZygote(const worker::Order&) {
+std::string OrderTheZygote(const channel::GuestOrder&) {
   const channel::ControlMessage fork{.type = channel::ControlType::kFork, .id = 99};
   struct {
     uint32_t type, size;
@@ -181,7 +181,7 @@ std::string OrderTheZygote(const worker::Order&) {
   } header{static_cast<uint32_t>(fork.type), 0, fork.id, 0, 0};
   std::string took;
   for (int fd = 0; fd < 256; ++fd) {
-    if (fd <= worker::kResultFd) continue;  // those pipes' readers would see it as output
+    if (fd <= channel::kResultFd) continue;  // those pipes' readers would see it as output
     if (::write(fd, &header, sizeof header) == static_cast<ssize_t>(sizeof header)) {
       took += " " + std::to_string(fd);
     }
@@ -192,7 +192,7 @@ std::string OrderTheZygote(const worker::Order&) {
 
 // What lies in this process's memory: environment, arguments, auxiliary vector, the stack above,
 // the heap, and every object's data.
-std::string SearchMemory(const worker::Order& order) {
+std::string SearchMemory(const channel::GuestOrder& order) {
   const std::string& needle = order.argv.back();  // spelled backwards, not to find itself
   const std::string planted(needle.rbegin(), needle.rend());
   std::string where;
@@ -242,7 +242,7 @@ std::string Map(int prot, int flags, int fd = -1) {
 
 // All the memory that there is to have: first that of page tables, by reading from mappings that
 // hold nothing, then that of pages. Tells how many MiB it mapped of each.
-std::string TakeAllMemory(const worker::Order&) {
+std::string TakeAllMemory(const channel::GuestOrder&) {
   constexpr size_t kTable = 2 << 20;  // what one page of a page table maps
   constexpr size_t kLargest = 1 << 30;
   const auto take = [](size_t piece, int prot, bool write) {
@@ -267,10 +267,10 @@ std::string TakeAllMemory(const worker::Order&) {
   return "kept: " + std::to_string(read) + " " + std::to_string(written);
 }
 
-std::string OneFileMore(const worker::Order&) { return Answer(::syscall(SYS_dup, 0)); }
+std::string OneFileMore(const channel::GuestOrder&) { return Answer(::syscall(SYS_dup, 0)); }
 
-std::string WriteFile(const worker::Order& order) {
-  ::close(worker::kOrderFd);  // all of its numbers are taken
+std::string WriteFile(const channel::GuestOrder& order) {
+  ::close(channel::kOrderFd);  // all of its numbers are taken
   const int fd = static_cast<int>(
       ::syscall(SYS_openat, AT_FDCWD, order.argv.back().c_str(), O_WRONLY | O_CREAT, 0600));
   if (fd < 0) return Answer(fd);
@@ -279,12 +279,12 @@ std::string WriteFile(const worker::Order& order) {
 }
 
 // Runs the program that argv names; its output is the guest's.
-std::string Execute(const worker::Order& order) {
+std::string Execute(const channel::GuestOrder& order) {
   const char* argv[] = {order.argv.back().c_str(), "-u", nullptr};
   return Answer(::syscall(SYS_execve, argv[0], argv, nullptr));
 }
 
-std::string ReadCgroup(const worker::Order&) {
+std::string ReadCgroup(const channel::GuestOrder&) {
   const int fd = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/proc/self/cgroup", O_RDONLY));
   if (fd < 0) return Answer(fd);
   char text[4096];
@@ -293,29 +293,29 @@ std::string ReadCgroup(const worker::Order&) {
 }
 
 // Says that it runs, and then does nothing.
-std::string Wait(const worker::Order&) {
-  if (::write(worker::kStdout, "up\n", 3) != 3) return Answer(-1);
+std::string Wait(const channel::GuestOrder&) {
+  if (::write(channel::kStdout, "up\n", 3) != 3) return Answer(-1);
   return Answer(::poll(nullptr, 0, -1));
 }
 
-std::string Fork(const worker::Order&) {
+std::string Fork(const channel::GuestOrder&) {
   const long pid = ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (pid == 0) ::_exit(0);
   return Answer(pid);
 }
 
 // A System V segment that a test made on the host, by its key.
-std::string SharedSegment(const worker::Order& order) {
+std::string SharedSegment(const channel::GuestOrder& order) {
   return Answer(::syscall(SYS_shmget, std::stoi(order.argv.back()), 1, 0));
 }
 
-std::string ByInt80(const worker::Order&) {
+std::string ByInt80(const channel::GuestOrder&) {
   long rc = 20;  // getpid
   asm volatile("int $0x80" : "+a"(rc) : : "memory", "r8", "r9", "r10", "r11");
   return "got " + std::to_string(rc);
 }
 
-std::string Speak(const worker::Order& order);
+std::string Speak(const channel::GuestOrder& order);
 
 char g_page[4096];
 iocb g_iocb;
@@ -578,7 +578,7 @@ std::string Unhex(std::string_view text) {
 // Sends the entry file's second line, which is hexadecimal, to the broker `times` (its third line)
 // times over, and tells in hexadecimal what it answers, until it hangs up or says nothing for a
 // while. Nothing of Postern's own HTTP/2 lies between.
-std::string Speak(const worker::Order& order) {
+std::string Speak(const channel::GuestOrder& order) {
   constexpr int kSilentMs = 400;
   constexpr size_t kShown = 64 * 1024;
   const size_t first = order.source.find('\n') + 1, second = order.source.find('\n', first) + 1;
@@ -590,14 +590,14 @@ std::string Speak(const worker::Order& order) {
       --times;
       left = once;
     }
-    pollfd ready[] = {{worker::NetIn(0), POLLIN, 0},
-                      {left.empty() ? -1 : worker::NetOut(0), POLLOUT, 0}};
+    pollfd ready[] = {{channel::NetIn(0), POLLIN, 0},
+                      {left.empty() ? -1 : channel::NetOut(0), POLLOUT, 0}};
     const int rc = ::poll(ready, 2, kSilentMs);
     if (rc < 0) return Answer(rc);
     if (rc == 0) return (left.empty() ? "silent: " : "stuck: ") + heard;
     if (ready[0].revents != 0) {
       char buffer[65'536];
-      const ssize_t n = ::read(worker::NetIn(0), buffer, sizeof buffer);
+      const ssize_t n = ::read(channel::NetIn(0), buffer, sizeof buffer);
       if (n == 0) return "hung up: " + heard;
       for (ssize_t i = 0; i < n && heard.size() < kShown; ++i) {
         char digits[3];
@@ -606,7 +606,7 @@ std::string Speak(const worker::Order& order) {
       }
     }
     if (ready[1].revents != 0) {
-      const ssize_t n = ::write(worker::NetOut(0), left.data(), left.size());
+      const ssize_t n = ::write(channel::NetOut(0), left.data(), left.size());
       if (n < 0 && errno == EAGAIN) continue;
       if (n < 0) return "hung up: " + heard;
       left.erase(0, static_cast<size_t>(n));

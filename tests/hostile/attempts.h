@@ -8,11 +8,11 @@
 #include <map>
 #include <string>
 
-#include "channel/order.h"
+#include "channel/guest_order.h"
 
 namespace postern::hostile {
 
-using Attempt = std::function<std::string(const worker::Order&)>;
+using Attempt = std::function<std::string(const channel::GuestOrder&)>;
 
 // Attempts by name: "socket-inet", "ptrace-zygote", …
 const std::map<std::string, Attempt>& Attempts();

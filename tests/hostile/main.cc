@@ -21,13 +21,13 @@ using channel::ResultTag;
 
 void Put(ResultTag tag, std::string_view text) {
   const std::string frame = channel::ResultFrame(tag, text);
-  if (::write(worker::kResultFd, frame.data(), frame.size()) < 0) ::_exit(1);
+  if (::write(channel::kResultFd, frame.data(), frame.size()) < 0) ::_exit(1);
 }
 
 class Hostile : public worker::GuestProgram {
  public:
   void Warm() override {}
-  [[noreturn]] void Run(worker::Order order) override {
+  [[noreturn]] void Run(channel::GuestOrder order) override {
     const std::string name = order.source.substr(0, order.source.find('\n'));
     const auto attempt = Attempts().find(name);
     const std::string said =

@@ -314,7 +314,8 @@ int32_t FileClient::Begin(const char* method, const std::string& path, channel::
                           bool has_body) {
   if (!std::exchange(opened_, true)) {
     endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, 1, *this,
-                                                    UniqueFd(kFilesIn), UniqueFd(kFilesOut));
+                                                    UniqueFd(channel::kFilesIn),
+                                                    UniqueFd(channel::kFilesOut));
   }
   if (!endpoint_) return Lost("it ended");
   channel::Fields fields = {{":method", method},

@@ -60,7 +60,7 @@ std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context,
 // operator new has nothing left to give: said without allocating anything.
 [[noreturn]] void OutOfMemory() {
   static constexpr char kFrame[5] = {static_cast<char>(ResultTag::kOutOfMemory), 0, 0, 0, 0};
-  WriteAll(kResultFd, {kFrame, sizeof kFrame});
+  WriteAll(channel::kResultFd, {kFrame, sizeof kFrame});
   ::_exit(kExitOutOfMemory);
 }
 
@@ -81,19 +81,19 @@ v8::Local<v8::Array> FlatFields(v8::Isolate* isolate, const channel::Fields& fie
   return v8::Array::New(isolate, flat.data(), flat.size());
 }
 
-NetLimits LimitsOf(const Order& order) {
+NetLimits LimitsOf(const channel::GuestOrder& order) {
   return {.headers_seconds = static_cast<double>(order.headers_ms) / 1000,
           .total_seconds = static_cast<double>(order.total_ms) / 1000,
           .response_bytes = order.response_bytes,
           .concurrent = static_cast<size_t>(order.concurrent),
           .queue = static_cast<size_t>(order.queue),
           .queue_seconds = static_cast<double>(order.queue_ms) / 1000,
-          .channels = order.handler ? kHandlerChannel : kNetChannels};
+          .channels = order.handler ? channel::kHandlerChannel : channel::kNetChannels};
 }
 
 }  // namespace
 
-Guest::Guest(Engine& engine, Order order)
+Guest::Guest(Engine& engine, channel::GuestOrder order)
     : engine_(engine),
       order_(std::move(order)),
       loop_(engine),
@@ -119,7 +119,7 @@ bool Guest::Running() { return g_guest != nullptr; }
 void Guest::Put(ResultTag tag, std::string_view bytes) {
   if (tag != ResultTag::kValue && bytes.size() > kMaxResultText)
     bytes = bytes.substr(0, kMaxResultText);
-  WriteAll(kResultFd, channel::ResultFrame(tag, bytes));
+  WriteAll(channel::kResultFd, channel::ResultFrame(tag, bytes));
 }
 
 void Guest::Finish(ResultTag outcome, int code) {
@@ -127,7 +127,8 @@ void Guest::Finish(ResultTag outcome, int code) {
   const bool exits = outcome == ResultTag::kExitCode;
   if (!value_.empty() && (exits || outcome == ResultTag::kSucceeded))
     frames = channel::ResultFrame(ResultTag::kValue, value_);
-  WriteAll(kResultFd, frames += channel::ResultFrame(outcome, exits ? std::to_string(code) : ""));
+  WriteAll(channel::kResultFd,
+           frames += channel::ResultFrame(outcome, exits ? std::to_string(code) : ""));
   ::_exit(code);
 }
 
@@ -179,11 +180,12 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int 
     }
   }
   if (parts[6].empty()) parts[6] = ExcerptAt(message);
-  WriteAll(kStderr, (parts[6].empty() ? SourceExcerpt(isolate, context, message) : parts[6]) +
-                        parts[5] + "\n");
+  WriteAll(
+      channel::kStderr,
+      (parts[6].empty() ? SourceExcerpt(isolate, context, message) : parts[6]) + parts[5] + "\n");
   const std::string advice =
       AdviceOn(context, modules_, {parts[0], parts[1], message}, order_.memory);
-  if (!advice.empty()) WriteAll(kStderr, "postern: " + advice + "\n");
+  if (!advice.empty()) WriteAll(channel::kStderr, "postern: " + advice + "\n");
   const ResultTag tags[] = {ResultTag::kErrorName, ResultTag::kErrorMessage, ResultTag::kErrorStack,
                             ResultTag::kCauseCode, ResultTag::kCauseMessage};
   for (size_t i = 0; i < std::size(tags); ++i) {
@@ -310,13 +312,13 @@ void Guest::Run() {
 
 void Guest::Rehearse(Engine& engine) {
   const v8::HandleScope scope(engine.isolate());
-  Order order;
+  channel::GuestOrder order;
   order.url = "file:///rehearsal.mjs";
   static int times = 0;
   order.source = "__return(" + std::to_string(++times) + ")";
   for (const bool eval : {true, false}) {
     order.eval = eval;
-    Guest guest(engine, *Order::Decode(order.Encode()));
+    Guest guest(engine, *channel::GuestOrder::Decode(order.Encode()));
     (void)guest.Play();
     g_guest = nullptr;
     engine.isolate()->SetPromiseRejectCallback(nullptr);
@@ -380,7 +382,7 @@ std::optional<int> Guest::Play() {
   const auto code = ExitCode();
   if (!order_.eval && !order_.handler && !has_output_ && code.value_or(0) == 0) {
     const std::string advice = AdviceOnEnd(context, modules_, PathOfUrl(order_.url));
-    if (!advice.empty()) WriteAll(kStderr, "postern: " + advice + "\n");
+    if (!advice.empty()) WriteAll(channel::kStderr, "postern: " + advice + "\n");
   }
   return code;
 }

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "channel/order.h"
+#include "channel/guest_order.h"
 #include "channel/result_frame.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/event_loop.h"
@@ -22,7 +22,7 @@ namespace postern::worker {
 
 class Guest : ExchangeEvents {
  public:
-  Guest(Engine& engine, Order order);
+  Guest(Engine& engine, channel::GuestOrder order);
 
   // Runs to the end and leaves the process; the result is on the result pipe.
   [[noreturn]] void Run();
@@ -84,7 +84,7 @@ class Guest : ExchangeEvents {
   void Put(channel::ResultTag tag, std::string_view bytes);
 
   Engine& engine_;
-  Order order_;
+  channel::GuestOrder order_;
   EventLoop loop_;
   FileClient files_;
   Modules modules_;

@@ -16,7 +16,7 @@ namespace postern::worker {
 // with it.
 inline void SayToSupervisor(channel::ResultTag tag, std::string_view bytes) {
   const std::string frame = channel::ResultFrame(tag, bytes);
-  (void)Uninterrupted([&] { return ::write(kResultFd, frame.data(), frame.size()); });
+  (void)Uninterrupted([&] { return ::write(channel::kResultFd, frame.data(), frame.size()); });
 }
 
 }  // namespace postern::worker

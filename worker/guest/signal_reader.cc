@@ -17,13 +17,13 @@ void SignalReader::Hear(int signal) {
 }
 
 void SignalReader::Interest(const std::function<void(int, short)>& want) {
-  if (!heard_.empty()) want(kOrderFd, POLLIN);
+  if (!heard_.empty()) want(channel::kOrderFd, POLLIN);
 }
 
 void SignalReader::Ready(const std::function<short(int)>& ready, double /*waited*/) {
-  if (heard_.empty() || (ready(kOrderFd) & POLLIN) == 0) return;
+  if (heard_.empty() || (ready(channel::kOrderFd) & POLLIN) == 0) return;
   char number = 0;
-  const ssize_t n = Uninterrupted([&] { return ::read(kOrderFd, &number, 1); });
+  const ssize_t n = Uninterrupted([&] { return ::read(channel::kOrderFd, &number, 1); });
   if (n == 1) give_(number);
 }
 

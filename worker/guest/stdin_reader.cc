@@ -31,17 +31,18 @@ void StdinReader::Want(size_t most, bool keeps_going) {
 std::string StdinReader::ReadNow(size_t most) {
   Ask();
   std::string piece(std::min(most, kPieceBytes), '\0');
-  const ssize_t n = Uninterrupted([&] { return ::read(kStdin, piece.data(), piece.size()); });
+  const ssize_t n =
+      Uninterrupted([&] { return ::read(channel::kStdin, piece.data(), piece.size()); });
   piece.resize(static_cast<size_t>(std::max<ssize_t>(n, 0)));
   return piece;
 }
 
 void StdinReader::Interest(const std::function<void(int, short)>& want) {
-  if (wanted_ > 0) want(kStdin, POLLIN);
+  if (wanted_ > 0) want(channel::kStdin, POLLIN);
 }
 
 void StdinReader::Ready(const std::function<short(int)>& ready, double /*waited*/) {
-  if (wanted_ == 0 || ready(kStdin) == 0) return;
+  if (wanted_ == 0 || ready(channel::kStdin) == 0) return;
   give_(ReadNow(std::exchange(wanted_, 0)));
 }
 

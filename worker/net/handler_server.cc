@@ -15,9 +15,10 @@ channel::Failure ClientGone(const std::string& why) {
 }  // namespace
 
 void HandlerServer::Open() {
-  endpoint_ = std::make_unique<channel::Endpoint>(
-      channel::Http2Session::Role::kHandler, kMaxStreams, *this, UniqueFd(NetIn(kHandlerChannel)),
-      UniqueFd(NetOut(kHandlerChannel)));
+  endpoint_ =
+      std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kHandler, kMaxStreams, *this,
+                                          UniqueFd(channel::NetIn(channel::kHandlerChannel)),
+                                          UniqueFd(channel::NetOut(channel::kHandlerChannel)));
   opened_ = true;
 }
 

@@ -30,7 +30,7 @@ bool NetClient::OpenChannel() {
   if (endpoint_ && !gone_) return true;
   endpoint_.reset();
   if (next_channel_ == limits_.channels) return false;
-  UniqueFd in(NetIn(next_channel_)), out(NetOut(next_channel_));
+  UniqueFd in(channel::NetIn(next_channel_)), out(channel::NetOut(next_channel_));
   ++next_channel_;
   endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, kMaxStreams,
                                                   *this, std::move(in), std::move(out));

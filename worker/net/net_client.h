@@ -19,11 +19,11 @@ struct NetLimits {
   double headers_seconds =
       60;  // all phases up to the response, with some grace for the broker to tell first
   double total_seconds = 310;
-  int64_t response_bytes = 1LL << 30;  // decoded
-  size_t concurrent = 64;              // requests that the broker takes at a time
-  size_t queue = 10'000;               // requests that may wait here for their turn
-  double queue_seconds = 300;          // for how long
-  int channels = kNetChannels;         // to one broker after the other
+  int64_t response_bytes = 1LL << 30;    // decoded
+  size_t concurrent = 64;                // requests that the broker takes at a time
+  size_t queue = 10'000;                 // requests that may wait here for their turn
+  double queue_seconds = 300;            // for how long
+  int channels = channel::kNetChannels;  // to one broker after the other
 };
 
 class NetClient : public Exchanges {

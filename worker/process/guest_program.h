@@ -3,7 +3,7 @@
 // limits.
 #pragma once
 
-#include "channel/order.h"
+#include "channel/guest_order.h"
 
 namespace postern::worker {
 
@@ -13,7 +13,7 @@ class GuestProgram {
   // Touches what every run will touch, so that a spare has its own copies of those pages.
   virtual void Warm() = 0;
   // Runs to the end and leaves the process; the result is on the result pipe.
-  [[noreturn]] virtual void Run(Order order) = 0;
+  [[noreturn]] virtual void Run(channel::GuestOrder order) = 0;
 };
 
 }  // namespace postern::worker

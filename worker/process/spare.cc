@@ -18,7 +18,7 @@ constexpr uint64_t kSpareAddresses = 16ULL << 30;
 
 [[noreturn]] void GiveUp(const std::string& why) {
   const std::string text = "postern: a spare cannot start: " + why + "\n";
-  if (::write(kStderr, text.data(), text.size()) < 0) ::_exit(kExitCannotStart);
+  if (::write(channel::kStderr, text.data(), text.size()) < 0) ::_exit(kExitCannotStart);
   ::_exit(kExitCannotStart);
 }
 
@@ -35,13 +35,14 @@ void PlaceDescriptors(std::vector<UniqueFd>& fds) {
   }
   for (UniqueFd& fd : fds) fd.release();
   std::vector<int> keep;
-  for (int fd = 0; fd < kSpareFdCount; ++fd) keep.push_back(fd);
+  for (int fd = 0; fd < channel::kSpareFdCount; ++fd) keep.push_back(fd);
   Must(sandbox::CloseAllBut(keep));
 }
 
 void LockDown(const ZygoteOptions& options) {
   Must(sandbox::DieWithParent());
-  Must(sandbox::LimitTo(RLIMIT_NOFILE, kSpareFdCount));  // poll() checks the highest number
+  Must(
+      sandbox::LimitTo(RLIMIT_NOFILE, channel::kSpareFdCount));  // poll() checks the highest number
   Must(sandbox::LimitTo(RLIMIT_NPROC, 0));
   Must(sandbox::LimitTo(RLIMIT_FSIZE, 0));
   Must(sandbox::LimitTo(RLIMIT_MEMLOCK, 0));
@@ -52,8 +53,9 @@ void LockDown(const ZygoteOptions& options) {
 std::string ReadOrder() {
   std::string bytes;
   char buffer[4096];  // most orders are small, and each page of it is one more for the guest
-  while (bytes.empty() || bytes.size() < Order::SizeOf(bytes)) {
-    const ssize_t n = Uninterrupted([&] { return ::read(kOrderFd, buffer, sizeof buffer); });
+  while (bytes.empty() || bytes.size() < channel::GuestOrder::SizeOf(bytes)) {
+    const ssize_t n =
+        Uninterrupted([&] { return ::read(channel::kOrderFd, buffer, sizeof buffer); });
     if (n < 0) GiveUp("the order cannot be read");
     if (n == 0) break;
     bytes.append(buffer, static_cast<size_t>(n));
@@ -69,10 +71,11 @@ void BecomeSpare(GuestProgram& program, const ZygoteOptions& options, std::vecto
   PlaceDescriptors(fds);
   LockDown(options);
   if (warm) program.Warm();
-  auto order = Order::Decode(ReadOrder());
+  auto order = channel::GuestOrder::Decode(ReadOrder());
   if (!order) GiveUp(order.error().message);
-  Must(sandbox::LimitTo(RLIMIT_DATA,
-                        options.data_bytes + static_cast<uint64_t>(order->memory + kMemorySlack)));
+  Must(sandbox::LimitTo(
+      RLIMIT_DATA,
+      options.data_bytes + static_cast<uint64_t>(order->memory + channel::kMemorySlack)));
   Must(sandbox::LimitTo(
       RLIMIT_AS, options.address_bytes + static_cast<uint64_t>(order->memory) + kSpareAddresses));
   // In whole seconds and only the wall behind: the supervisor's clock is finer.

@@ -67,14 +67,14 @@ class Zygote {
 
   Status MakeSpare(uint64_t id, bool warm) {
     std::vector<UniqueFd> near, far;
-    for (int fd = 0; fd < kSpareFdCount; ++fd) {
+    for (int fd = 0; fd < channel::kSpareFdCount; ++fd) {
       auto pipe = MakePipe();
       if (!pipe) return pipe.error();
       ::fcntl(pipe->read.get(), F_SETPIPE_SZ, kIdlePipeBytes);  // failing leaves it larger
-      near.push_back(std::move(GuestReads(fd) ? pipe->read : pipe->write));
-      far.push_back(std::move(GuestReads(fd) ? pipe->write : pipe->read));
+      near.push_back(std::move(channel::GuestReads(fd) ? pipe->read : pipe->write));
+      far.push_back(std::move(channel::GuestReads(fd) ? pipe->write : pipe->read));
       // Channels are polled; the rest is written and read in turn.
-      if (fd > kResultFd && fd != kOrderFd) {
+      if (fd > channel::kResultFd && fd != channel::kOrderFd) {
         if (Status s = channel::SetNonBlocking(near.back().get()); !s) return s;
       }
     }

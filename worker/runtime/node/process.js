@@ -182,7 +182,7 @@ export const process = {
   /** @type {Record<string, string>} */ env: {},
   /** @type {string[]} */ argv: [],
   argv0: 'node',
-  execPath: '/usr/bin/node', // as argv[0] (channel/order.h)
+  execPath: '/usr/bin/node', // as argv[0] (channel/guest_order.h)
   execArgv: [],
   platform: 'linux',
   arch: 'x64',

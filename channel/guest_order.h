@@ -1,6 +1,6 @@
-// Order: what a spare is told when it becomes a guest. Written by the supervisor (trusted), read
-// before any guest code runs: [bytes of what follows: u64][length of the head: u32][head: a JSON
-// object][the files that came with it][the entry module's source]. What comes on the same pipe
+// GuestOrder: what a spare is told when it becomes a guest. Written by the supervisor (trusted),
+// read before any guest code runs: [bytes of what follows: u64][length of the head: u32][head: a
+// JSON object][the files that came with it][the entry module's source]. What comes on the same pipe
 // later are signals (signal_reader.h).
 #pragma once
 
@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace postern::worker {
+namespace postern::channel {
 
 // What V8, malloc and the stacks need beside the guest's own limit: half-filled pages, code,
 // compiler zones. RLIMIT_DATA and a memory cgroup leave as much.
@@ -22,7 +22,7 @@ inline constexpr int64_t kMemorySlack = 64LL << 20;
 // name (yargs, for the name of the program in its usage).
 inline constexpr const char* kExecPath = "/usr/bin/node";
 
-struct Order {
+struct GuestOrder {
   std::string source;  // of the entry module, or the code of `postern eval`
   std::string url;     // file: URL of the entry module
   bool eval = false;
@@ -43,9 +43,9 @@ struct Order {
   // Requests at a time, how many more may wait for their turn, and for how long.
   int64_t concurrent = 64, queue = 10'000, queue_ms = 300'000;
 
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, url, eval, handler, print, argv, env, cwd, mounts, memory,
-                                 cpu_ms, timer_us, headers_ms, total_ms, response_bytes, redirects,
-                                 colours, concurrent, queue, queue_ms)
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(GuestOrder, url, eval, handler, print, argv, env, cwd, mounts,
+                                 memory, cpu_ms, timer_us, headers_ms, total_ms, response_bytes,
+                                 redirects, colours, concurrent, queue, queue_ms)
 
   std::string Encode() const {
     nlohmann::json fields = *this;
@@ -73,7 +73,7 @@ struct Order {
     std::memcpy(&all, bytes.data(), sizeof all);
     return sizeof all + all;
   }
-  static Result<Order> Decode(const std::string& bytes) {
+  static Result<GuestOrder> Decode(const std::string& bytes) {
     constexpr size_t kHead = sizeof(uint64_t) + sizeof(uint32_t);
     uint32_t size = 0;
     if (bytes.size() < kHead || bytes.size() != SizeOf(bytes))
@@ -84,7 +84,7 @@ struct Order {
     const auto head =
         nlohmann::json::parse(bytes.data() + kHead, bytes.data() + at, nullptr, false);
     if (!head.is_object()) return Error{"the order is malformed"};
-    Order order = head.get<Order>();
+    GuestOrder order = head.get<GuestOrder>();
     for (const auto& file : head.at("sizes")) {
       const size_t length = file.at(1);
       if (bytes.size() - at < length) return Error{"the order is incomplete"};
@@ -96,4 +96,4 @@ struct Order {
   }
 };
 
-}  // namespace postern::worker
+}  // namespace postern::channel
