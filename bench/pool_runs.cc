@@ -104,7 +104,7 @@ class PoolRuns {
     char buffer[4096];
     for (ssize_t n; (n = ::read(result, buffer, sizeof buffer)) > 0;)
       bytes.append(buffer, static_cast<size_t>(n));
-    supervisor::Outcome outcome;
+    run_api::Outcome outcome;
     const bool complete = supervisor::ReadResult(bytes, outcome).ok() && !outcome.value.empty();
     values_.push_back(complete ? nlohmann::json::parse(outcome.value) : nlohmann::json());
   }

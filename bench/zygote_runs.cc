@@ -147,7 +147,7 @@ class Runs {
     for (; n > 0; n = ::read(fds[channel::kResultFd].get(), buffer, sizeof buffer)) {
       result.append(buffer, static_cast<size_t>(n));
     }
-    supervisor::Outcome outcome;
+    run_api::Outcome outcome;
     const auto complete = supervisor::ReadResult(result, outcome);
     if (!complete || !*complete || outcome.value.empty()) return Fail("a guest gave no result");
     values_.push_back(nlohmann::json::parse(outcome.value));

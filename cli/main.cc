@@ -56,7 +56,7 @@ int WriteReport(const Settings& settings) {
 }
 
 // Where no request could get out, and the environment names a proxy that nobody told us to use.
-std::string ProxyHint(const Settings& settings, const Outcome& outcome) {
+std::string ProxyHint(const Settings& settings, const run_api::Outcome& outcome) {
   if (settings.policy.network.adapter.kind != policy::AdapterKind::kDirect) return {};
   const auto failed = [&](const char* code) { return outcome.usage.errors.contains(code); };
   if (!failed("ERR_DNS") && !failed("ERR_DNS_TIMEOUT") && !failed("ERR_CONNECTION_TIMEOUT") &&
@@ -74,10 +74,10 @@ std::string ProxyHint(const Settings& settings, const Outcome& outcome) {
 
 // Where a program looked beneath its own directory for what is in the user's: a program of Node.js
 // begins in the latter. Said to the user alone, of a relative path that stays beneath both.
-std::string WorkingDirectoryHint(const Settings& settings, const Outcome& outcome) {
+std::string WorkingDirectoryHint(const Settings& settings, const run_api::Outcome& outcome) {
   namespace fs = std::filesystem;
   if (settings.command != Settings::Command::kRun || settings.target == "-" || settings.cwd ||
-      outcome.kind != Outcome::Kind::kFailed || outcome.cause_code != "ENOENT")
+      outcome.kind != run_api::Outcome::Kind::kFailed || outcome.cause_code != "ENOENT")
     return {};
   // "ENOENT: …, open 'data.txt'", or a path from the root
   const std::string& text = outcome.error_message;
@@ -120,7 +120,7 @@ int Main(int argc, char** argv) {
     if (!result.message.empty()) Say(result.message);
     return result.exit_status;
   }
-  const Outcome outcome = RunGuest(settings);
+  const run_api::Outcome outcome = RunGuest(settings);
   int status = outcome.exit_status;
   if (settings.json) {
     status = PrintAndExit(outcome.ToJson() + "\n", status);

@@ -4,7 +4,7 @@
 #include "supervisor/read_result.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  postern::supervisor::Outcome outcome;
+  postern::run_api::Outcome outcome;
   const auto complete =
       postern::supervisor::ReadResult({reinterpret_cast<const char*>(data), size}, outcome);
   if (!complete && complete.error().message.empty()) __builtin_trap();

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace postern::supervisor {
+namespace postern::run_api {
 
 class JsonSize {
  public:
@@ -47,4 +47,4 @@ class JsonSize {
   unsigned char low_ = 0x80, high_ = 0xbf;
 };
 
-}  // namespace postern::supervisor
+}  // namespace postern::run_api

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-namespace postern::supervisor {
+namespace postern::run_api {
 namespace {
 
 size_t Real(const std::string& text) {
@@ -49,4 +49,4 @@ TEST(JsonSize, IsNeverBelowIt) {
 }
 
 }  // namespace
-}  // namespace postern::supervisor
+}  // namespace postern::run_api

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace postern::supervisor {
+namespace postern::run_api {
 namespace {
 
 using nlohmann::json;
@@ -100,4 +100,4 @@ std::string Outcome::ToJson() const {
   return text + "," + Dump(rest).substr(1);
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::run_api

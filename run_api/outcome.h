@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-namespace postern::supervisor {
+namespace postern::run_api {
 
-struct Usage {
+struct RunUsage {
   int64_t wall_ms = 0, cpu_ms = 0, peak_memory_bytes = 0;
   uint64_t requests = 0, denied = 0, bytes_in = 0, bytes_out = 0;
   std::map<std::string, uint64_t> errors;  // requests that failed, by code; not in ToJson
@@ -28,7 +28,7 @@ struct Outcome {
   bool has_error = false;
   std::string error_name, error_message, error_stack, cause_code, cause_message;
   std::string out, err;  // with --json only
-  Usage usage;
+  RunUsage usage;
   nlohmann::json confinement = nlohmann::json::object();
   std::string report;       // the policy that report mode found, as YAML
   std::string log_trouble;  // where events were lost: a sentence
@@ -46,4 +46,4 @@ struct Outcome {
   std::string ToJson() const;
 };
 
-}  // namespace postern::supervisor
+}  // namespace postern::run_api

@@ -22,7 +22,7 @@ bool IsOneLineOfJson(const std::string& text) {
 }
 
 // Returns true where the tag is an outcome of its own.
-bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
+bool TakeFrame(ResultTag tag, std::string bytes, run_api::Outcome& o) {
   const auto error_text = [&](std::string& to) {
     o.has_error = true;
     to = std::move(bytes);
@@ -30,21 +30,22 @@ bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
   };
   switch (tag) {
     case ResultTag::kSucceeded:
-      o.kind = Outcome::Kind::kSucceeded;
+      o.kind = run_api::Outcome::Kind::kSucceeded;
       return true;
     case ResultTag::kFailed:
-      o.kind = Outcome::Kind::kFailed;
+      o.kind = run_api::Outcome::Kind::kFailed;
       o.exit_status = 1;
       return true;
     case ResultTag::kOutOfMemory:
-      o.kind = Outcome::Kind::kOutOfMemory;
+      o.kind = run_api::Outcome::Kind::kOutOfMemory;
       o.exit_status = 137;
       return true;
     case ResultTag::kExitCode: {
       int code = 1;
       std::from_chars(bytes.data(), bytes.data() + bytes.size(), code);
       o.exit_status = code & 0xff;
-      o.kind = o.exit_status == 0 ? Outcome::Kind::kSucceeded : Outcome::Kind::kFailed;
+      o.kind =
+          o.exit_status == 0 ? run_api::Outcome::Kind::kSucceeded : run_api::Outcome::Kind::kFailed;
       return true;
     }
     case ResultTag::kValue:
@@ -69,7 +70,7 @@ bool TakeFrame(ResultTag tag, std::string bytes, Outcome& o) {
 
 }  // namespace
 
-Result<bool> ReadResult(std::string_view bytes, Outcome& outcome) {
+Result<bool> ReadResult(std::string_view bytes, run_api::Outcome& outcome) {
   bool complete = false;
   while (!bytes.empty()) {
     const auto head = channel::ReadResultHead(bytes);

@@ -10,6 +10,6 @@ namespace postern::supervisor {
 
 // Reads the result pipe's frames into `outcome`: lengths and tags are checked, contents are not
 // looked into (a value is only tried for being JSON at all). False: no outcome among them.
-Result<bool> ReadResult(std::string_view bytes, Outcome& outcome);
+Result<bool> ReadResult(std::string_view bytes, run_api::Outcome& outcome);
 
 }  // namespace postern::supervisor

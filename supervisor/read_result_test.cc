@@ -11,7 +11,7 @@ using channel::ResultFrame;
 using channel::ResultTag;
 
 TEST(ReadResult, TakesWhatAGuestSays) {
-  Outcome o;
+  run_api::Outcome o;
   const auto complete =
       ReadResult(ResultFrame(ResultTag::kReadsStdin, "") + ResultFrame(ResultTag::kValue, "[1,2]") +
                      ResultFrame(ResultTag::kSucceeded, ""),
@@ -23,7 +23,7 @@ TEST(ReadResult, TakesWhatAGuestSays) {
 }
 
 TEST(ReadResult, AnErrorWithEveryPart) {
-  Outcome o;
+  run_api::Outcome o;
   const std::string frames = ResultFrame(ResultTag::kErrorName, "TypeError") +
                              ResultFrame(ResultTag::kErrorMessage, "m\xff\"") +
                              ResultFrame(ResultTag::kCauseCode, "ERR_X") +
@@ -38,10 +38,10 @@ TEST(ReadResult, AnErrorWithEveryPart) {
 TEST(ReadResult, HostileFramesAreErrorsOrIgnored) {
   const std::string whole = ResultFrame(ResultTag::kValue, "1");
   for (size_t n = 1; n < whole.size(); ++n) {
-    Outcome o;
+    run_api::Outcome o;
     EXPECT_FALSE(ReadResult(whole.substr(0, n), o)) << n;
   }
-  Outcome o;
+  run_api::Outcome o;
   EXPECT_FALSE(ReadResult(std::string("\0\0\0\0\0", 5), o));
   EXPECT_FALSE(ReadResult(std::string("\x7f\0\0\0\0", 5), o));
   EXPECT_FALSE(ReadResult(std::string("\x01\xff\xff\xff\xff", 5), o));

@@ -77,7 +77,7 @@ size_t SizeOf(const channel::GuestOrder& order) {
   return size;
 }
 
-Run::Run(const Host& host, Job job, std::function<void(Outcome)> done,
+Run::Run(const Host& host, Job job, std::function<void(run_api::Outcome)> done,
          std::function<void()> will_kill)
     : host_(host),
       job_(std::move(job)),
@@ -151,7 +151,7 @@ void Run::LimitWallClock() {
   wall_.expires_after(std::chrono::milliseconds(job_.limits.wall));
   wall_.async_wait([self = shared_from_this()](const ErrorCode& error) {
     if (error) return;
-    self->Kill(Outcome::Kind::kTimedOut, kExitTimeout,
+    self->Kill(run_api::Outcome::Kind::kTimedOut, kExitTimeout,
                "the run took longer than its limit of " + DurationText(self->job_.limits.wall) +
                    " (--timeout)");
   });
@@ -163,7 +163,7 @@ void Run::WatchCpu() {
   if (std::exchange(renewed_, false)) cpu_before_ms_ += std::exchange(used, 0);
   if (used >= limit) {
     return Kill(
-        Outcome::Kind::kTimedOut, kExitTimeout,
+        run_api::Outcome::Kind::kTimedOut, kExitTimeout,
         "the run used more than its limit of " + DurationText(limit) + " of CPU time (--cpu)");
   }
   // A guest has one thread: it cannot use the rest sooner than this.
@@ -180,14 +180,14 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
   const auto count = [self](size_t n) {
     self->output_ += static_cast<int64_t>(n);
     if (self->output_ <= self->job_.limits.output) return true;
-    self->Kill(Outcome::Kind::kKilled, 1,
+    self->Kill(run_api::Outcome::Kind::kKilled, 1,
                "the guest printed more than its limit of " + BytesText(self->job_.limits.output) +
                    " (limits.output)");
     return false;
   };
   const auto ended = [self] { self->FinishIfComplete(); };
   // What is kept becomes a part of the outcome's JSON, and counts as that.
-  const auto read = [&](int fd, Forwarder::Sink& sink, std::string& text, JsonSize& size) {
+  const auto read = [&](int fd, Forwarder::Sink& sink, std::string& text, run_api::JsonSize& size) {
     const bool kept = !sink;
     return Forwarder::Start(
         host_.io, std::move(fds[static_cast<size_t>(fd)]),
@@ -303,7 +303,7 @@ void Run::ReadResultAndLeave() {
   }
   judging_ = true;
   struct Read {
-    Outcome outcome;
+    run_api::Outcome outcome;
     Result<bool> complete = false;
   };
   const auto read = std::make_shared<Read>();
@@ -324,34 +324,34 @@ void Run::ReadResultAndLeave() {
 void Run::Judge(const Result<bool>& complete) {
   if (WIFSIGNALED(wait_status_)) return JudgeSignal(WTERMSIG(wait_status_));
   if (WEXITSTATUS(wait_status_) == kExitForbiddenCall && job_.debug_seccomp)
-    return outcome_.SetError(Outcome::Kind::kKilled, kExitForbiddenCall,
+    return outcome_.SetError(run_api::Outcome::Kind::kKilled, kExitForbiddenCall,
                              "the guest made a forbidden system call");
   if (!complete || !*complete)
     return outcome_.SetError(
-        Outcome::Kind::kFailed, kCannotRun,
+        run_api::Outcome::Kind::kFailed, kCannotRun,
         complete ? "the guest ended without a result" : complete.error().message);
-  if (outcome_.kind == Outcome::Kind::kOutOfMemory) {
+  if (outcome_.kind == run_api::Outcome::Kind::kOutOfMemory) {
     outcome_.SetError(
-        Outcome::Kind::kOutOfMemory, outcome_.exit_status,
+        run_api::Outcome::Kind::kOutOfMemory, outcome_.exit_status,
         "the guest ran out of its " + BytesText(job_.limits.memory) + " of memory (--memory)");
   }
 }
 
 void Run::JudgeSignal(int signal) {
   if (signal == SIGSYS)
-    return outcome_.SetError(Outcome::Kind::kKilled, kExitForbiddenCall,
+    return outcome_.SetError(run_api::Outcome::Kind::kKilled, kExitForbiddenCall,
                              "the guest made a forbidden system call; --debug-seccomp names it");
   if (signal == SIGXCPU)
-    return outcome_.SetError(Outcome::Kind::kTimedOut, kExitTimeout,
+    return outcome_.SetError(run_api::Outcome::Kind::kTimedOut, kExitTimeout,
                              "the run used more than its limit of CPU time (--cpu)");
   if (signal == SIGKILL && cgroup_ && cgroup_->KilledInside())
-    return outcome_.SetError(Outcome::Kind::kOutOfMemory, kExitOutOfMemory,
+    return outcome_.SetError(run_api::Outcome::Kind::kOutOfMemory, kExitOutOfMemory,
                              "the guest ran out of its memory cgroup's " +
                                  BytesText(job_.limits.memory + channel::kMemorySlack) +
                                  " (--memory)");
   const bool crash = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
                      signal == SIGTRAP || signal == SIGABRT || signal == SIGFPE;
-  outcome_.SetError(Outcome::Kind::kKilled, 128 + signal,
+  outcome_.SetError(run_api::Outcome::Kind::kKilled, 128 + signal,
                     "the guest was killed by signal " + std::to_string(signal) +
                         (crash ? ": a fault of V8 or of Postern, which the cage contained; please "
                                  "report it, with the program that does it"
@@ -366,17 +366,17 @@ void Run::Interrupt(int signal) {
       !interrupted_ && !over_ && !ending_ && grace > 0 &&
       heard_.find(number) != std::string::npos &&
       Uninterrupted([&] { return ::write(order_pipe_->native_handle(), &number, 1); }) == 1;
-  if (!told) return Kill(Outcome::Kind::kKilled, 128 + signal, word);
+  if (!told) return Kill(run_api::Outcome::Kind::kKilled, 128 + signal, word);
   interrupted_ = true;
   grace_.expires_after(std::chrono::milliseconds(grace));
   grace_.async_wait([self = shared_from_this(), signal, word, grace](const ErrorCode& error) {
     if (error) return;
-    self->Kill(Outcome::Kind::kKilled, 128 + signal,
+    self->Kill(run_api::Outcome::Kind::kKilled, 128 + signal,
                word + ", and did not end within " + DurationText(grace) + " (--grace)");
   });
 }
 
-void Run::Kill(Outcome::Kind kind, int status, const std::string& why) {
+void Run::Kill(run_api::Outcome::Kind kind, int status, const std::string& why) {
   if (over_ || ending_) return;
   ending_ = true;
   outcome_.SetError(kind, status, why);
@@ -401,7 +401,7 @@ void Run::Renew() {
 
 void Run::Refuse(const std::string& why, int status) {
   if (over_) return;
-  outcome_.SetError(Outcome::Kind::kRefused, status, why);
+  outcome_.SetError(run_api::Outcome::Kind::kRefused, status, why);
   if (pidfd_.valid() && !exited_) {
     if (will_kill_) will_kill_();
     ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
@@ -410,7 +410,7 @@ void Run::Refuse(const std::string& why, int status) {
 }
 
 void Run::CountUsage() {
-  Usage total;
+  run_api::RunUsage total;
   for (const nlohmann::json& u : net_.usages()) {
     if (!u.is_object()) continue;
     total.requests += u.value("requests", uint64_t{0});
@@ -420,13 +420,13 @@ void Run::CountUsage() {
     for (const auto& [code, n] : u.value("errors", std::map<std::string, uint64_t>{}))
       total.errors[code] += n;
   }
-  Usage& usage = outcome_.usage;
+  run_api::RunUsage& usage = outcome_.usage;
   usage.requests = total.requests;
   usage.denied = total.denied;
   usage.bytes_in = total.bytes_in;
   usage.bytes_out = total.bytes_out;
   usage.errors = total.errors;
-  const Usage before = std::exchange(counted_, total);
+  const run_api::RunUsage before = std::exchange(counted_, total);
   if (!job_.used) return;
   total.requests -= std::min(before.requests, total.requests);
   total.denied -= std::min(before.denied, total.denied);

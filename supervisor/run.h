@@ -41,7 +41,7 @@ class Run : public std::enable_shared_from_this<Run> {
     // the next.
     std::function<void(UniqueFd from_guest, UniqueFd to_guest)> channel;
     // What its requests have used since the last call; may be empty.
-    std::function<void(const Usage&)> used;
+    std::function<void(const run_api::RunUsage&)> used;
   };
   // What a run works with; all of it outlives the run.
   struct Host {
@@ -58,7 +58,7 @@ class Run : public std::enable_shared_from_this<Run> {
   };
 
   // `done` is called once, from the loop. `will_kill` is called before the guest is killed.
-  Run(const Host& host, Job job, std::function<void(Outcome)> done,
+  Run(const Host& host, Job job, std::function<void(run_api::Outcome)> done,
       std::function<void()> will_kill = nullptr);
 
   // The spare becomes the guest: limits are armed, pipes are watched, the order goes out. `fds` are
@@ -70,7 +70,7 @@ class Run : public std::enable_shared_from_this<Run> {
   // its end; else, and at the second one, it ends now.
   void Interrupt(int signal);
   // It is to end now: a limit, somebody's wish. What it printed until now still arrives.
-  void Kill(Outcome::Kind kind, int status, const std::string& why);
+  void Kill(run_api::Outcome::Kind kind, int status, const std::string& why);
   // What is limited is counted anew: the guest has answered.
   void Renew();
   // It cannot be run, or not any more, by no fault of the guest.
@@ -109,9 +109,9 @@ class Run : public std::enable_shared_from_this<Run> {
 
   const Host host_;
   Job job_;
-  std::function<void(Outcome)> done_;
+  std::function<void(run_api::Outcome)> done_;
   std::function<void()> will_kill_;
-  Outcome outcome_;
+  run_api::Outcome outcome_;
   BrokerLink::Guest net_, files_;
   boost::asio::steady_timer wall_, cpu_, grace_;
   std::unique_ptr<MemoryCgroup> cgroup_;
@@ -122,11 +122,11 @@ class Run : public std::enable_shared_from_this<Run> {
   std::shared_ptr<Descriptor> order_pipe_;
   std::string heard_;  // the numbers of signals that the guest listens for, a byte each
   std::string result_;
-  Usage counted_;
+  run_api::RunUsage counted_;
   int64_t output_ = 0, cpu_before_ms_ = 0;
   int wait_status_ = 0;
   Clock::time_point began_at_{};
-  JsonSize out_size_, err_size_;  // of what is kept
+  run_api::JsonSize out_size_, err_size_;  // of what is kept
   bool judging_ = false;
   bool exited_ = false, ending_ = false, leaving_ = false, over_ = false, renewed_ = false;
   bool interrupted_ = false;

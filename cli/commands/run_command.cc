@@ -49,10 +49,10 @@ class RunCommand {
     if (settings.target != "-")
       job.input = [this](UniqueFd to) { Feeder::Start(io_, STDIN_FILENO, std::move(to)); };
     run_ = std::make_shared<Run>(Run::Host{io_, net_, files_, cgroups_}, std::move(job),
-                                 [this](Outcome outcome) { OnDone(std::move(outcome)); });
+                                 [this](run_api::Outcome outcome) { OnDone(std::move(outcome)); });
   }
 
-  Outcome Go() {
+  run_api::Outcome Go() {
     log_.failed = [this](const std::string& why) {
       run_->Refuse("the log process cannot run: " + why);
     };
@@ -81,7 +81,7 @@ class RunCommand {
   Forwarder::Sink ToDescriptor(int fd, const char* what) {
     return Forwarder::ToDescriptor(io_, fd, [this, what](int error) {
       const Unwritten unwritten(what, error);
-      run_->Kill(Outcome::Kind::kKilled, unwritten.exit_status, unwritten.message);
+      run_->Kill(run_api::Outcome::Kind::kKilled, unwritten.exit_status, unwritten.message);
     });
   }
 
@@ -162,11 +162,11 @@ class RunCommand {
                    "\" that --require names is not available here; see postern doctor");
   }
 
-  void OnDone(Outcome outcome) {
+  void OnDone(run_api::Outcome outcome) {
     outcome_ = std::move(outcome);
     if (!layers_.is_null()) outcome_.confinement["worker"] = layers_;
     net_.Stop();
-    if (outcome_.kind == Outcome::Kind::kRefused) return io_.stop();
+    if (outcome_.kind == run_api::Outcome::Kind::kRefused) return io_.stop();
     log_.Finish([this] {
       if (!log_.layers().is_null()) outcome_.confinement["log"] = log_.layers();
       outcome_.report = log_.report();
@@ -187,16 +187,16 @@ class RunCommand {
   const Result<MemoryCgroups> cgroups_;
   std::unique_ptr<Child> worker_;
   nlohmann::json layers_;  // the worker's
-  Outcome outcome_;
+  run_api::Outcome outcome_;
   std::shared_ptr<Run> run_;
   bool began_ = false, exited_ = false;
 };
 
 }  // namespace
 
-Outcome RunGuest(const Settings& settings) {
+run_api::Outcome RunGuest(const Settings& settings) {
   auto entry = ReadEntry(settings);
-  if (!entry) return Outcome::Refused(entry.error().message, kBadInput);
+  if (!entry) return run_api::Outcome::Refused(entry.error().message, kBadInput);
   for (const std::string& note : entry->notes) Say(note);
   return RunCommand(settings, *std::move(entry)).Go();
 }

@@ -8,6 +8,6 @@
 namespace postern::supervisor {
 
 // Runs to the end; nothing that it started is left when it returns.
-Outcome RunGuest(const Settings& settings);
+run_api::Outcome RunGuest(const Settings& settings);
 
 }  // namespace postern::supervisor

@@ -100,7 +100,7 @@ Result<run_api::RunRequest> Request(const Settings& s, Entry& entry) {
 
 RemoteResult Failed(const Settings& settings, const std::string& why, int status) {
   RemoteResult result{.exit_status = status, .message = why};
-  if (settings.json) result.json = Outcome::Refused(why, status).ToJson();
+  if (settings.json) result.json = run_api::Outcome::Refused(why, status).ToJson();
   return result;
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 using channel::Field;
 using channel::Fields;
-using supervisor::Outcome;
+using run_api::Outcome;
 
 constexpr uint32_t kNoStreams = 0;  // a guest opens none
 constexpr auto kPongWithin = std::chrono::milliseconds(1'000);

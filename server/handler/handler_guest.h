@@ -76,7 +76,7 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
     std::function<void()> answered;                  // one request more
     std::function<void()> freed;                     // it has a place, or takes none any more
     std::function<void(HandlerRequestPtr)> refused;  // it never saw this one
-    std::function<void(const supervisor::Outcome&)> ended;
+    std::function<void(const run_api::Outcome&)> ended;
     std::function<void(const std::string& why)> kill;  // its process is to end now
   };
 
@@ -84,7 +84,7 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
 
   // Where its run puts the channel, and how the run ended.
   void OnChannel(UniqueFd from_guest, UniqueFd to_guest);
-  void OnEnded(const supervisor::Outcome& outcome);
+  void OnEnded(const run_api::Outcome& outcome);
 
   uint64_t id() const { return id_; }
   bool ready() const { return ready_; }

@@ -84,7 +84,7 @@ class HandlerGuestTest : public testing::Test {
                              .answered = [this] { ++answered_; },
                              .freed = [this] { ++freed_; },
                              .refused = [this](const HandlerRequestPtr&) { ++refused_; },
-                             .ended = [](const supervisor::Outcome&) {},
+                             .ended = [](const run_api::Outcome&) {},
                              .kill = [this](const std::string& why) { killed_ = why; }});
     guest_->OnChannel(UniqueFd(up[0]), UniqueFd(down[1]));
     far_ = std::make_unique<channel::Endpoint>(Http2Session::Role::kHandler, 100, handler_,
@@ -93,7 +93,7 @@ class HandlerGuestTest : public testing::Test {
   // Requests and their guest hold each other until it has ended.
   void TearDown() override {
     for (const auto& r : made_) r->client = nullptr;  // which the test's body had
-    guest_->OnEnded(supervisor::Outcome());
+    guest_->OnEnded(run_api::Outcome());
     io_.restart();
     io_.poll();
   }
@@ -263,8 +263,8 @@ TEST_F(HandlerGuestTest, NonsenseEndsTheChannelAndNothingElse) {
   Say("HTTP/1.1 200 OK\r\n\r\n" + std::string(100'000, 'x'));
   Carry();
   EXPECT_FALSE(guest_->Takes());
-  supervisor::Outcome outcome;
-  outcome.SetError(supervisor::Outcome::Kind::kKilled, 137, "killed on purpose");
+  run_api::Outcome outcome;
+  outcome.SetError(run_api::Outcome::Kind::kKilled, 137, "killed on purpose");
   guest_->OnEnded(outcome);
   Carry();
   EXPECT_EQ(client.failure->status, 502);
@@ -276,8 +276,8 @@ TEST_F(HandlerGuestTest, WhatAGuestsErrorSaysIsNotForItsClients) {
   Carry();
   Client client;
   Request(client);
-  supervisor::Outcome outcome;
-  outcome.SetError(supervisor::Outcome::Kind::kFailed, 1, "token=hunter2");
+  run_api::Outcome outcome;
+  outcome.SetError(run_api::Outcome::Kind::kFailed, 1, "token=hunter2");
   guest_->OnEnded(outcome);
   Carry();
   ASSERT_TRUE(client.failure);

@@ -8,7 +8,7 @@
 namespace postern::server {
 namespace {
 
-using supervisor::Outcome;
+using run_api::Outcome;
 using supervisor::Run;
 using supervisor::SparePool;
 
@@ -114,7 +114,7 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                    [guest](UniqueFd from_guest, UniqueFd to_guest) {
                      guest->OnChannel(std::move(from_guest), std::move(to_guest));
                    },
-               .used = [this](const supervisor::Usage& usage) { metrics_.Fetched(usage); }};
+               .used = [this](const run_api::RunUsage& usage) { metrics_.Fetched(usage); }};
   const auto spare = std::make_shared<uint64_t>(0);
   const auto run = std::make_shared<Run>(
       Run::Host{io_, code->policy->net, *code->files, cgroups_}, std::move(job),

@@ -95,7 +95,7 @@ class HandlerPool {
   void StartGuest(const std::shared_ptr<Code>& code);
   void OnReady(const std::shared_ptr<HandlerGuest>& guest, const std::shared_ptr<Code>& code);
   void OnEnded(const std::shared_ptr<HandlerGuest>& guest, const std::shared_ptr<Code>& code,
-               const supervisor::Outcome& outcome);
+               const run_api::Outcome& outcome);
   void RetireOthers(const std::shared_ptr<Code>& code);
   std::shared_ptr<HandlerGuest> Choose() const;
   void Dispatch();

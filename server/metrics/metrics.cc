@@ -121,7 +121,7 @@ Metrics::~Metrics() = default;
 
 void Metrics::RunStarted(Duration waited) { f_->wait_seconds.Observe(Seconds(waited)); }
 
-void Metrics::RunEnded(const supervisor::Outcome& outcome, Duration ran) {
+void Metrics::RunEnded(const run_api::Outcome& outcome, Duration ran) {
   f_->runs.Add({{"outcome", outcome.KindText()}}).Increment();
   f_->run_seconds.Observe(Seconds(ran));
 }
@@ -145,7 +145,7 @@ void Metrics::Stalled() { f_->stalls.Increment(); }
 
 void Metrics::Spawned(Duration took) { f_->spawn_seconds.Observe(Seconds(took)); }
 
-void Metrics::Fetched(const supervisor::Usage& usage) {
+void Metrics::Fetched(const run_api::RunUsage& usage) {
   const auto add = [](Family<Counter>& family, const char* label, const std::string& value,
                       uint64_t n) {
     if (n > 0) family.Add({{label, value}}).Increment(static_cast<double>(n));

@@ -22,14 +22,14 @@ class Metrics {
 
   // The run API.
   void RunStarted(Duration waited);
-  void RunEnded(const supervisor::Outcome& outcome, Duration ran);
+  void RunEnded(const run_api::Outcome& outcome, Duration ran);
   void RunRefused(const char* reason);  // "queue_full" or "queue_timeout"
   // Handler mode.
   void RequestAnswered(int status, Duration took);
   void GuestEnded(const char* outcome);
   // Both: a spare was taken, and what guests have fetched since the last call.
   void Spawned(Duration took);
-  void Fetched(const supervisor::Usage& usage);
+  void Fetched(const run_api::RunUsage& usage);
 
   // A turn of the event loop took too long (loop_watch.h).
   void Stalled();

@@ -8,7 +8,7 @@
 namespace postern::server {
 namespace {
 
-using supervisor::Outcome;
+using run_api::Outcome;
 using supervisor::SparePool;
 
 constexpr int kKilledStatus = 137;
@@ -161,7 +161,7 @@ void RunService::Start(const RecordPtr& record) {
                .out = record->out,
                .err = record->err,
                .events = record->network,
-               .used = [this](const supervisor::Usage& usage) { metrics_.Fetched(usage); }};
+               .used = [this](const run_api::RunUsage& usage) { metrics_.Fetched(usage); }};
   if (record->input) {
     job.input = [input = record->input](UniqueFd to) { input->Open(std::move(to)); };
   } else if (!record->request.input.empty()) {

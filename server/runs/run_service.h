@@ -119,8 +119,8 @@ class RunService {
   void TurnAway(const RecordPtr& record, run_api::ApiProblem problem);
   Result<std::shared_ptr<Pool>> PoolOf(const std::string& caller);
   void Start(const RecordPtr& record);
-  void OnEnded(const RecordPtr& record, supervisor::Outcome outcome, bool started);
-  void OnOutcome(const RecordPtr& record, const supervisor::Outcome& outcome, bool started,
+  void OnEnded(const RecordPtr& record, run_api::Outcome outcome, bool started);
+  void OnOutcome(const RecordPtr& record, const run_api::Outcome& outcome, bool started,
                  std::string json);
   void Keep(const RecordPtr& record);
   void Forget();
