@@ -35,8 +35,8 @@ Result<UniqueFd> InMemory(const std::string& bytes) {
 
 // ---- one guest
 
-BrokerLink::Guest::Guest(BrokerLink& link, std::string payload, std::string run,
-                         std::function<void(const std::string&, bool)> failed, Events events)
+BrokerBinding::BrokerBinding(BrokerLink& link, std::string payload, std::string run,
+                             std::function<void(const std::string&, bool)> failed, EventSink events)
     : link_(&link),
       payload_(std::move(payload)),
       run_(std::move(run)),
@@ -46,7 +46,7 @@ BrokerLink::Guest::Guest(BrokerLink& link, std::string payload, std::string run,
   link_->guests_.insert(this);
 }
 
-BrokerLink::Guest::~Guest() {
+BrokerBinding::~BrokerBinding() {
   *alive_ = false;
   if (link_ == nullptr) return;
   link_->guests_.erase(this);
@@ -57,7 +57,7 @@ BrokerLink::Guest::~Guest() {
   }
 }
 
-Status BrokerLink::Guest::Bind(UniqueFd in, UniqueFd out) {
+Status BrokerBinding::Bind(UniqueFd in, UniqueFd out) {
   const bool had_one = link_->child_ && !bound_.empty();
   if (Status s = link_->Start(); !s) return s;
   waiting_ = {std::move(in), std::move(out)};
@@ -69,7 +69,7 @@ Status BrokerLink::Guest::Bind(UniqueFd in, UniqueFd out) {
   return Ok{};
 }
 
-bool BrokerLink::Guest::SendBind() {
+bool BrokerBinding::SendBind() {
   if (!waiting_.first.valid() || !link_->child_) return true;
   const auto policy = InMemory(payload_);
   if (!policy) {
@@ -92,7 +92,7 @@ bool BrokerLink::Guest::SendBind() {
   return true;
 }
 
-void BrokerLink::Guest::Finish(std::function<void()> done) {
+void BrokerBinding::Finish(std::function<void()> done) {
   finished_ = std::move(done);
   if (!link_->child_ || bound_.empty()) return Complete();
   for (const uint64_t id : bound_) {
@@ -104,7 +104,7 @@ void BrokerLink::Guest::Finish(std::function<void()> done) {
   });
 }
 
-void BrokerLink::Guest::Complete() {
+void BrokerBinding::Complete() {
   if (!finished_) return;
   patience_.cancel();
   boost::asio::post(link_->io_, std::exchange(finished_, nullptr));
@@ -114,7 +114,7 @@ void BrokerLink::Guest::Complete() {
 
 BrokerLink::~BrokerLink() {
   *alive_ = false;
-  for (Guest* guest : guests_) guest->link_ = nullptr;
+  for (BrokerBinding* guest : guests_) guest->link_ = nullptr;
 }
 
 Status BrokerLink::Start() {
@@ -141,7 +141,7 @@ void BrokerLink::Stop() {
   child_.reset();
   ready_ = false;
   bound_.clear();
-  for (Guest* guest : guests_) {
+  for (BrokerBinding* guest : guests_) {
     guest->bound_.clear();
     guest->Complete();
   }
@@ -150,7 +150,7 @@ void BrokerLink::Stop() {
 
 bool BrokerLink::IsWaitedFor() const {
   return std::any_of(guests_.begin(), guests_.end(),
-                     [](const Guest* g) { return g->waiting_.first.valid(); });
+                     [](const BrokerBinding* g) { return g->waiting_.first.valid(); });
 }
 
 void BrokerLink::AskWhetherItLives() {
@@ -162,9 +162,9 @@ void BrokerLink::AskWhetherItLives() {
 }
 
 bool BrokerLink::SendWaiting() {
-  const std::set<Guest*> guests = guests_;  // one that fails may take itself out
+  const std::set<BrokerBinding*> guests = guests_;  // one that fails may take itself out
   bool all = true;
-  for (Guest* guest : guests) {
+  for (BrokerBinding* guest : guests) {
     if (guests_.contains(guest)) all = guest->SendBind() && all;
   }
   return all;
@@ -175,12 +175,12 @@ void BrokerLink::Replace() {
   if (const Status s = Start(); !s) return Fail(s.error().message, false);
   if (SendWaiting()) return;
   // A new one that is gone already: the guests see their channels end, and say so.
-  for (Guest* guest : guests_) guest->waiting_ = {};
+  for (BrokerBinding* guest : guests_) guest->waiting_ = {};
 }
 
 void BrokerLink::Fail(const std::string& why, bool bad_input) {
-  const std::set<Guest*> guests = guests_;
-  for (Guest* guest : guests) {
+  const std::set<BrokerBinding*> guests = guests_;
+  for (BrokerBinding* guest : guests) {
     if (guests_.contains(guest)) guest->failed_(why, bad_input);
   }
   CompleteReady();
@@ -213,7 +213,7 @@ void BrokerLink::OnMessage(const channel::ControlMessage& m) {
   }
 }
 
-std::vector<nlohmann::json> BrokerLink::Guest::usages() const {
+std::vector<nlohmann::json> BrokerBinding::usages() const {
   auto all = usages_;
   for (const auto& [id, usage] : so_far_) all.push_back(usage);
   return all;
@@ -222,7 +222,7 @@ std::vector<nlohmann::json> BrokerLink::Guest::usages() const {
 void BrokerLink::OnUsage(uint64_t id, const std::string& usage) {
   const auto found = bound_.find(id);
   if (found == bound_.end()) return;
-  Guest& guest = *found->second;
+  BrokerBinding& guest = *found->second;
   guest.so_far_[id] = nlohmann::json::parse(usage, nullptr, false);
   if (guest.used) guest.used();
 }
@@ -230,7 +230,7 @@ void BrokerLink::OnUsage(uint64_t id, const std::string& usage) {
 void BrokerLink::OnEnded(uint64_t id, const std::string& usage) {
   const auto found = bound_.find(id);
   if (found == bound_.end()) return;
-  Guest& guest = *found->second;
+  BrokerBinding& guest = *found->second;
   bound_.erase(found);
   guest.so_far_.erase(id);
   guest.usages_.push_back(nlohmann::json::parse(usage, nullptr, false));

@@ -15,51 +15,54 @@
 
 namespace postern::supervisor {
 
+class BrokerLink;
+
+// One run's use of a broker; of no more use when the link is gone.
+class BrokerBinding {
+ public:
+  // `payload`: what the guest is bound with (a policy); `run`: the run's name in logs. `failed`
+  // gets a sentence, where the broker could not start; `bad_input`: by the user's own file.
+  // `events` gets each of a net broker's events, as a line of JSON, and how many before it were
+  // lost; empty where nobody listens.
+  using EventSink = std::function<void(const std::string& line, int64_t lost)>;
+  BrokerBinding(BrokerLink& link, std::string payload, std::string run,
+                std::function<void(const std::string&, bool bad_input)> failed,
+                EventSink events = nullptr);
+  ~BrokerBinding();
+  BrokerBinding(const BrokerBinding&) = delete;
+  BrokerBinding& operator=(const BrokerBinding&) = delete;
+
+  // Hands a channel over. A broker that has one of this guest already is asked whether it still
+  // lives, first.
+  Status Bind(UniqueFd in, UniqueFd out);
+  // Ends the channels and collects what was used; `done` is called once, soon.
+  void Finish(std::function<void()> done);
+  // What was used until now: one for each channel that a broker lived to tell of.
+  std::vector<nlohmann::json> usages() const;
+  // Called when there is more of it.
+  std::function<void()> used;
+
+ private:
+  friend class BrokerLink;
+  // Whether nothing waits any more; false: the broker takes no message.
+  bool SendBind();
+  void Complete();
+
+  BrokerLink* link_;
+  const std::string payload_, run_;
+  const std::function<void(const std::string&, bool)> failed_;
+  const EventSink events_;
+  std::vector<uint64_t> bound_;  // the link knows them by these
+  std::pair<UniqueFd, UniqueFd> waiting_;
+  std::vector<nlohmann::json> usages_;         // of channels that are over
+  std::map<uint64_t, nlohmann::json> so_far_;  // of others
+  boost::asio::steady_timer patience_;
+  std::function<void()> finished_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
 class BrokerLink {
  public:
-  // One run's use of a broker; of no more use when the link is gone.
-  class Guest {
-   public:
-    // `payload`: what the guest is bound with (a policy); `run`: the run's name in logs. `failed`
-    // gets a sentence, where the broker could not start; `bad_input`: by the user's own file.
-    // `events` gets each of a net broker's events, as a line of JSON, and how many before it were
-    // lost; empty where nobody listens.
-    using Events = std::function<void(const std::string& line, int64_t lost)>;
-    Guest(BrokerLink& link, std::string payload, std::string run,
-          std::function<void(const std::string&, bool bad_input)> failed, Events events = nullptr);
-    ~Guest();
-    Guest(const Guest&) = delete;
-    Guest& operator=(const Guest&) = delete;
-
-    // Hands a channel over. A broker that has one of this guest already is asked whether it still
-    // lives, first.
-    Status Bind(UniqueFd in, UniqueFd out);
-    // Ends the channels and collects what was used; `done` is called once, soon.
-    void Finish(std::function<void()> done);
-    // What was used until now: one for each channel that a broker lived to tell of.
-    std::vector<nlohmann::json> usages() const;
-    // Called when there is more of it.
-    std::function<void()> used;
-
-   private:
-    friend class BrokerLink;
-    // Whether nothing waits any more; false: the broker takes no message.
-    bool SendBind();
-    void Complete();
-
-    BrokerLink* link_;
-    const std::string payload_, run_;
-    const std::function<void(const std::string&, bool)> failed_;
-    const Events events_;
-    std::vector<uint64_t> bound_;  // the link knows them by these
-    std::pair<UniqueFd, UniqueFd> waiting_;
-    std::vector<nlohmann::json> usages_;         // of channels that are over
-    std::map<uint64_t, nlohmann::json> so_far_;  // of others
-    boost::asio::steady_timer patience_;
-    std::function<void()> finished_;
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  };
-
   BrokerLink(boost::asio::io_context& io, Child::Program program)
       : io_(io), program_(std::move(program)), patience_(io) {}
   ~BrokerLink();
@@ -88,6 +91,7 @@ class BrokerLink {
   }
 
  private:
+  friend class BrokerBinding;
   bool IsWaitedFor() const;
   void AskWhetherItLives();
   void Replace();
@@ -104,8 +108,8 @@ class BrokerLink {
   std::unique_ptr<Child> child_;
   uint64_t generation_ = 0;  // of `child_`
   uint64_t next_id_ = 1;
-  std::set<Guest*> guests_;
-  std::map<uint64_t, Guest*> bound_;
+  std::set<BrokerBinding*> guests_;
+  std::map<uint64_t, BrokerBinding*> bound_;
   boost::asio::steady_timer patience_;
   nlohmann::json layers_;
   bool ready_ = false;

@@ -233,12 +233,12 @@ void Run::GiveInput() {
 
 // A channel goes to its broker when the guest first writes on it: a broker nobody talks to never
 // starts.
-void Run::AwaitFirstByte(BrokerLink::Guest& broker, UniqueFd from_guest, UniqueFd to_guest) {
+void Run::AwaitFirstByte(BrokerBinding& broker, UniqueFd from_guest, UniqueFd to_guest) {
   watched_.push_back(std::make_shared<Descriptor>(host_.io, from_guest.release()));
   AwaitFirstByte(broker, watched_.back(), std::make_shared<UniqueFd>(std::move(to_guest)));
 }
 
-void Run::AwaitFirstByte(BrokerLink::Guest& broker, const std::shared_ptr<Descriptor>& pipe,
+void Run::AwaitFirstByte(BrokerBinding& broker, const std::shared_ptr<Descriptor>& pipe,
                          const std::shared_ptr<UniqueFd>& out) {
   pipe->async_wait(Descriptor::wait_read,
                    [self = shared_from_this(), &broker, pipe, out](const ErrorCode& error) {

@@ -35,7 +35,7 @@ class Run : public std::enable_shared_from_this<Run> {
     Forwarder::Sink out, err;  // empty: kept in the outcome
     // Gets the guest's stdin when the guest first reads it; where empty, that is at its end.
     std::function<void(UniqueFd)> input;
-    BrokerLink::Guest::Events events;  // of its requests; may be empty
+    BrokerBinding::EventSink events;  // of its requests; may be empty
     // Where set, the guest answers requests (GuestOrder::handler) on this channel, for as long as
     // its owner lets it: `wall` is the owner's business, the other limits hold from one Renew to
     // the next.
@@ -94,8 +94,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void ReadPipes(std::vector<UniqueFd>& fds);
   void HearGuest();
   void GiveInput();
-  void AwaitFirstByte(BrokerLink::Guest& broker, UniqueFd from_guest, UniqueFd to_guest);
-  void AwaitFirstByte(BrokerLink::Guest& broker, const std::shared_ptr<Descriptor>& pipe,
+  void AwaitFirstByte(BrokerBinding& broker, UniqueFd from_guest, UniqueFd to_guest);
+  void AwaitFirstByte(BrokerBinding& broker, const std::shared_ptr<Descriptor>& pipe,
                       const std::shared_ptr<UniqueFd>& out);
   void SendOrder(UniqueFd fd);
   void FinishIfComplete();
@@ -112,7 +112,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::function<void(run_api::Outcome)> done_;
   std::function<void()> will_kill_;
   run_api::Outcome outcome_;
-  BrokerLink::Guest net_, files_;
+  BrokerBinding net_, files_;
   boost::asio::steady_timer wall_, cpu_, grace_;
   std::unique_ptr<MemoryCgroup> cgroup_;
   UniqueFd pidfd_, stdin_;

@@ -49,7 +49,7 @@ class RunService {
     // Called as it happens; all may be empty.
     std::function<void()> started;
     supervisor::Forwarder::Sink out, err;
-    supervisor::BrokerLink::Guest::Events network;
+    supervisor::BrokerBinding::EventSink network;
     std::function<void()> wants_input;  // the guest reads its stdin, which is to come
     std::function<void(const Record&)> ended;
     // Its stdin; null where that came with the request, or is empty.
