@@ -67,7 +67,7 @@ class PoolRuns {
     ++running_;
     auto result = std::make_shared<UniqueFd>();
     pool_.Take(
-        [this, &code, result](Result<supervisor::SparePool::Guest> guest) {
+        [this, &code, result](Result<supervisor::SparePool::WarmSpare> guest) {
           if (!guest) {
             errors_.push_back(guest.error().message);
             --running_;
@@ -89,7 +89,7 @@ class PoolRuns {
                       code == "!limit" ? SIGKILL : SIGSEGV, nullptr, 0);
           if (code == "!zygote") ::kill(ParentOf(supervisor::PidOf(guest->pidfd.get())), SIGKILL);
         },
-        [this, result](const supervisor::SparePool::End& end) {
+        [this, result](const ProcessExit& end) {
           Count(end, result->get());
           --running_;
           Next();
@@ -97,7 +97,7 @@ class PoolRuns {
   }
 
   // The guest is gone: all that it wrote is in the pipe.
-  void Count(const supervisor::SparePool::End& end, int result) {
+  void Count(const ProcessExit& end, int result) {
     if (end.lost) ++lost_;
     if (WIFSIGNALED(end.wait_status)) signals_.push_back(WTERMSIG(end.wait_status));
     std::string bytes;

@@ -277,7 +277,7 @@ void Run::SendOrder(UniqueFd fd) {
 
 // ---- the end
 
-void Run::Exited(const End& end) {
+void Run::Exited(const ProcessExit& end) {
   exited_ = true;
   wait_status_ = end.wait_status;
   outcome_.usage.wall_ms = MillisecondsSinceBegin();

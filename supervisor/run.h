@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/process_exit.h"
 #include "channel/guest_order.h"
 #include "policy/file/policy_file.h"
 #include "run_api/json_size.h"
@@ -51,12 +52,6 @@ class Run : public std::enable_shared_from_this<Run> {
     const Result<MemoryCgroups>& cgroups;
     Background* background = nullptr;  // for long work; null where nobody else waits for the loop
   };
-  // How a guest's process ended, as wait4(2) tells.
-  struct End {
-    int wait_status = 0;
-    int64_t peak_kib = 0, cpu_us = 0;
-  };
-
   // `done` is called once, from the loop. `will_kill` is called before the guest is killed.
   Run(const Host& host, Job job, std::function<void(run_api::Outcome)> done,
       std::function<void()> will_kill = nullptr);
@@ -65,7 +60,7 @@ class Run : public std::enable_shared_from_this<Run> {
   // those of channel/spare_fds.h.
   void Begin(std::vector<UniqueFd> fds, UniqueFd pidfd);
   // Its process has ended.
-  void Exited(const End& end);
+  void Exited(const ProcessExit& end);
   // A signal came for it. Where the guest listens for it, it is told, and has `limits.grace` until
   // its end; else, and at the second one, it ends now.
   void Interrupt(int signal);

@@ -32,21 +32,21 @@ Status SparePool::Start() {
   return Ok{};
 }
 
-void SparePool::Take(std::function<void(Result<Guest>)> taken,
-                     std::function<void(const End&)> ended) {
+void SparePool::Take(std::function<void(Result<WarmSpare>)> taken,
+                     std::function<void(const ProcessExit&)> ended) {
   waiting_.push_back({std::move(taken), std::move(ended)});
   Serve();
 }
 
 void SparePool::WillKill(uint64_t id) {
-  for (Zygote& zygote : zygotes_) {
+  for (ZygoteProcess& zygote : zygotes_) {
     const auto slot = zygote.slots.find(id);
     if (slot != zygote.slots.end()) slot->second.killed = true;
   }
 }
 
-Result<SparePool::Zygote*> SparePool::StartZygote() {
-  Zygote& zygote = zygotes_.emplace_back();
+Result<SparePool::ZygoteProcess*> SparePool::StartZygote() {
+  ZygoteProcess& zygote = zygotes_.emplace_back();
   auto child = Child::Start(
       io_, options_.program,
       {[this, &zygote](ControlMessage message) { OnMessage(zygote, std::move(message)); },
@@ -62,15 +62,15 @@ Result<SparePool::Zygote*> SparePool::StartZygote() {
 
 size_t SparePool::idle() const {
   size_t count = 0;
-  for (const Zygote& zygote : zygotes_) {
+  for (const ZygoteProcess& zygote : zygotes_) {
     if (zygote.gone || zygote.distrusted) continue;
     for (const auto& [id, slot] : zygote.slots) count += slot.forked && !slot.taken ? 1 : 0;
   }
   return count;
 }
 
-SparePool::Zygote* SparePool::Current() {
-  for (Zygote& zygote : zygotes_) {
+SparePool::ZygoteProcess* SparePool::Current() {
+  for (ZygoteProcess& zygote : zygotes_) {
     if (!zygote.retired && !zygote.gone) return &zygote;
   }
   return nullptr;
@@ -79,14 +79,14 @@ SparePool::Zygote* SparePool::Current() {
 // Asks for as many spares as are to be idle, and one more for each who waits.
 void SparePool::Refill() {
   if (resting_) return;
-  Zygote* zygote = Current();
+  ZygoteProcess* zygote = Current();
   if (zygote == nullptr) {
     auto started = StartZygote();
     if (!started) return OnSpareFailed(started.error().message);
     zygote = *started;
   }
   size_t untaken = 0;
-  for (const Zygote& z : zygotes_) {
+  for (const ZygoteProcess& z : zygotes_) {
     if (z.distrusted) continue;
     for (const auto& [id, slot] : z.slots) untaken += slot.taken ? 0 : 1;
   }
@@ -105,17 +105,17 @@ void SparePool::Refill() {
 
 // Spares to who waits, the longest first.
 void SparePool::Serve() {
-  for (Zygote& zygote : zygotes_) {
+  for (ZygoteProcess& zygote : zygotes_) {
     if (zygote.gone || zygote.distrusted) continue;
     for (auto& [id, slot] : zygote.slots) {
       if (waiting_.empty()) break;
       if (!slot.forked || slot.taken) continue;
-      Waiting first = std::move(waiting_.front());
+      PendingAcquire first = std::move(waiting_.front());
       waiting_.pop_front();
       slot.taken = true;
       slot.ended = std::move(first.ended);
       boost::asio::post(io_, [taken = std::move(first.taken),
-                              guest = std::make_shared<Guest>(std::move(slot.idle))]() mutable {
+                              guest = std::make_shared<WarmSpare>(std::move(slot.idle))]() mutable {
         taken(std::move(*guest));
       });
     }
@@ -125,7 +125,7 @@ void SparePool::Serve() {
 
 // It forks no more. Its idle spares still serve where only its guests were counted; where a guest
 // died badly they are let go: the end of its order pipe ends a spare.
-void SparePool::Retire(Zygote& zygote, bool trusted) {
+void SparePool::Retire(ZygoteProcess& zygote, bool trusted) {
   zygote.retired = true;
   if (!trusted && !std::exchange(zygote.distrusted, true)) {
     for (auto& [id, slot] : zygote.slots) {
@@ -135,7 +135,7 @@ void SparePool::Retire(Zygote& zygote, bool trusted) {
   SweepSoon();
 }
 
-void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
+void SparePool::OnMessage(ZygoteProcess& zygote, ControlMessage message) {
   switch (message.type) {
     case ControlType::kReady:
       zygote.layers =
@@ -150,7 +150,7 @@ void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
       }
       if (found == zygote.slots.end() || message.fds.size() != channel::kSpareFdCount + 1) return;
       if (zygote.distrusted) return;  // its pipes close here, and it ends
-      Guest& idle = found->second.idle;
+      WarmSpare& idle = found->second.idle;
       idle.id = message.id;
       idle.pidfd = std::move(message.fds.back());
       message.fds.pop_back();
@@ -171,10 +171,10 @@ void SparePool::OnMessage(Zygote& zygote, ControlMessage message) {
   }
 }
 
-void SparePool::OnExited(Zygote& zygote, const ControlMessage& message) {
+void SparePool::OnExited(ZygoteProcess& zygote, const ControlMessage& message) {
   const auto found = zygote.slots.find(message.id);
   if (found == zygote.slots.end()) return;
-  const Slot slot = std::move(found->second);
+  const SpareSlot slot = std::move(found->second);
   zygote.slots.erase(found);
   const int status = static_cast<int>(message.a);
   // A spare that nobody took ends by itself only when it was let go.
@@ -193,7 +193,7 @@ void SparePool::OnExited(Zygote& zygote, const ControlMessage& message) {
 }
 
 bool SparePool::HasGuests() const {
-  return std::any_of(zygotes_.begin(), zygotes_.end(), [](const Zygote& z) {
+  return std::any_of(zygotes_.begin(), zygotes_.end(), [](const ZygoteProcess& z) {
     return std::any_of(z.slots.begin(), z.slots.end(),
                        [](const auto& slot) { return slot.second.taken; });
   });
@@ -215,7 +215,7 @@ void SparePool::OnSpareFailed(const std::string& why) {
 }
 
 // Its guests are gone with it (a pid namespace ends with its first process; PDEATHSIG besides).
-void SparePool::OnGone(Zygote& zygote, const std::string& why) {
+void SparePool::OnGone(ZygoteProcess& zygote, const std::string& why) {
   if (std::exchange(zygote.gone, true)) return;
   zygote.retired = true;
   auto slots = std::exchange(zygote.slots, {});
@@ -229,7 +229,7 @@ void SparePool::OnGone(Zygote& zygote, const std::string& why) {
 
 void SparePool::FailWaiting(const std::string& why) {
   failures_ = 0;  // who asks later makes another attempt
-  for (Waiting& w : std::exchange(waiting_, {})) {
+  for (PendingAcquire& w : std::exchange(waiting_, {})) {
     boost::asio::post(io_, [taken = std::move(w.taken), why] { taken(Error{why}); });
   }
 }
@@ -241,7 +241,7 @@ void SparePool::SweepSoon() {
     if (!*alive) return;
     sweep_queued_ = false;
     std::erase_if(zygotes_,
-                  [](const Zygote& z) { return z.gone || (z.retired && z.slots.empty()); });
+                  [](const ZygoteProcess& z) { return z.gone || (z.retired && z.slots.empty()); });
   });
 }
 

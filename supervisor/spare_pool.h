@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "base/process_exit.h"
 #include "base/result.h"
 #include "supervisor/child.h"
 
@@ -35,19 +36,12 @@ class SparePool {
     uint64_t guests_per_zygote = 1000;  // at least 1
   };
   // A spare that is the caller's: its pipes' far ends (channel/spare_fds.h), and itself.
-  struct Guest {
+  struct WarmSpare {
     uint64_t id = 0;
     std::vector<UniqueFd> fds;
     UniqueFd pidfd;
     std::shared_ptr<const nlohmann::json> layers;  // what confines it
   };
-  // How a guest ended, as wait4(2) tells; `lost`: its zygote died before it could say.
-  struct End {
-    bool lost = false;
-    int wait_status = 0;
-    int64_t peak_kib = 0, cpu_us = 0;
-  };
-
   SparePool(boost::asio::io_context& io, Options options)
       : io_(io), options_(std::move(options)), again_(io) {}
   ~SparePool() { *alive_ = false; }
@@ -58,7 +52,8 @@ class SparePool {
   Status Start();
   // Gives a warm spare, at once or when there is one, in the order of the calls; or an error, where
   // workers do not start. `ended` is called once, when the guest's process is gone.
-  void Take(std::function<void(Result<Guest>)> taken, std::function<void(const End&)> ended);
+  void Take(std::function<void(Result<WarmSpare>)> taken,
+            std::function<void(const ProcessExit&)> ended);
   // Before the caller kills a guest for a reason of its own: that says nothing against the zygote.
   void WillKill(uint64_t id);
 
@@ -68,34 +63,34 @@ class SparePool {
   size_t idle() const;
 
  private:
-  struct Slot {
-    Guest idle;  // until it is taken
+  struct SpareSlot {
+    WarmSpare idle;  // until it is taken
     bool forked = false, taken = false, killed = false;
     bool let_go = false;  // its pipes are closed: it ends, through no fault of its own
-    std::function<void(const End&)> ended;
+    std::function<void(const ProcessExit&)> ended;
   };
-  struct Zygote {
+  struct ZygoteProcess {
     std::unique_ptr<Child> child;
     std::shared_ptr<const nlohmann::json> layers;
-    std::map<uint64_t, Slot> slots;
+    std::map<uint64_t, SpareSlot> slots;
     uint64_t forks = 0;
     bool retired = false;     // forks no more
     bool distrusted = false;  // a guest died badly: its idle spares are let go
     bool gone = false;
   };
-  struct Waiting {
-    std::function<void(Result<Guest>)> taken;
-    std::function<void(const End&)> ended;
+  struct PendingAcquire {
+    std::function<void(Result<WarmSpare>)> taken;
+    std::function<void(const ProcessExit&)> ended;
   };
 
-  Result<Zygote*> StartZygote();
-  Zygote* Current();
+  Result<ZygoteProcess*> StartZygote();
+  ZygoteProcess* Current();
   void Refill();
   void Serve();
-  void Retire(Zygote& zygote, bool trusted);
-  void OnMessage(Zygote& zygote, channel::ControlMessage message);
-  void OnExited(Zygote& zygote, const channel::ControlMessage& message);
-  void OnGone(Zygote& zygote, const std::string& why);
+  void Retire(ZygoteProcess& zygote, bool trusted);
+  void OnMessage(ZygoteProcess& zygote, channel::ControlMessage message);
+  void OnExited(ZygoteProcess& zygote, const channel::ControlMessage& message);
+  void OnGone(ZygoteProcess& zygote, const std::string& why);
   void OnSpareFailed(const std::string& why);
   bool HasGuests() const;
   void FailWaiting(const std::string& why);
@@ -103,8 +98,8 @@ class SparePool {
 
   boost::asio::io_context& io_;
   const Options options_;
-  std::list<Zygote> zygotes_;
-  std::deque<Waiting> waiting_;
+  std::list<ZygoteProcess> zygotes_;
+  std::deque<PendingAcquire> waiting_;
   uint64_t next_id_ = 1;
   size_t started_ = 0;
   int failures_ = 0;  // zygotes that ended, since one made a spare

@@ -123,16 +123,16 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
   *run_of = run;
   guests_.push_back({guest, run, code, out, err});
   code->spares->Take(
-      [this, run, spare, asked = Clock::now()](Result<SparePool::Guest> taken) {
+      [this, run, spare, asked = Clock::now()](Result<SparePool::WarmSpare> taken) {
         if (!taken) return run->Refuse(taken.error().message);
         metrics_.Spawned(Clock::now() - asked);
         *spare = taken->id;
         run->Begin(std::move(taken->fds), std::move(taken->pidfd));
       },
       // Keeps the run, and with it the guest's cgroup, until its process is gone.
-      [run](const SparePool::End& end) {
+      [run](const ProcessExit& end) {
         if (end.lost) return run->Refuse("the worker ended unexpectedly");
-        run->Exited({end.wait_status, end.peak_kib, end.cpu_us});
+        run->Exited(end);
       });
 }
 

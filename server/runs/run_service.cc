@@ -180,7 +180,7 @@ void RunService::Start(const RecordPtr& record) {
       [ours, id] { ours->spares->WillKill(*id); });
   ++ours->running;
   ours->spares->Take(
-      [this, record, id, ours, run = record->run](Result<SparePool::Guest> guest) {
+      [this, record, id, ours, run = record->run](Result<SparePool::WarmSpare> guest) {
         if (!guest) {
           --ours->running;
           return run->Refuse(guest.error().message);
@@ -192,10 +192,10 @@ void RunService::Start(const RecordPtr& record) {
         run->Begin(std::move(guest->fds), std::move(guest->pidfd));
       },
       // Keeps the run, and with it the guest's cgroup, until its process is gone.
-      [run = record->run, ours](const SparePool::End& end) {
+      [run = record->run, ours](const ProcessExit& end) {
         --ours->running;
         if (end.lost) return run->Refuse("the worker ended unexpectedly");
-        run->Exited({end.wait_status, end.peak_kib, end.cpu_us});
+        run->Exited(end);
       });
 }
 
