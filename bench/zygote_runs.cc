@@ -68,9 +68,10 @@ class Runs {
   Runs(int count, const char* code) : count_(count), code_(code) {}
 
   int Go() {
-    auto child = supervisor::Child::Start(io_, supervisor::WorkerProgram({}),
-                                          {[this](ControlMessage m) { OnMessage(std::move(m)); },
-                                           [this] { Fail("the zygote ended"); }});
+    auto child =
+        supervisor::ChildProcess::Start(io_, supervisor::WorkerProgram({}),
+                                        {[this](ControlMessage m) { OnMessage(std::move(m)); },
+                                         [this] { Fail("the zygote ended"); }});
     if (!child) return std::fprintf(stderr, "zygote_runs: %s\n", child.error().message.c_str()), 1;
     child_ = *std::move(child);
     channel::GuestOrder order;
@@ -169,7 +170,7 @@ class Runs {
   nlohmann::json values_;
   int done_ = 0;
   boost::asio::io_context io_{1};
-  std::unique_ptr<supervisor::Child> child_;
+  std::unique_ptr<supervisor::ChildProcess> child_;
   std::string order_, failed_;
   pid_t zygote_ = 0;
   Clock::time_point asked_;

@@ -119,7 +119,7 @@ BrokerLink::~BrokerLink() {
 
 Status BrokerLink::Start() {
   if (child_) return Ok{};
-  auto child = Child::Start(
+  auto child = ChildProcess::Start(
       io_, program_,
       {[this](const channel::ControlMessage& m) { OnMessage(m); }, [this] { OnGone(); }});
   if (!child) return child.error();

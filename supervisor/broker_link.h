@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "supervisor/child.h"
+#include "supervisor/child_process.h"
 #include "supervisor/entry.h"
 
 namespace postern::supervisor {
@@ -63,7 +63,7 @@ class BrokerBinding {
 
 class BrokerLink {
  public:
-  BrokerLink(boost::asio::io_context& io, Child::Program program)
+  BrokerLink(boost::asio::io_context& io, ChildProcess::Program program)
       : io_(io), program_(std::move(program)), patience_(io) {}
   ~BrokerLink();
   BrokerLink(const BrokerLink&) = delete;
@@ -104,8 +104,8 @@ class BrokerLink {
   void CompleteReady();
 
   boost::asio::io_context& io_;
-  Child::Program program_;
-  std::unique_ptr<Child> child_;
+  ChildProcess::Program program_;
+  std::unique_ptr<ChildProcess> child_;
   uint64_t generation_ = 0;  // of `child_`
   uint64_t next_id_ = 1;
   std::set<BrokerBinding*> guests_;

@@ -45,26 +45,28 @@ Result<nlohmann::json> ExamineParts() {
   nlohmann::json report;
   std::string failed;
   const auto take = [&](const char* part) {
-    return Child::Events{[&, part](const channel::ControlMessage& m) {
-                           if (m.type == channel::ControlType::kReady)
-                             report[part] = nlohmann::json::parse(m.payload, nullptr, false);
-                           else
-                             failed = std::string(part) + ": " + m.payload;
-                           if (report.size() == std::size(kParts) || !failed.empty()) io.stop();
-                         },
-                         [&, part] {
-                           failed = std::string(part) + " ended unexpectedly";
-                           io.stop();
-                         }};
+    return ChildProcess::Callbacks{[&, part](const channel::ControlMessage& m) {
+                                     if (m.type == channel::ControlType::kReady)
+                                       report[part] =
+                                           nlohmann::json::parse(m.payload, nullptr, false);
+                                     else
+                                       failed = std::string(part) + ": " + m.payload;
+                                     if (report.size() == std::size(kParts) || !failed.empty())
+                                       io.stop();
+                                   },
+                                   [&, part] {
+                                     failed = std::string(part) + " ended unexpectedly";
+                                     io.stop();
+                                   }};
   };
-  std::vector<std::unique_ptr<Child>> children;
-  const std::pair<const char*, Child::Program> parts[] = {
+  std::vector<std::unique_ptr<ChildProcess>> children;
+  const std::pair<const char*, ChildProcess::Program> parts[] = {
       {"worker", WorkerProgram(settings)},
       {"broker-net", NetBrokerProgram(settings)},
       {"broker-files", FilesBrokerProgram(settings, {})},
       {"log", LogProgram(settings)}};
   for (const auto& [name, program] : parts) {
-    auto child = Child::Start(io, program, take(name));
+    auto child = ChildProcess::Start(io, program, take(name));
     if (!child) return child.error();
     children.push_back(*std::move(child));
   }

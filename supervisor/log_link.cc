@@ -43,7 +43,7 @@ Status LogLink::Start(const Settings& s) {
   auto pair = channel::MakeControlPair();
   if (!pair) return failed(pair.error().message), Status(Ok{});
   broker_end_ = std::move(pair->first);
-  Child::Program program = LogProgram(s);
+  ChildProcess::Program program = LogProgram(s);
   std::vector<UniqueFd> open;
   const auto give = [&](const char* name, UniqueFd fd) {
     program.arguments.push_back(name + std::to_string(4 + program.inherited.size()));
@@ -76,7 +76,7 @@ Status LogLink::Start(const Settings& s) {
       program.arguments.emplace_back("--colour");
     }
   }
-  auto child = Child::Start(
+  auto child = ChildProcess::Start(
       io_, program,
       {[this](const channel::ControlMessage& m) { OnMessage(m); }, [this] { OnGone(); }});
   if (!child) return failed(child.error().message), Status(Ok{});

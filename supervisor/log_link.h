@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "supervisor/child.h"
+#include "supervisor/child_process.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {
@@ -45,7 +45,7 @@ class LogLink {
   boost::asio::steady_timer timer_;
   std::string audit_path_;
   UniqueFd broker_end_;
-  std::unique_ptr<Child> child_;
+  std::unique_ptr<ChildProcess> child_;
   bool gone_ = false, ended_ = false;
   std::function<void()> finished_;
   nlohmann::json layers_;

@@ -6,7 +6,7 @@
 #include <csignal>
 
 #include "base/eintr.h"
-#include "supervisor/child.h"
+#include "supervisor/child_process.h"
 
 namespace postern::supervisor {
 
@@ -30,7 +30,7 @@ void Orphans::Reap() {
     const int found =
         Uninterrupted([&] { return ::waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT); });
     // Our own children are waited for by those who started them, and stand in the way until then.
-    if (found != 0 || who.si_pid == 0 || Child::IsOurs(who.si_pid)) return;
+    if (found != 0 || who.si_pid == 0 || ChildProcess::IsOurs(who.si_pid)) return;
     ::waitpid(who.si_pid, nullptr, WNOHANG);
   }
 }

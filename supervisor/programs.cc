@@ -33,11 +33,11 @@ Parts LocateParts() {
 
 std::string ServerProgram() { return LocateParts().server; }
 
-Child::Program WorkerProgram(const Settings& s) {
+ChildProcess::Program WorkerProgram(const Settings& s) {
   const Parts parts = LocateParts();
-  Child::Program p{.executable = parts.node,
-                   .arguments = {"--postern-worker"},
-                   .environment = {{"LD_PRELOAD", kPreloadedFirst + parts.worker_library}}};
+  ChildProcess::Program p{.executable = parts.node,
+                          .arguments = {"--postern-worker"},
+                          .environment = {{"LD_PRELOAD", kPreloadedFirst + parts.worker_library}}};
   if (s.jitless) p.arguments.emplace_back("--jitless");
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   p.environment.emplace_back("TZ", TimeZone());
@@ -50,8 +50,8 @@ Child::Program WorkerProgram(const Settings& s) {
   return p;
 }
 
-Child::Program NetBrokerProgram(const Settings& s) {
-  Child::Program p{.executable = LocateParts().broker, .arguments = {"net"}};
+ChildProcess::Program NetBrokerProgram(const Settings& s) {
+  ChildProcess::Program p{.executable = LocateParts().broker, .arguments = {"net"}};
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   if (s.record_file) p.arguments.emplace_back("--record");
   if (s.policy.ca_file) p.arguments.push_back("--ca-file=" + *s.policy.ca_file);
@@ -62,8 +62,8 @@ Child::Program NetBrokerProgram(const Settings& s) {
   return p;
 }
 
-Child::Program FilesBrokerProgram(const Settings& s, const std::vector<OpenMount>& mounts) {
-  Child::Program p{.executable = LocateParts().broker, .arguments = {"files"}};
+ChildProcess::Program FilesBrokerProgram(const Settings& s, const std::vector<OpenMount>& mounts) {
+  ChildProcess::Program p{.executable = LocateParts().broker, .arguments = {"files"}};
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   for (const OpenMount& m : mounts) {
     p.arguments.push_back(std::to_string(4 + p.inherited.size()) + (m.writable ? "w:" : ":") +
@@ -73,8 +73,8 @@ Child::Program FilesBrokerProgram(const Settings& s, const std::vector<OpenMount
   return p;
 }
 
-Child::Program LogProgram(const Settings& s) {
-  Child::Program p{.executable = LocateParts().broker, .arguments = {"log"}};
+ChildProcess::Program LogProgram(const Settings& s) {
+  ChildProcess::Program p{.executable = LocateParts().broker, .arguments = {"log"}};
   if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   return p;
 }

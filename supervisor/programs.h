@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "supervisor/child.h"
+#include "supervisor/child_process.h"
 #include "supervisor/entry.h"
 #include "supervisor/settings.h"
 
@@ -11,10 +11,11 @@ namespace postern::supervisor {
 
 // The executable of `postern serve`.
 std::string ServerProgram();
-Child::Program WorkerProgram(const Settings& settings);
-Child::Program NetBrokerProgram(const Settings& settings);
-Child::Program FilesBrokerProgram(const Settings& settings, const std::vector<OpenMount>& mounts);
+ChildProcess::Program WorkerProgram(const Settings& settings);
+ChildProcess::Program NetBrokerProgram(const Settings& settings);
+ChildProcess::Program FilesBrokerProgram(const Settings& settings,
+                                         const std::vector<OpenMount>& mounts);
 // Without the files that it writes to (LogLink gives those).
-Child::Program LogProgram(const Settings& settings);
+ChildProcess::Program LogProgram(const Settings& settings);
 
 }  // namespace postern::supervisor

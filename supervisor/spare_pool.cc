@@ -47,7 +47,7 @@ void SparePool::WillKill(uint64_t id) {
 
 Result<SparePool::ZygoteProcess*> SparePool::StartZygote() {
   ZygoteProcess& zygote = zygotes_.emplace_back();
-  auto child = Child::Start(
+  auto child = ChildProcess::Start(
       io_, options_.program,
       {[this, &zygote](ControlMessage message) { OnMessage(zygote, std::move(message)); },
        [this, &zygote] { OnGone(zygote, "the worker ended unexpectedly"); }});

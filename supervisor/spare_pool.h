@@ -24,14 +24,14 @@
 
 #include "base/process_exit.h"
 #include "base/result.h"
-#include "supervisor/child.h"
+#include "supervisor/child_process.h"
 
 namespace postern::supervisor {
 
 class SparePool {
  public:
   struct Options {
-    Child::Program program;             // the worker's (programs.h)
+    ChildProcess::Program program;      // the worker's (programs.h)
     size_t spares = 2;                  // idle, at most
     uint64_t guests_per_zygote = 1000;  // at least 1
   };
@@ -70,7 +70,7 @@ class SparePool {
     std::function<void(const ProcessExit&)> ended;
   };
   struct ZygoteProcess {
-    std::unique_ptr<Child> child;
+    std::unique_ptr<ChildProcess> child;
     std::shared_ptr<const nlohmann::json> layers;
     std::map<uint64_t, SpareSlot> slots;
     uint64_t forks = 0;

@@ -98,7 +98,7 @@ class RunCommand {
   }
 
   Status Start() {
-    auto worker = Child::Start(
+    auto worker = ChildProcess::Start(
         io_, WorkerProgram(settings_),
         {[this](ControlMessage m) { OnWorker(std::move(m)); }, [this] { OnWorkerGone(); }});
     if (!worker) return worker.error();
@@ -185,7 +185,7 @@ class RunCommand {
   asio::steady_timer patience_;
   Recording recording_;
   const Result<MemoryCgroups> cgroups_;
-  std::unique_ptr<Child> worker_;
+  std::unique_ptr<ChildProcess> worker_;
   nlohmann::json layers_;  // the worker's
   run_api::Outcome outcome_;
   std::shared_ptr<Run> run_;

@@ -22,7 +22,7 @@ using channel::ControlType;
 
 constexpr int kIdlePipeBytes = 4096;  // until a spare becomes a guest; grown by who reads or writes
 
-struct Child {
+struct ForkedGuest {
   uint64_t id;
   pid_t pid;
   UniqueFd pidfd;
@@ -36,7 +36,7 @@ class Zygote {
   Status Serve() {
     for (;;) {
       std::vector<pollfd> fds = {{options_.control, POLLIN, 0}};
-      for (const Child& c : children_) fds.push_back({c.pidfd.get(), POLLIN, 0});
+      for (const ForkedGuest& c : children_) fds.push_back({c.pidfd.get(), POLLIN, 0});
       if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR)
         return SystemError("zygote: poll");
       for (size_t i = fds.size() - 1; i > 0; --i) {
@@ -106,7 +106,7 @@ class Zygote {
   }
 
   Status Reap(size_t index) {
-    Child child = std::move(children_[index]);
+    ForkedGuest child = std::move(children_[index]);
     children_.erase(children_.begin() + static_cast<ptrdiff_t>(index));
     child.pidfd.reset();  // all of it is gone when the supervisor hears of it
     int status = 0;
@@ -131,7 +131,7 @@ class Zygote {
   const ZygoteOptions& options_;
   bool once_ = false;  // the one guest that was asked for is all: its end is ours
   bool warmed_ = false;
-  std::vector<Child> children_;
+  std::vector<ForkedGuest> children_;
 };
 
 }  // namespace

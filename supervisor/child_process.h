@@ -1,4 +1,5 @@
-// Child: a program of ours (worker or broker) that the supervisor started, with a control socket.
+// ChildProcess: a program of ours (worker or broker) that the supervisor started, with a control
+// socket.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -16,9 +17,9 @@ namespace postern::supervisor {
 // The pid that a pidfd stands for (proc(5), fdinfo); 0 when it stands for none.
 pid_t PidOf(int pidfd);
 
-class Child {
+class ChildProcess {
  public:
-  struct Events {
+  struct Callbacks {
     std::function<void(channel::ControlMessage)> message;
     std::function<void()> gone;  // its control socket ended; called once
   };
@@ -29,14 +30,14 @@ class Child {
     std::vector<int> inherited;                                    // become descriptors 4, 5, …
   };
 
-  static Result<std::unique_ptr<Child>> Start(boost::asio::io_context& io, const Program& program,
-                                              Events events);
+  static Result<std::unique_ptr<ChildProcess>> Start(boost::asio::io_context& io,
+                                                     const Program& program, Callbacks events);
   // Kills the process and what its launcher forked, reaps it, and waits until the control socket,
   // which the last of them holds, has ended. A guest's own end is its pidfd's business
   // (Run::AwaitGuest).
-  ~Child();
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
 
   // Whether a process is the program of one that lives.
   static bool IsOurs(pid_t pid);
@@ -47,7 +48,7 @@ class Child {
   int inner() const { return inner_.get(); }
 
  private:
-  Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events events);
+  ChildProcess(boost::asio::io_context& io, pid_t pid, UniqueFd control, Callbacks events);
   void Listen();
   void SendWaiting();
 
@@ -56,7 +57,7 @@ class Child {
   boost::asio::posix::stream_descriptor control_;
   channel::ControlOutbox outbox_;
   bool sending_ = false;  // what waits goes out when the socket is writable
-  Events events_;
+  Callbacks events_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

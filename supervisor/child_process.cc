@@ -1,4 +1,4 @@
-#include "supervisor/child.h"
+#include "supervisor/child_process.h"
 
 #include <poll.h>
 #include <sys/syscall.h>
@@ -49,8 +49,9 @@ pid_t PidOf(int pidfd) {
   return 0;
 }
 
-Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const Program& program,
-                                            Events events) {
+Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(boost::asio::io_context& io,
+                                                          const Program& program,
+                                                          Callbacks events) {
   auto pair = channel::MakeControlPair();
   if (!pair) return pair.error();
   std::vector<int> fds = {pair->second.get()};
@@ -65,11 +66,13 @@ Result<std::unique_ptr<Child>> Child::Start(boost::asio::io_context& io, const P
   // Boost.Process reports no error where it cannot make its own pipe: there is just no process.
   if (!process.valid()) return SystemError("cannot start " + program.executable);
   const pid_t pid = process.id();
-  process.detach();  // reaped by ~Child
-  return std::unique_ptr<Child>(new Child(io, pid, std::move(pair->first), std::move(events)));
+  process.detach();  // reaped by ~ChildProcess
+  return std::unique_ptr<ChildProcess>(
+      new ChildProcess(io, pid, std::move(pair->first), std::move(events)));
 }
 
-Child::Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events events)
+ChildProcess::ChildProcess(boost::asio::io_context& io, pid_t pid, UniqueFd control,
+                           Callbacks events)
     : pid_(pid),
       control_(io, control.release()),
       outbox_(control_.native_handle()),
@@ -78,7 +81,7 @@ Child::Child(boost::asio::io_context& io, pid_t pid, UniqueFd control, Events ev
   Listen();
 }
 
-Child::~Child() {
+ChildProcess::~ChildProcess() {
   *alive_ = false;
   // First what it is, which then forks no more; then the session that it made, with whatever it
   // forked: that may be too young to end with its parent.
@@ -97,15 +100,15 @@ Child::~Child() {
   if (inner_.valid()) Uninterrupted([&] { return ::poll(&gone, 1, kGoneWithinMs); });
 }
 
-bool Child::IsOurs(pid_t pid) { return g_pids.contains(pid); }
+bool ChildProcess::IsOurs(pid_t pid) { return g_pids.contains(pid); }
 
-Status Child::Send(const channel::ControlMessage& message, const std::vector<int>& fds) {
+Status ChildProcess::Send(const channel::ControlMessage& message, const std::vector<int>& fds) {
   Status sent = outbox_.Send(message, fds);
   if (!outbox_.empty()) SendWaiting();
   return sent;
 }
 
-void Child::SendWaiting() {
+void ChildProcess::SendWaiting() {
   if (std::exchange(sending_, true)) return;
   control_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
                       [this, alive = alive_](const boost::system::error_code& error) {
@@ -116,7 +119,7 @@ void Child::SendWaiting() {
                       });
 }
 
-void Child::Listen() {
+void ChildProcess::Listen() {
   control_.async_wait(
       boost::asio::posix::stream_descriptor::wait_read,
       [this, alive = alive_](const boost::system::error_code& error) {
