@@ -5,7 +5,7 @@
 
 namespace {
 
-using postern::har::Exchange;
+using postern::har::HarEntry;
 
 bool HasAnswer(const Exchange& e) {
   return e.failure ? !e.failure->code.empty() : e.status >= 200 && e.status <= 599;

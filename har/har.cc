@@ -60,7 +60,7 @@ bool IsText(std::string_view body) {
   return std::none_of(body.begin(), body.end(), escaped) && IsUtf8(body);
 }
 
-ordered_json RequestToJson(const Exchange& e, ordered_json& ours) {
+ordered_json RequestToJson(const HarEntry& e, ordered_json& ours) {
   ordered_json request = {{"method", e.method},
                           {"url", e.url},
                           {"httpVersion", e.http_version},
@@ -84,7 +84,7 @@ ordered_json RequestToJson(const Exchange& e, ordered_json& ours) {
   return request;
 }
 
-ordered_json ContentToJson(const Exchange& e, ordered_json& ours) {
+ordered_json ContentToJson(const HarEntry& e, ordered_json& ours) {
   const auto& [bytes, size, missing] = e.response_body;
   ordered_json content = {{"size", size}, {"mimeType", TypeOf(e.response_fields)}};
   if (!missing.empty()) {
@@ -99,7 +99,7 @@ ordered_json ContentToJson(const Exchange& e, ordered_json& ours) {
   return content;
 }
 
-ordered_json ResponseToJson(const Exchange& e, ordered_json& ours) {
+ordered_json ResponseToJson(const HarEntry& e, ordered_json& ours) {
   const std::string* location = FindField(e.response_fields, "location");
   ordered_json response = {{"status", e.status},
                            {"statusText", Widen(e.status_text)},
@@ -120,7 +120,7 @@ ordered_json ResponseToJson(const Exchange& e, ordered_json& ours) {
 
 }  // namespace
 
-std::string FormatEntry(const Exchange& e) {
+std::string FormatEntry(const HarEntry& e) {
   ordered_json ours = ordered_json::object();
   const Timings& t = e.timings;
   const double connect = t.connect < 0 ? -1 : t.connect + std::max(t.tls, 0.0);
@@ -146,7 +146,7 @@ std::string FormatEntry(const Exchange& e) {
   return entry.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::string PackHead(const Exchange& e) {
+std::string PackHead(const HarEntry& e) {
   const auto body = [](const Body& b) { return json::array({b.size, b.missing}); };
   const auto fields = [](const Fields& list) {
     json out = json::array();
@@ -166,7 +166,7 @@ std::string PackHead(const Exchange& e) {
   return packed;
 }
 
-Result<Exchange> UnpackHead(std::string_view packed) try {
+Result<HarEntry> UnpackHead(std::string_view packed) try {
   const json head = json::from_cbor(packed);
   const auto fields = [](const json& list) {
     Fields out;
@@ -175,7 +175,7 @@ Result<Exchange> UnpackHead(std::string_view packed) try {
   };
   const auto body = [](const json& b) { return Body{.size = b.at(0), .missing = b.at(1)}; };
   const json& t = head.at(11);
-  Exchange e{.time = head.at(0),
+  HarEntry e{.time = head.at(0),
              .method = head.at(1),
              .url = head.at(2),
              .request_fields = fields(head.at(3)),

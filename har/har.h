@@ -28,7 +28,7 @@ struct Body {
   std::string missing;  // why `bytes` are not the body; empty where they are
 };
 
-struct Exchange {
+struct HarEntry {
   std::string time;  // ISO 8601, when the request began
   std::string method, url;
   channel::Fields request_fields;
@@ -48,10 +48,10 @@ inline constexpr size_t kMaxHarBytes = 1 << 30;
 inline constexpr std::string_view kTooLarge = "larger than a recorded body may be; left out";
 
 // One entry, as JSON on one line.
-std::string FormatEntry(const Exchange& exchange);
+std::string FormatEntry(const HarEntry& exchange);
 // All of it but the bodies, from one process to another (CBOR, RFC 8949).
-std::string PackHead(const Exchange& exchange);
-Result<Exchange> UnpackHead(std::string_view packed);
+std::string PackHead(const HarEntry& exchange);
+Result<HarEntry> UnpackHead(std::string_view packed);
 // What stands before the first entry, and after the last. Entries are parted by ",\n".
 std::string_view Beginning();
 std::string_view Ending();
@@ -61,8 +61,8 @@ std::string_view Ending();
 // something is missing or ambiguous is a `failure` that says so: nothing is ever taken for empty.
 // `files`: bodies that Playwright keeps beside the HAR file, by their names.
 using Files = std::map<std::string, std::string>;
-Result<std::vector<Exchange>> Parse(std::string_view text, const Files& files = {});
+Result<std::vector<HarEntry>> Parse(std::string_view text, const Files& files = {});
 // "entry 17 (GET https://…)"
-std::string EntryName(size_t number, const Exchange& exchange);
+std::string EntryName(size_t number, const HarEntry& exchange);
 
 }  // namespace postern::har

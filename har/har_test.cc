@@ -12,8 +12,8 @@ Body Kept(std::string bytes) {
   return {.bytes = std::move(bytes), .size = size};
 }
 
-Exchange Sample() {
-  Exchange e{.time = "2026-01-01T00:00:00.000Z", .method = "POST", .url = "https://a.test/x?q=1&r"};
+HarEntry Sample() {
+  HarEntry e{.time = "2026-01-01T00:00:00.000Z", .method = "POST", .url = "https://a.test/x?q=1&r"};
   e.request_fields = {{"content-type", "text/plain"}};
   e.request_body = Kept("ask");
   e.status = 200;
@@ -30,7 +30,7 @@ std::string File(const std::string& entries) {
 }
 
 TEST(Har, WhatIsWrittenIsReadAgain) {
-  Exchange text = Sample(), bytes = Sample(), failed = Sample();
+  HarEntry text = Sample(), bytes = Sample(), failed = Sample();
   text.response_body = Kept("caf\xc3\xa9\n");
   bytes.request_body = Kept(std::string("\x00\xfe", 2));
   bytes.response_body = Kept(std::string("\xff\x00\x01z", 4));
@@ -88,7 +88,7 @@ TEST(Har, MalformedOnesAreRefused) {
 }
 
 TEST(Har, AHeadIsTheSameOnTheOtherSide) {
-  Exchange e = Sample();
+  HarEntry e = Sample();
   e.failure = channel::Failure{"http_protocol_error", "ERR_X", "bytes \xff\x01"};
   e.response_fields.push_back({"x-bytes", "\xff\xfe"});
   e.request_body = {.size = 7};

@@ -136,11 +136,11 @@ std::string RequestBody(const json& request, const json& ours, const Files& file
 
 // ---- responses
 
-bool HasNoContent(const Exchange& e) {
+bool HasNoContent(const HarEntry& e) {
   return e.method == "HEAD" || e.status == 204 || e.status == 205 || e.status == 304;
 }
 
-bool IsRedirect(const Exchange& e) {
+bool IsRedirect(const HarEntry& e) {
   return e.status > 300 && e.status < 309 && e.status != 304 &&
          FindField(e.response_fields, "location") != nullptr;
 }
@@ -193,7 +193,7 @@ std::string TextBytes(const std::string& text, std::optional<int64_t> size, cons
 }
 
 // Whether a body without text was empty indeed; what else its size is said to be, if not.
-void RequireEmpty(const json& response, const Exchange& e, const json& ours) {
+void RequireEmpty(const json& response, const HarEntry& e, const json& ours) {
   const json& content = Member(response, "content");
   const auto size = Size(content, "size");
   const bool omitted =
@@ -219,7 +219,7 @@ struct Source {
   std::string tool;  // that wrote it
 };
 
-std::string Content(const json& response, const Exchange& e, const json& ours,
+std::string Content(const json& response, const HarEntry& e, const json& ours,
                     const Source& source) {
   if (HasNoContent(e)) return {};
   const json& content = Member(response, "content");
@@ -280,18 +280,18 @@ void AddKnownFields(const json& response, Fields& fields) {
 }
 
 // What no longer holds, since other tools' bodies are decoded.
-bool IsOutdated(const Exchange& e, std::string_view name) {
+bool IsOutdated(const HarEntry& e, std::string_view name) {
   return name == "content-encoding" || name == "transfer-encoding" ||
          (name == "content-length" && !HasNoContent(e));
 }
 
 // A response that cannot be given as it was, told where it is asked for.
-Failure Unusable(const Exchange& e, size_t number, const std::string& why) {
+Failure Unusable(const HarEntry& e, size_t number, const std::string& why) {
   return {"proxy_configuration_error", "ERR_REPLAY_MISS",
           "the recording's " + EntryName(number, e) + ": " + why};
 }
 
-void ReadResponse(const json& entry, size_t number, const Source& source, Exchange& e) {
+void ReadResponse(const json& entry, size_t number, const Source& source, HarEntry& e) {
   const json& response = Required(entry, "response");
   const json& ours = Member(entry, "_postern");
   const auto status = Number(response, "status");
@@ -317,7 +317,7 @@ void ReadResponse(const json& entry, size_t number, const Source& source, Exchan
   }
 }
 
-void ReadRequest(const json& entry, const Files& files, Exchange& e) {
+void ReadRequest(const json& entry, const Files& files, HarEntry& e) {
   const json& request = Required(entry, "request");
   e.method = Text(request, "method");
   e.url = Text(request, "url");
@@ -332,8 +332,8 @@ void ReadRequest(const json& entry, const Files& files, Exchange& e) {
 }
 
 // Without a request there is no telling what the entry answers: an error of the whole file.
-Result<Exchange> ReadEntry(const json& entry, size_t number, const Source& source) {
-  Exchange e;
+Result<HarEntry> ReadEntry(const json& entry, size_t number, const Source& source) {
+  HarEntry e;
   try {
     ReadRequest(entry, source.files, e);
   } catch (const Malformed& m) {
@@ -375,14 +375,14 @@ std::string WithoutHalves(std::string text) {
 
 }  // namespace
 
-std::string EntryName(size_t number, const Exchange& exchange) {
+std::string EntryName(size_t number, const HarEntry& exchange) {
   std::string name = "entry " + std::to_string(number);
   if (exchange.method.empty() || exchange.url.empty()) return name;
   return name + " (" + exchange.method.substr(0, kNamedMethod) + " " +
          exchange.url.substr(0, kNamedUrl) + ")";
 }
 
-Result<std::vector<Exchange>> Parse(std::string_view text, const Files& files) {
+Result<std::vector<HarEntry>> Parse(std::string_view text, const Files& files) {
   json har;
   try {
     har = json::parse(text, nullptr, false);
@@ -395,7 +395,7 @@ Result<std::vector<Exchange>> Parse(std::string_view text, const Files& files) {
   const json& entries = Member(Member(har, "log"), "entries");
   if (!entries.is_array()) return Error{"it has no log.entries, as a HAR file has"};
   const Source source{files, Text(Member(Member(har, "log"), "creator"), "name")};
-  std::vector<Exchange> out;
+  std::vector<HarEntry> out;
   for (const json& entry : entries) {
     auto read = ReadEntry(entry, out.size() + 1, source);
     if (!read) return read.error();

@@ -21,7 +21,7 @@ std::string With(const std::string& content, const std::string& headers = "[]") 
   return Answer(R"({"status":200,"headers":)" + headers + R"(,"content":)" + content + "}");
 }
 
-Exchange Only(const std::string& entry, const std::string& tool = "other") {
+HarEntry Only(const std::string& entry, const std::string& tool = "other") {
   auto read = Parse(File(entry, tool));
   EXPECT_TRUE(read) << entry << read.error().message;
   if (!read || read->size() != 1) return {};
@@ -29,7 +29,7 @@ Exchange Only(const std::string& entry, const std::string& tool = "other") {
 }
 
 // What a guest is told in place of the response; empty where there is one.
-std::string Told(const Exchange& e) { return e.failure ? e.failure->details : ""; }
+std::string Told(const HarEntry& e) { return e.failure ? e.failure->details : ""; }
 
 TEST(Parse, WhatIsNotThereIsNeverAnEmptyBody) {
   const struct {
@@ -79,7 +79,7 @@ TEST(Parse, WhatIsNotThereIsNeverAnEmptyBody) {
        "shift_jis"},
   };
   for (const auto& [response, why] : kCases) {
-    const Exchange e = Only(Answer(response));
+    const HarEntry e = Only(Answer(response));
     EXPECT_EQ(e.status, 0) << response;
     EXPECT_EQ(e.failure ? e.failure->code : "", "ERR_REPLAY_MISS") << response;
     EXPECT_EQ(Told(e).find("the recording's entry 1 (GET https://a.test/): "), 0U) << Told(e);
@@ -99,18 +99,18 @@ TEST(Parse, WhatIsEmptyMayBe) {
        R"({"status":200,"headers":[{"name":"content-length","value":"0"}],"content":{}})",
        R"({"status":200,"headers":[{"name":"content-length","value":"20"},{"name":"content-encoding","value":"gzip"}],"content":{"size":0,"text":""}})",
        R"({"status":302,"headers":[{"name":"location","value":"/x"}],"content":{"size":0}})"}) {
-    const Exchange e = Only(Answer(response));
+    const HarEntry e = Only(Answer(response));
     EXPECT_EQ(Told(e), "") << response;
     EXPECT_EQ(e.response_body.bytes, "");
   }
-  const Exchange head = Only(
+  const HarEntry head = Only(
       R"({"request":{"method":"HEAD","url":"https://a.test/"},"response":{"status":200,"headers":[{"name":"Content-Length","value":"12"}],"content":{"size":-1},"bodySize":-1}})");
   EXPECT_EQ(Told(head), "");
   ASSERT_EQ(head.response_fields.size(), 1U);  // what it would have been
 }
 
 TEST(Parse, ARedirectIsFollowedWithoutItsBody) {
-  const Exchange e = Only(Answer(
+  const HarEntry e = Only(Answer(
       R"({"status":301,"headers":[{"name":"Location","value":"/x"}],"content":{"size":162}})"));
   EXPECT_EQ(e.status, 301);
   EXPECT_NE(Told(e).find("162 bytes"), std::string::npos);
@@ -140,7 +140,7 @@ TEST(Parse, SizesOfManyTools) {
       {R"({"size":4,"text":"Zml\r\nuZQ==","encoding":"base64"})", "[]", "fine"},
   };
   for (const auto& [content, headers, bytes] : kCases) {
-    const Exchange e = Only(With(content, headers));
+    const HarEntry e = Only(With(content, headers));
     EXPECT_EQ(Told(e), "") << content;
     EXPECT_EQ(e.response_body.bytes, bytes) << content;
   }
@@ -176,7 +176,7 @@ TEST(Parse, HalfACharacterIsNoByteOfABody) {
 }
 
 TEST(Parse, FieldsOfManyTools) {
-  const Exchange chrome = Only(With(
+  const HarEntry chrome = Only(With(
       R"({"size":4,"text":"fine"})",
       R"([{"name":":status","value":"200"},{"name":"set-cookie","value":"a=1\nb=2; Path=/"},{"name":"content-encoding","value":"br"},{"name":"Content-Length","value":"3"}])"));
   ASSERT_EQ(chrome.response_fields.size(), 2U);
@@ -184,11 +184,11 @@ TEST(Parse, FieldsOfManyTools) {
   EXPECT_EQ(chrome.response_fields[1].name, "set-cookie");
   EXPECT_EQ(chrome.response_fields[1].value, "b=2; Path=/");
 
-  const Exchange bare =
+  const HarEntry bare =
       Only(Answer(R"({"status":200,"content":{"mimeType":"application/json","text":"{}"}})"));
   ASSERT_EQ(bare.response_fields.size(), 1U);
   EXPECT_EQ(bare.response_fields[0].value, "application/json");
-  const Exchange redirect = Only(
+  const HarEntry redirect = Only(
       Answer(R"({"status":302,"redirectURL":"/x","content":{"size":0,"mimeType":"x-unknown"}})"));
   ASSERT_EQ(redirect.response_fields.size(), 1U);
   EXPECT_EQ(redirect.response_fields[0].name, "location");
@@ -199,14 +199,14 @@ TEST(Parse, RequestsThatFailedWhenTheyWereRecorded) {
       const char* response :
       {R"({"status":0,"statusText":"","headers":[],"content":{"size":0,"mimeType":"x-unknown"},"_error":"net::ERR_BLOCKED_BY_CLIENT"})",
        R"({"status":-1,"headers":[],"content":{"size":-1},"_failureText":"net::ERR_BLOCKED_BY_CLIENT"})"}) {
-    const Exchange e = Only(Answer(response));
+    const HarEntry e = Only(Answer(response));
     EXPECT_EQ(e.failure ? e.failure->code : "", "ERR_REPLAY_FAILED");
     EXPECT_NE(Told(e).find("net::ERR_BLOCKED_BY_CLIENT"), std::string::npos);
   }
 }
 
 TEST(Parse, AResponseThatBrokeMidwayBreaksAgain) {
-  const Exchange e = Only(Answer(
+  const HarEntry e = Only(Answer(
       R"({"status":200,"headers":[{"name":"content-length","value":"99"}],"content":{"size":4,"text":"half"},"_error":"net::ERR_CONTENT_LENGTH_MISMATCH"})"));
   EXPECT_EQ(e.status, 200);
   EXPECT_EQ(e.response_body.bytes, "half");
@@ -228,7 +228,7 @@ TEST(Parse, OneEntryThatCannotBeReplayedLeavesTheOthers) {
     EXPECT_NE(Told((*read)[0]), "") << response;
     EXPECT_EQ((*read)[1].response_body.bytes, "fine");
   }
-  const Exchange failure =
+  const HarEntry failure =
       Only(Answer(R"({"status":0})", R"(,"_postern":{"failure":{"error":"a; b","code":"c"}})"));
   EXPECT_NE(Told(failure).find("_postern.failure"), std::string::npos);
 }
@@ -293,16 +293,16 @@ TEST(Parse, BodiesInFilesBesideIt) {
 }
 
 TEST(Parse, BodiesThatWeDidNotKeep) {
-  Exchange large{.method = "PUT", .url = "https://a.test/"};
+  HarEntry large{.method = "PUT", .url = "https://a.test/"};
   large.status = 200;
   large.response_body = {.size = 20'000'000, .missing = std::string(kTooLarge)};
-  const Exchange down = Only(FormatEntry(large));
+  const HarEntry down = Only(FormatEntry(large));
   EXPECT_NE(Told(down).find("20000000 bytes (larger than"), std::string::npos) << Told(down);
   large.request_body = {.size = 30'000'000, .missing = std::string(kTooLarge)};
-  const Exchange up = Only(FormatEntry(large));
+  const HarEntry up = Only(FormatEntry(large));
   EXPECT_NE(up.request_body.missing.find("too large"), std::string::npos);
   // As Postern wrote them before.
-  const Exchange before = Only(With(R"({"size":0,"text":""})", R"([],"bodySize":0,"x":0)")
+  const HarEntry before = Only(With(R"({"size":0,"text":""})", R"([],"bodySize":0,"x":0)")
                                    .insert(1, R"("_postern":{"bodyOmitted":true},)"));
   EXPECT_NE(Told(before).find("not in the recording"), std::string::npos) << Told(before);
 }

@@ -80,8 +80,8 @@ bool EventLog::ReserveRecording(size_t bytes) {
   return true;
 }
 
-void EventLog::WriteEntry(har::Exchange exchange) {
-  Entry entry;
+void EventLog::WriteEntry(har::HarEntry exchange) {
+  QueuedEntry entry;
   entry.pieces = {har::PackHead(exchange), std::move(exchange.request_body.bytes),
                   std::move(exchange.response_body.bytes)};
   if (broken_.empty() && heads_ + entry.pieces[0].size() <= kMaxHeads) {
@@ -94,7 +94,7 @@ void EventLog::WriteEntry(har::Exchange exchange) {
 }
 
 // The next part of what is left of an exchange.
-channel::ControlMessage EventLog::NextPart(const Entry& entry) {
+channel::ControlMessage EventLog::NextPart(const QueuedEntry& entry) {
   const std::string& piece = entry.pieces[entry.piece];
   ControlMessage part{.type = ControlType::kEntry,
                       .id = entry.piece == 0 && entry.at == 0 ? 1U : 0U,
@@ -117,7 +117,7 @@ Status EventLog::SendQueue() {
     queue_.pop_front();
   }
   for (int turn = 0; turn < kPartsATurn && !entries_.empty(); ++turn) {
-    Entry& entry = entries_.front();
+    QueuedEntry& entry = entries_.front();
     const ControlMessage part = NextPart(entry);
     if (Status s = channel::SendControl(socket_.get(), part); !s) return s;
     AwaitProgress();
@@ -168,7 +168,7 @@ void EventLog::Fail(const std::string& why) {
   queue_.clear();
   lines_.clear();
   queued_lines_ = 0;
-  for (const Entry& e : entries_) {
+  for (const QueuedEntry& e : entries_) {
     for (size_t i = std::max<size_t>(e.piece, 1); i < e.pieces.size(); ++i) {
       ReleaseRecording(e.pieces[i].size());
     }

@@ -44,17 +44,17 @@ class EventLog {
   void ReleaseRecording(size_t bytes) { recording_ -= bytes; }
   static constexpr size_t kMaxRecording = 64 << 20;
   // Adds one exchange to the recording.
-  void WriteEntry(har::Exchange exchange);
+  void WriteEntry(har::HarEntry exchange);
   // Calls `done` once all that there is now is sent, or nothing has been taken for a second.
   void WhenSent(std::function<void()> done);
 
  private:
   // An exchange on its way: head and bodies (channel::EntryPart), and up to where they are sent.
-  struct Entry {
+  struct QueuedEntry {
     std::array<std::string, 3> pieces;
     size_t piece = 0, at = 0;
   };
-  static channel::ControlMessage NextPart(const Entry& entry);
+  static channel::ControlMessage NextPart(const QueuedEntry& entry);
   Status SendQueue();
   void FlushSoon();
   void Flush();
@@ -74,7 +74,7 @@ class EventLog {
   uint64_t lost_ = 0;
   std::deque<channel::ControlMessage> queue_;
   size_t queued_lines_ = 0;  // bytes
-  std::deque<Entry> entries_;
+  std::deque<QueuedEntry> entries_;
   size_t recording_ = 0, heads_ = 0;  // bytes of bodies, and of heads
   std::deque<std::pair<uint64_t, Recorded>> waiting_;
   std::vector<std::function<void()>> when_sent_;

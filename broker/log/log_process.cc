@@ -197,7 +197,7 @@ void LogProcess::TakePart(const ControlMessage& m) {
 }
 
 // The file is whole JSON after each entry: the ending is overwritten by the next one.
-void LogProcess::WriteEntry(const har::Exchange& entry) {
+void LogProcess::WriteEntry(const har::HarEntry& entry) {
   if (!outputs_.har.valid()) return;
   if (har_end_ < 0) {
     ++lost_;

@@ -38,7 +38,7 @@ class LogProcess {
   int WriteAudit(const std::string& lines);  // 0, or an errno
   void WriteLines(const channel::ControlMessage& m);
   void TakePart(const channel::ControlMessage& m);
-  void WriteEntry(const har::Exchange& entry);
+  void WriteEntry(const har::HarEntry& entry);
   void ForPeople(std::string_view line);
   Status SendSummary();
 

@@ -137,7 +137,7 @@ void Request::TellAddresses() {
   response_fields_ = {{"content-type", "text/plain"}};
   if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
   for (const IpAddress& address : addresses_) body_ += address.ToString() + "\n";
-  KeepForRecording(&har::Exchange::response_body, body_);
+  KeepForRecording(&har::HarEntry::response_body, body_);
   body_total_ = static_cast<int64_t>(body_.size());
   Done();
 }
@@ -187,7 +187,7 @@ void Request::ReplayNow() {
       guest_.shared().replay->Find(guest_.replay_cursor(), method_, url_.ToString(),
                                    {.type = type == nullptr ? "" : *type, .bytes = upload_});
   if (!found) return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS", found.error().message});
-  const har::Exchange& e = **found;
+  const har::HarEntry& e = **found;
   if (e.failure && e.status == 0) return Fail(*e.failure);
   status_ = e.status;
   reason_ = e.status_text;
@@ -200,7 +200,7 @@ void Request::ReplayNow() {
   }
   if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
   body_ = e.response_body.bytes;
-  KeepForRecording(&har::Exchange::response_body, body_);
+  KeepForRecording(&har::HarEntry::response_body, body_);
   guest_.usage().bytes_in += body_.size();
   body_total_ = static_cast<int64_t>(body_.size());
   if (e.failure) return FailBehindBody(*e.failure);
@@ -222,7 +222,7 @@ void Request::OnUpload(std::span<const uint8_t> data) {
                      " bytes (request_bytes)"});
   }
   const std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
-  KeepForRecording(&har::Exchange::request_body, bytes);
+  KeepForRecording(&har::HarEntry::request_body, bytes);
   if (tunnel_ && responded_) {
     upload_unconsumed_ += data.size();
     moved_ = Clock::now();

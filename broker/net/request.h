@@ -157,7 +157,7 @@ class Request {
   bool TakeBody(std::string_view data);
   bool CountBody(size_t bytes);
   void AppendBody(std::string_view bytes);
-  void KeepForRecording(har::Body har::Exchange::*body, std::string_view bytes);
+  void KeepForRecording(har::Body har::HarEntry::*body, std::string_view bytes);
   void ResumeIfDrained();
   bool FilterBody(std::string_view data);
   void ReleaseFiltered(size_t bytes);
@@ -249,7 +249,7 @@ class Request {
   std::string address_, tls_version_, http_version_;
   int64_t bytes_sent_ = 0;
   std::optional<channel::Failure> logged_failure_;
-  std::unique_ptr<har::Exchange> recorded_;  // with --record
+  std::unique_ptr<har::HarEntry> recorded_;  // with --record
   bool logged_end_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

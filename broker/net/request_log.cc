@@ -149,7 +149,7 @@ std::string TimingsJson(const har::Timings& t) {
 
 void Request::LogDecision(const policy::Decision& decision, const char* verdict) {
   if (!guest_.WantsEvents()) return;
-  if (guest_.shared().record) recorded_ = std::make_unique<har::Exchange>();
+  if (guest_.shared().record) recorded_ = std::make_unique<har::HarEntry>();
   if (recorded_ && kind_ != Kind::kHttp) {
     recorded_->request_body.missing = recorded_->response_body.missing = kNotRecorded;
   }
@@ -207,7 +207,7 @@ void Request::LogEnd() {
 }
 
 void Request::WriteHarEntry() {
-  har::Exchange& e = *recorded_;
+  har::HarEntry& e = *recorded_;
   e.time = TimeText(started_at_);
   e.method = method_;
   e.url = url_.host.empty() ? "about:invalid" : url_.ToString();

@@ -299,7 +299,7 @@ void Request::AppendBody(std::string_view bytes) {
   if (bytes.empty()) return;
   if (body_at_ > kBufferedBody) body_.erase(0, std::exchange(body_at_, 0));
   body_.append(bytes);
-  KeepForRecording(&har::Exchange::response_body, bytes);
+  KeepForRecording(&har::HarEntry::response_body, bytes);
   if (!blocked_) WaitForGuest();
   guest_.channel().session().ResumeBody(stream_);
   guest_.channel().FlushSoon();
@@ -307,7 +307,7 @@ void Request::AppendBody(std::string_view bytes) {
 
 // What a recording has of a body is what the guest sends or gets. One that is too large, or for
 // which there is no room beside the others, is left out as a whole, but for its size.
-void Request::KeepForRecording(har::Body har::Exchange::*body, std::string_view bytes) {
+void Request::KeepForRecording(har::Body har::HarEntry::*body, std::string_view bytes) {
   if (!recorded_) return;
   har::Body& kept = (*recorded_).*body;
   kept.size += static_cast<int64_t>(bytes.size());

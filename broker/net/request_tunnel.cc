@@ -91,7 +91,7 @@ void Request::OnTunnelOpen(Fields response) {
 void Request::OnTunnelData(std::string_view bytes) {
   body_total_ += static_cast<int64_t>(bytes.size());
   guest_.usage().bytes_in += bytes.size();
-  KeepForRecording(&har::Exchange::response_body, bytes);
+  KeepForRecording(&har::HarEntry::response_body, bytes);
   moved_ = Clock::now();
   if (OverTotalBytes()) return Fail(TotalBytesFailure());
   if (body_at_ > kBufferedStream) body_.erase(0, std::exchange(body_at_, 0));

@@ -80,7 +80,7 @@ Result<Replay> Replay::Parse(std::string_view text, const har::Files& files) {
   Replay replay;
   replay.exchanges_ = *std::move(parsed);
   for (size_t i = 0; i < replay.exchanges_.size(); ++i) {
-    har::Exchange& e = replay.exchanges_[i];
+    har::HarEntry& e = replay.exchanges_[i];
     const std::string* type = channel::FindField(e.request_fields, "content-type");
     e.request_body.bytes = Comparable({type == nullptr ? "" : *type, e.request_body.bytes});
     const auto url = policy::ParseUrl(e.url);
@@ -89,7 +89,7 @@ Result<Replay> Replay::Parse(std::string_view text, const har::Files& files) {
   return replay;
 }
 
-Result<const har::Exchange*> Replay::Find(Cursor& cursor, const std::string& method,
+Result<const har::HarEntry*> Replay::Find(Cursor& cursor, const std::string& method,
                                           const std::string& url, const Body& body) const {
   const std::string key = method + " " + url;
   const auto found = by_request_.find(key);
@@ -100,7 +100,7 @@ Result<const har::Exchange*> Replay::Find(Cursor& cursor, const std::string& met
   std::vector<size_t> same;
   std::string unknown;
   for (const size_t i : found->second) {
-    const har::Exchange& e = exchanges_[i];
+    const har::HarEntry& e = exchanges_[i];
     if (!e.request_body.missing.empty()) {
       unknown = "the recording's " + har::EntryName(i + 1, e) + ": " + e.request_body.missing +
                 ", and nothing tells whether it was this request's";
@@ -111,7 +111,7 @@ Result<const har::Exchange*> Replay::Find(Cursor& cursor, const std::string& met
   if (same.empty() && !unknown.empty()) return Error{unknown};
   if (same.empty()) return Error{"the recording has " + key + " with another body only"};
   size_t& next = cursor[same.front()];
-  const har::Exchange* e = &exchanges_[same[std::min(next, same.size() - 1)]];
+  const har::HarEntry* e = &exchanges_[same[std::min(next, same.size() - 1)]];
   ++next;
   return e;
 }

@@ -23,11 +23,11 @@ class Replay {
   using Cursor = std::map<size_t, size_t>;
   // The recorded exchange for exactly this request, or a sentence that names the nearest one.
   // `url` is canonical. Bodies of forms are equal if their fields are.
-  Result<const har::Exchange*> Find(Cursor& cursor, const std::string& method,
+  Result<const har::HarEntry*> Find(Cursor& cursor, const std::string& method,
                                     const std::string& url, const Body& body) const;
 
  private:
-  std::vector<har::Exchange> exchanges_;  // their requests' bodies as Comparable() has them
+  std::vector<har::HarEntry> exchanges_;  // their requests' bodies as Comparable() has them
   std::map<std::string, std::vector<size_t>> by_request_;  // "METHOD URL" -> exchanges
 };
 
