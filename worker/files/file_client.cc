@@ -25,15 +25,15 @@ double NowMs() {
   return duration<double, std::milli>(system_clock::now().time_since_epoch()).count();
 }
 
-FileClient::Answer Failed(int errnum, const std::string& message) {
-  FileClient::Answer answer;
+FileClient::FileReply Failed(int errnum, const std::string& message) {
+  FileClient::FileReply answer;
   answer.code = strerrorname_np(errnum);
   answer.message = message;
   return answer;
 }
-FileClient::Answer From(const Status& status) {
+FileClient::FileReply From(const Status& status) {
   if (!status) return Failed(status.error().errnum, status.error().message);
-  FileClient::Answer answer;
+  FileClient::FileReply answer;
   answer.ok = true;
   return answer;
 }
@@ -78,7 +78,7 @@ FileClient::FileClient(std::map<std::string, std::string> files, std::vector<std
   // What came for /tmp is in it, as what the guest writes there.
   std::erase_if(files_, [&](const auto& file) {
     const auto& [path, bytes] = file;
-    return memory_.Has(path) && PlaceOf(path) == Place::kOutside &&
+    return memory_.Has(path) && RelationTo(path) == MountRelation::kOutside &&
            memory_.MakeDirectory(path.substr(0, path.rfind('/')), true) &&
            memory_.Write(path, bytes, WriteHow::kNew, 0, -1);
   });
@@ -102,12 +102,12 @@ int32_t FileClient::Lost(const std::string& why) {
   return kNoStream;
 }
 
-FileClient::Answer FileClient::Read(const std::string& path, int64_t offset, int64_t length) {
+FileClient::FileReply FileClient::Read(const std::string& path, int64_t offset, int64_t length) {
   switch (OwnerOf(path)) {
     case Owner::kOrder: {
       const auto own = files_.find(path);
       if (own == files_.end()) return Failed(ENOENT, "there is no file " + path);
-      Answer answer = From(Ok{});
+      FileReply answer = From(Ok{});
       answer.bytes = Piece(own->second, offset, length);
       return answer;
     }
@@ -115,7 +115,7 @@ FileClient::Answer FileClient::Read(const std::string& path, int64_t offset, int
       const auto node = memory_.Find(path);
       if (!node) return Failed(node.error().errnum, node.error().message);
       if ((*node)->directory) return Failed(EISDIR, path + " is a directory");
-      Answer answer = From(Ok{});
+      FileReply answer = From(Ok{});
       answer.bytes = Piece((*node)->bytes, offset, length);
       return answer;
     }
@@ -134,8 +134,8 @@ bool FileClient::HasBelow(const std::string& prefix) const {
   return below != files_.end() && below->first.starts_with(prefix);
 }
 
-std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path) const {
-  Answer answer = From(Ok{});
+std::optional<FileClient::FileReply> FileClient::LookAtOwn(const std::string& path) const {
+  FileReply answer = From(Ok{});
   const auto of_order = [&](const char* kind, size_t size) {
     answer.kind = kind;
     answer.size = static_cast<int64_t>(size);
@@ -168,21 +168,21 @@ std::optional<FileClient::Answer> FileClient::LookAtOwn(const std::string& path)
   return std::nullopt;
 }
 
-FileClient::Answer FileClient::LookAt(const std::string& path, bool follow) {
+FileClient::FileReply FileClient::LookAt(const std::string& path, bool follow) {
   if (auto own = LookAtOwn(path)) return *std::move(own);
   return Ask("HEAD", path, {{"postern-follow", follow ? "1" : "0"}});
 }
 
-FileClient::Place FileClient::PlaceOf(const std::string& path) const {
-  Place place = Place::kOutside;
+FileClient::MountRelation FileClient::RelationTo(const std::string& path) const {
+  MountRelation place = MountRelation::kOutside;
   for (const std::string& mount : mounts_) {
-    if (path == mount || (mount.empty() && path == "/")) return Place::kMount;
-    if (path.starts_with(mount + "/")) place = Place::kBeneath;
+    if (path == mount || (mount.empty() && path == "/")) return MountRelation::kMount;
+    if (path.starts_with(mount + "/")) place = MountRelation::kBeneath;
   }
   return place;
 }
 
-FileClient::Answer FileClient::List(const std::string& path, int64_t most) {
+FileClient::FileReply FileClient::List(const std::string& path, int64_t most) {
   nlohmann::json list = nlohmann::json::array();
   switch (OwnerOf(path)) {
     case Owner::kBroker:
@@ -197,7 +197,7 @@ FileClient::Answer FileClient::List(const std::string& path, int64_t most) {
       break;
     }
     case Owner::kOrder: {
-      const Answer there = LookAt(path);
+      const FileReply there = LookAt(path);
       if (!there.ok) return there;
       if (there.kind != "directory") return Failed(ENOTDIR, path + " is no directory");
       const std::string prefix = path == "/" ? path : path + "/";
@@ -212,13 +212,13 @@ FileClient::Answer FileClient::List(const std::string& path, int64_t most) {
       }
     }
   }
-  Answer answer = From(Ok{});
+  FileReply answer = From(Ok{});
   answer.bytes = list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return answer;
 }
 
 namespace {
-FileClient::Answer ReadOnly(const std::string& path) {
+FileClient::FileReply ReadOnly(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string above =
       slash == 0 || slash == std::string::npos ? "DIR" : path.substr(0, slash);
@@ -227,8 +227,8 @@ FileClient::Answer ReadOnly(const std::string& path) {
 }
 }  // namespace
 
-FileClient::Answer FileClient::Write(const std::string& path, std::string bytes, WriteHow how,
-                                     int64_t offset, int64_t truncate, uint32_t mode) {
+FileClient::FileReply FileClient::Write(const std::string& path, std::string bytes, WriteHow how,
+                                        int64_t offset, int64_t truncate, uint32_t mode) {
   ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
@@ -245,7 +245,7 @@ FileClient::Answer FileClient::Write(const std::string& path, std::string bytes,
   return {};
 }
 
-FileClient::Answer FileClient::MakeDirectory(const std::string& path, bool all, uint32_t mode) {
+FileClient::FileReply FileClient::MakeDirectory(const std::string& path, bool all, uint32_t mode) {
   ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
@@ -259,7 +259,7 @@ FileClient::Answer FileClient::MakeDirectory(const std::string& path, bool all, 
   return {};
 }
 
-FileClient::Answer FileClient::Remove(const std::string& path, bool directory, bool all) {
+FileClient::FileReply FileClient::Remove(const std::string& path, bool directory, bool all) {
   ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
@@ -274,7 +274,7 @@ FileClient::Answer FileClient::Remove(const std::string& path, bool directory, b
   return {};
 }
 
-FileClient::Answer FileClient::Move(const std::string& from, const std::string& to) {
+FileClient::FileReply FileClient::Move(const std::string& from, const std::string& to) {
   ++writes_;
   const Owner owner = OwnerOf(from);
   if (owner == Owner::kOrder) return ReadOnly(from);
@@ -285,7 +285,8 @@ FileClient::Answer FileClient::Move(const std::string& from, const std::string& 
   return Ask("MOVE", from, {{"postern-to", channel::EscapeText(to)}});
 }
 
-FileClient::Answer FileClient::SetTimes(const std::string& path, double accessed, double modified) {
+FileClient::FileReply FileClient::SetTimes(const std::string& path, double accessed,
+                                           double modified) {
   ++writes_;
   const auto nanoseconds = [](double ms) {
     return std::to_string(static_cast<int64_t>(std::floor(std::clamp(ms, -kLatest, kLatest))) *
@@ -304,8 +305,8 @@ FileClient::Answer FileClient::SetTimes(const std::string& path, double accessed
   return {};
 }
 
-FileClient::Answer FileClient::Ask(const char* method, const std::string& path,
-                                   channel::Fields more, const std::string* body) {
+FileClient::FileReply FileClient::Ask(const char* method, const std::string& path,
+                                      channel::Fields more, const std::string* body) {
   body_ = body == nullptr ? std::string_view() : std::string_view(*body);
   return Await(Begin(method, path, std::move(more), body != nullptr));
 }
@@ -332,7 +333,7 @@ int32_t FileClient::Begin(const char* method, const std::string& path, channel::
   return *stream;
 }
 
-FileClient::Answer FileClient::Await(int32_t stream) {
+FileClient::FileReply FileClient::Await(int32_t stream) {
   while (endpoint_ && !exchanges_[stream].done) {
     const auto flushed = endpoint_->Flush();
     if (!flushed) {
@@ -356,17 +357,18 @@ FileClient::Answer FileClient::Await(int32_t stream) {
 }
 
 void FileClient::ReadAhead(const std::string& path) {
-  if (streams_ >= kMostAhead || PlaceOf(path) != Place::kBeneath || OwnerOf(path) != Owner::kBroker)
+  if (streams_ >= kMostAhead || RelationTo(path) != MountRelation::kBeneath ||
+      OwnerOf(path) != Owner::kBroker)
     return;
   const auto [at, is_new] = ahead_.try_emplace(path);
   if (is_new)
     at->second = Begin("GET", path, {{"postern-most", std::to_string(kMostBytesAhead)}}, false);
 }
 
-std::optional<FileClient::Answer> FileClient::TakeAhead(const std::string& path) {
+std::optional<FileClient::FileReply> FileClient::TakeAhead(const std::string& path) {
   const auto ahead = ahead_.extract(path);
   if (!ahead) return std::nullopt;
-  Answer answer = Await(ahead.mapped());
+  FileReply answer = Await(ahead.mapped());
   if (!answer.ok) return std::nullopt;
   return answer;
 }
@@ -387,7 +389,7 @@ size_t FileClient::ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel:
 void FileClient::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_stream*/) {
   const auto exchange = exchanges_.find(stream);
   if (exchange == exchanges_.end()) return;
-  Answer& answer = exchange->second.answer;
+  FileReply& answer = exchange->second.answer;
   if (const std::string* status = FindField(fields, "proxy-status")) {
     const auto failure = channel::ParseProxyStatus(*status);
     answer = {};
@@ -429,7 +431,7 @@ void FileClient::OnClosed(int32_t stream, uint32_t error) {
   const auto exchange = exchanges_.find(stream);
   if (exchange == exchanges_.end()) return;
   if (!std::exchange(exchange->second.done, true)) {
-    Answer& answer = exchange->second.answer = {};
+    FileReply& answer = exchange->second.answer = {};
     answer.code = "EIO";
     answer.message =
         std::string("the files broker reset the request: ") + nghttp2_http2_strerror(error);

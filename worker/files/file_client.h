@@ -18,7 +18,7 @@ class FileClient : public channel::Http2Session::Handler {
  public:
   // What came of a request; where not `ok`, `code` (ENOENT, EACCES, …) tells why and `message` is a
   // sentence.
-  struct Answer {
+  struct FileReply {
     bool ok = false;
     std::string bytes;  // of a file; of a directory, a JSON array of [name, kind]
     std::string kind;   // "file", "directory", "link" or "other"
@@ -36,13 +36,13 @@ class FileClient : public channel::Http2Session::Handler {
   FileClient(std::map<std::string, std::string> files, std::vector<std::string> mounts);
 
   // Whether the broker has files there.
-  enum class Place { kOutside, kMount, kBeneath };
-  Place PlaceOf(const std::string& path) const;
+  enum class MountRelation { kOutside, kMount, kBeneath };
+  MountRelation RelationTo(const std::string& path) const;
   static constexpr size_t kMostAhead = 12;  // files; the broker takes 16 requests at once
   // Asks for a file that is likely to be read next, and waits for nothing. TakeAhead gives what
   // came of it: nullopt where it was not asked for, is large or cannot be read; Read tells more.
   void ReadAhead(const std::string& path);
-  std::optional<Answer> TakeAhead(const std::string& path);
+  std::optional<FileReply> TakeAhead(const std::string& path);
   void ForgetAhead();
 
   // How often the guest has written, made, removed or moved anything.
@@ -50,21 +50,21 @@ class FileClient : public channel::Http2Session::Handler {
 
   // Whether a path is one of this guest's memory, where the host's files are not.
   bool InMemory(const std::string& path) const { return OwnerOf(path) == Owner::kMemory; }
-  Answer Read(const std::string& path, int64_t offset = 0, int64_t length = -1);
+  FileReply Read(const std::string& path, int64_t offset = 0, int64_t length = -1);
   // `follow`: what is looked at is not a link, but what it leads to.
-  Answer LookAt(const std::string& path, bool follow = true);
+  FileReply LookAt(const std::string& path, bool follow = true);
   // The same of what is not the broker's; nullopt for what is.
-  std::optional<Answer> LookAtOwn(const std::string& path) const;
+  std::optional<FileReply> LookAtOwn(const std::string& path) const;
   // `most`: where a directory has more names, EFBIG.
-  Answer List(const std::string& path, int64_t most = -1);
+  FileReply List(const std::string& path, int64_t most = -1);
   // `mode`: of what is made.
-  Answer Write(const std::string& path, std::string bytes, WriteHow how, int64_t offset,
-               int64_t truncate, uint32_t mode);
-  Answer MakeDirectory(const std::string& path, bool all, uint32_t mode);
-  Answer Remove(const std::string& path, bool directory, bool all);
-  Answer Move(const std::string& from, const std::string& to);
+  FileReply Write(const std::string& path, std::string bytes, WriteHow how, int64_t offset,
+                  int64_t truncate, uint32_t mode);
+  FileReply MakeDirectory(const std::string& path, bool all, uint32_t mode);
+  FileReply Remove(const std::string& path, bool directory, bool all);
+  FileReply Move(const std::string& from, const std::string& to);
   // In milliseconds since 1970.
-  Answer SetTimes(const std::string& path, double accessed, double modified);
+  FileReply SetTimes(const std::string& path, double accessed, double modified);
 
  private:
   // Who has a path: this guest's memory, the order (or nobody), or the broker.
@@ -72,15 +72,15 @@ class FileClient : public channel::Http2Session::Handler {
   Owner OwnerOf(const std::string& path) const;
   // Whether a file that came with the order begins so.
   bool HasBelow(const std::string& prefix) const;
-  struct Exchange {
-    Answer answer;
+  struct PendingReply {
+    FileReply answer;
     bool done = false;
   };
-  Answer Ask(const char* method, const std::string& path, channel::Fields more = {},
-             const std::string* body = nullptr);
+  FileReply Ask(const char* method, const std::string& path, channel::Fields more = {},
+                const std::string* body = nullptr);
   // The stream of a request, for Await.
   int32_t Begin(const char* method, const std::string& path, channel::Fields more, bool has_body);
-  Answer Await(int32_t stream);
+  FileReply Await(int32_t stream);
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t stream) override;
@@ -94,11 +94,11 @@ class FileClient : public channel::Http2Session::Handler {
   std::unique_ptr<channel::Endpoint> endpoint_;
   bool opened_ = false;
   int64_t writes_ = 0;
-  std::map<int32_t, Exchange> exchanges_;
+  std::map<int32_t, PendingReply> exchanges_;
   size_t streams_ = 0;                    // that are open, forgotten ones too
   std::map<std::string, int32_t> ahead_;  // streams by path
   std::string_view body_;                 // of the request, what has not left yet
-  Answer lost_;                           // what there is to say when the broker is gone
+  FileReply lost_;                        // what there is to say when the broker is gone
 };
 
 }  // namespace postern::worker

@@ -81,7 +81,7 @@ v8::Local<v8::Array> FlatFields(v8::Isolate* isolate, const channel::Fields& fie
   return v8::Array::New(isolate, flat.data(), flat.size());
 }
 
-NetLimits LimitsOf(const channel::GuestOrder& order) {
+ClientDeadlines LimitsOf(const channel::GuestOrder& order) {
   return {.headers_seconds = static_cast<double>(order.headers_ms) / 1000,
           .total_seconds = static_cast<double>(order.total_ms) / 1000,
           .response_bytes = order.response_bytes,

@@ -20,7 +20,7 @@
 
 namespace postern::worker {
 
-class Guest : ExchangeEvents {
+class Guest : HttpStreamObserver {
  public:
   Guest(Engine& engine, channel::GuestOrder order);
 
@@ -45,8 +45,8 @@ class Guest : ExchangeEvents {
   // The program writes to stdout or stderr.
   void NoteOutput() { has_output_ = true; }
   // Whose exchange `id` is.
-  Exchanges& exchanges(uint32_t id) {
-    return (id & HandlerServer::kIds) != 0 ? static_cast<Exchanges&>(handler_) : net_;
+  HttpStreams& exchanges(uint32_t id) {
+    return (id & HandlerServer::kIds) != 0 ? static_cast<HttpStreams&>(handler_) : net_;
   }
   // An error that nobody caught: printed as Node prints it, and the run is over.
   // Where an error comes from in what was written, where that is not what ran; else "".

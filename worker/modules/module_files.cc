@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kMostNames = 2000;  // in a directory that is worth listing for one of them
 
-FileTree::Kind KindOf(const FileClient::Answer& answer) {
+FileTree::Kind KindOf(const FileClient::FileReply& answer) {
   if (answer.ok)
     return answer.kind == "directory" ? FileTree::Kind::kDirectory : FileTree::Kind::kFile;
   return answer.code == "EACCES" ? FileTree::Kind::kDenied : FileTree::Kind::kNone;
@@ -35,7 +35,7 @@ const ModuleFiles::Names* ModuleFiles::NamesIn(const std::string& directory) {
   const Kind kind = Stat(directory);
   if (kind == Kind::kNone || kind == Kind::kFile) return &at->second.emplace();
   if (kind == Kind::kDenied) return nullptr;
-  const FileClient::Answer listed = client_.List(directory, kMostNames);
+  const FileClient::FileReply listed = client_.List(directory, kMostNames);
   const auto list = nlohmann::json::parse(listed.bytes, nullptr, false);
   if (!listed.ok || !list.is_array()) return nullptr;
   Names& names = at->second.emplace();
@@ -53,10 +53,10 @@ FileTree::Kind ModuleFiles::Stat(const std::string& given) {
   std::string path = std::filesystem::path(given).lexically_normal();
   if (path.size() > 1 && path.ends_with('/')) path.pop_back();
   if (const auto own = client_.LookAtOwn(path)) return KindOf(*own);
-  const auto place = client_.PlaceOf(path);
-  if (place == FileClient::Place::kOutside) return Kind::kDenied;
+  const auto place = client_.RelationTo(path);
+  if (place == FileClient::MountRelation::kOutside) return Kind::kDenied;
   if (const auto known = kinds_.find(path); known != kinds_.end()) return known->second;
-  if (place == FileClient::Place::kBeneath) {
+  if (place == FileClient::MountRelation::kBeneath) {
     const size_t slash = path.rfind('/');
     if (const Names* names = NamesIn(path.substr(0, std::max<size_t>(slash, 1)))) {
       const auto name = names->find(path.substr(slash + 1));
@@ -71,12 +71,12 @@ std::string ModuleFiles::WhyDenied(const std::string& path) { return client_.Loo
 
 std::optional<std::string> ModuleFiles::ReadFile(const std::string& path) {
   if (Stat(path) != Kind::kFile) return std::nullopt;
-  FileClient::Answer answer = client_.Read(path);
+  FileClient::FileReply answer = client_.Read(path);
   if (!answer.ok) return std::nullopt;
   return std::move(answer.bytes);
 }
 
-const FileClient::Answer& ModuleFiles::Read(const std::string& path) {
+const FileClient::FileReply& ModuleFiles::Read(const std::string& path) {
   Renew();
   if (read_path_ == path && read_.ok) return read_;
   auto ahead = client_.TakeAhead(path);

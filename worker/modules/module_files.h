@@ -22,7 +22,7 @@ class ModuleFiles : public FileTree {
   std::optional<std::string> ReadFile(const std::string& path) override;
   std::string RealPath(const std::string& path) override;
   // What is read of a file that was looked for.
-  const FileClient::Answer& Read(const std::string& path);
+  const FileClient::FileReply& Read(const std::string& path);
   // These will be read next.
   void ReadAhead(const std::string& path);
   // The guest waits: others may write meanwhile.
@@ -42,7 +42,7 @@ class ModuleFiles : public FileTree {
   std::map<std::string, Kind> kinds_;
   std::map<std::string, std::string> real_paths_;  // kept: a guest makes no links
   std::string read_path_;                          // of read_; "" for none
-  FileClient::Answer read_;
+  FileClient::FileReply read_;
 };
 
 }  // namespace postern::worker

@@ -41,12 +41,12 @@ bool ModuleSources::IsThere(const std::string& path) {
   return path == entry_path_ || files_.Stat(path) == FileTree::Kind::kFile;
 }
 
-const FileClient::Answer& ModuleSources::Read(const std::string& path) {
+const FileClient::FileReply& ModuleSources::Read(const std::string& path) {
   return path == entry_path_ ? entry_ : files_.Read(path);
 }
 
-const FileClient::Answer* ModuleSources::ReadOrThrow(const std::string& path) {
-  const FileClient::Answer& answer = Read(path);
+const FileClient::FileReply* ModuleSources::ReadOrThrow(const std::string& path) {
+  const FileClient::FileReply& answer = Read(path);
   if (answer.ok) return &answer;
   const bool missing =
       answer.code == "ENOENT" || answer.code == "EISDIR" || answer.code == "ENOTDIR";
@@ -91,7 +91,7 @@ v8::Maybe<FileFormat> ModuleSources::Format(const std::string& path) {
   if (!found.by_its_text) return v8::Just(found);
   auto known = is_module_.find(path);
   if (known == is_module_.end()) {
-    const FileClient::Answer& answer = Read(path);
+    const FileClient::FileReply& answer = Read(path);
     // What is not there says so when it is loaded.
     if (!answer.ok) return v8::Just(found);
     std::string source = answer.bytes;
@@ -143,7 +143,7 @@ bool ModuleSources::IsModule(const std::string& words, const std::string& url,
 
 v8::Maybe<std::string> ModuleSources::Source(const std::string& path, FileFormat format) {
   if (auto known = transpiled_.extract(path)) return v8::Just(std::move(known.mapped()));
-  const FileClient::Answer* answer = ReadOrThrow(path);
+  const FileClient::FileReply* answer = ReadOrThrow(path);
   if (answer == nullptr) return v8::Nothing<std::string>();
   if (!format.typescript) return v8::Just(answer->bytes);
   return Transpiled(path, std::string(answer->bytes),
@@ -206,7 +206,7 @@ void ModuleSources::ThrowFailure(const Transpiler::Failure& failure, const std::
 }
 
 bool ModuleSources::IsJavaScript(const std::string& path) {
-  const FileClient::Answer& answer = Read(path);
+  const FileClient::FileReply& answer = Read(path);
   if (!answer.ok) return true;  // nobody knows
   const std::string source = answer.bytes, url = UrlOfPath(path);
   const v8::TryCatch ignored(engine_.isolate());
@@ -214,7 +214,7 @@ bool ModuleSources::IsJavaScript(const std::string& path) {
 }
 
 bool ModuleSources::IsOfLanguage(const std::string& path, const std::string& as) {
-  const FileClient::Answer& answer = Read(path);
+  const FileClient::FileReply& answer = Read(path);
   if (!answer.ok) return false;
   const std::string source = answer.bytes;
   return std::holds_alternative<Transpiler::Script>(

@@ -13,8 +13,8 @@
 
 #include "worker/engine/engine.h"
 #include "worker/modules/module_files.h"
-#include "worker/resolver/module_resolver.h"
 #include "worker/modules/transpiler.h"
+#include "worker/resolver/module_resolver.h"
 
 namespace postern::worker {
 
@@ -61,8 +61,8 @@ class ModuleSources {
   void Forget() { transpiler_.Forget(); }
 
  private:
-  const FileClient::Answer& Read(const std::string& path);
-  const FileClient::Answer* ReadOrThrow(const std::string& path);
+  const FileClient::FileReply& Read(const std::string& path);
+  const FileClient::FileReply* ReadOrThrow(const std::string& path);
   bool IsModuleByItsText(const std::string& path, const std::string& source);
   std::string Keep(const std::string& path, Transpiler::Kind kind, Transpiler::Script script);
   std::variant<Transpiler::Script, Transpiler::Failure> Transpile(const std::string& path,
@@ -78,7 +78,7 @@ class ModuleSources {
   ModuleResolver& resolver_;
   Transpiler transpiler_;
   std::string entry_path_;
-  FileClient::Answer entry_;
+  FileClient::FileReply entry_;
   std::map<std::string, bool> is_module_;          // by path
   std::map<std::string, std::string> transpiled_;  // by path, until it is asked for
   std::map<std::string, std::string> made_maps_;   // by path: source maps

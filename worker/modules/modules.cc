@@ -84,7 +84,7 @@ v8::MaybeLocal<v8::Module> Modules::Compile(const std::string& url, const std::s
 }
 
 void Modules::ReadAheadOf(const std::string& url, const std::string& source) {
-  if (files_.PlaceOf(PathOfUrl(url)) != FileClient::Place::kBeneath) return;
+  if (files_.RelationTo(PathOfUrl(url)) != FileClient::MountRelation::kBeneath) return;
   constexpr std::string_view kCall = "require(";
   size_t asked = 0;
   for (size_t at = 0;
@@ -102,7 +102,7 @@ void Modules::ReadAheadOf(const std::string& url, const std::string& source) {
   }
 }
 
-std::string Modules::PlaceOf(const std::string& url, v8::Local<v8::Message> message) {
+std::string Modules::RelationTo(const std::string& url, v8::Local<v8::Message> message) {
   if (message.IsEmpty()) return "";
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
@@ -132,7 +132,7 @@ v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
     const auto message = caught.Message();
     caught.Reset();
     caught.SetVerbose(false);
-    const std::string where = PlaceOf(url, message);
+    const std::string where = RelationTo(url, message);
     sources_.Throw(
         "ERR_MODULE_TYPE",
         PathOfUrl(url) + where +

@@ -12,8 +12,8 @@
 #include "worker/engine/engine.h"
 #include "worker/files/file_client.h"
 #include "worker/modules/module_files.h"
-#include "worker/resolver/module_resolver.h"
 #include "worker/modules/module_sources.h"
+#include "worker/resolver/module_resolver.h"
 
 namespace postern::worker {
 
@@ -39,7 +39,7 @@ class Modules {
   // A function of exports, require, module, __filename and __dirname.
   v8::MaybeLocal<v8::Function> CompileCommonJs(const std::string& url, const std::string& source);
   // ":line:column" of what a message is about, in what was written; "" where that was added.
-  std::string PlaceOf(const std::string& url, v8::Local<v8::Message> message);
+  std::string RelationTo(const std::string& url, v8::Local<v8::Message> message);
   // The namespace of the ES module `url`, for require: evaluated now, which one that awaits at its
   // top cannot be.
   v8::MaybeLocal<v8::Value> Require(const std::string& url);

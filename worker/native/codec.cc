@@ -49,9 +49,9 @@ class Codec : public Handle {
   virtual bool SetParameters(int /*level*/, int /*strategy*/) { return false; }
 };
 
-class Zlib : public Codec {
+class ZlibCodec : public Codec {
  public:
-  Zlib(Mode mode, int window, int level, int memory, int strategy, std::string dictionary)
+  ZlibCodec(Mode mode, int window, int level, int memory, int strategy, std::string dictionary)
       : mode_(mode),
         window_(mode == kGzip || mode == kGunzip             ? window + 16
                 : mode == kUnzip                             ? window + 32
@@ -61,7 +61,7 @@ class Zlib : public Codec {
         memory_(memory),
         strategy_(strategy),
         dictionary_(std::move(dictionary)) {}
-  ~Zlib() override { End(); }
+  ~ZlibCodec() override { End(); }
 
   bool Reset() override {
     if (!started_) return true;
@@ -384,7 +384,7 @@ void CodecOpen(const Args& args) {
       break;
     default: {
       const auto dictionary = Bytes(args[5]);
-      codec = std::make_unique<Zlib>(
+      codec = std::make_unique<ZlibCodec>(
           mode, std::clamp(Int(args, 1), -kMostWindowBits, kMostWindowBits), Int(args, 2),
           Int(args, 3), Int(args, 4),
           std::string(reinterpret_cast<const char*>(dictionary.data()), dictionary.size()));

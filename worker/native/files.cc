@@ -13,7 +13,7 @@ namespace {
 FileClient& Files() { return Guest::Current().modules().files(); }
 
 // Whether it went well; else throws.
-bool Check(const Args& args, const FileClient::Answer& answer) {
+bool Check(const Args& args, const FileClient::FileReply& answer) {
   if (answer.ok) return true;
   v8::Isolate* isolate = args.GetIsolate();
   const auto error = v8::Exception::Error(Str(isolate, answer.message)).As<v8::Object>();

@@ -11,7 +11,7 @@ namespace {
 uint32_t Id(const Args& args) { return Uint32(args, 0); }
 
 // The exchanges that the first argument is the id of one of.
-Exchanges& Of(const Args& args) { return Guest::Current().exchanges(Id(args)); }
+HttpStreams& Of(const Args& args) { return Guest::Current().exchanges(Id(args)); }
 
 // A header value's bytes: its units are all below 256 (isomorphic encode of the Infra standard).
 std::string Latin1(v8::Isolate* isolate, v8::Local<v8::Value> value) {
@@ -60,7 +60,7 @@ void NetFetch(const Args& args) {
 void HandlerRespond(const Args& args) {
   auto fields = FieldsOf(args);
   if (!fields) return;
-  HandlerServer::Answer answer;
+  HandlerServer::HandlerResponse answer;
   answer.fields = *std::move(fields);
   answer.has_body = !args[2]->IsUndefined();
   answer.streaming = args[2]->IsTrue();
@@ -89,14 +89,14 @@ void NetRead(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   std::string piece;
   switch (Of(args).Read(Id(args), &piece)) {
-    case Exchanges::ReadState::kData: {
+    case HttpStreams::ReadState::kData: {
       v8::Local<v8::Uint8Array> bytes;
       if (AdoptBytes(isolate, std::move(piece)).ToLocal(&bytes)) args.GetReturnValue().Set(bytes);
       return;
     }
-    case Exchanges::ReadState::kWait:
+    case HttpStreams::ReadState::kWait:
       return args.GetReturnValue().SetNull();
-    case Exchanges::ReadState::kEnd:
+    case HttpStreams::ReadState::kEnd:
       return;
   }
 }

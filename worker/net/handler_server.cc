@@ -29,8 +29,8 @@ void HandlerServer::OnHeaders(int32_t stream, channel::Fields fields, bool end_s
   arrived_.push_back({id, std::move(fields), !end_stream});
 }
 
-Status HandlerServer::Respond(uint32_t id, Answer answer) {
-  Exchange* e = Find(id);
+Status HandlerServer::Respond(uint32_t id, HandlerResponse answer) {
+  HttpStream* e = Find(id);
   if (e == nullptr || e->failure || e->responded || !endpoint_) return Ok{};
   if (Status s = channel::CheckFields(answer.fields); !s) {
     return Error{"the response has " + s.error().message};
@@ -45,7 +45,7 @@ Status HandlerServer::Respond(uint32_t id, Answer answer) {
 
 void HandlerServer::OnClosed(int32_t stream, uint32_t error) {
   uint32_t id = 0;
-  Exchange* e = ByStream(stream, &id);
+  HttpStream* e = ByStream(stream, &id);
   ids_.erase(stream);
   if (e == nullptr || e->failure) return;
   if (error != 0) return FailLater(id, ClientGone("the client went away"));

@@ -4,34 +4,34 @@
 
 #include <cstdint>
 
-#include "worker/net/exchanges.h"
+#include "worker/net/http_streams.h"
 
 namespace postern::worker {
 
-class HandlerServer : public Exchanges {
+class HandlerServer : public HttpStreams {
  public:
-  explicit HandlerServer(ExchangeEvents& events) : Exchanges(events, 0) {}
+  explicit HandlerServer(HttpStreamObserver& events) : HttpStreams(events, 0) {}
 
-  // Exchanges of this side have ids with this bit.
+  // HttpStreams of this side have ids with this bit.
   static constexpr uint32_t kIds = 1U << 30;
 
   // Says that the guest takes requests.
   void Open();
-  struct Answer {
+  struct HandlerResponse {
     channel::Fields fields;
     std::string body;  // sent as it is, when has_body and not streaming
     bool has_body = false;
     bool streaming = false;  // Write and EndWrite follow
   };
   // An error, and nothing has been sent yet, where the fields are more than one block may have.
-  Status Respond(uint32_t id, Answer answer);
+  Status Respond(uint32_t id, HandlerResponse answer);
   // Asks for no further requests; those that are on their way are still answered.
   void Retire();
   // No requests come any more: the supervisor has closed the channel.
   bool over() const { return opened_ && endpoint_ == nullptr; }
 
   void Ready(const std::function<short(int)>& ready, double waited) override;
-  double Deadline() const override { return lost_ ? 0 : Exchanges::Deadline(); }
+  double Deadline() const override { return lost_ ? 0 : HttpStreams::Deadline(); }
   bool Pending() const override { return endpoint_ != nullptr; }
 
  private:

@@ -41,7 +41,7 @@ bool NetClient::OpenChannel() {
 }
 
 void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
-  Exchange& e = exchanges_[id];
+  HttpStream& e = exchanges_[id];
   if (!channel::CheckFields(outgoing.fields)) {  // with so many they go in lower case
     std::erase_if(outgoing.fields,
                   [](const channel::Field& f) { return f.name == channel::kNames; });
@@ -71,7 +71,7 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
 
 void NetClient::OnRequestSent(int32_t stream) {
   uint32_t id = 0;
-  Exchange* e = ByStream(stream, &id);
+  HttpStream* e = ByStream(stream, &id);
   if (e == nullptr) return;
   e->sent = true;
   AddDue(headers_due_, limits_.headers_seconds, id, stream);
@@ -80,7 +80,7 @@ void NetClient::OnRequestSent(int32_t stream) {
 
 void NetClient::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
   uint32_t id = 0;
-  Exchange* e = ByStream(stream, &id);
+  HttpStream* e = ByStream(stream, &id);
   if (e == nullptr) return;
   if (const std::string* status = FindField(fields, "proxy-status")) {
     const auto failure = channel::ParseProxyStatus(*status);
@@ -129,7 +129,7 @@ ResponseHead NetClient::ReadHead(channel::Fields fields) {
   return head;
 }
 
-std::optional<Failure> NetClient::SetDecoders(Exchange& e, const channel::Fields& fields) {
+std::optional<Failure> NetClient::SetDecoders(HttpStream& e, const channel::Fields& fields) {
   std::string coding;  // several fields are one list (RFC 9110 section 5.3)
   for (const channel::Field& f : fields) {
     if (f.name == "content-encoding") coding += (coding.empty() ? "" : ",") + f.value;
@@ -155,7 +155,7 @@ std::optional<Failure> NetClient::SetDecoders(Exchange& e, const channel::Fields
 
 void NetClient::OnClosed(int32_t stream, uint32_t error) {
   uint32_t id = 0;
-  Exchange* e = ByStream(stream, &id);
+  HttpStream* e = ByStream(stream, &id);
   ids_.erase(stream);
   if (e == nullptr || e->ended || e->failed()) return;
   FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST",
@@ -188,7 +188,7 @@ void NetClient::Ready(const std::function<short(int)>& ready, double waited) {
 void NetClient::AddDue(std::deque<Due>& due, double seconds, uint32_t id, int32_t stream) {
   // Requests that are over go from the front: a busy guest would keep minutes of them.
   while (!due.empty()) {
-    const Exchange* e = Find(due.front().id);
+    const HttpStream* e = Find(due.front().id);
     if (e != nullptr && !e->ended && e->stream == due.front().stream) break;
     due.pop_front();
   }
@@ -201,27 +201,27 @@ void NetClient::Expire() {
     while (!due.empty() && due.front().when <= now) {
       const Due d = due.front();
       due.pop_front();
-      Exchange* e = Find(d.id);
+      HttpStream* e = Find(d.id);
       if (e == nullptr || e->ended || e->failed() || e->stream != d.stream) continue;
       if (over(*e)) continue;
       endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
       FailLater(d.id, failure);
     }
   };
-  expire(queue_due_, [](const Exchange& e) { return e.sent; },
+  expire(queue_due_, [](const HttpStream& e) { return e.sent; },
          {"connection_limit_reached", "ERR_LIMIT",
           "the request waited too long for one of the " + std::to_string(limits_.concurrent) +
               " places (queue_timeout)"});
   expire(
-      headers_due_, [](const Exchange& e) { return e.responded || !e.upload_ended; },
+      headers_due_, [](const HttpStream& e) { return e.responded || !e.upload_ended; },
       {"http_response_timeout", "ERR_RESPONSE_TIMEOUT", "the broker reported no response in time"});
-  expire(total_due_, [](const Exchange& e) { return e.endless && e.responded; },
+  expire(total_due_, [](const HttpStream& e) { return e.endless && e.responded; },
          {"http_response_timeout", "ERR_TOTAL_TIMEOUT",
           "the broker reported no end of the response in time"});
 }
 
 double NetClient::Deadline() const {
-  double due = Exchanges::Deadline();
+  double due = HttpStreams::Deadline();
   if (!queue_due_.empty()) due = std::min(due, queue_due_.front().when);
   if (!headers_due_.empty()) due = std::min(due, headers_due_.front().when);
   if (!total_due_.empty()) due = std::min(due, total_due_.front().when);

@@ -11,11 +11,11 @@
 #include <string>
 
 #include "channel/spare_fds.h"
-#include "worker/net/exchanges.h"
+#include "worker/net/http_streams.h"
 
 namespace postern::worker {
 
-struct NetLimits {
+struct ClientDeadlines {
   double headers_seconds =
       60;  // all phases up to the response, with some grace for the broker to tell first
   double total_seconds = 310;
@@ -26,10 +26,10 @@ struct NetLimits {
   int channels = channel::kNetChannels;  // to one broker after the other
 };
 
-class NetClient : public Exchanges {
+class NetClient : public HttpStreams {
  public:
-  NetClient(NetLimits limits, ExchangeEvents& events)
-      : Exchanges(events, limits.response_bytes), limits_(limits) {}
+  NetClient(ClientDeadlines limits, HttpStreamObserver& events)
+      : HttpStreams(events, limits.response_bytes), limits_(limits) {}
 
   struct Outgoing {
     channel::Fields fields;
@@ -61,11 +61,11 @@ class NetClient : public Exchanges {
 
   bool OpenChannel();
   static ResponseHead ReadHead(channel::Fields fields);
-  static std::optional<channel::Failure> SetDecoders(Exchange& e, const channel::Fields& fields);
+  static std::optional<channel::Failure> SetDecoders(HttpStream& e, const channel::Fields& fields);
   void AddDue(std::deque<Due>& due, double seconds, uint32_t id, int32_t stream);
   void Expire();
 
-  const NetLimits limits_;
+  const ClientDeadlines limits_;
   int next_channel_ = 0;
   bool gone_ = false;
   double silent_ = 0;

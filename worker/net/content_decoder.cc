@@ -1,5 +1,5 @@
 // zlib, brotli and zstd are the host executable's own, current with it.
-#include "worker/net/decoder.h"
+#include "worker/net/content_decoder.h"
 
 #include <brotli/decode.h>
 #include <zlib.h>
@@ -8,10 +8,10 @@
 namespace postern::worker {
 namespace {
 
-class Zlib : public Decoder {
+class ZlibDecoder : public Decoder {
  public:
-  explicit Zlib(bool gzip) : gzip_(gzip) {}
-  ~Zlib() override {
+  explicit ZlibDecoder(bool gzip) : gzip_(gzip) {}
+  ~ZlibDecoder() override {
     if (started_) inflateEnd(&stream_);
   }
 
@@ -124,8 +124,8 @@ class Zstd : public Decoder {
 }  // namespace
 
 std::unique_ptr<Decoder> Decoder::For(std::string_view coding) {
-  if (coding == "gzip" || coding == "x-gzip") return std::make_unique<Zlib>(true);
-  if (coding == "deflate") return std::make_unique<Zlib>(false);
+  if (coding == "gzip" || coding == "x-gzip") return std::make_unique<ZlibDecoder>(true);
+  if (coding == "deflate") return std::make_unique<ZlibDecoder>(false);
   if (coding == "br") return std::make_unique<Brotli>();
   if (coding == "zstd") return std::make_unique<Zstd>();
   return nullptr;

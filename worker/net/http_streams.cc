@@ -1,4 +1,4 @@
-#include "worker/net/exchanges.h"
+#include "worker/net/http_streams.h"
 
 #include <poll.h>
 
@@ -16,20 +16,20 @@ constexpr size_t kUploadBuffer = 256 * 1024;
 
 }  // namespace
 
-Exchanges::Exchange* Exchanges::Find(uint32_t id) {
+HttpStreams::HttpStream* HttpStreams::Find(uint32_t id) {
   const auto e = exchanges_.find(id);
   return e == exchanges_.end() ? nullptr : &e->second;
 }
 
-Exchanges::Exchange* Exchanges::ByStream(int32_t stream, uint32_t* id) {
+HttpStreams::HttpStream* HttpStreams::ByStream(int32_t stream, uint32_t* id) {
   const auto i = ids_.find(stream);
   if (i == ids_.end()) return nullptr;
   *id = i->second;
   return Find(i->second);
 }
 
-size_t Exchanges::Write(uint32_t id, std::span<const uint8_t> bytes, bool all) {
-  Exchange* e = Find(id);
+size_t HttpStreams::Write(uint32_t id, std::span<const uint8_t> bytes, bool all) {
+  HttpStream* e = Find(id);
   if (e == nullptr || e->failure || e->upload_ended) return 0;
   if (e->upload_at > kUploadBuffer) e->upload.erase(0, std::exchange(e->upload_at, 0));
   e->upload.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -39,22 +39,22 @@ size_t Exchanges::Write(uint32_t id, std::span<const uint8_t> bytes, bool all) {
   return e->writable_wanted ? waiting : 0;
 }
 
-int32_t Exchanges::StreamOf(uint32_t id) {
-  const Exchange* e = Find(id);
+int32_t HttpStreams::StreamOf(uint32_t id) {
+  const HttpStream* e = Find(id);
   return e == nullptr ? 0 : e->stream;
 }
 
-void Exchanges::EndWrite(uint32_t id) {
-  Exchange* e = Find(id);
+void HttpStreams::EndWrite(uint32_t id) {
+  HttpStream* e = Find(id);
   if (e == nullptr || e->failure) return;
   e->upload_ended = true;
   endpoint_->session().ResumeBody(e->stream);
 }
 
-size_t Exchanges::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
-                           channel::Fields* /*trailers*/) {
+size_t HttpStreams::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                             channel::Fields* /*trailers*/) {
   uint32_t id = 0;
-  Exchange* e = ByStream(stream, &id);
+  HttpStream* e = ByStream(stream, &id);
   if (e == nullptr) {
     *end = true;
     return 0;
@@ -71,9 +71,9 @@ size_t Exchanges::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
   return n;
 }
 
-void Exchanges::OnData(int32_t stream, std::span<const uint8_t> data) {
+void HttpStreams::OnData(int32_t stream, std::span<const uint8_t> data) {
   uint32_t id = 0;
-  Exchange* e = ByStream(stream, &id);
+  HttpStream* e = ByStream(stream, &id);
   if (e == nullptr || e->failure) {
     endpoint_->session().Consume(stream, data.size());
     return;
@@ -83,16 +83,16 @@ void Exchanges::OnData(int32_t stream, std::span<const uint8_t> data) {
   if (e->waiting || e->collecting) deliveries_.push_back(id);
 }
 
-void Exchanges::OnEndOfBody(int32_t stream) {
+void HttpStreams::OnEndOfBody(int32_t stream) {
   uint32_t id = 0;
-  Exchange* e = ByStream(stream, &id);
+  HttpStream* e = ByStream(stream, &id);
   if (e == nullptr) return;
   e->ended = true;
   if (e->waiting || e->collecting) deliveries_.push_back(id);
 }
 
-void Exchanges::FailLater(uint32_t id, Failure failure) {
-  Exchange* e = Find(id);
+void HttpStreams::FailLater(uint32_t id, Failure failure) {
+  HttpStream* e = Find(id);
   if (e == nullptr || e->failed()) return;
   const bool unread = e->responded && !(e->received.empty() && e->undecoded.empty());
   if (unread && e->upload_ended && !e->writable_wanted) {
@@ -104,7 +104,7 @@ void Exchanges::FailLater(uint32_t id, Failure failure) {
   failures_.emplace_back(id, std::move(failure));
 }
 
-std::string Exchanges::TakeReceived(Exchange& e) {
+std::string HttpStreams::TakeReceived(HttpStream& e) {
   if (e.received.empty()) return {};
   std::string piece = std::move(e.received.front());
   e.received.pop_front();
@@ -113,7 +113,7 @@ std::string Exchanges::TakeReceived(Exchange& e) {
 }
 
 // One decoding step. True: `out` has bytes, or more input was taken. False: needs more input.
-Result<bool> Exchanges::DecodePiece(Exchange& e, std::string* out) {
+Result<bool> HttpStreams::DecodePiece(HttpStream& e, std::string* out) {
   if (e.undecoded.empty()) e.undecoded = TakeReceived(e);
   std::string in = std::move(e.undecoded);
   e.undecoded.clear();
@@ -137,7 +137,7 @@ Result<bool> Exchanges::DecodePiece(Exchange& e, std::string* out) {
   return !out->empty() || !e.undecoded.empty() || !e.received.empty();
 }
 
-Exchanges::ReadState Exchanges::NextPiece(Exchange& e, std::string* out) {
+HttpStreams::ReadState HttpStreams::NextPiece(HttpStream& e, std::string* out) {
   out->clear();
   if (e.decoders.empty()) {
     *out = TakeReceived(e);
@@ -173,8 +173,8 @@ Exchanges::ReadState Exchanges::NextPiece(Exchange& e, std::string* out) {
   return ReadState::kEnd;
 }
 
-Exchanges::ReadState Exchanges::Read(uint32_t id, std::string* out) {
-  Exchange* e = Find(id);
+HttpStreams::ReadState HttpStreams::Read(uint32_t id, std::string* out) {
+  HttpStream* e = Find(id);
   if (e == nullptr) return ReadState::kEnd;
   if (e->failure) return ReadState::kWait;  // OnFailure is on its way
   const ReadState state = NextPiece(*e, out);
@@ -189,14 +189,14 @@ Exchanges::ReadState Exchanges::Read(uint32_t id, std::string* out) {
   return state;
 }
 
-void Exchanges::Collect(uint32_t id) {
-  Exchange* e = Find(id);
+void HttpStreams::Collect(uint32_t id) {
+  HttpStream* e = Find(id);
   if (e == nullptr || e->failure) return;
   e->collecting = true;
   deliveries_.push_back(id);
 }
 
-void Exchanges::Deliver(uint32_t id, Exchange& e) {
+void HttpStreams::Deliver(uint32_t id, HttpStream& e) {
   if (e.writable_wanted && e.upload.empty()) {
     e.writable_wanted = false;
     events_.OnWritable(id);
@@ -228,7 +228,7 @@ void Exchanges::Deliver(uint32_t id, Exchange& e) {
   }
 }
 
-std::optional<std::string> Exchanges::Join(Exchange& e) {
+std::optional<std::string> HttpStreams::Join(HttpStream& e) {
   if (e.collected.size() == 1) return std::move(e.collected[0]);
   if (!e.held.Add(e.collected_bytes)) return std::nullopt;
   std::string body;
@@ -240,8 +240,8 @@ std::optional<std::string> Exchanges::Join(Exchange& e) {
   return body;
 }
 
-void Exchanges::Cancel(uint32_t id) {
-  Exchange* e = Find(id);
+void HttpStreams::Cancel(uint32_t id) {
+  HttpStream* e = Find(id);
   if (e == nullptr) return;
   if (endpoint_ && ids_.contains(e->stream)) {
     endpoint_->session().Reset(e->stream, NGHTTP2_CANCEL);
@@ -250,20 +250,20 @@ void Exchanges::Cancel(uint32_t id) {
   exchanges_.erase(id);
 }
 
-void Exchanges::SetRef(uint32_t id, bool ref) {
-  if (Exchange* e = Find(id)) e->ref = ref;
+void HttpStreams::SetRef(uint32_t id, bool ref) {
+  if (HttpStream* e = Find(id)) e->ref = ref;
 }
 
-void Exchanges::FailAll(const Failure& failure) {
+void HttpStreams::FailAll(const Failure& failure) {
   for (const auto& [stream, id] : std::exchange(ids_, {})) {
-    const Exchange* e = Find(id);
+    const HttpStream* e = Find(id);
     if (e != nullptr && !(e->ended && e->responded && e->upload_ended)) FailLater(id, failure);
   }
 }
 
 // ---- the loop's side
 
-void Exchanges::Interest(const std::function<void(int, short)>& want) {
+void HttpStreams::Interest(const std::function<void(int, short)>& want) {
   if (!endpoint_) return;
   const auto flushed = endpoint_->Flush();
   if (!flushed) return OnLost(flushed.error().message);
@@ -271,7 +271,7 @@ void Exchanges::Interest(const std::function<void(int, short)>& want) {
   if (!*flushed) want(endpoint_->out(), POLLOUT);
 }
 
-bool Exchanges::Receive(const std::function<short(int)>& ready) {
+bool HttpStreams::Receive(const std::function<short(int)>& ready) {
   if (!endpoint_ || ready(endpoint_->in()) == 0) return false;
   const auto outcome = endpoint_->Read();
   if (!outcome) {
@@ -282,12 +282,12 @@ bool Exchanges::Receive(const std::function<short(int)>& ready) {
   return true;
 }
 
-void Exchanges::Tell() {
+void HttpStreams::Tell() {
   for (const uint32_t id : std::exchange(deliveries_, {})) {
-    if (Exchange* e = Find(id)) Deliver(id, *e);
+    if (HttpStream* e = Find(id)) Deliver(id, *e);
   }
   for (const auto& [id, failure] : std::exchange(failures_, {})) {
-    Exchange* e = Find(id);
+    HttpStream* e = Find(id);
     if (e == nullptr) continue;
     // A body that goes keeps its stream, and so its place among the concurrent ones, until it is
     // told to stop.
@@ -298,7 +298,7 @@ void Exchanges::Tell() {
   }
 }
 
-double Exchanges::Deadline() const {
+double HttpStreams::Deadline() const {
   return failures_.empty() && deliveries_.empty() ? std::numeric_limits<double>::infinity() : 0;
 }
 

@@ -1,5 +1,6 @@
-// Exchanges: requests and responses on one channel, with their bodies, for whichever end of it the
-// guest is: the client's (net_client.h) or the server's (handler_server.h). Ids are the runtime's.
+// HttpStreams: requests and responses on one channel, with their bodies, for whichever end of it
+// the guest is: the client's (net_client.h) or the server's (handler_server.h). Ids are the
+// runtime's.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@
 #include "channel/endpoint.h"
 #include "channel/failure.h"
 #include "worker/engine/event_loop.h"
-#include "worker/net/decoder.h"
+#include "worker/net/content_decoder.h"
 
 namespace postern::worker {
 
@@ -28,9 +29,9 @@ struct ResponseHead {
 };
 
 // What happens to an exchange, told to the runtime.
-class ExchangeEvents {
+class HttpStreamObserver {
  public:
-  virtual ~ExchangeEvents() = default;
+  virtual ~HttpStreamObserver() = default;
   // A client's: the response is there, or an informational one before it.
   virtual void OnResponse(uint32_t id, const ResponseHead& head) = 0;
   // A client's that sees the wire: what followed the body.
@@ -46,7 +47,7 @@ class ExchangeEvents {
   virtual void OnFailure(uint32_t id, const channel::Failure& failure) = 0;
 };
 
-class Exchanges : public EventLoop::Source, public channel::Http2Session::Handler {
+class HttpStreams : public EventLoop::Source, public channel::Http2Session::Handler {
  public:
   // Bytes that wait to be sent, for the caller's backpressure; OnWritable comes when they are gone.
   // 0 where that is few enough to go on; with `all`, only where it is none.
@@ -68,7 +69,7 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
   double Deadline() const override;
 
  protected:
-  struct Exchange {
+  struct HttpStream {
     int32_t stream = 0;
     // Of a client's.
     bool sent = false;     // its header block has left
@@ -98,11 +99,11 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
   };
 
   // `decoded_bytes`: what a decoded body may have.
-  Exchanges(ExchangeEvents& events, int64_t decoded_bytes)
+  HttpStreams(HttpStreamObserver& events, int64_t decoded_bytes)
       : events_(events), decoded_limit_(decoded_bytes) {}
 
-  Exchange* Find(uint32_t id);
-  Exchange* ByStream(int32_t stream, uint32_t* id);
+  HttpStream* Find(uint32_t id);
+  HttpStream* ByStream(int32_t stream, uint32_t* id);
   // Tells of `failure` behind what of the body came before it; at once where the guest waits for
   // something else as well.
   void FailLater(uint32_t id, channel::Failure failure);
@@ -121,20 +122,20 @@ class Exchanges : public EventLoop::Source, public channel::Http2Session::Handle
   size_t ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
                   channel::Fields* trailers) override;
 
-  ExchangeEvents& events_;
+  HttpStreamObserver& events_;
   std::unique_ptr<channel::Endpoint> endpoint_;
-  std::map<uint32_t, Exchange> exchanges_;
+  std::map<uint32_t, HttpStream> exchanges_;
   std::map<int32_t, uint32_t> ids_;
   // Told to the runtime from the loop, never from inside a call it made.
   std::vector<std::pair<uint32_t, channel::Failure>> failures_;
   std::vector<uint32_t> deliveries_;
 
  private:
-  void Deliver(uint32_t id, Exchange& e);
-  std::optional<std::string> Join(Exchange& e);
-  ReadState NextPiece(Exchange& e, std::string* out);
-  Result<bool> DecodePiece(Exchange& e, std::string* out);
-  std::string TakeReceived(Exchange& e);
+  void Deliver(uint32_t id, HttpStream& e);
+  std::optional<std::string> Join(HttpStream& e);
+  ReadState NextPiece(HttpStream& e, std::string* out);
+  Result<bool> DecodePiece(HttpStream& e, std::string* out);
+  std::string TakeReceived(HttpStream& e);
 
   const int64_t decoded_limit_;
 };
