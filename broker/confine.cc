@@ -8,14 +8,14 @@
 
 namespace postern::broker {
 
-Status EnterRoleNamespaces(Role role, sandbox::Layers& layers) {
+Status EnterRoleNamespaces(BrokerRole role, sandbox::Layers& layers) {
   ::setsid();  // a terminal's ^C is the supervisor's business; fails harmlessly for a group leader
-  const bool net = role != Role::kNet;
+  const bool net = role != BrokerRole::kNet;
   const std::vector<std::string> wanted =
       net ? std::vector<std::string>{"net", "mount", "pid", "ipc", "uts", "cgroup"}
           : std::vector<std::string>{"mount", "pid", "ipc", "uts", "cgroup"};
   const auto identity =
-      role == Role::kFiles ? sandbox::Identity::kKeep : sandbox::Identity::kNobody;
+      role == BrokerRole::kFiles ? sandbox::Identity::kKeep : sandbox::Identity::kNobody;
   auto report = sandbox::EnterNamespaces(wanted, identity);
   if (!report) return report.error();
   layers = *report;
@@ -24,8 +24,9 @@ Status EnterRoleNamespaces(Role role, sandbox::Layers& layers) {
   return Ok{};
 }
 
-Status LockDown(Role role, const std::vector<int>& keep, const sandbox::LandlockRules& landlock,
-                sandbox::SeccompMode mode, sandbox::Layers& layers) {
+Status LockDown(BrokerRole role, const std::vector<int>& keep,
+                const sandbox::LandlockRules& landlock, sandbox::SeccompMode mode,
+                sandbox::Layers& layers) {
   if (Status s = sandbox::CloseAllBut(keep); !s) return s;
   // Before Landlock, in whose domain nothing can be mounted.
   sandbox::TryEmptyRoot(layers);
@@ -34,9 +35,9 @@ Status LockDown(Role role, const std::vector<int>& keep, const sandbox::Landlock
   if (Status s = sandbox::DropCapabilities(); !s) return s;
   // FSIZE 0 would forbid nothing that seccomp leaves; NPROC 0: no process is ever made from here.
   if (Status s = sandbox::LimitTo(RLIMIT_NPROC, 0); !s) return s;
-  const char* policy = role == Role::kNet     ? "broker-net"
-                       : role == Role::kFiles ? "broker-files"
-                                              : "broker-log";
+  const char* policy = role == BrokerRole::kNet     ? "broker-net"
+                       : role == BrokerRole::kFiles ? "broker-files"
+                                                    : "broker-log";
   if (Status s = sandbox::InstallSeccomp(policy, mode); !s) return s;
   layers.on.emplace_back("seccomp");
   return Ok{};

@@ -10,15 +10,16 @@
 
 namespace postern::broker {
 
-enum class Role { kNet, kFiles, kLog };
+enum class BrokerRole { kNet, kFiles, kLog };
 
 // First half: namespaces, before anything else is opened; returns in the child (see
 // ContinueAsPid1).
-Status EnterRoleNamespaces(Role role, sandbox::Layers& layers);
+Status EnterRoleNamespaces(BrokerRole role, sandbox::Layers& layers);
 // Second half, with everything read that will be needed: empty root, Landlock, capabilities,
 // limits, seccomp. `keep`: descriptors to keep besides 0 to 2; `readable`: directories that stay
 // readable.
-Status LockDown(Role role, const std::vector<int>& keep, const sandbox::LandlockRules& landlock,
-                sandbox::SeccompMode mode, sandbox::Layers& layers);
+Status LockDown(BrokerRole role, const std::vector<int>& keep,
+                const sandbox::LandlockRules& landlock, sandbox::SeccompMode mode,
+                sandbox::Layers& layers);
 
 }  // namespace postern::broker

@@ -17,10 +17,10 @@
 
 #include "base/eintr.h"
 #include "broker/confine.h"
-#include "broker/files/files_guest.h"
+#include "broker/files/files_binding.h"
 #include "broker/log/event_log.h"
 #include "broker/log/log_process.h"
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 #include "broker/upstream/recording.h"
 #include "broker/upstream/replay.h"
 #include "loop/control_loop.h"
@@ -37,11 +37,11 @@ constexpr int kBadInput = 10'000;  // in place of an errno: the user's file is a
 constexpr auto kTellUsageEvery = std::chrono::seconds(1);
 
 struct Arguments {
-  Role role = Role::kNet;
+  BrokerRole role = BrokerRole::kNet;
   sandbox::SeccompMode seccomp = sandbox::SeccompMode::kKill;
   std::string ca_file;
   std::optional<std::vector<uint16_t>> ports;  // that a connection may go to; nullopt: any
-  std::vector<Mount> mounts;
+  std::vector<BrokerMount> mounts;
   UniqueFd events;          // net: to the log process; log: from the net broker
   UniqueFd replay;          // net: the HAR file that the replay adapter answers from
   UniqueFd beside;          // net: the directory of that file
@@ -58,9 +58,9 @@ Result<Arguments> Parse(int argc, char** argv) {
   if (argc < 2) return Error{"a role is missing; this program is started by postern"};
   Arguments a;
   if (std::strcmp(argv[1], "files") == 0)
-    a.role = Role::kFiles;
+    a.role = BrokerRole::kFiles;
   else if (std::strcmp(argv[1], "log") == 0)
-    a.role = Role::kLog;
+    a.role = BrokerRole::kLog;
   else if (std::strcmp(argv[1], "net") != 0)
     return Error{"unknown role; this program is started by postern"};
   for (int i = 2; i < argc; ++i) {
@@ -91,7 +91,7 @@ Result<Arguments> Parse(int argc, char** argv) {
     } else if (arg.starts_with("--ca-file=")) {
       a.ca_file = arg.substr(10);
     } else if (const size_t colon = arg.find(':');
-               a.role == Role::kFiles && colon != std::string::npos) {
+               a.role == BrokerRole::kFiles && colon != std::string::npos) {
       // "FD:GUEST", "FDw:GUEST" where it may be written
       a.mounts.push_back({arg.substr(colon + 1), UniqueFd(std::atoi(arg.c_str())),
                           colon > 0 && arg[colon - 1] == 'w'});
@@ -102,7 +102,7 @@ Result<Arguments> Parse(int argc, char** argv) {
   return a;
 }
 
-std::string UsageJson(const Usage& u) {
+std::string UsageJson(const NetUsage& u) {
   return nlohmann::json{{"requests", u.requests},
                         {"denied", u.denied},
                         {"bytesIn", u.bytes_in},
@@ -155,7 +155,7 @@ void Serve(
   });
   loop = &control;
   boost::asio::steady_timer timer(io);
-  if constexpr (std::is_same_v<G, NetGuest>) TellUsage(timer, guests, loop);
+  if constexpr (std::is_same_v<G, NetBinding>) TellUsage(timer, guests, loop);
   const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
   control.Send({.type = ControlType::kReady, .payload = report.dump()});
   io.run();
@@ -217,9 +217,9 @@ Status RunNet(Arguments& a) {
   }
   NetShared shared{
       io, *addresses, *tls, log ? &*log : nullptr, a.record, replay ? &*replay : nullptr};
-  Serve<NetGuest>(
+  Serve<NetBinding>(
       io, layers,
-      [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<NetGuest>> {
+      [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<NetBinding>> {
         auto text = ReadToEnd(m.fds[2].get(), "the policy");
         if (!text) return text.error();
         auto policy = policy::FromJson(*text);
@@ -231,11 +231,11 @@ Status RunNet(Arguments& a) {
             SendEvent(id, line, lost);
           };
         }
-        return std::make_unique<NetGuest>(shared, *std::move(policy), std::move(m.payload),
-                                          std::move(m.fds[0]), std::move(m.fds[1]),
-                                          std::move(ended), std::move(events));
+        return std::make_unique<NetBinding>(shared, *std::move(policy), std::move(m.payload),
+                                            std::move(m.fds[0]), std::move(m.fds[1]),
+                                            std::move(ended), std::move(events));
       },
-      [&](NetGuest& g, const std::function<void(std::string)>& ended) {
+      [&](NetBinding& g, const std::function<void(std::string)>& ended) {
         g.EndRequests();
         std::string usage = UsageJson(g.usage());
         if (!log) return ended(std::move(usage));
@@ -264,19 +264,19 @@ Status RunFiles(Arguments& a) {
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
   boost::asio::io_context io(1);
   sandbox::LandlockRules rules;
-  for (const Mount& m : mounts.mounts())
+  for (const BrokerMount& m : mounts.mounts())
     (m.writable ? rules.writable : rules.readable).push_back(m.directory.get());
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
   if (Status s = LockDown(a.role, *open, rules, a.seccomp, layers); !s) return s;
-  Serve<FilesGuest>(
+  Serve<FilesBinding>(
       io, layers,
-      [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<FilesGuest>> {
+      [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<FilesBinding>> {
         if (Status s = PrepareChannel(m); !s) return s.error();
-        return std::make_unique<FilesGuest>(io, mounts, std::move(m.fds[0]), std::move(m.fds[1]),
-                                            std::move(ended));
+        return std::make_unique<FilesBinding>(io, mounts, std::move(m.fds[0]), std::move(m.fds[1]),
+                                              std::move(ended));
       },
-      [](FilesGuest&, const std::function<void(std::string)>& ended) { ended("{}"); });
+      [](FilesBinding&, const std::function<void(std::string)>& ended) { ended("{}"); });
   return Ok{};
 }
 
@@ -287,9 +287,9 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "postern-broker: %s\n", arguments.error().message.c_str());
     return 2;
   }
-  const Status status = arguments->role == Role::kNet     ? RunNet(*arguments)
-                        : arguments->role == Role::kFiles ? RunFiles(*arguments)
-                                                          : RunLog(*arguments);
+  const Status status = arguments->role == BrokerRole::kNet     ? RunNet(*arguments)
+                        : arguments->role == BrokerRole::kFiles ? RunFiles(*arguments)
+                                                                : RunLog(*arguments);
   if (status) return 0;
   const ControlMessage failed{.type = ControlType::kFailed,
                               .a = status.error().errnum == kBadInput ? 1 : 0,

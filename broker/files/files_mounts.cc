@@ -45,20 +45,20 @@ bool BeginsWith(const std::vector<std::string>& names, const std::vector<std::st
   return names.size() >= first.size() && std::equal(first.begin(), first.end(), names.begin());
 }
 
-UniqueFd Directory(const Mount& mount, const std::string& at) {
+UniqueFd Directory(const BrokerMount& mount, const std::string& at) {
   auto fd = OpenBeneath({&mount, at}, O_PATH | O_DIRECTORY, at);
   return fd ? *std::move(fd) : UniqueFd();
 }
 
 }  // namespace
 
-std::string PathOf(const Place& place) {
+std::string PathOf(const MountedPath& place) {
   if (place.relative != ".") return place.mount->guest + "/" + place.relative;
   return place.mount->guest.empty() ? "/" : place.mount->guest;
 }
 
-Result<UniqueFd> OpenBeneath(const Place& place, int flags, const std::string& path, uint64_t mode,
-                             uint64_t resolve) {
+Result<UniqueFd> OpenBeneath(const MountedPath& place, int flags, const std::string& path,
+                             uint64_t mode, uint64_t resolve) {
   open_how how{};
   how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC |
               ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY);
@@ -81,16 +81,16 @@ Result<std::string> TargetOf(int link, const std::string& path) {
   return std::string(target, static_cast<size_t>(n));
 }
 
-MountTable::MountTable(std::vector<Mount> mounts) : mounts_(std::move(mounts)) {
-  for (Mount& m : mounts_) {
+MountTable::MountTable(std::vector<BrokerMount> mounts) : mounts_(std::move(mounts)) {
+  for (BrokerMount& m : mounts_) {
     const auto names = Names(m.guest);
     m.guest = names.empty() ? "" : "/" + Joined(names, 0);
     KeepAbove(m.directory.get());
   }
-  for (const Mount& outer : mounts_) {
+  for (const BrokerMount& outer : mounts_) {
     Outer& o = outers_.emplace_back(Outer{&outer, {}});
     const auto above = Names(outer.guest);
-    for (const Mount& inner : mounts_) {
+    for (const BrokerMount& inner : mounts_) {
       const auto names = Names(inner.guest);
       if (names.size() == above.size() || !BeginsWith(names, above)) continue;
       Inner i{&inner, Joined(names, above.size()), {}, {}, {}};
@@ -120,11 +120,11 @@ void MountTable::KeepAbove(int directory) {
   }
 }
 
-const MountTable::Outer& MountTable::OuterOf(const Mount* mount) const {
+const MountTable::Outer& MountTable::OuterOf(const BrokerMount* mount) const {
   return outers_[static_cast<size_t>(mount - mounts_.data())];
 }
 
-const Mount* MountTable::InnerAt(const Outer& outer, const struct stat& directory) const {
+const BrokerMount* MountTable::InnerAt(const Outer& outer, const struct stat& directory) const {
   const Id id{directory.st_dev, directory.st_ino};
   for (const Inner& i : outer.inner) {
     if (i.hidden.valid() && i.hidden_id == id) return i.mount;
@@ -140,10 +140,10 @@ const Mount* MountTable::InnerAt(const Outer& outer, const struct stat& director
   return nullptr;
 }
 
-const Mount* MountTable::Around(const std::vector<std::string>& names) const {
-  const Mount* best = nullptr;
+const BrokerMount* MountTable::Around(const std::vector<std::string>& names) const {
+  const BrokerMount* best = nullptr;
   size_t length = 0;
-  for (const Mount& m : mounts_) {
+  for (const BrokerMount& m : mounts_) {
     const auto above = Names(m.guest);
     if (!BeginsWith(names, above) || (best != nullptr && above.size() <= length)) continue;
     best = &m;
@@ -152,13 +152,13 @@ const Mount* MountTable::Around(const std::vector<std::string>& names) const {
   return best;
 }
 
-Result<Place> MountTable::Find(const std::string& path, Last last) const {
+Result<MountedPath> MountTable::Find(const std::string& path, Last last) const {
   if (path.find('\0') != std::string::npos)
     return Error{"a path cannot contain a zero byte", ENOENT};
   const auto names = Names(path);
-  const Mount* mount = Around(names);
+  const BrokerMount* mount = Around(names);
   if (mount == nullptr) return Error{OutsideMounts(path), EACCES};
-  Place place{mount, Joined(names, Names(mount->guest).size())};
+  MountedPath place{mount, Joined(names, Names(mount->guest).size())};
   // Where nothing lies inside, the kernel alone sees to it that a path stays beneath its mount;
   // where one leads out, it may lead into another.
   if (OuterOf(mount).inner.empty()) {
@@ -170,15 +170,16 @@ Result<Place> MountTable::Find(const std::string& path, Last last) const {
   return Walk(place, last, path);
 }
 
-Result<Place> MountTable::Walk(const Place& place, Last last, const std::string& path) const {
+Result<MountedPath> MountTable::Walk(const MountedPath& place, Last last,
+                                     const std::string& path) const {
   const Error too_far{path + " leads out of its mount", EXDEV};
   std::vector<std::string> ahead;  // the next name is the last
   const auto put = [&](const std::vector<std::string>& names, size_t from) {
     ahead.insert(ahead.end(), names.rbegin(), names.rend() - static_cast<std::ptrdiff_t>(from));
   };
   put(Names(place.relative), 0);
-  const Mount* mount = place.mount;  // nullptr: between mounts
-  std::vector<std::string> real;     // without links, beneath the mount; or beneath the root
+  const BrokerMount* mount = place.mount;  // nullptr: between mounts
+  std::vector<std::string> real;           // without links, beneath the mount; or beneath the root
   // In the mount that `real`, from the root, is in.
   const auto enter = [&] {
     mount = Around(real);
@@ -224,14 +225,14 @@ Result<Place> MountTable::Walk(const Place& place, Last last, const std::string&
       real.pop_back();
       put(Names(*target), 0);
     } else if (S_ISDIR(st.st_mode)) {
-      const Mount* inner = InnerAt(OuterOf(mount), st);
+      const BrokerMount* inner = InnerAt(OuterOf(mount), st);
       if (inner == nullptr) continue;
       mount = inner;
       real.clear();
     }
   }
   if (mount == nullptr) return Error{OutsideMounts("/" + Joined(real, 0)), EACCES};
-  return Place{mount, Joined(real, 0), true};
+  return MountedPath{mount, Joined(real, 0), true};
 }
 
 bool MountTable::Stays(Id id) const {

@@ -21,24 +21,24 @@
 
 namespace postern::broker {
 
-struct Mount {
+struct BrokerMount {
   std::string guest;  // absolute, without a trailing slash; "" for the root
   UniqueFd directory;
   bool writable = false;
 };
 
 // Where a path leads: its mount, and what of it is beneath that; "." for the mount itself.
-struct Place {
-  const Mount* mount;
+struct MountedPath {
+  const BrokerMount* mount;
   std::string relative;
   bool walked = false;  // no links lead there any more, but for the last name where it was kept
 };
 
 // The path that a guest would give for it.
-std::string PathOf(const Place& place);
+std::string PathOf(const MountedPath& place);
 
 // Opens beneath its mount by the kernel (openat2, RESOLVE_BENEATH); `path` is for the message.
-Result<UniqueFd> OpenBeneath(const Place& place, int flags, const std::string& path,
+Result<UniqueFd> OpenBeneath(const MountedPath& place, int flags, const std::string& path,
                              uint64_t mode = 0, uint64_t resolve = 0);
 // Where an open link leads.
 Result<std::string> TargetOf(int link, const std::string& path);
@@ -46,17 +46,17 @@ Result<std::string> TargetOf(int link, const std::string& path);
 class MountTable {
  public:
   // Looks at what lies above the mounts: before their directories are all that can be named.
-  explicit MountTable(std::vector<Mount> mounts);
+  explicit MountTable(std::vector<BrokerMount> mounts);
 
-  const std::vector<Mount>& mounts() const { return mounts_; }
+  const std::vector<BrokerMount>& mounts() const { return mounts_; }
 
   // Whether the last name of a path is followed where it is a link.
   enum class Last { kFollow, kKeep };
   // A relative link may lead from one mount into another, at the guest's paths of both. EACCES
   // where it leads into none, EXDEV for an absolute one. What is there need not exist.
-  Result<Place> Find(const std::string& path, Last last) const;
+  Result<MountedPath> Find(const std::string& path, Last last) const;
   // The same without links, for a path of any mount: how they lead is looked up name by name.
-  Result<Place> Walk(const Place& place, Last last, const std::string& path) const;
+  Result<MountedPath> Walk(const MountedPath& place, Last last, const std::string& path) const;
   // EBUSY for a directory that may be neither moved nor removed nor replaced.
   Status MayChange(int directory, const std::string& path) const;
 
@@ -64,25 +64,25 @@ class MountTable {
   using Id = std::pair<dev_t, ino_t>;
   // A mount inside another, as seen from that: where it stands, and what it hides there.
   struct Inner {
-    const Mount* mount;
+    const BrokerMount* mount;
     std::string at;   // beneath the outer one
     UniqueFd hidden;  // as it was in the beginning: held, so that its inode is nobody else's
     Id root, hidden_id;
   };
   struct Outer {
-    const Mount* mount;
+    const BrokerMount* mount;
     std::vector<Inner> inner;
   };
 
   // The innermost mount that a path without links is in, by its names; nullptr where it is in none.
-  const Mount* Around(const std::vector<std::string>& names) const;
-  const Outer& OuterOf(const Mount* mount) const;
+  const BrokerMount* Around(const std::vector<std::string>& names) const;
+  const Outer& OuterOf(const BrokerMount* mount) const;
   // The mount inside `outer` that a directory is or that hides it; nullptr for any other.
-  const Mount* InnerAt(const Outer& outer, const struct stat& directory) const;
+  const BrokerMount* InnerAt(const Outer& outer, const struct stat& directory) const;
   void KeepAbove(int directory);
   bool Stays(Id id) const;
 
-  std::vector<Mount> mounts_;
+  std::vector<BrokerMount> mounts_;
   std::vector<Outer> outers_;  // one for each mount
   std::set<Id> kept_;
 };

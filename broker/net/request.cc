@@ -4,7 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <cstring>
 
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 #include "broker/upstream/curl_failure.h"
 #include "broker/upstream/http_fields.h"
 #include "channel/raw_fields.h"
@@ -22,7 +22,7 @@ constexpr size_t kResumeBelow = 64 * 1024;
 
 }  // namespace
 
-Request::Request(NetGuest& guest, int32_t stream)
+Request::Request(NetBinding& guest, int32_t stream)
     : guest_(guest),
       stream_(stream),
       number_(++guest.usage().requests),

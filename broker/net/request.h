@@ -34,11 +34,11 @@
 
 namespace postern::broker {
 
-class NetGuest;
+class NetBinding;
 
 class Request {
  public:
-  Request(NetGuest& guest, int32_t stream);
+  Request(NetBinding& guest, int32_t stream);
   ~Request();
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
@@ -170,7 +170,7 @@ class Request {
   void NoteTransfer();
   void WriteHarEntry();
 
-  NetGuest& guest_;
+  NetBinding& guest_;
   const int32_t stream_;
   const uint64_t number_;  // of this request among the guest's
   Phase phase_ = Phase::kDecide;

@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 #include "broker/upstream/certificate_names.h"
 #include "broker/upstream/close_notify.h"

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 
 namespace postern::broker {

@@ -2,7 +2,7 @@
 #include <cstdint>
 
 #include "base/text.h"
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 #include "broker/upstream/http_fields.h"
 #include "policy/secrets/secret_text.h"
@@ -144,7 +144,7 @@ std::optional<Failure> Request::CheckSecretsInHead(const Fields& fields) const {
 }
 
 bool Request::OverTotalBytes() const {
-  const Usage& u = guest_.usage();
+  const NetUsage& u = guest_.usage();
   return u.bytes_in + u.bytes_out > static_cast<uint64_t>(guest_.policy().limits.total_bytes);
 }
 

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <ctime>
 
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 
 namespace postern::broker {

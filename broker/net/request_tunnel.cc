@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 #include "broker/upstream/http_fields.h"
 #include "channel/raw_fields.h"

@@ -1,5 +1,5 @@
 // Request's body on its way to the origin, and its end where the response does not wait for it.
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 
 namespace postern::broker {

@@ -1,4 +1,4 @@
-// FilesGuest: answers what one guest asks of mounted files on its channel, in WebDAV's words (RFC
+// FilesBinding: answers what one guest asks of mounted files on its channel, in WebDAV's words (RFC
 // 4918), the path in a field:
 //   HEAD      what is there: kind, size, mode, times, inode and device, whether it can be written;
 //   where links lead there, postern-real is its path without them; with postern-follow 0 it may be
@@ -35,10 +35,10 @@ inline constexpr int64_t kMaxFileBytes = 64LL << 20;
 inline constexpr int64_t kMaxWrittenBytes = 1LL << 30;  // by one guest
 inline constexpr int64_t kMaxFilesMade = 10'000;        // by one guest, directories too
 
-class FilesGuest : public channel::Http2Session::Handler {
+class FilesBinding : public channel::Http2Session::Handler {
  public:
-  FilesGuest(boost::asio::io_context& io, const MountTable& mounts, UniqueFd in, UniqueFd out,
-             std::function<void()> ended);
+  FilesBinding(boost::asio::io_context& io, const MountTable& mounts, UniqueFd in, UniqueFd out,
+               std::function<void()> ended);
 
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
@@ -62,12 +62,12 @@ class FilesGuest : public channel::Http2Session::Handler {
 
   using Last = MountTable::Last;
 
-  Result<Place> FindToWrite(const std::string& path, Last last) const;
+  Result<MountedPath> FindToWrite(const std::string& path, Last last) const;
   // Opens what a path leads to; where links lead there, says in `fields` what its path is without.
-  Result<UniqueFd> Follow(const Place& place, int flags, const std::string& path,
+  Result<UniqueFd> Follow(const MountedPath& place, int flags, const std::string& path,
                           channel::Fields& fields) const;
   // The directory that a name stands in, and the name; EACCES for the mount itself.
-  static Result<std::pair<UniqueFd, std::string>> OpenParent(const Place& place,
+  static Result<std::pair<UniqueFd, std::string>> OpenParent(const MountedPath& place,
                                                              const std::string& path);
   Result<channel::Fields> Head(const std::string& path, bool follow);
   Status Get(int32_t stream, const std::string& path, const channel::Fields& fields);

@@ -1,4 +1,4 @@
-#include "broker/net/net_guest.h"
+#include "broker/net/net_binding.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,9 +7,9 @@
 
 namespace postern::broker {
 
-NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, UniqueFd in,
-                   UniqueFd out, std::function<void()> ended,
-                   std::function<void(const std::string&)> events)
+NetBinding::NetBinding(NetShared& shared, policy::Policy policy, std::string run, UniqueFd in,
+                       UniqueFd out, std::function<void()> ended,
+                       std::function<void(const std::string&)> events)
     : shared_(shared),
       policy_(std::move(policy)),
       decider_(policy_),
@@ -28,16 +28,16 @@ NetGuest::NetGuest(NetShared& shared, policy::Policy policy, std::string run, Un
   }
 }
 
-void NetGuest::WriteEvent(const std::string& line) {
+void NetBinding::WriteEvent(const std::string& line) {
   if (shared_.log != nullptr) shared_.log->Write(line);
   if (events_) events_(line);
 }
 
-NetGuest::~NetGuest() { EndRequests(); }
+NetBinding::~NetBinding() { EndRequests(); }
 
-void NetGuest::EndRequests() { requests_.clear(); }
+void NetBinding::EndRequests() { requests_.clear(); }
 
-std::shared_ptr<const policy::SecretIndex> NetGuest::SecretsOf(const std::string& host) {
+std::shared_ptr<const policy::SecretIndex> NetBinding::SecretsOf(const std::string& host) {
   if (!secret_hosts_.contains(host)) return nullptr;
   if (secrets_ == nullptr) {
     secrets_ = std::make_shared<const policy::SecretIndex>(policy_.secrets);
@@ -45,7 +45,7 @@ std::shared_ptr<const policy::SecretIndex> NetGuest::SecretsOf(const std::string
   return secrets_;
 }
 
-std::optional<int64_t> NetGuest::TakeToken() {
+std::optional<int64_t> NetBinding::TakeToken() {
   const policy::Limits& l = policy_.limits;
   if (l.rate == 0) return std::nullopt;
   const auto now = std::chrono::steady_clock::now();
@@ -58,7 +58,7 @@ std::optional<int64_t> NetGuest::TakeToken() {
   return std::nullopt;
 }
 
-void NetGuest::WakeAt(std::chrono::steady_clock::time_point deadline) {
+void NetBinding::WakeAt(std::chrono::steady_clock::time_point deadline) {
   if (deadline >= wake_at_) return;
   wake_at_ = deadline;
   timer_.expires_at(deadline);
@@ -67,7 +67,7 @@ void NetGuest::WakeAt(std::chrono::steady_clock::time_point deadline) {
   });
 }
 
-void NetGuest::CheckDeadlines() {
+void NetBinding::CheckDeadlines() {
   const auto now = std::chrono::steady_clock::now();
   if (now < wake_at_) return;  // set anew while this was on its way
   wake_at_ = std::chrono::steady_clock::time_point::max();
@@ -77,7 +77,7 @@ void NetGuest::CheckDeadlines() {
   if (next != wake_at_) WakeAt(next);
 }
 
-void NetGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
+void NetBinding::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
   if (requests_.contains(stream)) return;  // request trailers: nothing is made of them
   if (const std::string* p = FindField(fields, ":protocol"); p && *p == "postern-starttls") {
     return StartTls(stream, fields);
@@ -88,7 +88,7 @@ void NetGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream
 }
 
 // The guest asks for TLS on one of its TCP streams, by a stream of its own: ":path" is "/ID".
-void NetGuest::StartTls(int32_t stream, const channel::Fields& fields) {
+void NetBinding::StartTls(int32_t stream, const channel::Fields& fields) {
   const std::string* path = FindField(fields, ":path");
   const std::string* host = FindField(fields, "postern-host");
   int32_t id = 0;
@@ -111,7 +111,7 @@ void NetGuest::StartTls(int32_t stream, const channel::Fields& fields) {
   r->second->StartTls(host == nullptr ? std::string() : *host, answer);
 }
 
-void NetGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
+void NetBinding::OnData(int32_t stream, std::span<const uint8_t> data) {
   if (const auto r = requests_.find(stream); r != requests_.end()) {
     r->second->OnUpload(data);
   } else {
@@ -119,14 +119,14 @@ void NetGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
   }
 }
 
-void NetGuest::OnEndOfBody(int32_t stream) {
+void NetBinding::OnEndOfBody(int32_t stream) {
   if (const auto r = requests_.find(stream); r != requests_.end()) r->second->OnUploadEnd();
 }
 
-void NetGuest::OnClosed(int32_t stream, uint32_t /*error*/) { requests_.erase(stream); }
+void NetBinding::OnClosed(int32_t stream, uint32_t /*error*/) { requests_.erase(stream); }
 
-size_t NetGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
-                          channel::Fields* trailers) {
+size_t NetBinding::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                            channel::Fields* trailers) {
   const auto r = requests_.find(stream);
   if (r == requests_.end()) {
     *end = true;

@@ -1,4 +1,4 @@
-// NetGuest: what the network broker knows of one guest: its channel, its policy, its connections,
+// NetBinding: what the network broker knows of one guest: its channel, its policy, its connections,
 // its resolver and its requests. All of it ends with the channel.
 #pragma once
 
@@ -36,22 +36,22 @@ struct NetShared {
   const Replay* replay = nullptr;  // what the replay adapter answers from
 };
 
-struct Usage {
+struct NetUsage {
   uint64_t requests = 0, denied = 0;
   // Of bodies: from origins, to origins; with placeholders in place of secrets.
   uint64_t bytes_in = 0, bytes_out = 0;
   std::map<std::string, uint64_t> errors;  // requests that failed, by code
 
-  bool operator==(const Usage&) const = default;
+  bool operator==(const NetUsage&) const = default;
 };
 
-class NetGuest : public channel::Http2Session::Handler {
+class NetBinding : public channel::Http2Session::Handler {
  public:
   // `run` names the run in logs. `ended` is called once when the channel is over. `events` gets
   // each event as a line of JSON; empty where nobody listens.
-  NetGuest(NetShared& shared, policy::Policy policy, std::string run, UniqueFd in, UniqueFd out,
-           std::function<void()> ended, std::function<void(const std::string&)> events);
-  ~NetGuest() override;
+  NetBinding(NetShared& shared, policy::Policy policy, std::string run, UniqueFd in, UniqueFd out,
+             std::function<void()> ended, std::function<void(const std::string&)> events);
+  ~NetBinding() override;
 
   const policy::Policy& policy() const { return policy_; }
   const policy::Decider& decider() const { return decider_; }
@@ -59,7 +59,7 @@ class NetGuest : public channel::Http2Session::Handler {
   CurlMulti& curl() { return curl_; }
   Resolver& resolver() { return resolver_; }
   channel::GuestChannel& channel() { return channel_; }
-  Usage& usage() { return usage_; }
+  NetUsage& usage() { return usage_; }
   // Whether there is more of it than at the last call.
   bool UsedMore() { return told_ != usage_ && (told_ = usage_, true); }
   const std::string& run() const { return run_; }
@@ -100,8 +100,8 @@ class NetGuest : public channel::Http2Session::Handler {
   std::set<std::string> secret_hosts_;
   double tokens_ = 0;
   std::chrono::steady_clock::time_point tokens_at_;
-  Usage usage_;
-  Usage told_;  // of it, to the supervisor
+  NetUsage usage_;
+  NetUsage told_;  // of it, to the supervisor
   CurlMulti curl_;
   Resolver resolver_;
   std::map<int32_t, std::unique_ptr<Request>> requests_;

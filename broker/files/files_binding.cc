@@ -1,4 +1,4 @@
-#include "broker/files/files_guest.h"
+#include "broker/files/files_binding.h"
 
 #include <dirent.h>
 #include <linux/openat2.h>
@@ -132,7 +132,7 @@ Result<std::vector<std::pair<std::string, unsigned char>>> Entries(UniqueFd fd,
 
 }  // namespace
 
-struct FilesGuest::Writing {
+struct FilesBinding::Writing {
   UniqueFd file;
   int64_t offset = 0;  // -1: at the end
   int64_t size = 0;    // of what was written
@@ -147,12 +147,12 @@ struct FilesGuest::Writing {
   }
 };
 
-FilesGuest::Open::Open() = default;
-FilesGuest::Open::Open(Open&&) noexcept = default;
-FilesGuest::Open::~Open() = default;
+FilesBinding::Open::Open() = default;
+FilesBinding::Open::Open(Open&&) noexcept = default;
+FilesBinding::Open::~Open() = default;
 
-FilesGuest::FilesGuest(boost::asio::io_context& io, const MountTable& mounts, UniqueFd in,
-                       UniqueFd out, std::function<void()> ended)
+FilesBinding::FilesBinding(boost::asio::io_context& io, const MountTable& mounts, UniqueFd in,
+                           UniqueFd out, std::function<void()> ended)
     : mounts_(mounts),
       channel_(io, channel::Http2Session::Role::kServer, kMaxRequests, *this, std::move(in),
                std::move(out), std::move(ended)) {
@@ -160,7 +160,7 @@ FilesGuest::FilesGuest(boost::asio::io_context& io, const MountTable& mounts, Un
   (void)!::getrandom(secret_.data(), sizeof secret_, 0);
 }
 
-Result<Place> FilesGuest::FindToWrite(const std::string& path, Last last) const {
+Result<MountedPath> FilesBinding::FindToWrite(const std::string& path, Last last) const {
   auto place = mounts_.Find(path, last);
   if (place && !place->mount->writable) {
     const std::string guest = place->mount->guest.empty() ? "/" : place->mount->guest;
@@ -171,28 +171,28 @@ Result<Place> FilesGuest::FindToWrite(const std::string& path, Last last) const 
   return place;
 }
 
-Result<UniqueFd> FilesGuest::Follow(const Place& place, int flags, const std::string& path,
-                                    channel::Fields& fields) const {
+Result<UniqueFd> FilesBinding::Follow(const MountedPath& place, int flags, const std::string& path,
+                                      channel::Fields& fields) const {
   auto fd = OpenBeneath(place, flags, path, 0, RESOLVE_NO_SYMLINKS);
   if (!place.walked) {
     if (fd || fd.error().errnum != ELOOP) return fd;
     fd = OpenBeneath(place, flags, path);
   }
   if (!fd) return fd;
-  auto real = place.walked ? Result<Place>(place) : mounts_.Walk(place, Last::kFollow, path);
+  auto real = place.walked ? Result<MountedPath>(place) : mounts_.Walk(place, Last::kFollow, path);
   if (!real) return real.error();
   if (PathOf(*real) != path) fields.push_back({"postern-real", channel::EscapeText(PathOf(*real))});
   return fd;
 }
 
-Result<std::pair<UniqueFd, std::string>> FilesGuest::OpenParent(const Place& place,
-                                                                const std::string& path) {
+Result<std::pair<UniqueFd, std::string>> FilesBinding::OpenParent(const MountedPath& place,
+                                                                  const std::string& path) {
   const size_t slash = place.relative.rfind('/');
   const std::string name = place.relative.substr(slash == std::string::npos ? 0 : slash + 1);
   if (name.empty() || name == "." || name == "..")
     return Error{path + " is a mount itself, which stays as it is", EBUSY};
-  const Place parent{place.mount,
-                     slash == std::string::npos ? "." : place.relative.substr(0, slash)};
+  const MountedPath parent{place.mount,
+                           slash == std::string::npos ? "." : place.relative.substr(0, slash)};
   auto fd = OpenBeneath(parent, O_PATH | O_DIRECTORY, path);
   if (!fd) return fd.error();
   return std::pair{*std::move(fd), name};
@@ -200,8 +200,8 @@ Result<std::pair<UniqueFd, std::string>> FilesGuest::OpenParent(const Place& pla
 
 // Removes `name` in `parent` with all beneath. Descriptors of directories are opened without
 // following links.
-Status FilesGuest::RemoveAll(int parent, const std::string& name, const std::string& path,
-                             int depth) const {
+Status FilesBinding::RemoveAll(int parent, const std::string& name, const std::string& path,
+                               int depth) const {
   if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return Ok{};
   if (errno != EISDIR && errno != EPERM) return Told("remove", path);
   if (depth > kMaxDepth) return Error{path + " is too deep to be removed", ENAMETOOLONG};
@@ -221,7 +221,7 @@ Status FilesGuest::RemoveAll(int parent, const std::string& name, const std::str
   return Ok{};
 }
 
-Status FilesGuest::MayChange(int parent, const std::string& name, const std::string& path) const {
+Status FilesBinding::MayChange(int parent, const std::string& name, const std::string& path) const {
   const UniqueFd fd = Name(parent, name);
   // A link is no directory; what cannot be opened, the call itself refuses.
   return fd.valid() ? mounts_.MayChange(fd.get(), path) : Status(Ok{});
@@ -229,7 +229,7 @@ Status FilesGuest::MayChange(int parent, const std::string& name, const std::str
 
 // In the order in which the guest meets them: they tell nothing else. There is room for a million;
 // a later file gets a number by a secret function, which is hardly ever another's too.
-std::pair<uint64_t, uint64_t> FilesGuest::InodeAndDevice(const struct stat& st) {
+std::pair<uint64_t, uint64_t> FilesBinding::InodeAndDevice(const struct stat& st) {
   const uint64_t device =
       devices_.try_emplace(st.st_dev, devices_.size() + kFirstDevice).first->second;
   const std::pair<dev_t, ino_t> id{st.st_dev, st.st_ino};
@@ -243,7 +243,7 @@ std::pair<uint64_t, uint64_t> FilesGuest::InodeAndDevice(const struct stat& st) 
   return {kAbove | mixed % kAbove, device};
 }
 
-Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) {
+Result<channel::Fields> FilesBinding::Head(const std::string& path, bool follow) {
   auto place = mounts_.Find(path, follow ? Last::kFollow : Last::kKeep);
   if (!place) return place.error();
   channel::Fields fields = {{":status", "200"}};
@@ -276,7 +276,7 @@ Result<channel::Fields> FilesGuest::Head(const std::string& path, bool follow) {
   return fields;
 }
 
-Status FilesGuest::Get(int32_t stream, const std::string& path, const channel::Fields& fields) {
+Status FilesBinding::Get(int32_t stream, const std::string& path, const channel::Fields& fields) {
   auto place = mounts_.Find(path, Last::kFollow);
   if (!place) return place.error();
   channel::Fields found = {{":status", "200"}};
@@ -303,7 +303,7 @@ Status FilesGuest::Get(int32_t stream, const std::string& path, const channel::F
   return Ok{};
 }
 
-Status FilesGuest::List(int32_t stream, const std::string& path, const channel::Fields& fields) {
+Status FilesBinding::List(int32_t stream, const std::string& path, const channel::Fields& fields) {
   auto place = mounts_.Find(path, Last::kFollow);
   if (!place) return place.error();
   auto fd = OpenBeneath(*place, O_RDONLY | O_DIRECTORY, path);
@@ -326,7 +326,7 @@ Status FilesGuest::List(int32_t stream, const std::string& path, const channel::
   return Ok{};
 }
 
-Status FilesGuest::MayMake(const std::string& path) const {
+Status FilesBinding::MayMake(const std::string& path) const {
   if (made_ >= kMaxFilesMade)
     return Error{path + " would be one file more than the " + std::to_string(kMaxFilesMade) +
                      " that a guest may make",
@@ -334,15 +334,15 @@ Status FilesGuest::MayMake(const std::string& path) const {
   return Ok{};
 }
 
-mode_t FilesGuest::ModeInPlaceOf(int parent, const std::string& name, mode_t mode) {
+mode_t FilesBinding::ModeInPlaceOf(int parent, const std::string& name, mode_t mode) {
   const UniqueFd there = Name(parent, name);
   struct stat st {};
   if (!there.valid() || ::fstat(there.get(), &st) != 0 || !S_ISREG(st.st_mode)) return mode;
   return st.st_mode & channel::kFileModes;
 }
 
-Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
-                            const channel::Fields& fields) {
+Status FilesBinding::BeginPut(int32_t stream, const std::string& path,
+                              const channel::Fields& fields) {
   const std::string how = TextOf(fields, "postern-how");
   const mode_t mode = ModeOf(fields, channel::kFileModes);
   const bool of_the_name = how == "whole" || how == "new";  // a link there is no way to go
@@ -405,7 +405,7 @@ Status FilesGuest::BeginPut(int32_t stream, const std::string& path,
   return Ok{};
 }
 
-Status FilesGuest::FinishPut(Writing& writing) {
+Status FilesBinding::FinishPut(Writing& writing) {
   if (writing.failed) return *writing.failed;
   if (writing.temporary.empty()) return Ok{};
   // On the disk before it has its name: after a crash there is the old file or the new one.
@@ -417,14 +417,14 @@ Status FilesGuest::FinishPut(Writing& writing) {
   return Ok{};
 }
 
-Status FilesGuest::MakeDirectory(const std::string& path, bool all, mode_t mode) {
+Status FilesBinding::MakeDirectory(const std::string& path, bool all, mode_t mode) {
   auto place = FindToWrite(path, all ? Last::kFollow : Last::kKeep);
   if (!place) return place.error();
   if (all) {
     // What is there already stays.
     for (size_t at = 0; at != std::string::npos;) {
       at = place->relative.find('/', at + 1);
-      const Place above{place->mount, place->relative.substr(0, at)};
+      const MountedPath above{place->mount, place->relative.substr(0, at)};
       if (OpenBeneath(above, O_PATH | O_DIRECTORY, path)) continue;
       auto parent = OpenParent(above, path);
       if (!parent) return parent.error();
@@ -447,7 +447,7 @@ Status FilesGuest::MakeDirectory(const std::string& path, bool all, mode_t mode)
   return Ok{};
 }
 
-Status FilesGuest::Remove(const std::string& path, const std::string& kind, bool all) {
+Status FilesBinding::Remove(const std::string& path, const std::string& kind, bool all) {
   auto place = FindToWrite(path, Last::kKeep);
   if (!place) return place.error();
   auto parent = OpenParent(*place, path);
@@ -464,7 +464,7 @@ Status FilesGuest::Remove(const std::string& path, const std::string& kind, bool
   return Ok{};
 }
 
-Status FilesGuest::Move(const std::string& from, const std::string& to) {
+Status FilesBinding::Move(const std::string& from, const std::string& to) {
   auto source = FindToWrite(from, Last::kKeep);
   if (!source) return source.error();
   auto target = FindToWrite(to, Last::kKeep);
@@ -481,7 +481,7 @@ Status FilesGuest::Move(const std::string& from, const std::string& to) {
   return Ok{};
 }
 
-Status FilesGuest::SetTimes(const std::string& path, int64_t accessed, int64_t modified) {
+Status FilesBinding::SetTimes(const std::string& path, int64_t accessed, int64_t modified) {
   auto place = FindToWrite(path, Last::kFollow);
   if (!place) return place.error();
   auto file = OpenBeneath(*place, O_PATH, path);
@@ -498,19 +498,19 @@ Status FilesGuest::SetTimes(const std::string& path, int64_t accessed, int64_t m
   return Ok{};
 }
 
-void FilesGuest::Fail(int32_t stream, const Error& error) {
+void FilesBinding::Fail(int32_t stream, const Error& error) {
   const channel::Failure failure{"http_request_error", ErrorName(error.errnum), error.message};
   if (!channel_.session().Respond(stream, channel::FailureResponse(failure), false))
     channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
 }
 
-void FilesGuest::Answer(int32_t stream, const Status& status) {
+void FilesBinding::Answer(int32_t stream, const Status& status) {
   if (!status) return Fail(stream, status.error());
   if (!channel_.session().Respond(stream, {{":status", "204"}}, false))
     channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
 }
 
-void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
+void FilesBinding::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
   const std::string* method_field = FindField(fields, ":method");
   const std::string method = method_field == nullptr ? "" : *method_field;
   const std::string path = TextOf(fields, "postern-path");
@@ -542,7 +542,7 @@ void FilesGuest::OnHeaders(int32_t stream, channel::Fields fields, bool end_stre
   }
 }
 
-void FilesGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
+void FilesBinding::OnData(int32_t stream, std::span<const uint8_t> data) {
   const auto open = open_.find(stream);
   Writing* writing = open == open_.end() ? nullptr : open->second.writing.get();
   channel_.session().Consume(stream, data.size());
@@ -578,7 +578,7 @@ void FilesGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
   }
 }
 
-void FilesGuest::OnEndOfBody(int32_t stream) {
+void FilesBinding::OnEndOfBody(int32_t stream) {
   const auto open = open_.find(stream);
   if (open == open_.end() || open->second.writing == nullptr) return;
   const Status finished = FinishPut(*open->second.writing);
@@ -586,10 +586,10 @@ void FilesGuest::OnEndOfBody(int32_t stream) {
   Answer(stream, finished);
 }
 
-void FilesGuest::OnClosed(int32_t stream, uint32_t /*error*/) { open_.erase(stream); }
+void FilesBinding::OnClosed(int32_t stream, uint32_t /*error*/) { open_.erase(stream); }
 
-size_t FilesGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
-                            channel::Fields* trailers) {
+size_t FilesBinding::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
+                              channel::Fields* trailers) {
   const auto found = open_.find(stream);
   if (found == open_.end()) {
     *end = true;
