@@ -7,14 +7,14 @@
 #include <algorithm>
 #include <deque>
 
-#include "server/handler/handler_guest.h"
+#include "server/handler/handler_instance.h"
 
 namespace {
 
 using postern::channel::Fields;
 using postern::server::HandlerClient;
 using postern::server::HandlerFailure;
-using postern::server::HandlerGuest;
+using postern::server::HandlerInstance;
 using postern::server::HandlerRequest;
 
 constexpr int kRequests = 4;
@@ -59,9 +59,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   };
   std::deque<Client> clients(kRequests);
   {
-    const auto guest = std::make_shared<HandlerGuest>(
-        io, 1, HandlerGuest::Options{.concurrency = kRequests},
-        HandlerGuest::Events{
+    const auto guest = std::make_shared<HandlerInstance>(
+        io, 1, HandlerInstance::Options{.concurrency = kRequests},
+        HandlerInstance::Callbacks{
             .ready = [] {},
             .answered = [] {},
             .freed = [] {},

@@ -58,7 +58,7 @@ void HandlerPool::Refill() {
   const auto code = next_ ? next_ : current_;
   if (!code || retiring_ || Clock::now() < code->not_before) return;
   size_t fresh = 0;
-  for (const Member& m : guests_) {
+  for (const HandlerMember& m : guests_) {
     if (m.code == code && !m.guest->worn()) ++fresh;
   }
   // Until one is ready there is no use in several.
@@ -70,36 +70,37 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
   const uint64_t id = next_id_++;
   const auto out = std::make_shared<std::string>(), err = std::make_shared<std::string>();
   // They hold each other until they have ended.
-  const auto guest_of = std::make_shared<std::weak_ptr<HandlerGuest>>();
+  const auto guest_of = std::make_shared<std::weak_ptr<HandlerInstance>>();
   const auto run_of = std::make_shared<std::weak_ptr<Run>>();
-  const auto guest = std::make_shared<HandlerGuest>(
+  const auto guest = std::make_shared<HandlerInstance>(
       io_, id, options_.guest,
-      HandlerGuest::Events{.ready =
-                               [this, guest_of, code] {
-                                 if (const auto g = guest_of->lock()) OnReady(g, code);
-                               },
-                           .answered =
-                               [run_of] {
-                                 if (const auto run = run_of->lock()) run->Renew();
-                               },
-                           .freed =
-                               [this] {
-                                 Refill();
-                                 Dispatch();
-                               },
-                           .refused =
-                               [this](const HandlerRequestPtr& r) {
-                                 if (r->client != nullptr) Send(r);
-                               },
-                           .ended =
-                               [this, guest_of, code](const Outcome& outcome) {
-                                 if (const auto g = guest_of->lock()) OnEnded(g, code, outcome);
-                               },
-                           .kill =
-                               [run_of](const std::string& why) {
-                                 if (const auto run = run_of->lock())
-                                   run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
-                               }});
+      HandlerInstance::Callbacks{.ready =
+                                     [this, guest_of, code] {
+                                       if (const auto g = guest_of->lock()) OnReady(g, code);
+                                     },
+                                 .answered =
+                                     [run_of] {
+                                       if (const auto run = run_of->lock()) run->Renew();
+                                     },
+                                 .freed =
+                                     [this] {
+                                       Refill();
+                                       Dispatch();
+                                     },
+                                 .refused =
+                                     [this](const HandlerRequestPtr& r) {
+                                       if (r->client != nullptr) Send(r);
+                                     },
+                                 .ended =
+                                     [this, guest_of, code](const Outcome& outcome) {
+                                       if (const auto g = guest_of->lock())
+                                         OnEnded(g, code, outcome);
+                                     },
+                                 .kill =
+                                     [run_of](const std::string& why) {
+                                       if (const auto run = run_of->lock())
+                                         run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
+                                     }});
   *guest_of = guest;
   const policy::PolicyFile& p = code->policy->settings.policy;
   Run::Job job{.name = supervisor::RunName(),
@@ -136,7 +137,7 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
       });
 }
 
-void HandlerPool::OnReady(const std::shared_ptr<HandlerGuest>& guest,
+void HandlerPool::OnReady(const std::shared_ptr<HandlerInstance>& guest,
                           const std::shared_ptr<Code>& code) {
   if (!std::exchange(code->proven, true)) {
     if (code == next_) current_ = std::exchange(next_, nullptr);
@@ -144,7 +145,7 @@ void HandlerPool::OnReady(const std::shared_ptr<HandlerGuest>& guest,
     if (loaded) loaded({});
   }
   // It takes the place of one that has nearly answered its number.
-  for (const Member& m : guests_) {
+  for (const HandlerMember& m : guests_) {
     if (m.guest != guest && m.code == code && m.guest->worn() && !m.guest->retiring()) {
       m.guest->Retire();
       break;
@@ -156,7 +157,7 @@ void HandlerPool::OnReady(const std::shared_ptr<HandlerGuest>& guest,
 
 void HandlerPool::RetireOthers(const std::shared_ptr<Code>& code) {
   const auto members = guests_;
-  for (const Member& m : members) {
+  for (const HandlerMember& m : members) {
     if (m.code == code) continue;
     // One that is not ready has nothing to finish.
     if (!m.guest->ready()) m.guest->EndNow("there is newer code");
@@ -164,10 +165,10 @@ void HandlerPool::RetireOthers(const std::shared_ptr<Code>& code) {
   }
 }
 
-void HandlerPool::OnEnded(const std::shared_ptr<HandlerGuest>& guest,
+void HandlerPool::OnEnded(const std::shared_ptr<HandlerInstance>& guest,
                           const std::shared_ptr<Code>& code, const Outcome& outcome) {
   const auto found = std::find_if(guests_.begin(), guests_.end(),
-                                  [&](const Member& m) { return m.guest == guest; });
+                                  [&](const HandlerMember& m) { return m.guest == guest; });
   if (found == guests_.end()) return;
   if (print && !found->out->empty()) print(guest->id(), false, *found->out);
   if (print && !found->err->empty()) print(guest->id(), true, *found->err);
@@ -207,7 +208,7 @@ void HandlerPool::OnEnded(const std::shared_ptr<HandlerGuest>& guest,
 void HandlerPool::Retire() {
   retiring_ = true;
   const auto members = guests_;
-  for (const Member& m : members) {
+  for (const HandlerMember& m : members) {
     if (!m.guest->ready()) m.guest->EndNow("the server is stopping");
     m.guest->Retire();
   }
@@ -216,14 +217,14 @@ void HandlerPool::Retire() {
 void HandlerPool::KillAll(const std::string& why) {
   retiring_ = true;
   const auto members = guests_;
-  for (const Member& m : members) m.guest->EndNow(why);
+  for (const HandlerMember& m : members) m.guest->EndNow(why);
 }
 
 // ---- requests
 
-std::shared_ptr<HandlerGuest> HandlerPool::Choose() const {
-  std::shared_ptr<HandlerGuest> best;
-  for (const Member& m : guests_) {
+std::shared_ptr<HandlerInstance> HandlerPool::Choose() const {
+  std::shared_ptr<HandlerInstance> best;
+  for (const HandlerMember& m : guests_) {
     if (m.code != current_ || !m.guest->Takes()) continue;
     if (!best || m.guest->outstanding() < best->outstanding()) best = m.guest;
   }
@@ -256,7 +257,7 @@ void HandlerPool::Send(const HandlerRequestPtr& request) {
 bool HandlerPool::DoesNotStart() const {
   return current_ && current_->failures > 0 &&
          std::none_of(guests_.begin(), guests_.end(),
-                      [](const Member& m) { return m.guest->ready(); });
+                      [](const HandlerMember& m) { return m.guest->ready(); });
 }
 
 void HandlerPool::FailFirst(const HandlerFailure& failure) {
@@ -285,7 +286,7 @@ void HandlerPool::Dispatch() {
 void HandlerPool::OnWaitedTooLong() {
   const auto now = Clock::now();
   while (!waiting_.empty()) {
-    const Waiting& first = waiting_.front();
+    const QueuedRequest& first = waiting_.front();
     if (first.request->client != nullptr && first.until > now) {
       return waited_.SetAfter(
           std::chrono::duration_cast<std::chrono::milliseconds>(first.until - now) +
@@ -307,7 +308,7 @@ void HandlerPool::Relieve() {
   };
   std::vector<Slow> slow;
   const auto now = Clock::now();
-  for (const Member& m : guests_) {
+  for (const HandlerMember& m : guests_) {
     for (const HandlerRequestPtr& r : m.guest->requests()) {
       const auto waited = r->client_wait.Total(now);
       if (waited > kGrace) slow.push_back({m.guest->retiring(), waited, r});
@@ -325,12 +326,12 @@ void HandlerPool::Relieve() {
 void HandlerPool::Cancel(const HandlerRequestPtr& request) {
   request->client = nullptr;
   if (request->guest) return request->guest->Cancel(request);
-  std::erase_if(waiting_, [&](const Waiting& w) { return w.request == request; });
+  std::erase_if(waiting_, [&](const QueuedRequest& w) { return w.request == request; });
 }
 
 size_t HandlerPool::outstanding() const {
   size_t n = waiting_.size();
-  for (const Member& m : guests_) n += m.guest->outstanding();
+  for (const HandlerMember& m : guests_) n += m.guest->outstanding();
   return n;
 }
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "server/handler/handler_guest.h"
+#include "server/handler/handler_instance.h"
 #include "server/metrics/metrics.h"
 #include "supervisor/entry.h"
 #include "supervisor/policy_in_force.h"
@@ -28,7 +28,7 @@ class HandlerPool {
     size_t processes = 16;  // with those that have only to end, at most
     size_t waiting = 1024;  // requests that wait for a guest; more are refused
     std::chrono::milliseconds queue_patience{30'000};
-    HandlerGuest::Options guest;
+    HandlerInstance::Options guest;
   };
 
   HandlerPool(boost::asio::io_context& io, const Options& options, Metrics& metrics)
@@ -80,24 +80,24 @@ class HandlerPool {
     int failures = 0;                // guests that ended without a request, one after the other
     Clock::time_point not_before{};  // the next start, after failures
   };
-  struct Member {
-    std::shared_ptr<HandlerGuest> guest;
+  struct HandlerMember {
+    std::shared_ptr<HandlerInstance> guest;
     std::shared_ptr<supervisor::Run> run;
     std::shared_ptr<Code> code;
     std::shared_ptr<std::string> out, err;  // begun lines
   };
-  struct Waiting {
+  struct QueuedRequest {
     HandlerRequestPtr request;
     Clock::time_point until;
   };
 
   void Refill();
   void StartGuest(const std::shared_ptr<Code>& code);
-  void OnReady(const std::shared_ptr<HandlerGuest>& guest, const std::shared_ptr<Code>& code);
-  void OnEnded(const std::shared_ptr<HandlerGuest>& guest, const std::shared_ptr<Code>& code,
+  void OnReady(const std::shared_ptr<HandlerInstance>& guest, const std::shared_ptr<Code>& code);
+  void OnEnded(const std::shared_ptr<HandlerInstance>& guest, const std::shared_ptr<Code>& code,
                const run_api::Outcome& outcome);
   void RetireOthers(const std::shared_ptr<Code>& code);
-  std::shared_ptr<HandlerGuest> Choose() const;
+  std::shared_ptr<HandlerInstance> Choose() const;
   void Dispatch();
   // Guests end as soon as they are started: nobody is kept waiting for the next one.
   bool DoesNotStart() const;
@@ -114,8 +114,8 @@ class HandlerPool {
   const Result<supervisor::MemoryCgroups> cgroups_ = supervisor::MemoryCgroups::Find();
   std::shared_ptr<Code> current_, next_;  // next_: not proven yet
   std::vector<std::weak_ptr<Code>> codes_;
-  std::vector<Member> guests_;
-  std::deque<Waiting> waiting_;
+  std::vector<HandlerMember> guests_;
+  std::deque<QueuedRequest> waiting_;
   Deadline waited_, relief_, again_;
   uint64_t next_id_ = 1;
   Clock::time_point bad_response_logged_{};

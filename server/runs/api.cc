@@ -82,7 +82,7 @@ HttpConnection::SharedText Shared(std::string text) {
 }
 
 // The outcome goes in as the text that it is: it holds a value that a guest wrote.
-std::vector<HttpConnection::SharedText> RunText(const RunService::Record& run) {
+std::vector<HttpConnection::SharedText> RunText(const RunService::RunRecord& run) {
   std::string text = Dump({{"id", run.id}, {"state", StateText(run.state)}});
   if (!run.outcome) return {Shared(text + "\n")};
   text.pop_back();
@@ -344,7 +344,7 @@ void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
   const bool stream = wait && request.Field("accept").starts_with(kEvents);
   const auto connection = c.shared_from_this();
   const auto record = runs_.Submit(client.caller, std::move(run), std::move(mounts), !wait,
-                                   [&](RunService::Record& r) {
+                                   [&](RunService::RunRecord& r) {
                                      if (stream) Stream(connection, r, console);
                                      if (wait && !stream) AnswerWhenEnded(connection, r);
                                    });
@@ -363,8 +363,8 @@ void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
 }
 
 void Api::AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
-                          RunService::Record& record) {
-  record.ended = [this, connection](const RunService::Record& r) {
+                          RunService::RunRecord& record) {
+  record.ended = [this, connection](const RunService::RunRecord& r) {
     if (const auto found = connections_.find(connection.get()); found != connections_.end())
       found->second.second.answering = nullptr;
     if (r.turned_away) return AnswerProblem(*connection, *r.turned_away, {{"Retry-After", "1"}});
@@ -372,7 +372,7 @@ void Api::AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
   };
 }
 
-void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record,
+void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::RunRecord& record,
                  bool console) {
   record.started = [connection] { connection->Write(Event("started", "{}")); };
   const auto sink = [connection](const char* name) {
@@ -401,7 +401,7 @@ void Api::Stream(const std::shared_ptr<HttpConnection>& connection, RunService::
     if (lost > 0) connection->Write(Event("lost", Dump({{"network", std::exchange(lost, 0)}})));
     connection->Write(Event("network", line));
   };
-  record.ended = [this, connection](const RunService::Record& r) {
+  record.ended = [this, connection](const RunService::RunRecord& r) {
     if (const auto found = connections_.find(connection.get()); found != connections_.end())
       found->second.second.answering = nullptr;
     connection->Write(std::string("event: outcome\ndata: "));

@@ -70,10 +70,10 @@ class Api {
   void Submit(HttpConnection& connection, Client& client, HttpRequest request);
   void OnParsed(HttpConnection& connection, Client& client, HttpRequest request,
                 std::variant<AdmittedRun, run_api::ApiProblem> parsed);
-  void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::Record& record,
+  void Stream(const std::shared_ptr<HttpConnection>& connection, RunService::RunRecord& record,
               bool console);
   void AnswerWhenEnded(const std::shared_ptr<HttpConnection>& connection,
-                       RunService::Record& record);
+                       RunService::RunRecord& record);
   bool Authorized(HttpConnection& connection, Client& client, const HttpRequest& request);
 
   boost::asio::io_context& io_;

@@ -10,12 +10,12 @@ bool RunQueue::Enter(const std::string& caller, uint64_t id, Ticket ticket) {
     ticket.start();
     return true;
   }
-  std::optional<Waiting> displaced;
+  std::optional<QueuedRun> displaced;
   if (waiting_ >= options_.waiting) {
     displaced = MakeRoom(caller);
     if (!displaced) return false;
   }
-  Waiting w{id, std::move(ticket), std::make_unique<boost::asio::steady_timer>(io_)};
+  QueuedRun w{id, std::move(ticket), std::make_unique<boost::asio::steady_timer>(io_)};
   w.timer->expires_after(options_.patience);
   w.timer->async_wait([this, alive = alive_, id](const boost::system::error_code& error) {
     if (error || !*alive) return;
@@ -27,7 +27,7 @@ bool RunQueue::Enter(const std::string& caller, uint64_t id, Ticket ticket) {
   return true;
 }
 
-std::optional<RunQueue::Waiting> RunQueue::MakeRoom(const std::string& caller) {
+std::optional<RunQueue::QueuedRun> RunQueue::MakeRoom(const std::string& caller) {
   const auto heaviest = std::max_element(
       by_caller_.begin(), by_caller_.end(),
       [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
@@ -37,12 +37,12 @@ std::optional<RunQueue::Waiting> RunQueue::MakeRoom(const std::string& caller) {
   return Remove(heaviest->second.back().id);
 }
 
-std::optional<RunQueue::Waiting> RunQueue::Remove(uint64_t id) {
+std::optional<RunQueue::QueuedRun> RunQueue::Remove(uint64_t id) {
   for (auto& [caller, list] : by_caller_) {
     const auto found =
-        std::find_if(list.begin(), list.end(), [&](const Waiting& w) { return w.id == id; });
+        std::find_if(list.begin(), list.end(), [&](const QueuedRun& w) { return w.id == id; });
     if (found == list.end()) continue;
-    Waiting w = std::move(*found);
+    QueuedRun w = std::move(*found);
     list.erase(found);
     --waiting_;
     if (list.empty()) by_caller_.erase(std::string(caller));
@@ -64,7 +64,7 @@ void RunQueue::Next() {
   auto turn = by_caller_.upper_bound(last_);
   if (turn == by_caller_.end()) turn = by_caller_.begin();
   last_ = turn->first;
-  Waiting w = std::move(turn->second.front());
+  QueuedRun w = std::move(turn->second.front());
   turn->second.pop_front();
   if (turn->second.empty()) by_caller_.erase(turn);
   --waiting_;

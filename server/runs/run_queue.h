@@ -44,20 +44,20 @@ class RunQueue {
   size_t waiting() const { return waiting_; }
 
  private:
-  struct Waiting {
+  struct QueuedRun {
     uint64_t id;
     Ticket ticket;
     std::unique_ptr<boost::asio::steady_timer> timer;
   };
   void Next();
-  std::optional<Waiting> Remove(uint64_t id);
-  std::optional<Waiting> MakeRoom(const std::string& caller);
+  std::optional<QueuedRun> Remove(uint64_t id);
+  std::optional<QueuedRun> MakeRoom(const std::string& caller);
 
   boost::asio::io_context& io_;
   const Options options_;
   size_t running_ = 0, waiting_ = 0;
-  std::map<std::string, std::deque<Waiting>> by_caller_;  // none of them empty
-  std::string last_;                                      // the caller that was served last
+  std::map<std::string, std::deque<QueuedRun>> by_caller_;  // none of them empty
+  std::string last_;                                        // the caller that was served last
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

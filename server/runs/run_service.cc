@@ -94,8 +94,8 @@ Result<std::shared_ptr<RunService::Pool>> RunService::PoolOf(const std::string& 
 
 RunService::RecordPtr RunService::Submit(const std::string& caller, AdmittedRun request,
                                          std::vector<supervisor::OpenMount> mounts, bool keep,
-                                         const std::function<void(Record&)>& prepare) {
-  auto record = std::make_shared<Record>();
+                                         const std::function<void(RunRecord&)>& prepare) {
+  auto record = std::make_shared<RunRecord>();
   record->id = supervisor::RunName();
   record->caller = caller;
   record->ticket = next_++;

@@ -39,7 +39,7 @@ class RunService {
   };
   enum class State { kQueued, kRunning, kEnded };
 
-  struct Record {
+  struct RunRecord {
     std::string id, caller;
     State state = State::kQueued;
     // JSON, when ended. Shared with the answers that hold it.
@@ -51,7 +51,7 @@ class RunService {
     supervisor::Forwarder::Sink out, err;
     supervisor::BrokerBinding::EventSink network;
     std::function<void()> wants_input;  // the guest reads its stdin, which is to come
-    std::function<void(const Record&)> ended;
+    std::function<void(const RunRecord&)> ended;
     // Its stdin; null where that came with the request, or is empty.
     std::shared_ptr<RunInput> input;
 
@@ -69,7 +69,7 @@ class RunService {
     bool kept = false;
     bool ending = false;  // its outcome is being written
   };
-  using RecordPtr = std::shared_ptr<Record>;
+  using RecordPtr = std::shared_ptr<RunRecord>;
 
   RunService(boost::asio::io_context& io, const Options& options,
              std::shared_ptr<supervisor::PolicyInForce> policy, Metrics& metrics,
@@ -81,7 +81,7 @@ class RunService {
   // Takes a run in; null where too many wait. `prepare` gets its record before anything happens.
   RecordPtr Submit(const std::string& caller, AdmittedRun request,
                    std::vector<supervisor::OpenMount> mounts, bool keep,
-                   const std::function<void(Record&)>& prepare);
+                   const std::function<void(RunRecord&)>& prepare);
   // A run of this caller's; null where there is none.
   RecordPtr Find(const std::string& caller, const std::string& id);
   std::vector<RecordPtr> All(const std::string& caller);

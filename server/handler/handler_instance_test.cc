@@ -1,6 +1,6 @@
 // A guest that answers, and guests that send what no well-meaning one does: what the supervisor's
 // side makes of it.
-#include "server/handler/handler_guest.h"
+#include "server/handler/handler_instance.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -78,14 +78,14 @@ class HandlerGuestTest : public testing::Test {
     int up[2], down[2];
     EXPECT_EQ(::pipe2(up, O_CLOEXEC | O_NONBLOCK), 0);
     EXPECT_EQ(::pipe2(down, O_CLOEXEC | O_NONBLOCK), 0);
-    guest_ = std::make_shared<HandlerGuest>(
-        io_, 1, HandlerGuest::Options{.concurrency = 8, .requests = 100},
-        HandlerGuest::Events{.ready = [this] { ready_ = true; },
-                             .answered = [this] { ++answered_; },
-                             .freed = [this] { ++freed_; },
-                             .refused = [this](const HandlerRequestPtr&) { ++refused_; },
-                             .ended = [](const run_api::Outcome&) {},
-                             .kill = [this](const std::string& why) { killed_ = why; }});
+    guest_ = std::make_shared<HandlerInstance>(
+        io_, 1, HandlerInstance::Options{.concurrency = 8, .requests = 100},
+        HandlerInstance::Callbacks{.ready = [this] { ready_ = true; },
+                                   .answered = [this] { ++answered_; },
+                                   .freed = [this] { ++freed_; },
+                                   .refused = [this](const HandlerRequestPtr&) { ++refused_; },
+                                   .ended = [](const run_api::Outcome&) {},
+                                   .kill = [this](const std::string& why) { killed_ = why; }});
     guest_->OnChannel(UniqueFd(up[0]), UniqueFd(down[1]));
     far_ = std::make_unique<channel::Endpoint>(Http2Session::Role::kHandler, 100, handler_,
                                                UniqueFd(down[0]), UniqueFd(up[1]));
@@ -127,7 +127,7 @@ class HandlerGuestTest : public testing::Test {
   int32_t Arrived() const { return handler_.requests.rbegin()->first; }
 
   boost::asio::io_context io_{1};
-  std::shared_ptr<HandlerGuest> guest_;
+  std::shared_ptr<HandlerInstance> guest_;
   std::vector<HandlerRequestPtr> made_;
   FarEnd handler_;
   std::unique_ptr<channel::Endpoint> far_;

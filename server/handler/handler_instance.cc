@@ -1,4 +1,4 @@
-#include "server/handler/handler_guest.h"
+#include "server/handler/handler_instance.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -30,8 +30,8 @@ bool MayPass(const Field& f) {
 
 }  // namespace
 
-HandlerGuest::HandlerGuest(boost::asio::io_context& io, uint64_t id, const Options& options,
-                           Events events)
+HandlerInstance::HandlerInstance(boost::asio::io_context& io, uint64_t id, const Options& options,
+                                 Callbacks events)
     : io_(io),
       id_(id),
       options_(options),
@@ -43,13 +43,13 @@ HandlerGuest::HandlerGuest(boost::asio::io_context& io, uint64_t id, const Optio
                }),
       leave_by_(io, [this] { EndNow("the guest did not end when it was told to"); }) {}
 
-void HandlerGuest::Post(std::function<void()> call) {
+void HandlerInstance::Post(std::function<void()> call) {
   boost::asio::post(io_, [self = shared_from_this(), call = std::move(call)] {
     if (call) call();
   });
 }
 
-void HandlerGuest::OnChannel(UniqueFd from_guest, UniqueFd to_guest) {
+void HandlerInstance::OnChannel(UniqueFd from_guest, UniqueFd to_guest) {
   channel::GrowPipe(to_guest.get(), channel::kActivePipeBytes);
   channel::GrowPipe(from_guest.get(), channel::kActivePipeBytes);
   for (const int fd : {from_guest.get(), to_guest.get()}) {
@@ -62,7 +62,7 @@ void HandlerGuest::OnChannel(UniqueFd from_guest, UniqueFd to_guest) {
 
 // ---- requests
 
-void HandlerGuest::Send(const HandlerRequestPtr& r) {
+void HandlerInstance::Send(const HandlerRequestPtr& r) {
   const auto stream = channel_ && !gone_ ? channel_->session().Request(r->fields, r->has_body)
                                          : Result<int32_t>(Error{"the channel is over"});
   if (!stream) {
@@ -82,17 +82,17 @@ void HandlerGuest::Send(const HandlerRequestPtr& r) {
   channel_->FlushSoon();
 }
 
-HandlerRequestPtr HandlerGuest::Find(int32_t stream) {
+HandlerRequestPtr HandlerInstance::Find(int32_t stream) {
   const auto found = streams_.find(stream);
   return found == streams_.end() ? nullptr : found->second;
 }
 
-void HandlerGuest::Touch(const HandlerRequestPtr& r) {
+void HandlerInstance::Touch(const HandlerRequestPtr& r) {
   r->at = std::chrono::steady_clock::now();
   requests_.splice(requests_.end(), requests_, r->place);
 }
 
-void HandlerGuest::Remove(const HandlerRequestPtr& r) {
+void HandlerInstance::Remove(const HandlerRequestPtr& r) {
   streams_.erase(r->stream);
   requests_.erase(r->place);
   r->guest = nullptr;
@@ -101,37 +101,37 @@ void HandlerGuest::Remove(const HandlerRequestPtr& r) {
   LeaveWhenIdle();
 }
 
-void HandlerGuest::ResetStream(const HandlerRequestPtr& r) {
+void HandlerInstance::ResetStream(const HandlerRequestPtr& r) {
   if (!channel_ || gone_ || !streams_.contains(r->stream)) return;
   channel_->session().Reset(r->stream, NGHTTP2_CANCEL);
   channel_->FlushSoon();
 }
 
-void HandlerGuest::Fail(const HandlerRequestPtr& r, const HandlerFailure& failure) {
+void HandlerInstance::Fail(const HandlerRequestPtr& r, const HandlerFailure& failure) {
   HandlerClient* client = r->client;
   ResetStream(r);
   Remove(r);
   if (client != nullptr) client->OnFailure(failure);
 }
 
-void HandlerGuest::Cancel(const HandlerRequestPtr& r) {
+void HandlerInstance::Cancel(const HandlerRequestPtr& r) {
   ResetStream(r);
   Remove(r);
 }
 
-void HandlerGuest::GiveUp(const HandlerRequestPtr& r) {
+void HandlerInstance::GiveUp(const HandlerRequestPtr& r) {
   Fail(r, {408, "http_request_error",
            "the client was too slow while others waited for its place: a guest waited for it"});
 }
 
-void HandlerGuest::ResumeBody(const HandlerRequestPtr& r) {
+void HandlerInstance::ResumeBody(const HandlerRequestPtr& r) {
   if (r->client_wait.waiting()) r->client_wait.GotBody(0, std::chrono::steady_clock::now());
   if (!channel_ || gone_) return;
   channel_->session().ResumeBody(r->stream);
   channel_->FlushSoon();
 }
 
-void HandlerGuest::Consumed(const HandlerRequestPtr& r, size_t bytes) {
+void HandlerInstance::Consumed(const HandlerRequestPtr& r, size_t bytes) {
   if (!channel_ || gone_) return;
   Touch(r);
   r->client_wait.Taken(bytes, r->at);
@@ -139,7 +139,7 @@ void HandlerGuest::Consumed(const HandlerRequestPtr& r, size_t bytes) {
   channel_->FlushSoon();
 }
 
-size_t HandlerGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, Fields*) {
+size_t HandlerInstance::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end, Fields*) {
   const auto r = Find(stream);
   if (!r || r->client == nullptr) {
     *end = true;
@@ -159,12 +159,12 @@ size_t HandlerGuest::ReadBody(int32_t stream, std::span<uint8_t> out, bool* end,
 
 // ---- what the guest says
 
-void HandlerGuest::OnSettings() {
+void HandlerInstance::OnSettings() {
   if (std::exchange(ready_, true)) return;
   Post(events_.ready);
 }
 
-void HandlerGuest::OnHeaders(int32_t stream, Fields fields, bool end_stream) {
+void HandlerInstance::OnHeaders(int32_t stream, Fields fields, bool end_stream) {
   const auto r = Find(stream);
   if (!r || r->answered) return;  // trailers
   int status = 0;
@@ -179,7 +179,7 @@ void HandlerGuest::OnHeaders(int32_t stream, Fields fields, bool end_stream) {
   r->client->OnHead(status, std::move(fields), !end_stream);
 }
 
-void HandlerGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
+void HandlerInstance::OnData(int32_t stream, std::span<const uint8_t> data) {
   const auto r = Find(stream);
   if (!r || !r->answered) return;
   Touch(r);
@@ -187,7 +187,7 @@ void HandlerGuest::OnData(int32_t stream, std::span<const uint8_t> data) {
   r->client->OnBody(data);
 }
 
-void HandlerGuest::OnEndOfBody(int32_t stream) {
+void HandlerInstance::OnEndOfBody(int32_t stream) {
   const auto r = Find(stream);
   if (!r || !r->answered) return;
   HandlerClient* client = r->client;
@@ -199,7 +199,7 @@ void HandlerGuest::OnEndOfBody(int32_t stream) {
   client->OnEnd();
 }
 
-void HandlerGuest::OnClosed(int32_t stream, uint32_t error) {
+void HandlerInstance::OnClosed(int32_t stream, uint32_t error) {
   const auto r = Find(stream);
   if (!r) return;
   streams_.erase(stream);
@@ -218,11 +218,11 @@ void HandlerGuest::OnClosed(int32_t stream, uint32_t error) {
                " (" + nghttp2_http2_strerror(error) + ")"});
 }
 
-void HandlerGuest::OnPong() {
+void HandlerInstance::OnPong() {
   if (std::exchange(awaiting_pong_, false)) Post(events_.freed);
 }
 
-void HandlerGuest::OnGoaway() {
+void HandlerInstance::OnGoaway() {
   if (retiring_) return;
   Retire();
   Post(events_.freed);
@@ -230,7 +230,7 @@ void HandlerGuest::OnGoaway() {
 
 // ---- the end
 
-void HandlerGuest::OnPatience() {
+void HandlerInstance::OnPatience() {
   const auto now = std::chrono::steady_clock::now();
   while (!requests_.empty()) {
     const HandlerRequestPtr r = requests_.front();
@@ -257,12 +257,12 @@ void HandlerGuest::OnPatience() {
   }
 }
 
-void HandlerGuest::Retire() {
+void HandlerInstance::Retire() {
   retiring_ = true;
   LeaveWhenIdle();
 }
 
-void HandlerGuest::LeaveWhenIdle() {
+void HandlerInstance::LeaveWhenIdle() {
   if (!retiring_ || !requests_.empty() || !channel_ || gone_) return;
   gone_ = true;
   leave_by_.SetAfter(kLeaveWithin);
@@ -270,7 +270,7 @@ void HandlerGuest::LeaveWhenIdle() {
   Post([this] { channel_.reset(); });
 }
 
-void HandlerGuest::OnChannelOver() {
+void HandlerInstance::OnChannelOver() {
   channel_.reset();
   if (std::exchange(gone_, true)) return;
   // Why, its run tells soon; a guest that only closed its channel has no more use.
@@ -278,11 +278,11 @@ void HandlerGuest::OnChannelOver() {
   Post(events_.freed);
 }
 
-void HandlerGuest::EndNow(const std::string& why) {
+void HandlerInstance::EndNow(const std::string& why) {
   if (!ended_ && events_.kill) Post([this, why] { events_.kill(why); });
 }
 
-void HandlerGuest::OnEnded(const Outcome& outcome) {
+void HandlerInstance::OnEnded(const Outcome& outcome) {
   if (std::exchange(ended_, true)) return;
   gone_ = true;
   patience_.Clear();

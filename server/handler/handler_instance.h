@@ -1,5 +1,5 @@
-// HandlerGuest: one guest that answers requests (`postern serve --handler`): the supervisor's end
-// of its channel, and the requests that it has.
+// HandlerInstance: one guest that answers requests (`postern serve --handler`): the supervisor's
+// end of its channel, and the requests that it has.
 //
 // The guest is hostile. What it sends is HTTP/2, read by nghttp2 in turns; a request that it does
 // not answer in time is answered for it, and a guest that does not come back to its event loop is
@@ -44,7 +44,7 @@ class HandlerClient {
   virtual size_t ReadBody(std::span<uint8_t> out, bool* end) = 0;
 };
 
-class HandlerGuest;
+class HandlerInstance;
 
 // A request, from the client to its response's end. Its owner may let go of it at any time with
 // HandlerPool::Cancel.
@@ -52,7 +52,7 @@ struct HandlerRequest {
   channel::Fields fields;
   bool has_body = false;
   HandlerClient* client = nullptr;  // null when nobody waits any more
-  std::shared_ptr<HandlerGuest> guest;
+  std::shared_ptr<HandlerInstance> guest;
   int32_t stream = 0;
   bool body_begun = false, body_ended = false, answered = false;
   std::chrono::steady_clock::time_point at{};  // when something happened last
@@ -61,8 +61,8 @@ struct HandlerRequest {
 };
 using HandlerRequestPtr = std::shared_ptr<HandlerRequest>;
 
-class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
-                     public channel::Http2Session::Handler {
+class HandlerInstance : public std::enable_shared_from_this<HandlerInstance>,
+                        public channel::Http2Session::Handler {
  public:
   struct Options {
     size_t concurrency = 64;
@@ -71,7 +71,7 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
     std::chrono::milliseconds patience{30'000};
   };
   // All are called from the loop, and not from within a call into this.
-  struct Events {
+  struct Callbacks {
     std::function<void()> ready;                     // it takes requests
     std::function<void()> answered;                  // one request more
     std::function<void()> freed;                     // it has a place, or takes none any more
@@ -80,7 +80,8 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
     std::function<void(const std::string& why)> kill;  // its process is to end now
   };
 
-  HandlerGuest(boost::asio::io_context& io, uint64_t id, const Options& options, Events events);
+  HandlerInstance(boost::asio::io_context& io, uint64_t id, const Options& options,
+                  Callbacks events);
 
   // Where its run puts the channel, and how the run ended.
   void OnChannel(UniqueFd from_guest, UniqueFd to_guest);
@@ -137,7 +138,7 @@ class HandlerGuest : public std::enable_shared_from_this<HandlerGuest>,
   boost::asio::io_context& io_;
   const uint64_t id_;
   const Options options_;
-  Events events_;
+  Callbacks events_;
   std::unique_ptr<channel::GuestChannel> channel_;
   std::map<int32_t, HandlerRequestPtr> streams_;
   std::list<HandlerRequestPtr> requests_;  // what has waited longest first
