@@ -23,7 +23,7 @@ inline constexpr int kActivePipeBytes = 1024 * 1024;
 class Endpoint {
  public:
   // `in` and `out` must be non-blocking.
-  Endpoint(Http2Session::Role role, uint32_t max_streams, Http2Session::Handler& handler,
+  Endpoint(Http2Session::Role role, uint32_t max_streams, Http2Session::Observer& handler,
            UniqueFd in, UniqueFd out)
       : session_(role, max_streams, handler), in_(std::move(in)), out_(std::move(out)) {}
 

@@ -84,16 +84,16 @@ struct Http2Session::Callbacks {
     const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
-        self.handler_.OnHeaders(frame->hd.stream_id, std::move(self.block_), end);
+        self.observer_.OnHeaders(frame->hd.stream_id, std::move(self.block_), end);
         self.block_ = {};
-        if (end) self.handler_.OnEndOfBody(frame->hd.stream_id);
+        if (end) self.observer_.OnEndOfBody(frame->hd.stream_id);
         break;
       case NGHTTP2_DATA:
-        if (end) self.handler_.OnEndOfBody(frame->hd.stream_id);
+        if (end) self.observer_.OnEndOfBody(frame->hd.stream_id);
         break;
       case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
-          self.handler_.OnPong();
+          self.observer_.OnPong();
         } else {
           self.noise_ += kAnswerNoise;
         }
@@ -101,10 +101,10 @@ struct Http2Session::Callbacks {
       case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) break;
         self.noise_ += kAnswerNoise;
-        self.handler_.OnSettings();
+        self.observer_.OnSettings();
         break;
       case NGHTTP2_GOAWAY:
-        self.handler_.OnGoaway();
+        self.observer_.OnGoaway();
         break;
       case NGHTTP2_RST_STREAM:
         self.noise_ += kResetNoise;
@@ -120,13 +120,13 @@ struct Http2Session::Callbacks {
     // One unread body must not hang the others: only the stream's own window waits for its reader.
     nghttp2_session_consume_connection(session, size);
     Self(user).useful_bytes_ += size;
-    Self(user).handler_.OnData(stream, {data, size});
+    Self(user).observer_.OnData(stream, {data, size});
     return 0;
   }
 
   static int FrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-      Self(user).handler_.OnRequestSent(frame->hd.stream_id);
+      Self(user).observer_.OnRequestSent(frame->hd.stream_id);
     }
     return 0;
   }
@@ -134,13 +134,13 @@ struct Http2Session::Callbacks {
   // A request that may not be sent any more, after the peer's GOAWAY.
   static int FrameNotSent(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-      Self(user).handler_.OnClosed(frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+      Self(user).observer_.OnClosed(frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
     }
     return 0;
   }
 
   static int StreamClosed(nghttp2_session*, int32_t stream, uint32_t error, void* user) {
-    Self(user).handler_.OnClosed(stream, error);
+    Self(user).observer_.OnClosed(stream, error);
     return 0;
   }
 
@@ -148,7 +148,7 @@ struct Http2Session::Callbacks {
                           uint32_t* flags, nghttp2_data_source*, void* user) {
     bool end = false;
     Fields trailers;
-    const size_t n = Self(user).handler_.ReadBody(stream, {buffer, size}, &end, &trailers);
+    const size_t n = Self(user).observer_.ReadBody(stream, {buffer, size}, &end, &trailers);
     if (end) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
       if (!trailers.empty()) {
@@ -170,8 +170,8 @@ struct Http2Session::Callbacks {
   }
 };
 
-Http2Session::Http2Session(Role role, uint32_t max_streams, Handler& handler)
-    : handler_(handler), hostile_peer_(role == Role::kServer || role == Role::kFront) {
+Http2Session::Http2Session(Role role, uint32_t max_streams, Observer& observer)
+    : observer_(observer), hostile_peer_(role == Role::kServer || role == Role::kFront) {
   const bool serves = role == Role::kServer || role == Role::kHandler;
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);

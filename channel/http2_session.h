@@ -61,9 +61,9 @@ class Http2Session {
   enum class Role { kClient, kServer, kHandler, kFront };
 
   // What the owner of a session implements. No call may destroy the session.
-  class Handler {
+  class Observer {
    public:
-    virtual ~Handler() = default;
+    virtual ~Observer() = default;
     // A complete header block: a request (server); an informational response, a response or
     // trailers (client).
     virtual void OnHeaders(int32_t stream, Fields fields, bool end_stream) = 0;
@@ -84,7 +84,7 @@ class Http2Session {
                             Fields* trailers) = 0;
   };
 
-  Http2Session(Role role, uint32_t max_streams, Handler& handler);
+  Http2Session(Role role, uint32_t max_streams, Observer& observer);
 
   // Client: sends a request. Returns the stream.
   Result<int32_t> Request(const Fields& fields, bool has_body);
@@ -125,7 +125,7 @@ class Http2Session {
   };
   Status CheckSubmitted(int rc, const char* what);
 
-  Handler& handler_;
+  Observer& observer_;
   const bool hostile_peer_;
   std::unique_ptr<nghttp2_session, SessionFree> session_;
   // The header block being received: HTTP/2 never interleaves two.

@@ -14,7 +14,7 @@
 namespace postern::channel {
 namespace {
 
-struct Recorder : Http2Session::Handler {
+struct Recorder : Http2Session::Observer {
   std::map<int32_t, Fields> headers, trailers;
   std::vector<Fields> informed;
   std::map<int32_t, std::string> bodies;
@@ -253,7 +253,7 @@ TEST(Endpoint, AFullPipeNeverBlocks) {
 
 // A guest that sent a thousand requests at once: the server takes them in turns, and loses none.
 TEST(Http2Session, TakesManyRequestsInTurns) {
-  struct Counting : Http2Session::Handler {
+  struct Counting : Http2Session::Observer {
     int requests = 0;
     void OnHeaders(int32_t, Fields fields, bool) override {
       ++requests;

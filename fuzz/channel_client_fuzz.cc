@@ -14,7 +14,7 @@ using postern::channel::Http2Session;
 
 constexpr int kRequests = 4;
 
-class Asking : public Http2Session::Handler {
+class Asking : public Http2Session::Observer {
  public:
   Http2Session* session = nullptr;
   std::set<int32_t> open;

@@ -11,7 +11,7 @@ namespace {
 using postern::channel::Fields;
 using postern::channel::Http2Session;
 
-class Answering : public Http2Session::Handler {
+class Answering : public Http2Session::Observer {
  public:
   Http2Session* session = nullptr;
 

@@ -16,7 +16,7 @@ size_t g_channels = 0;  // of this process, which serves them all in one loop
 }  // namespace
 
 GuestChannel::GuestChannel(boost::asio::io_context& io, Http2Session::Role role,
-                           uint32_t max_streams, Http2Session::Handler& handler, UniqueFd in,
+                           uint32_t max_streams, Http2Session::Observer& handler, UniqueFd in,
                            UniqueFd out, std::function<void()> ended)
     : io_(io),
       endpoint_(role, max_streams, handler, std::move(in), std::move(out)),

@@ -23,7 +23,7 @@ class GuestChannel {
  public:
   // `ended` is called once, from the loop, when the channel is over; the owner then destroys this.
   GuestChannel(boost::asio::io_context& io, Http2Session::Role role, uint32_t max_streams,
-               Http2Session::Handler& handler, UniqueFd in, UniqueFd out,
+               Http2Session::Observer& handler, UniqueFd in, UniqueFd out,
                std::function<void()> ended);
   ~GuestChannel();
   GuestChannel(const GuestChannel&) = delete;

@@ -35,7 +35,7 @@ inline constexpr int64_t kMaxFileBytes = 64LL << 20;
 inline constexpr int64_t kMaxWrittenBytes = 1LL << 30;  // by one guest
 inline constexpr int64_t kMaxFilesMade = 10'000;        // by one guest, directories too
 
-class FilesBinding : public channel::Http2Session::Handler {
+class FilesBinding : public channel::Http2Session::Observer {
  public:
   FilesBinding(boost::asio::io_context& io, const MountTable& mounts, UniqueFd in, UniqueFd out,
                std::function<void()> ended);

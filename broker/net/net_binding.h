@@ -45,7 +45,7 @@ struct NetUsage {
   bool operator==(const NetUsage&) const = default;
 };
 
-class NetBinding : public channel::Http2Session::Handler {
+class NetBinding : public channel::Http2Session::Observer {
  public:
   // `run` names the run in logs. `ended` is called once when the channel is over. `events` gets
   // each event as a line of JSON; empty where nobody listens.

@@ -22,7 +22,7 @@ constexpr size_t kBufferedStream = 256 * 1024;  // bytes for the guest before th
 }  // namespace
 
 void Request::OpenTunnel() {
-  Tunnel::Events events;
+  Tunnel::Callbacks events;
   events.inform = [this](Fields information) { Inform(information); };
   events.open = [this](Fields response) { OnTunnelOpen(std::move(response)); };
   events.data = [this](std::string_view bytes) { OnTunnelData(bytes); };

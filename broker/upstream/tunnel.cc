@@ -59,7 +59,7 @@ Failure HandshakeFailure(SSL* connection, const std::string& where, const error_
 
 }  // namespace
 
-Tunnel::Tunnel(asio::io_context& io, CURL* easy, bool secure, std::string where, Events events)
+Tunnel::Tunnel(asio::io_context& io, CURL* easy, bool secure, std::string where, Callbacks events)
     : stream_(io, easy, secure), where_(std::move(where)), events_(std::move(events)) {}
 
 void Tunnel::Pause(bool paused) {
@@ -85,7 +85,7 @@ struct TcpTunnel::Tls {
 };
 
 TcpTunnel::TcpTunnel(asio::io_context& io, CURL* easy, bool secure, std::string where,
-                     Events events)
+                     Callbacks events)
     : Tunnel(io, easy, secure, std::move(where), std::move(events)) {}
 
 TcpTunnel::~TcpTunnel() = default;

@@ -20,7 +20,7 @@ namespace postern::broker {
 
 class Tunnel : public std::enable_shared_from_this<Tunnel> {
  public:
-  struct Events {
+  struct Callbacks {
     std::function<void(channel::Fields)> inform = nullptr;  // a response before the response
     std::function<void(channel::Fields)> open;              // ready; the guest's response
     std::function<void(std::string_view)> data;             // for the guest
@@ -29,7 +29,7 @@ class Tunnel : public std::enable_shared_from_this<Tunnel> {
     std::function<void(std::optional<channel::Failure>)> ended;
   };
   // `where`: "host:port", for messages.
-  Tunnel(boost::asio::io_context& io, CURL* easy, bool secure, std::string where, Events events);
+  Tunnel(boost::asio::io_context& io, CURL* easy, bool secure, std::string where, Callbacks events);
   virtual ~Tunnel() = default;
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
@@ -48,14 +48,14 @@ class Tunnel : public std::enable_shared_from_this<Tunnel> {
   bool closed() const { return closed_; }
   CurlStream& stream() { return stream_; }
   const std::string& where() const { return where_; }
-  const Events& events() const { return events_; }
+  const Callbacks& events() const { return events_; }
   void End(std::optional<channel::Failure> failure);
   bool reading_ = false;
 
  private:
   CurlStream stream_;
   std::string where_;
-  Events events_;
+  Callbacks events_;
   bool paused_ = false, closed_ = false;
 };
 
@@ -69,7 +69,8 @@ struct LaterTls {
 // A TCP stream.
 class TcpTunnel : public Tunnel {
  public:
-  TcpTunnel(boost::asio::io_context& io, CURL* easy, bool secure, std::string where, Events events);
+  TcpTunnel(boost::asio::io_context& io, CURL* easy, bool secure, std::string where,
+            Callbacks events);
   ~TcpTunnel() override;
 
   void Start() override;
@@ -110,11 +111,11 @@ struct UpgradeRequest {
 // A WebSocket whose messages the guest reads and writes itself: the handshake is checked, and what
 // follows is bytes. An origin that does not switch is read to the end of its response.
 std::shared_ptr<Tunnel> MakeUpgradeTunnel(boost::asio::io_context& io, CURL* easy, bool secure,
-                                          std::string where, Tunnel::Events events,
+                                          std::string where, Tunnel::Callbacks events,
                                           UpgradeRequest request, const policy::Limits& limits);
 
 std::shared_ptr<Tunnel> MakeWebSocketTunnel(boost::asio::io_context& io, CURL* easy, bool secure,
-                                            std::string where, Tunnel::Events events,
+                                            std::string where, Tunnel::Callbacks events,
                                             std::string host, std::string target,
                                             channel::Fields fields, const policy::Limits& limits);
 

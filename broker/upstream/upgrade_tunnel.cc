@@ -47,7 +47,7 @@ std::string AcceptOf(const std::string& key) {
 
 class UpgradeTunnel : public TcpTunnel {
  public:
-  UpgradeTunnel(asio::io_context& io, CURL* easy, bool secure, std::string where, Events events,
+  UpgradeTunnel(asio::io_context& io, CURL* easy, bool secure, std::string where, Callbacks events,
                 UpgradeRequest request, const policy::Limits& limits)
       : TcpTunnel(io, easy, secure, std::move(where), std::move(events)),
         request_(std::move(request)),
@@ -249,7 +249,7 @@ class UpgradeTunnel : public TcpTunnel {
 }  // namespace
 
 std::shared_ptr<Tunnel> MakeUpgradeTunnel(asio::io_context& io, CURL* easy, bool secure,
-                                          std::string where, Tunnel::Events events,
+                                          std::string where, Tunnel::Callbacks events,
                                           UpgradeRequest request, const policy::Limits& limits) {
   return std::make_shared<UpgradeTunnel>(io, easy, secure, std::move(where), std::move(events),
                                          std::move(request), limits);

@@ -63,8 +63,8 @@ std::string CloseFrame(const websocket::close_reason& reason) {
 
 class WebSocketTunnel : public Tunnel {
  public:
-  WebSocketTunnel(asio::io_context& io, CURL* easy, bool secure, std::string where, Events events,
-                  std::string host, std::string target, channel::Fields fields,
+  WebSocketTunnel(asio::io_context& io, CURL* easy, bool secure, std::string where,
+                  Callbacks events, std::string host, std::string target, channel::Fields fields,
                   const policy::Limits& limits)
       : Tunnel(io, easy, secure, std::move(where), std::move(events)),
         host_(std::move(host)),
@@ -284,7 +284,7 @@ class WebSocketTunnel : public Tunnel {
 }  // namespace
 
 std::shared_ptr<Tunnel> MakeWebSocketTunnel(asio::io_context& io, CURL* easy, bool secure,
-                                            std::string where, Tunnel::Events events,
+                                            std::string where, Tunnel::Callbacks events,
                                             std::string host, std::string target,
                                             channel::Fields fields, const policy::Limits& limits) {
   return std::make_shared<WebSocketTunnel>(io, easy, secure, std::move(where), std::move(events),

@@ -204,26 +204,26 @@ void HandlerFront::Accept(HttpConnection::Socket socket) {
     const auto found = connections_.find(&c);
     return found == connections_.end() ? nullptr : found->second;
   };
-  HttpConnection::Handler handler{.request =
-                                      [exchange_of](HttpConnection& c, HttpRequest head) {
-                                        if (const auto e = exchange_of(c))
-                                          e->OnRequest(std::move(head));
-                                      },
-                                  .body =
-                                      [exchange_of](HttpConnection& c, std::string_view bytes) {
-                                        if (const auto e = exchange_of(c)) e->OnRequestBody(bytes);
-                                      },
-                                  .body_end =
-                                      [exchange_of](HttpConnection& c) {
-                                        if (const auto e = exchange_of(c)) e->OnRequestEnd();
-                                      },
-                                  .refused =
-                                      [exchange_of](HttpConnection& c, int status) {
-                                        if (const auto e = exchange_of(c)) e->Cancel(status);
-                                      },
-                                  .closed = [this](HttpConnection& c) { connections_.erase(&c); }};
+  HttpConnection::Callbacks callbacks{
+      .request =
+          [exchange_of](HttpConnection& c, HttpRequest head) {
+            if (const auto e = exchange_of(c)) e->OnRequest(std::move(head));
+          },
+      .body =
+          [exchange_of](HttpConnection& c, std::string_view bytes) {
+            if (const auto e = exchange_of(c)) e->OnRequestBody(bytes);
+          },
+      .body_end =
+          [exchange_of](HttpConnection& c) {
+            if (const auto e = exchange_of(c)) e->OnRequestEnd();
+          },
+      .refused =
+          [exchange_of](HttpConnection& c, int status) {
+            if (const auto e = exchange_of(c)) e->Cancel(status);
+          },
+      .closed = [this](HttpConnection& c) { connections_.erase(&c); }};
   const auto connection =
-      HttpConnection::Start(io_, std::move(socket), false, limits_, std::move(handler), held_);
+      HttpConnection::Start(io_, std::move(socket), false, limits_, std::move(callbacks), held_);
   connections_[connection.get()] = std::make_shared<Exchange>(pool_, connection);
 }
 

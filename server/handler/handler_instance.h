@@ -40,7 +40,7 @@ class HandlerClient {
   // One of these two is the last call.
   virtual void OnEnd() = 0;
   virtual void OnFailure(const HandlerFailure& failure) = 0;
-  // The request's body, as Http2Session::Handler::ReadBody.
+  // The request's body, as Http2Session::Observer::ReadBody.
   virtual size_t ReadBody(std::span<uint8_t> out, bool* end) = 0;
 };
 
@@ -62,7 +62,7 @@ struct HandlerRequest {
 using HandlerRequestPtr = std::shared_ptr<HandlerRequest>;
 
 class HandlerInstance : public std::enable_shared_from_this<HandlerInstance>,
-                        public channel::Http2Session::Handler {
+                        public channel::Http2Session::Observer {
  public:
   struct Options {
     size_t concurrency = 64;

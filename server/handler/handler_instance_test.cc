@@ -52,7 +52,7 @@ struct Client : HandlerClient {
 };
 
 // The guest's end, driven by the test.
-struct FarEnd : Http2Session::Handler {
+struct FarEnd : Http2Session::Observer {
   std::map<int32_t, Fields> requests;
   std::string to_send;
   std::map<int32_t, uint32_t> closed;

@@ -64,10 +64,10 @@ std::string StatusText(int status) {
 
 std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& io, Socket socket,
                                                       bool fds, const Limits& limits,
-                                                      Handler handler,
+                                                      Callbacks callbacks,
                                                       std::shared_ptr<size_t> held) {
-  std::shared_ptr<HttpConnection> connection(
-      new HttpConnection(io, std::move(socket), fds, limits, std::move(handler), std::move(held)));
+  std::shared_ptr<HttpConnection> connection(new HttpConnection(
+      io, std::move(socket), fds, limits, std::move(callbacks), std::move(held)));
   ErrorCode ignored;
   connection->socket_.non_blocking(true, ignored);
   connection->NextRequest();
@@ -75,12 +75,13 @@ std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& i
 }
 
 HttpConnection::HttpConnection(boost::asio::io_context& io, Socket socket, bool fds,
-                               const Limits& limits, Handler handler, std::shared_ptr<size_t> held)
+                               const Limits& limits, Callbacks callbacks,
+                               std::shared_ptr<size_t> held)
     : io_(io),
       socket_(std::move(socket)),
       takes_fds_(fds),
       limits_(limits),
-      handler_(std::move(handler)),
+      callbacks_(std::move(callbacks)),
       held_(std::move(held)),
       read_by_(io, [this] { OnTimeout(); }),
       write_by_(io, [this] { Close(); }),
@@ -231,14 +232,14 @@ void HttpConnection::OnHead(RequestHead head) {
   expects_continue_ =
       request_.has_body && EqualsIgnoringCase(request_.Field("expect"), "100-continue");
   if (gathers()) {
-    if (request_.has_body && handler_.head) handler_.head(*this, request_);
+    if (request_.has_body && callbacks_.head) callbacks_.head(*this, request_);
     answering_ = answered_;
     return;
   }
   answering_ = true;
   request_.fds = std::move(fds_);
   request_.lost_fds = std::exchange(lost_fds_, false);
-  handler_.request(*this, std::move(request_));
+  callbacks_.request(*this, std::move(request_));
 }
 
 void HttpConnection::OnBody(std::string_view bytes) {
@@ -248,7 +249,7 @@ void HttpConnection::OnBody(std::string_view bytes) {
     return;
   }
   read_by_.SetAfter(finishing_ ? kFinishWithin : limits_.request);
-  handler_.body(*this, bytes);
+  callbacks_.body(*this, bytes);
 }
 
 void HttpConnection::OnComplete() {
@@ -256,14 +257,14 @@ void HttpConnection::OnComplete() {
   complete_ = true;
   read_by_.Clear();
   if (!gathers()) {
-    if (!answered_ && handler_.body_end) handler_.body_end(*this);
+    if (!answered_ && callbacks_.body_end) callbacks_.body_end(*this);
     return;
   }
   if (answered_) return;  // by its head
   answering_ = true;
   request_.fds = std::move(fds_);
   request_.lost_fds = std::exchange(lost_fds_, false);
-  handler_.request(*this, std::move(request_));
+  callbacks_.request(*this, std::move(request_));
 }
 
 void HttpConnection::Refuse(const RequestParser::Problem& problem) {
@@ -276,7 +277,7 @@ void HttpConnection::Refuse(const RequestParser::Problem& problem) {
 }
 
 void HttpConnection::RefuseWith(int status, const std::string& code, const std::string& detail) {
-  if (!answered_ && answering_ && handler_.refused) handler_.refused(*this, status);
+  if (!answered_ && answering_ && callbacks_.refused) callbacks_.refused(*this, status);
   // An answer that has begun is not completed: what the client meant is not known any more.
   if (!answered_ && framing_ != Framing::kNone) return Abort();
   answering_ = true;
@@ -476,8 +477,8 @@ void HttpConnection::Close() {
   pieces_.clear();
   Release();
   boost::asio::post(io_, [self = shared_from_this()] {
-    if (self->handler_.closed) self->handler_.closed(*self);
-    self->handler_ = {};
+    if (self->callbacks_.closed) self->callbacks_.closed(*self);
+    self->callbacks_ = {};
   });
 }
 

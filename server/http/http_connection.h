@@ -50,7 +50,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
     std::chrono::milliseconds write{30'000};    // in which a client must take something
     size_t held_bytes = 256UL << 20;            // received of all connections' requests, at a time
   };
-  struct Handler {
+  struct Callbacks {
     // A request: complete, or its head where `body` takes the rest. It is answered by one Respond,
     // or by Start … EndStream, now or later; the next one is read after that.
     std::function<void(HttpConnection&, HttpRequest)> request;
@@ -68,7 +68,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
 
   // `fds`: whether descriptors are taken; `held`: what all connections hold together, in bytes.
   static std::shared_ptr<HttpConnection> Start(boost::asio::io_context& io, Socket socket, bool fds,
-                                               const Limits& limits, Handler handler,
+                                               const Limits& limits, Callbacks callbacks,
                                                std::shared_ptr<size_t> held);
   ~HttpConnection() override;
 
@@ -118,8 +118,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   enum class Framing { kNone, kLength, kChunked, kUntilClose };
 
   HttpConnection(boost::asio::io_context& io, Socket socket, bool fds, const Limits& limits,
-                 Handler handler, std::shared_ptr<size_t> held);
-  bool gathers() const { return !handler_.body; }
+                 Callbacks callbacks, std::shared_ptr<size_t> held);
+  bool gathers() const { return !callbacks_.body; }
   void AwaitReadable();
   bool Receive();
   void OnClientFin();
@@ -145,7 +145,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   Socket socket_;
   const bool takes_fds_;
   const Limits limits_;
-  Handler handler_;
+  Callbacks callbacks_;
   std::optional<RequestParser> parser_;
   HttpRequest request_;
   std::string unread_;  // received, not parsed yet

@@ -93,7 +93,7 @@ std::vector<HttpConnection::SharedText> RunText(const RunService::RunRecord& run
 
 void Api::Accept(HttpConnection::Socket socket, Door door) {
   const bool local = door == Door::kLocal;
-  HttpConnection::Handler handler{
+  HttpConnection::Callbacks callbacks{
       .request = [this](HttpConnection& c,
                         HttpRequest request) { OnRequest(c, std::move(request)); },
       .head = [this](HttpConnection& c, const HttpRequest& request) { OnHead(c, request); },
@@ -109,7 +109,7 @@ void Api::Accept(HttpConnection::Socket socket, Door door) {
   HttpConnection::Limits limits = options_.limits;
   if (door == Door::kAdmin) limits.body_bytes = kMaxAdminBody;
   const auto connection = HttpConnection::Start(io_, std::move(socket), local, limits,
-                                                std::move(handler), TableOf(door).held);
+                                                std::move(callbacks), TableOf(door).held);
   Client client{.door = door, .number = next_number_++};
   if (local) {
     client.uid = connection->PeerUid();

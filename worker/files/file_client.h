@@ -14,7 +14,7 @@
 
 namespace postern::worker {
 
-class FileClient : public channel::Http2Session::Handler {
+class FileClient : public channel::Http2Session::Observer {
  public:
   // What came of a request; where not `ok`, `code` (ENOENT, EACCES, …) tells why and `message` is a
   // sentence.

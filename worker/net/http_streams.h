@@ -47,7 +47,7 @@ class HttpStreamObserver {
   virtual void OnFailure(uint32_t id, const channel::Failure& failure) = 0;
 };
 
-class HttpStreams : public EventLoop::Source, public channel::Http2Session::Handler {
+class HttpStreams : public EventLoop::Source, public channel::Http2Session::Observer {
  public:
   // Bytes that wait to be sent, for the caller's backpressure; OnWritable comes when they are gone.
   // 0 where that is few enough to go on; with `all`, only where it is none.
