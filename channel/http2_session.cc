@@ -171,8 +171,9 @@ struct Http2Session::Callbacks {
 };
 
 Http2Session::Http2Session(Role role, uint32_t max_streams, Observer& observer)
-    : observer_(observer), hostile_peer_(role == Role::kServer || role == Role::kFront) {
-  const bool serves = role == Role::kServer || role == Role::kHandler;
+    : observer_(observer),
+      hostile_peer_(role == Role::kBrokerServer || role == Role::kSupervisorFront) {
+  const bool serves = role == Role::kBrokerServer || role == Role::kGuestHandler;
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::BeginHeaders);
@@ -201,10 +202,11 @@ Http2Session::Http2Session(Role role, uint32_t max_streams, Observer& observer)
       {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, serves ? max_streams : 0},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, role == Role::kFront ? kFrontWindow : kStreamWindow},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+       role == Role::kSupervisorFront ? kFrontWindow : kStreamWindow},
       {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kMaxFrameSize},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kMaxHeaderBytes}};
-  if (role == Role::kServer) {
+  if (role == Role::kBrokerServer) {
     settings.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});  // RFC 8441: WebSocket
   }
   nghttp2_submit_settings(raw, NGHTTP2_FLAG_NONE, settings.data(), settings.size());

@@ -58,7 +58,7 @@ class Http2Session {
  public:
   // Which end it is: the guest's that asks, the broker's that answers it; the guest's that answers,
   // the supervisor's that asks it.
-  enum class Role { kClient, kServer, kHandler, kFront };
+  enum class Role { kGuestClient, kBrokerServer, kGuestHandler, kSupervisorFront };
 
   // What the owner of a session implements. No call may destroy the session.
   class Observer {

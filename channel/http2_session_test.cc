@@ -48,8 +48,8 @@ struct Recorder : Http2Session::Observer {
 
 struct Pair {
   Recorder guest, broker;
-  Http2Session client{Http2Session::Role::kClient, 10, guest};
-  Http2Session server{Http2Session::Role::kServer, 10, broker};
+  Http2Session client{Http2Session::Role::kGuestClient, 10, guest};
+  Http2Session server{Http2Session::Role::kBrokerServer, 10, broker};
 
   // Carries bytes until neither has more to say. False where a side gave up.
   bool Carry() {
@@ -161,7 +161,7 @@ constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // Whether a server ends the session over `bytes` after a well-formed start.
 bool Ends(const std::string& bytes) {
   Recorder recorder;
-  Http2Session server(Http2Session::Role::kServer, 10, recorder);
+  Http2Session server(Http2Session::Role::kBrokerServer, 10, recorder);
   const std::string all = kPreface + Frame(4, 0, 0, "") + bytes;
   const Status taken = server.Receive({reinterpret_cast<const uint8_t*>(all.data()), all.size()});
   std::string said;
@@ -206,7 +206,7 @@ TEST(Http2Session, HostileFramesEndTheSession) {
 
 TEST(Http2Session, WhatIsNoPrefaceEndsTheSession) {
   Recorder recorder;
-  Http2Session server(Http2Session::Role::kServer, 10, recorder);
+  Http2Session server(Http2Session::Role::kBrokerServer, 10, recorder);
   const std::string junk(100, 'G');
   EXPECT_FALSE(server.Receive({reinterpret_cast<const uint8_t*>(junk.data()), junk.size()}));
 }
@@ -231,7 +231,7 @@ TEST(Endpoint, AFullPipeNeverBlocks) {
   auto back = MakePipe(O_NONBLOCK);
   ASSERT_TRUE(forth && back);
   Recorder recorder;
-  Endpoint client(Http2Session::Role::kClient, 10, recorder, std::move(back->read),
+  Endpoint client(Http2Session::Role::kGuestClient, 10, recorder, std::move(back->read),
                   std::move(forth->write));
   recorder.to_send.assign(8 << 20, 'x');
   Fields post = kGet;
@@ -277,8 +277,8 @@ TEST(Http2Session, TakesManyRequestsInTurns) {
   const auto bytes_of = [](const std::string& text) {
     return std::span<const uint8_t>(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   };
-  Http2Session client(Http2Session::Role::kClient, 0, asking);
-  Http2Session server(Http2Session::Role::kServer, 1000, counting);
+  Http2Session client(Http2Session::Role::kGuestClient, 0, asking);
+  Http2Session server(Http2Session::Role::kBrokerServer, 1000, counting);
   ASSERT_TRUE(client.Receive(bytes_of(output_of(server))));  // how many streams it may open
   for (int i = 0; i < kRequests; ++i) {
     ASSERT_TRUE(client.Request(

@@ -51,7 +51,7 @@ class Asking : public Http2Session::Observer {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   Asking handler;
-  Http2Session session(Http2Session::Role::kClient, 8, handler);
+  Http2Session session(Http2Session::Role::kGuestClient, 8, handler);
   handler.session = &session;
   for (int i = 0; i < kRequests; ++i) {
     const auto stream = session.Request({{":method", i % 2 == 0 ? "GET" : "POST"},

@@ -46,7 +46,7 @@ class Answering : public Http2Session::Observer {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   Answering handler;
-  Http2Session session(Http2Session::Role::kServer, 8, handler);
+  Http2Session session(Http2Session::Role::kBrokerServer, 8, handler);
   handler.session = &session;
   const size_t piece = data[0] % 64 + 1;
   static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

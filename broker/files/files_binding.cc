@@ -154,7 +154,7 @@ FilesBinding::Open::~Open() = default;
 FilesBinding::FilesBinding(boost::asio::io_context& io, const MountTable& mounts, UniqueFd in,
                            UniqueFd out, std::function<void()> ended)
     : mounts_(mounts),
-      channel_(io, channel::Http2Session::Role::kServer, kMaxRequests, *this, std::move(in),
+      channel_(io, channel::Http2Session::Role::kBrokerServer, kMaxRequests, *this, std::move(in),
                std::move(out), std::move(ended)) {
   // Without them inodes beyond the first million are told apart all the same.
   (void)!::getrandom(secret_.data(), sizeof secret_, 0);

@@ -20,7 +20,7 @@ NetBinding::NetBinding(NetShared& shared, policy::Policy policy, std::string run
       curl_(shared.io, policy_.limits.concurrent),
       resolver_(shared.io, policy_.dns, policy_.dns.servers),
       timer_(shared.io),
-      channel_(shared.io, channel::Http2Session::Role::kServer,
+      channel_(shared.io, channel::Http2Session::Role::kBrokerServer,
                static_cast<uint32_t>(policy_.limits.concurrent), *this, std::move(in),
                std::move(out), std::move(ended)) {
   for (const policy::Rule& rule : policy_.rules) {

@@ -56,7 +56,7 @@ void HandlerInstance::OnChannel(UniqueFd from_guest, UniqueFd to_guest) {
     if (Status s = channel::SetNonBlocking(fd); !s) return EndNow(s.error().message);
   }
   channel_ = std::make_unique<channel::GuestChannel>(
-      io_, channel::Http2Session::Role::kFront, kNoStreams, *this, std::move(from_guest),
+      io_, channel::Http2Session::Role::kSupervisorFront, kNoStreams, *this, std::move(from_guest),
       std::move(to_guest), [this] { OnChannelOver(); });
 }
 

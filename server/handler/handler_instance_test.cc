@@ -87,7 +87,7 @@ class HandlerGuestTest : public testing::Test {
                                    .ended = [](const run_api::Outcome&) {},
                                    .kill = [this](const std::string& why) { killed_ = why; }});
     guest_->OnChannel(UniqueFd(up[0]), UniqueFd(down[1]));
-    far_ = std::make_unique<channel::Endpoint>(Http2Session::Role::kHandler, 100, handler_,
+    far_ = std::make_unique<channel::Endpoint>(Http2Session::Role::kGuestHandler, 100, handler_,
                                                UniqueFd(down[0]), UniqueFd(up[1]));
   }
   // Requests and their guest hold each other until it has ended.

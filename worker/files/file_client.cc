@@ -314,8 +314,8 @@ FileClient::FileReply FileClient::Ask(const char* method, const std::string& pat
 int32_t FileClient::Begin(const char* method, const std::string& path, channel::Fields more,
                           bool has_body) {
   if (!std::exchange(opened_, true)) {
-    endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, 1, *this,
-                                                    UniqueFd(channel::kFilesIn),
+    endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kGuestClient, 1,
+                                                    *this, UniqueFd(channel::kFilesIn),
                                                     UniqueFd(channel::kFilesOut));
   }
   if (!endpoint_) return Lost("it ended");

@@ -16,8 +16,8 @@ channel::Failure ClientGone(const std::string& why) {
 
 void HandlerServer::Open() {
   endpoint_ =
-      std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kHandler, kMaxStreams, *this,
-                                          UniqueFd(channel::NetIn(channel::kHandlerChannel)),
+      std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kGuestHandler, kMaxStreams,
+                                          *this, UniqueFd(channel::NetIn(channel::kHandlerChannel)),
                                           UniqueFd(channel::NetOut(channel::kHandlerChannel)));
   opened_ = true;
 }

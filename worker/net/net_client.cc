@@ -32,8 +32,8 @@ bool NetClient::OpenChannel() {
   if (next_channel_ == limits_.channels) return false;
   UniqueFd in(channel::NetIn(next_channel_)), out(channel::NetOut(next_channel_));
   ++next_channel_;
-  endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kClient, kMaxStreams,
-                                                  *this, std::move(in), std::move(out));
+  endpoint_ = std::make_unique<channel::Endpoint>(
+      channel::Http2Session::Role::kGuestClient, kMaxStreams, *this, std::move(in), std::move(out));
   gone_ = false;
   silent_ = 0;
   pinged_ = false;
