@@ -7,7 +7,7 @@
 namespace postern::policy {
 
 // Every duration is in milliseconds and finite. 0 means "no limit" only where said.
-struct Limits {
+struct NetworkLimits {
   int64_t resolve_timeout = 5'000;
   int64_t connect_timeout = 5'000;  // TCP
   int64_t tls_timeout = 10'000;
@@ -36,7 +36,7 @@ struct Limits {
 // Limits by the names they have in a policy file, for the parser, the JSON form and the docs.
 struct LimitName {
   const char* name;
-  int64_t Limits::*member;
+  int64_t NetworkLimits::*member;
   enum class Unit { kDuration, kBytes, kCount, kRate } unit;
   int64_t min, max;
 };

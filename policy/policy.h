@@ -75,7 +75,7 @@ struct Policy {
   Adapter adapter;
   std::vector<Rule> rules;
   std::vector<Cidr> denied_addresses;
-  Limits limits;
+  NetworkLimits limits;
   Dns dns;
   std::string trace;  // the run's trace context, a traceparent field (W3C), or empty
   std::map<std::string, std::string> secrets;  // name -> value; filled by the supervisor

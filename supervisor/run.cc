@@ -44,7 +44,8 @@ int64_t CpuTime(pid_t pid) {
 }
 
 // What the guest has to know of its policy.
-void FillIn(channel::GuestOrder& order, const policy::RunLimits& limits, const policy::Limits& l) {
+void FillIn(channel::GuestOrder& order, const policy::RunLimits& limits,
+            const policy::NetworkLimits& l) {
   order.memory = limits.memory;
   order.cpu_ms = limits.cpu;
   order.timer_us = limits.timer_resolution;

@@ -46,7 +46,7 @@ std::shared_ptr<const policy::SecretIndex> NetBinding::SecretsOf(const std::stri
 }
 
 std::optional<int64_t> NetBinding::TakeToken() {
-  const policy::Limits& l = policy_.limits;
+  const policy::NetworkLimits& l = policy_.limits;
   if (l.rate == 0) return std::nullopt;
   const auto now = std::chrono::steady_clock::now();
   const double a_ms = static_cast<double>(l.rate) / static_cast<double>(l.rate_period);

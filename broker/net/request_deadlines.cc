@@ -23,7 +23,7 @@ std::string Seconds(int64_t ms) {
 
 void Request::Enter(Phase phase) {
   phase_ = phase;
-  const policy::Limits& l = guest_.policy().limits;
+  const policy::NetworkLimits& l = guest_.policy().limits;
   const auto now = Clock::now();
   switch (phase) {
     case Phase::kRecord:
@@ -65,7 +65,7 @@ Request::Clock::time_point Request::CheckDeadline(Clock::time_point now) {
 }
 
 void Request::Expired(Clock::time_point now) {
-  const policy::Limits& l = guest_.policy().limits;
+  const policy::NetworkLimits& l = guest_.policy().limits;
   const std::string where = url_.HostPort();
   if (now >= total_deadline_) {
     const std::string what =
@@ -130,7 +130,7 @@ std::string Request::WhoIsLate() const {
 }
 
 void Request::ExpiredInBody() {
-  const policy::Limits& l = guest_.policy().limits;
+  const policy::NetworkLimits& l = guest_.policy().limits;
   if (blocked_) {
     return Fail({"connection_write_timeout", "ERR_BODY_UNREAD",
                  "the guest read nothing of the body of " + url_.HostPort() + " for " +

@@ -155,7 +155,7 @@ Failure Request::TotalBytesFailure() const {
 }
 
 std::optional<Failure> Request::CheckLimits() {
-  const policy::Limits& l = guest_.policy().limits;
+  const policy::NetworkLimits& l = guest_.policy().limits;
   if (number_ > static_cast<uint64_t>(l.requests)) {
     return Failure{
         "connection_limit_reached", "ERR_LIMIT",

@@ -107,7 +107,7 @@ bool Request::TakeField(std::string_view line) {
       nghttp2_check_header_name(reinterpret_cast<const uint8_t*>(name.data()), name.size()) != 0 &&
       nghttp2_check_header_value(reinterpret_cast<const uint8_t*>(value.data()), value.size()) != 0;
   if (!valid) return Malformed("answered with a malformed header field");
-  const policy::Limits& limits = guest_.policy().limits;
+  const policy::NetworkLimits& limits = guest_.policy().limits;
   if (++header_count_ > static_cast<size_t>(limits.header_count)) {
     failure_ = TooLarge("http_response_header_section_size",
                         "the number of header fields of " + url_.HostPort(), limits.header_count,

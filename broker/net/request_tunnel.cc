@@ -55,7 +55,7 @@ void Request::OpenTunnel() {
     std::string host = url_.Origin();
     host.erase(0, host.find("://") + 3);
     std::string target = url_.path + url_.query;
-    const policy::Limits& limits = guest_.policy().limits;
+    const policy::NetworkLimits& limits = guest_.policy().limits;
     tunnel_ =
         raw_ ? MakeUpgradeTunnel(io, easy_, tls_, url_.HostPort(), std::move(events),
                                  {std::move(host), std::move(target), std::move(fields)}, limits)

@@ -112,11 +112,13 @@ struct UpgradeRequest {
 // follows is bytes. An origin that does not switch is read to the end of its response.
 std::shared_ptr<Tunnel> MakeUpgradeTunnel(boost::asio::io_context& io, CURL* easy, bool secure,
                                           std::string where, Tunnel::Callbacks events,
-                                          UpgradeRequest request, const policy::Limits& limits);
+                                          UpgradeRequest request,
+                                          const policy::NetworkLimits& limits);
 
 std::shared_ptr<Tunnel> MakeWebSocketTunnel(boost::asio::io_context& io, CURL* easy, bool secure,
                                             std::string where, Tunnel::Callbacks events,
                                             std::string host, std::string target,
-                                            channel::Fields fields, const policy::Limits& limits);
+                                            channel::Fields fields,
+                                            const policy::NetworkLimits& limits);
 
 }  // namespace postern::broker

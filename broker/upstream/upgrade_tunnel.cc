@@ -48,7 +48,7 @@ std::string AcceptOf(const std::string& key) {
 class UpgradeTunnel : public TcpTunnel {
  public:
   UpgradeTunnel(asio::io_context& io, CURL* easy, bool secure, std::string where, Callbacks events,
-                UpgradeRequest request, const policy::Limits& limits)
+                UpgradeRequest request, const policy::NetworkLimits& limits)
       : TcpTunnel(io, easy, secure, std::move(where), std::move(events)),
         request_(std::move(request)),
         head_limit_(static_cast<uint32_t>(limits.header_bytes)),
@@ -250,7 +250,8 @@ class UpgradeTunnel : public TcpTunnel {
 
 std::shared_ptr<Tunnel> MakeUpgradeTunnel(asio::io_context& io, CURL* easy, bool secure,
                                           std::string where, Tunnel::Callbacks events,
-                                          UpgradeRequest request, const policy::Limits& limits) {
+                                          UpgradeRequest request,
+                                          const policy::NetworkLimits& limits) {
   return std::make_shared<UpgradeTunnel>(io, easy, secure, std::move(where), std::move(events),
                                          std::move(request), limits);
 }

@@ -65,7 +65,7 @@ class WebSocketTunnel : public Tunnel {
  public:
   WebSocketTunnel(asio::io_context& io, CURL* easy, bool secure, std::string where,
                   Callbacks events, std::string host, std::string target, channel::Fields fields,
-                  const policy::Limits& limits)
+                  const policy::NetworkLimits& limits)
       : Tunnel(io, easy, secure, std::move(where), std::move(events)),
         host_(std::move(host)),
         target_(std::move(target)),
@@ -286,7 +286,8 @@ class WebSocketTunnel : public Tunnel {
 std::shared_ptr<Tunnel> MakeWebSocketTunnel(asio::io_context& io, CURL* easy, bool secure,
                                             std::string where, Tunnel::Callbacks events,
                                             std::string host, std::string target,
-                                            channel::Fields fields, const policy::Limits& limits) {
+                                            channel::Fields fields,
+                                            const policy::NetworkLimits& limits) {
   return std::make_shared<WebSocketTunnel>(io, easy, secure, std::move(where), std::move(events),
                                            std::move(host), std::move(target), std::move(fields),
                                            limits);

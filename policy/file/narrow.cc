@@ -82,10 +82,10 @@ Status CheckForm(const PolicyFile& asked) {
 
 // Of most limits less is narrower; of these more is.
 bool IsAtMost(const PolicyFile& ceiling, const PolicyFile& asked, const LimitName& l) {
-  const Limits& c = ceiling.network.limits;
-  const Limits& a = asked.network.limits;
-  if (l.member == &Limits::min_bytes) return a.min_bytes >= c.min_bytes;
-  if (l.member == &Limits::rate) {
+  const NetworkLimits& c = ceiling.network.limits;
+  const NetworkLimits& a = asked.network.limits;
+  if (l.member == &NetworkLimits::min_bytes) return a.min_bytes >= c.min_bytes;
+  if (l.member == &NetworkLimits::rate) {
     return c.rate == 0 ||
            (a.rate != 0 && a.rate <= c.rate && a.rate * c.rate_period <= c.rate * a.rate_period);
   }

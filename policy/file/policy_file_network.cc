@@ -35,7 +35,8 @@ bool IsPin(std::string_view text) {
 
 using Field = YamlReader::Field;
 
-void ReadLimit(const YamlReader& r, const YAML::Node& node, const LimitName& limit, Limits& to) {
+void ReadLimit(const YamlReader& r, const YAML::Node& node, const LimitName& limit,
+               NetworkLimits& to) {
   const std::string text = r.Text(node, limit.name);
   int64_t value = 0;
   switch (limit.unit) {

@@ -13,8 +13,8 @@ namespace postern::server {
 
 class HandlerFront {
  public:
-  HandlerFront(boost::asio::io_context& io, HandlerPool& pool, const HttpConnection::Limits& limits,
-               size_t connections)
+  HandlerFront(boost::asio::io_context& io, HandlerPool& pool,
+               const HttpConnection::ConnectionLimits& limits, size_t connections)
       : io_(io), pool_(pool), limits_(limits), max_connections_(connections) {}
 
   void Accept(HttpConnection::Socket socket);
@@ -27,7 +27,7 @@ class HandlerFront {
 
   boost::asio::io_context& io_;
   HandlerPool& pool_;
-  const HttpConnection::Limits limits_;
+  const HttpConnection::ConnectionLimits limits_;
   const size_t max_connections_;
   const std::shared_ptr<size_t> held_ = std::make_shared<size_t>(0);
   std::map<HttpConnection*, std::shared_ptr<Exchange>> connections_;

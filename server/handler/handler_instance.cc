@@ -240,7 +240,7 @@ void HandlerInstance::OnPatience() {
                          std::chrono::milliseconds(1));
       return;
     }
-    // Its client's time has a bound of its own (HttpConnection::Limits).
+    // Its client's time has a bound of its own (HttpConnection::ConnectionLimits).
     if (r->client_wait.waiting()) {
       Touch(r);
       continue;

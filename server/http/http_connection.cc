@@ -63,7 +63,7 @@ std::string StatusText(int status) {
 }
 
 std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& io, Socket socket,
-                                                      bool fds, const Limits& limits,
+                                                      bool fds, const ConnectionLimits& limits,
                                                       Callbacks callbacks,
                                                       std::shared_ptr<size_t> held) {
   std::shared_ptr<HttpConnection> connection(new HttpConnection(
@@ -75,7 +75,7 @@ std::shared_ptr<HttpConnection> HttpConnection::Start(boost::asio::io_context& i
 }
 
 HttpConnection::HttpConnection(boost::asio::io_context& io, Socket socket, bool fds,
-                               const Limits& limits, Callbacks callbacks,
+                               const ConnectionLimits& limits, Callbacks callbacks,
                                std::shared_ptr<size_t> held)
     : io_(io),
       socket_(std::move(socket)),

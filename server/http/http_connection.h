@@ -42,7 +42,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
 
-  struct Limits {
+  struct ConnectionLimits {
     size_t body_bytes = 32UL << 20;             // where bodies are gathered
     std::chrono::milliseconds request{30'000};  // from its first byte to its last, or to the next
                                                 // piece of a body that is not gathered
@@ -68,7 +68,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
 
   // `fds`: whether descriptors are taken; `held`: what all connections hold together, in bytes.
   static std::shared_ptr<HttpConnection> Start(boost::asio::io_context& io, Socket socket, bool fds,
-                                               const Limits& limits, Callbacks callbacks,
+                                               const ConnectionLimits& limits, Callbacks callbacks,
                                                std::shared_ptr<size_t> held);
   ~HttpConnection() override;
 
@@ -117,8 +117,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   };
   enum class Framing { kNone, kLength, kChunked, kUntilClose };
 
-  HttpConnection(boost::asio::io_context& io, Socket socket, bool fds, const Limits& limits,
-                 Callbacks callbacks, std::shared_ptr<size_t> held);
+  HttpConnection(boost::asio::io_context& io, Socket socket, bool fds,
+                 const ConnectionLimits& limits, Callbacks callbacks, std::shared_ptr<size_t> held);
   bool gathers() const { return !callbacks_.body; }
   void AwaitReadable();
   bool Receive();
@@ -144,7 +144,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   boost::asio::io_context& io_;
   Socket socket_;
   const bool takes_fds_;
-  const Limits limits_;
+  const ConnectionLimits limits_;
   Callbacks callbacks_;
   std::optional<RequestParser> parser_;
   HttpRequest request_;

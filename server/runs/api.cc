@@ -106,7 +106,7 @@ void Api::Accept(HttpConnection::Socket socket, Door door) {
             --TableOf(door).connections;
             if (waited_for) runs_.Kill(waited_for, "the client went away");
           }};
-  HttpConnection::Limits limits = options_.limits;
+  HttpConnection::ConnectionLimits limits = options_.limits;
   if (door == Door::kAdmin) limits.body_bytes = kMaxAdminBody;
   const auto connection = HttpConnection::Start(io_, std::move(socket), local, limits,
                                                 std::move(callbacks), TableOf(door).held);

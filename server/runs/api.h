@@ -17,7 +17,7 @@ class Api {
   struct Options {
     std::map<std::string, std::string> tokens;  // of TCP clients: token -> name
     nlohmann::json doctor;                      // what GET /v1/doctor answers
-    HttpConnection::Limits limits;
+    HttpConnection::ConnectionLimits limits;
     size_t connections = 256;  // at a time at each door; then one makes room for the next
     std::function<std::string()> metrics;  // what GET /metrics answers
   };
