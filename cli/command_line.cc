@@ -257,21 +257,22 @@ Status CheckExtension(const Settings& s) {
 }
 
 // Everything that a run needs from disk and environment, before anything starts.
-std::optional<Refusal> Load(const Raw& raw, Settings& s) {
+std::optional<UsageError> Load(const Raw& raw, Settings& s) {
   if (!raw.policy.empty()) {
     auto file = LoadPolicyFile(raw.policy);
-    if (!file) return Refusal{kBadInput, file.error().message};
+    if (!file) return UsageError{kBadInput, file.error().message};
     s.policy = *std::move(file);
   }
-  if (Status merged = Merge(raw, s); !merged) return Refusal{kWrongUsage, merged.error().message};
-  if (Status r = LoadNamedFiles(s.policy); !r) return Refusal{kBadInput, r.error().message};
-  if (Status r = LoadSecrets(s.policy); !r) return Refusal{kBadInput, r.error().message};
+  if (Status merged = Merge(raw, s); !merged)
+    return UsageError{kWrongUsage, merged.error().message};
+  if (Status r = LoadNamedFiles(s.policy); !r) return UsageError{kBadInput, r.error().message};
+  if (Status r = LoadSecrets(s.policy); !r) return UsageError{kBadInput, r.error().message};
   return std::nullopt;
 }
 
 }  // namespace
 
-std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
+std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   Settings s;
   Raw raw;
   CLI::App app{
@@ -347,7 +348,7 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   app.footer(std::string("Examples:\n") + kExamples +
              "  postern serve --handler=app.mjs --listen=8080\n");
   auto read = cli::ReadWords({argv + 1, argv + argc}, app);
-  if (!read) return Refusal{kWrongUsage, read.error().message};
+  if (!read) return UsageError{kWrongUsage, read.error().message};
   s.arguments = std::move(read->guest);
   if (!read->misplaced.empty()) {
     s.hint = read->misplaced +
@@ -360,25 +361,26 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   } catch (const CLI::Success& e) {
     std::ostringstream text;
     app.exit(e, text, text);
-    return Refusal{0, "", text.str()};
+    return UsageError{0, "", text.str()};
   } catch (const CLI::ParseError& e) {
     const auto parsed = app.get_subcommands();
     if (raw.url.empty() && raw.method.find("://") != std::string::npos)
-      return Refusal{kWrongUsage, "METHOD is required before the URL, as in: postern explain " +
-                                      raw.policy + " GET " + raw.method};
-    return Refusal{kWrongUsage, std::string(e.what()) + "; see postern " +
-                                    (parsed.empty() ? "" : parsed[0]->get_name() + " ") + "--help"};
+      return UsageError{kWrongUsage, "METHOD is required before the URL, as in: postern explain " +
+                                         raw.policy + " GET " + raw.method};
+    return UsageError{kWrongUsage, std::string(e.what()) + "; see postern " +
+                                       (parsed.empty() ? "" : parsed[0]->get_name() + " ") +
+                                       "--help"};
   }
   if (manual->parsed()) {
-    return Refusal{0, "", ManualPage(app)};
+    return UsageError{0, "", ManualPage(app)};
   }
   if (completions->parsed()) {
     const auto text = Completions(app, raw.shell);
     if (!text) {
-      return Refusal{kWrongUsage, "there are no completions for \"" + raw.shell +
-                                      "\"; there are some for bash, zsh and fish"};
+      return UsageError{kWrongUsage, "there are no completions for \"" + raw.shell +
+                                         "\"; there are some for bash, zsh and fish"};
     }
-    return Refusal{0, "", *text};
+    return UsageError{0, "", *text};
   }
   if (report->parsed()) {
     s.command = Settings::Command::kReport;
@@ -402,9 +404,10 @@ std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv) {
   s.target = run->parsed() ? raw.file : serve->parsed() ? s.serve.handler : raw.code;
   if (serve->parsed()) {
     if (Status read = ReadServeOptions(*serve, raw.serve, s.serve); !read)
-      return Refusal{kWrongUsage, read.error().message};
+      return UsageError{kWrongUsage, read.error().message};
   }
-  if (Status known = CheckExtension(s); !known) return Refusal{kWrongUsage, known.error().message};
+  if (Status known = CheckExtension(s); !known)
+    return UsageError{kWrongUsage, known.error().message};
   if (auto refusal = Load(raw, s)) return *refusal;
   // Of a server each request has its own.
   if (const char* trace = std::getenv("TRACEPARENT");

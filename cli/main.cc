@@ -19,7 +19,7 @@
 #include "cli/start.h"
 #include "report/report.h"
 #include "supervisor/doctor.h"
-#include "supervisor/entry.h"
+#include "supervisor/program_source.h"
 #include "supervisor/programs.h"
 
 namespace postern::supervisor {

@@ -40,7 +40,7 @@ std::variant<Settings, int> Start(int argc, char** argv) {
   if (const Status s = sandbox::GainNoPrivileges(); !s)
     return Refuse(s.error().message, kCannotStart);
   auto parsed = ParseCommandLine(argc, argv);
-  if (const auto* refusal = std::get_if<Refusal>(&parsed))
+  if (const auto* refusal = std::get_if<UsageError>(&parsed))
     return refusal->output.empty() ? Refuse(refusal->message, refusal->exit_status)
                                    : PrintAndExit(refusal->output, refusal->exit_status);
   auto& settings = std::get<Settings>(parsed);

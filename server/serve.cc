@@ -117,7 +117,7 @@ class Server {
  public:
   Server(const Settings& settings, const DescriptorBudget& budget, nlohmann::json doctor,
          std::map<std::string, std::string> tokens,
-         std::function<std::variant<Settings, supervisor::Refusal>()> reload)
+         std::function<std::variant<Settings, supervisor::UsageError>()> reload)
       : settings_(settings),
         budget_(budget),
         reload_(std::move(reload)),
@@ -145,9 +145,9 @@ class Server {
   }
 
   // Why it cannot be started, with the exit status.
-  std::optional<supervisor::Refusal> Start() {
+  std::optional<supervisor::UsageError> Start() {
     const auto cannot = [](const Status& s, int status = kCannotServe) {
-      return supervisor::Refusal{status, s.error().message};
+      return supervisor::UsageError{status, s.error().message};
     };
     log_.failed = [this](const std::string& why) { Fail("the log process cannot run: " + why); };
     if (Status s = log_.Start(settings_); !s) return cannot(s);
@@ -235,7 +235,7 @@ class Server {
   }
 
   Status LoadHandler(const std::shared_ptr<supervisor::PolicyInForce>& policy) {
-    auto entry = supervisor::ReadEntry(policy->settings);
+    auto entry = supervisor::ReadProgramSource(policy->settings);
     if (!entry) return entry.error();
     for (const std::string& note : entry->notes) Say(kWarning, note);
     return handler_->pool.Load(policy, *std::move(entry));
@@ -365,7 +365,7 @@ class Server {
     if (const Status s = log_.Reopen(); !s)
       Say(kErrorPriority, s.error().message + "; the old one is kept");
     auto read = reload_();
-    if (const auto* refusal = std::get_if<supervisor::Refusal>(&read)) {
+    if (const auto* refusal = std::get_if<supervisor::UsageError>(&read)) {
       Say(kErrorPriority, refusal->message + "; the old policy stays in force");
       return false;
     }
@@ -417,7 +417,7 @@ class Server {
 
   const Settings& settings_;
   const DescriptorBudget budget_;
-  const std::function<std::variant<Settings, supervisor::Refusal>()> reload_;
+  const std::function<std::variant<Settings, supervisor::UsageError>()> reload_;
   boost::asio::io_context io_{1};
   supervisor::Orphans orphans_{io_};
   supervisor::LogLink log_{io_};
@@ -441,7 +441,7 @@ int Refuse(const std::string& why, int status) {
 }  // namespace
 
 int Serve(const Settings& settings,
-          const std::function<std::variant<Settings, supervisor::Refusal>()>& reload) {
+          const std::function<std::variant<Settings, supervisor::UsageError>()>& reload) {
   std::map<std::string, std::string> tokens;
   if (!settings.serve.token_file.empty()) {
     auto read = ReadTokens(settings.serve.token_file);

@@ -11,7 +11,7 @@
 #include <set>
 
 #include "supervisor/child_process.h"
-#include "supervisor/entry.h"
+#include "supervisor/program_source.h"
 
 namespace postern::supervisor {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <system_error>
 
-#include "supervisor/entry.h"
+#include "supervisor/program_source.h"
 
 namespace postern::supervisor {
 namespace {

@@ -4,7 +4,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "supervisor/broker_link.h"
-#include "supervisor/entry.h"
+#include "supervisor/program_source.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "supervisor/child_process.h"
-#include "supervisor/entry.h"
+#include "supervisor/program_source.h"
 #include "supervisor/settings.h"
 
 namespace postern::supervisor {

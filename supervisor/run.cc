@@ -78,25 +78,25 @@ size_t SizeOf(const channel::GuestOrder& order) {
   return size;
 }
 
-Run::Run(const Host& host, Job job, std::function<void(run_api::Outcome)> done,
+Run::Run(const RunEnvironment& environment, Job job, std::function<void(run_api::Outcome)> done,
          std::function<void()> will_kill)
-    : host_(host),
+    : environment_(environment),
       job_(std::move(job)),
       done_(std::move(done)),
       will_kill_(std::move(will_kill)),
       net_(
-          host.net, BrokerPolicy(job_.network), job_.name,
+          environment.net, BrokerPolicy(job_.network), job_.name,
           [this](const std::string& why, bool bad_input) {
             if (bad_input) return Refuse(job_.network.adapter.target + ": " + why, kBadInput);
             Refuse("the network broker cannot run: " + why);
           },
           job_.events),
       files_(
-          host.files, "{}", {},
+          environment.files, "{}", {},
           [this](const std::string& why, bool) { Refuse("the files broker cannot run: " + why); }),
-      wall_(host.io),
-      cpu_(host.io),
-      grace_(host.io) {
+      wall_(environment.io),
+      cpu_(environment.io),
+      grace_(environment.io) {
   net_.used = [this] { CountUsage(); };
 }
 
@@ -126,7 +126,7 @@ void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
   }
   // No guest waits for a broker that reads a long recording: it would take it for lost.
   const auto order = std::make_shared<UniqueFd>(std::move(fds[channel::kOrderFd]));
-  host_.net.WhenReady([weak = weak_from_this(), order] {
+  environment_.net.WhenReady([weak = weak_from_this(), order] {
     const auto self = weak.lock();
     if (self && !self->over_ && !self->ending_) self->SendOrder(std::move(*order));
   });
@@ -136,13 +136,14 @@ void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
 
 void Run::LimitMemory() {
   Result<std::unique_ptr<MemoryCgroup>> cgroup =
-      host_.cgroups ? host_.cgroups->Confine(pid_, job_.limits.memory + channel::kMemorySlack)
-                    : Result<std::unique_ptr<MemoryCgroup>>(host_.cgroups.error());
+      environment_.cgroups
+          ? environment_.cgroups->Confine(pid_, job_.limits.memory + channel::kMemorySlack)
+          : Result<std::unique_ptr<MemoryCgroup>>(environment_.cgroups.error());
   nlohmann::json& layers = outcome_.confinement["guest"];
   layers = {{"on", nlohmann::json::array()}, {"missing", nlohmann::json::array()}};
   if (cgroup) {
     cgroup_ = *std::move(cgroup);
-    layers["on"] = {"memory-cgroup:" + std::to_string(host_.cgroups->version())};
+    layers["on"] = {"memory-cgroup:" + std::to_string(environment_.cgroups->version())};
   } else {
     layers["missing"] = {"memory-cgroup: " + cgroup.error().message};
   }
@@ -191,7 +192,7 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
   const auto read = [&](int fd, Forwarder::Sink& sink, std::string& text, run_api::JsonSize& size) {
     const bool kept = !sink;
     return Forwarder::Start(
-        host_.io, std::move(fds[static_cast<size_t>(fd)]),
+        environment_.io, std::move(fds[static_cast<size_t>(fd)]),
         kept ? Forwarder::ToText(text, static_cast<size_t>(job_.limits.output)) : std::move(sink),
         [count, kept, &size](std::string_view piece) {
           return count(kept ? size.Add(piece) : piece.size());
@@ -206,7 +207,7 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
     next(true);
   };
   result_pipe_ = Forwarder::Start(
-      host_.io, std::move(fds[channel::kResultFd]), keep,
+      environment_.io, std::move(fds[channel::kResultFd]), keep,
       [self](std::string_view) { return self->result_.size() <= channel::kMaxResultBytes; }, ended);
   if (job_.input) stdin_ = std::move(fds[channel::kStdin]);
 }
@@ -235,7 +236,7 @@ void Run::GiveInput() {
 // A channel goes to its broker when the guest first writes on it: a broker nobody talks to never
 // starts.
 void Run::AwaitFirstByte(BrokerBinding& broker, UniqueFd from_guest, UniqueFd to_guest) {
-  watched_.push_back(std::make_shared<Descriptor>(host_.io, from_guest.release()));
+  watched_.push_back(std::make_shared<Descriptor>(environment_.io, from_guest.release()));
   AwaitFirstByte(broker, watched_.back(), std::make_shared<UniqueFd>(std::move(to_guest)));
 }
 
@@ -259,7 +260,7 @@ void Run::SendOrder(UniqueFd fd) {
   job_.order.handler = job_.channel != nullptr;
   if (job_.order.handler) job_.order.cpu_ms = 0;
   job_.order.env = std::move(job_.env);
-  order_pipe_ = std::make_shared<Descriptor>(host_.io, fd.release());
+  order_pipe_ = std::make_shared<Descriptor>(environment_.io, fd.release());
   watched_.push_back(order_pipe_);
   const auto bytes = std::make_shared<std::string>();
   const auto send = [pipe = order_pipe_, bytes] {
@@ -268,10 +269,10 @@ void Run::SendOrder(UniqueFd fd) {
     // A guest that died is reported by the zygote.
     asio::async_write(*pipe, asio::buffer(*bytes), [pipe, bytes](const ErrorCode&, size_t) {});
   };
-  const bool is_long = host_.background != nullptr && SizeOf(job_.order) >= kLongOrder;
+  const bool is_long = environment_.background != nullptr && SizeOf(job_.order) >= kLongOrder;
   auto order = std::make_shared<channel::GuestOrder>(std::exchange(job_.order, {}));
   std::function<void()> encode = [order = std::move(order), bytes] { *bytes = order->Encode(); };
-  if (is_long) return host_.background->Do(std::move(encode), send);
+  if (is_long) return environment_.background->Do(std::move(encode), send);
   encode();
   send();
 }
@@ -298,7 +299,7 @@ void Run::FinishIfComplete() {
 
 // A large result takes as long to check as a guest wishes.
 void Run::ReadResultAndLeave() {
-  if (host_.background == nullptr || result_.size() < kLongResult) {
+  if (environment_.background == nullptr || result_.size() < kLongResult) {
     Judge(ReadResult(result_, outcome_));
     return Leave();
   }
@@ -308,7 +309,7 @@ void Run::ReadResultAndLeave() {
     Result<bool> complete = false;
   };
   const auto read = std::make_shared<Read>();
-  host_.background->Do(
+  environment_.background->Do(
       [read, bytes = std::move(result_)] { read->complete = ReadResult(bytes, read->outcome); },
       [self = shared_from_this(), read] {
         self->judging_ = false;
@@ -445,7 +446,7 @@ void Run::Leave() {
   net_.Finish([self = shared_from_this()] {
     self->CountUsage();
     const std::pair<const char*, const BrokerLink&> brokers[] = {
-        {"broker-net", self->host_.net}, {"broker-files", self->host_.files}};
+        {"broker-net", self->environment_.net}, {"broker-files", self->environment_.files}};
     for (const auto& [name, link] : brokers) {
       if (!link.layers().is_null()) self->outcome_.confinement[name] = link.layers();
     }
@@ -466,7 +467,7 @@ void Run::Done() {
   for (const auto& forwarder : {out_, err_, result_pipe_}) {
     if (forwarder) forwarder->Stop();
   }
-  asio::post(host_.io, [self = shared_from_this()] {
+  asio::post(environment_.io, [self = shared_from_this()] {
     self->out_ = self->err_ = self->result_pipe_ = nullptr;  // they hold this
     self->done_(std::move(self->outcome_));
   });

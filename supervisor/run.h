@@ -45,7 +45,7 @@ class Run : public std::enable_shared_from_this<Run> {
     std::function<void(const run_api::RunUsage&)> used;
   };
   // What a run works with; all of it outlives the run.
-  struct Host {
+  struct RunEnvironment {
     boost::asio::io_context& io;
     BrokerLink& net;
     BrokerLink& files;
@@ -53,7 +53,7 @@ class Run : public std::enable_shared_from_this<Run> {
     Background* background = nullptr;  // for long work; null where nobody else waits for the loop
   };
   // `done` is called once, from the loop. `will_kill` is called before the guest is killed.
-  Run(const Host& host, Job job, std::function<void(run_api::Outcome)> done,
+  Run(const RunEnvironment& environment, Job job, std::function<void(run_api::Outcome)> done,
       std::function<void()> will_kill = nullptr);
 
   // The spare becomes the guest: limits are armed, pipes are watched, the order goes out. `fds` are
@@ -102,7 +102,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void Done();
   int64_t MillisecondsSinceBegin() const;
 
-  const Host host_;
+  const RunEnvironment environment_;
   Job job_;
   std::function<void(run_api::Outcome)> done_;
   std::function<void()> will_kill_;

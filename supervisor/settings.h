@@ -62,13 +62,13 @@ inline constexpr int kNobodyReads = 141, kCannotWrite = 4;
 
 // What stops a command before it starts: a message, and the exit status that goes with it (2 wrong
 // usage, 3 bad input), or output and 0.
-struct Refusal {
+struct UsageError {
   int exit_status = kWrongUsage;
   std::string message;
   std::string output = {};  // what was asked for, for stdout: --help, a man page
 };
 
 // Reads the command line and the policy file that it names.
-std::variant<Settings, Refusal> ParseCommandLine(int argc, char** argv);
+std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv);
 
 }  // namespace postern::supervisor

@@ -5,11 +5,11 @@
 #include <csignal>
 
 #include "cli/print.h"
-#include "supervisor/entry.h"
 #include "supervisor/feeder.h"
 #include "supervisor/log_link.h"
 #include "supervisor/missing_layer.h"
 #include "supervisor/orphans.h"
+#include "supervisor/program_source.h"
 #include "supervisor/programs.h"
 #include "supervisor/run.h"
 
@@ -24,7 +24,7 @@ constexpr auto kWorkerReadyWithin = std::chrono::seconds(20);
 
 class RunCommand {
  public:
-  RunCommand(const Settings& settings, Entry entry)
+  RunCommand(const Settings& settings, ProgramSource entry)
       : settings_(settings),
         mounts_(std::move(entry.mounts)),
         net_(io_, NetBrokerProgram(settings)),
@@ -48,7 +48,7 @@ class RunCommand {
     // What a program is read from is at its end.
     if (settings.target != "-")
       job.input = [this](UniqueFd to) { Feeder::Start(io_, STDIN_FILENO, std::move(to)); };
-    run_ = std::make_shared<Run>(Run::Host{io_, net_, files_, cgroups_}, std::move(job),
+    run_ = std::make_shared<Run>(Run::RunEnvironment{io_, net_, files_, cgroups_}, std::move(job),
                                  [this](run_api::Outcome outcome) { OnDone(std::move(outcome)); });
   }
 
@@ -195,7 +195,7 @@ class RunCommand {
 }  // namespace
 
 run_api::Outcome RunGuest(const Settings& settings) {
-  auto entry = ReadEntry(settings);
+  auto entry = ReadProgramSource(settings);
   if (!entry) return run_api::Outcome::Refused(entry.error().message, kBadInput);
   for (const std::string& note : entry->notes) Say(note);
   return RunCommand(settings, *std::move(entry)).Go();

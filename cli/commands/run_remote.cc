@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "cli/print.h"
 #include "clients/cpp/run_client.h"
-#include "supervisor/entry.h"
+#include "supervisor/program_source.h"
 #include "supervisor/run.h"
 
 namespace postern::supervisor {
@@ -73,7 +73,7 @@ Status CheckOptions(const Settings& s) {
   return Ok{};
 }
 
-Result<run_api::RunRequest> Request(const Settings& s, Entry& entry) {
+Result<run_api::RunRequest> Request(const Settings& s, ProgramSource& entry) {
   auto policy = AskedPolicy(s.policy);
   if (!policy) return policy.error();
   channel::GuestOrder& order = entry.order;
@@ -142,7 +142,7 @@ RemoteResult FromRefusal(const Settings& settings, const client::RunAnswer& answ
 RemoteResult RunRemotely(const Settings& settings) {
   if (const Status known = CheckOptions(settings); !known)
     return Failed(settings, known.error().message, kWrongUsage);
-  auto entry = ReadEntry(settings);
+  auto entry = ReadProgramSource(settings);
   if (!entry) return Failed(settings, entry.error().message, kBadInput);
   for (const std::string& note : entry->notes) Say(note);
   auto server = client::RunClient::Connect(settings.server);

@@ -34,7 +34,7 @@ HandlerPool::~HandlerPool() {
 }
 
 Status HandlerPool::Load(std::shared_ptr<supervisor::PolicyInForce> policy,
-                         supervisor::Entry entry) {
+                         supervisor::ProgramSource entry) {
   auto code = std::make_shared<Code>();
   code->policy = std::move(policy);
   code->entry = std::move(entry);
@@ -118,7 +118,7 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                .used = [this](const run_api::RunUsage& usage) { metrics_.Fetched(usage); }};
   const auto spare = std::make_shared<uint64_t>(0);
   const auto run = std::make_shared<Run>(
-      Run::Host{io_, code->policy->net, *code->files, cgroups_}, std::move(job),
+      Run::RunEnvironment{io_, code->policy->net, *code->files, cgroups_}, std::move(job),
       [guest](const Outcome& outcome) { guest->OnEnded(outcome); },
       [code, spare] { code->spares->WillKill(*spare); });
   *run_of = run;

@@ -14,8 +14,8 @@
 
 #include "server/handler/handler_instance.h"
 #include "server/metrics/metrics.h"
-#include "supervisor/entry.h"
 #include "supervisor/policy_in_force.h"
+#include "supervisor/program_source.h"
 #include "supervisor/run.h"
 #include "supervisor/spare_pool.h"
 
@@ -42,7 +42,7 @@ class HandlerPool {
 
   // Code, with the policy that it runs under. Its guests take the place of those of older code once
   // the first of them is ready; where none gets ready, the older code stays.
-  Status Load(std::shared_ptr<supervisor::PolicyInForce> policy, supervisor::Entry entry);
+  Status Load(std::shared_ptr<supervisor::PolicyInForce> policy, supervisor::ProgramSource entry);
 
   // Sends a request to a guest, now or when one has a place. `request.client` hears how it ends.
   void Send(const HandlerRequestPtr& request);
@@ -73,7 +73,7 @@ class HandlerPool {
   // Code with its policy, and what its guests share.
   struct Code {
     std::shared_ptr<supervisor::PolicyInForce> policy;
-    supervisor::Entry entry;
+    supervisor::ProgramSource entry;
     std::unique_ptr<supervisor::BrokerLink> files;
     std::unique_ptr<supervisor::SparePool> spares;
     bool proven = false;             // a guest of it was ready

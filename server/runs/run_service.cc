@@ -175,7 +175,8 @@ void RunService::Start(const RecordPtr& record) {
   const std::shared_ptr<Pool> ours = *pool;
   const auto id = std::make_shared<uint64_t>(0);
   record->run = std::make_shared<Run>(
-      Run::Host{io_, record->policy->net, *record->files, cgroups_, &background_}, std::move(job),
+      Run::RunEnvironment{io_, record->policy->net, *record->files, cgroups_, &background_},
+      std::move(job),
       [this, record](Outcome outcome) { OnEnded(record, std::move(outcome), true); },
       [ours, id] { ours->spares->WillKill(*id); });
   ++ours->running;

@@ -17,8 +17,8 @@
 #include "server/runs/admission.h"
 #include "server/runs/run_input.h"
 #include "server/runs/run_queue.h"
-#include "supervisor/entry.h"
 #include "supervisor/policy_in_force.h"
+#include "supervisor/program_source.h"
 #include "supervisor/run.h"
 #include "supervisor/spare_pool.h"
 

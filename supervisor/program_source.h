@@ -1,5 +1,5 @@
-// Entry: what a run begins with: the entry module's source, its order and the directories it may
-// read. Checked before anything is started.
+// ProgramSource: what a run begins with: the entry module's source, its order and the directories
+// it may read. Checked before anything is started.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,14 @@ struct OpenMount {
   bool writable = false;
 };
 
-struct Entry {
+struct ProgramSource {
   channel::GuestOrder order;
   std::vector<OpenMount> mounts;
   std::vector<std::string> notes;  // for people: sentences about what the guest is not shown
 };
 
 // Errors are sentences: what is missing, too large, no file, no directory.
-Result<Entry> ReadEntry(const Settings& settings);
+Result<ProgramSource> ReadProgramSource(const Settings& settings);
 
 // A regular file's bytes, at most so many.
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes);

@@ -1,4 +1,4 @@
-#include "supervisor/entry.h"
+#include "supervisor/program_source.h"
 
 #include <sys/stat.h>
 
@@ -88,7 +88,7 @@ const policy::MountSetting* MountOf(const fs::path& place,
 }
 
 // A mount of its own, so that it stays where it is; to be written where the user's own says so.
-Status Show(const fs::path& directory, const Settings& s, Entry& entry) {
+Status Show(const fs::path& directory, const Settings& s, ProgramSource& entry) {
   const policy::MountSetting* shown = MountOf(directory, s.policy.mounts);
   const std::string guest = directory == "/" ? "" : directory.string();
   if (shown != nullptr && shown->guest == guest) return Ok{};
@@ -99,7 +99,7 @@ Status Show(const fs::path& directory, const Settings& s, Entry& entry) {
 }
 
 // A program's directory, and what of those above it finds its modules by.
-Status ShowProgram(const fs::path& directory, const Settings& s, Entry& entry) {
+Status ShowProgram(const fs::path& directory, const Settings& s, ProgramSource& entry) {
   if (Status shown = Show(directory, s, entry); !shown) return shown;
   PackageFiles package = FindPackageFiles(directory);
   for (auto& [path, bytes] : package.manifests) {
@@ -181,8 +181,8 @@ bool ShowsColours(int fd) {
   return !set("NO_COLOR") && ::isatty(fd) != 0;
 }
 
-Result<Entry> ReadEntry(const Settings& s) {
-  Entry entry;
+Result<ProgramSource> ReadProgramSource(const Settings& s) {
+  ProgramSource entry;
   channel::GuestOrder& order = entry.order;
   std::string directory = "/";
   if (s.command == Settings::Command::kEval) {
