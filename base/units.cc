@@ -6,24 +6,24 @@
 namespace postern {
 namespace {
 
-struct Unit {
+struct UnitName {
   std::string_view suffix;
   int64_t factor;
 };
 
-constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-constexpr Unit kResolutions[] = {{"us", 1}, {"ms", 1000}, {"s", 1'000'000}};
-constexpr Unit kSizes[] = {
+constexpr UnitName kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+constexpr UnitName kResolutions[] = {{"us", 1}, {"ms", 1000}, {"s", 1'000'000}};
+constexpr UnitName kSizes[] = {
     {"", 1},          {"B", 1},     {"KiB", 1 << 10},  {"MiB", 1 << 20},
     {"GiB", 1 << 30}, {"kB", 1000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
 
-Result<int64_t> Parse(std::string_view text, std::span<const Unit> units, const char* what) {
+Result<int64_t> Parse(std::string_view text, std::span<const UnitName> units, const char* what) {
   const Error bad{"\"" + std::string(text) + "\" is no " + what};
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || !(number >= 0)) return bad;
   const std::string_view suffix = text.substr(static_cast<size_t>(end - text.data()));
-  for (const Unit& u : units) {
+  for (const UnitName& u : units) {
     if (suffix != u.suffix) continue;
     const double value = number * static_cast<double>(u.factor);
     if (value > 9e15) return bad;  // exact in a double, and more than anyone means
@@ -32,9 +32,9 @@ Result<int64_t> Parse(std::string_view text, std::span<const Unit> units, const 
   return bad;
 }
 
-std::string Text(int64_t value, std::span<const Unit> units) {
-  const Unit* best = &units.front();
-  for (const Unit& u : units) {
+std::string Text(int64_t value, std::span<const UnitName> units) {
+  const UnitName* best = &units.front();
+  for (const UnitName& u : units) {
     if (value != 0 && value % u.factor == 0 && u.factor > best->factor) best = &u;
   }
   return std::to_string(value / best->factor) + std::string(best->suffix);
@@ -71,7 +71,7 @@ Result<Rate> ParseRate(std::string_view text) {
   const size_t slash = text.find('/');
   const auto count = ParseCount(text.substr(0, slash));
   if (!count || slash == std::string_view::npos) return bad;
-  for (const Unit& u : kDurations) {
+  for (const UnitName& u : kDurations) {
     if (u.factor > 1 && text.substr(slash + 1) == u.suffix) return Rate{*count, u.factor};
   }
   return bad;

@@ -214,13 +214,13 @@ void RequireEmpty(const json& response, const HarEntry& e, const json& ours) {
 }
 
 // What the entries of a file have in common.
-struct Source {
+struct HarSource {
   const Files& files;
   std::string tool;  // that wrote it
 };
 
 std::string Content(const json& response, const HarEntry& e, const json& ours,
-                    const Source& source) {
+                    const HarSource& source) {
   if (HasNoContent(e)) return {};
   const json& content = Member(response, "content");
   const std::string* file = BodyBeside(content, source.files);
@@ -291,7 +291,7 @@ Failure Unusable(const HarEntry& e, size_t number, const std::string& why) {
           "the recording's " + EntryName(number, e) + ": " + why};
 }
 
-void ReadResponse(const json& entry, size_t number, const Source& source, HarEntry& e) {
+void ReadResponse(const json& entry, size_t number, const HarSource& source, HarEntry& e) {
   const json& response = Required(entry, "response");
   const json& ours = Member(entry, "_postern");
   const auto status = Number(response, "status");
@@ -332,7 +332,7 @@ void ReadRequest(const json& entry, const Files& files, HarEntry& e) {
 }
 
 // Without a request there is no telling what the entry answers: an error of the whole file.
-Result<HarEntry> ReadEntry(const json& entry, size_t number, const Source& source) {
+Result<HarEntry> ReadEntry(const json& entry, size_t number, const HarSource& source) {
   HarEntry e;
   try {
     ReadRequest(entry, source.files, e);
@@ -394,7 +394,7 @@ Result<std::vector<HarEntry>> Parse(std::string_view text, const Files& files) {
   }
   const json& entries = Member(Member(har, "log"), "entries");
   if (!entries.is_array()) return Error{"it has no log.entries, as a HAR file has"};
-  const Source source{files, Text(Member(Member(har, "log"), "creator"), "name")};
+  const HarSource source{files, Text(Member(Member(har, "log"), "creator"), "name")};
   std::vector<HarEntry> out;
   for (const json& entry : entries) {
     auto read = ReadEntry(entry, out.size() + 1, source);

@@ -16,9 +16,9 @@ std::string BaseKey(const IpAddress& address, int prefix) {
 }
 
 // The paths of a request are read once, and only where a rule asks.
-class Reader {
+class RequestReader {
  public:
-  explicit Reader(const RequestLine& request) : request_(request) {}
+  explicit RequestReader(const RequestLine& request) : request_(request) {}
 
   // Who may ask for anything of a host may know its addresses; who may not ask for some of it, too.
   bool Denies(const Rule& rule) {
@@ -198,7 +198,7 @@ void Decider::EachCandidate(const Url& url, const Visit& visit) const {
 
 Decision Decider::Decide(const RequestLine& request) const {
   if (!policy_.permission) return Denied(request);
-  Reader reader(request);
+  RequestReader reader(request);
   const Rule* denied = nullptr;
   const Rule* allowed = nullptr;
   EachCandidate(request.url, [&](const Rules& rules, bool denies_only) {
@@ -248,7 +248,7 @@ Decision Decider::Denied(const RequestLine& request) const {
     d.reason += "this guest has no network permission";
     return d;
   }
-  Reader reader(request);
+  RequestReader reader(request);
   const Rule* method = nullptr;
   const Rule* path = nullptr;
   EachCandidate(url, [&](const Rules& rules, bool denies_only) {

@@ -21,11 +21,9 @@ constexpr size_t kMaxValues =
     200'000;  // of the body's JSON: each takes more room than it has bytes
 constexpr size_t kMaxSentence = 2'000;  // bytes, of what a refusal quotes
 
-struct Refused {
-  ApiProblem problem;
-};
-
-[[noreturn]] void Refuse(const std::string& detail) { throw Refused{{400, "bad_request", detail}}; }
+[[noreturn]] void Refuse(const std::string& detail) {
+  throw ApiProblem{400, "bad_request", detail};
+}
 
 // How deep JSON is nested, for the parser calls itself for each level; and how many values it has
 // at most.
@@ -249,10 +247,10 @@ std::variant<RunRequest, ApiProblem> ParseRunRequest(std::string_view body) try 
   if (parsed.is_discarded()) Refuse("the body is no JSON");
   if (!parsed.is_object()) Refuse("the body must be a JSON object");
   return Read(parsed);
-} catch (Refused& refused) {
+} catch (ApiProblem& problem) {
   // What it quotes may be as long as the body.
-  refused.problem.detail.resize(std::min(refused.problem.detail.size(), kMaxSentence));
-  return std::move(refused.problem);
+  problem.detail.resize(std::min(problem.detail.size(), kMaxSentence));
+  return std::move(problem);
 }
 
 }  // namespace postern::run_api

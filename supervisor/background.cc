@@ -60,7 +60,7 @@ void Background::Work() {
   for (;;) {
     more_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     if (stopping_) return;
-    Piece piece = std::move(waiting_.front());
+    BackgroundTask piece = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
     piece.work();
@@ -78,13 +78,14 @@ void Background::Listen() {
                          if (error) return;
                          uint64_t count = 0;
                          (void)!::read(finished_.native_handle(), &count, sizeof count);
-                         std::deque<Piece> done;
+                         std::deque<BackgroundTask> done;
                          {
                            const std::lock_guard lock(mutex_);
                            done.swap(done_);
                          }
                          Listen();
-                         for (Piece& piece : done) boost::asio::post(io_, std::move(piece.done));
+                         for (BackgroundTask& piece : done)
+                           boost::asio::post(io_, std::move(piece.done));
                        });
 }
 

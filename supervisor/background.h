@@ -29,7 +29,7 @@ class Background {
   void Do(std::function<void()> work, std::function<void()> done);
 
  private:
-  struct Piece {
+  struct BackgroundTask {
     std::function<void()> work, done;
   };
 
@@ -43,7 +43,7 @@ class Background {
   // What both threads use.
   std::mutex mutex_;
   std::condition_variable more_;
-  std::deque<Piece> waiting_, done_;
+  std::deque<BackgroundTask> waiting_, done_;
   bool stopping_ = false;
 };
 

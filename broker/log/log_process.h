@@ -13,7 +13,7 @@
 #include "base/unique_fd.h"
 #include "channel/control.h"
 #include "har/har.h"
-#include "policy/reported_policy.h"
+#include "policy/observed_policy.h"
 
 namespace postern::broker {
 
@@ -45,7 +45,7 @@ class LogProcess {
   Outputs outputs_;
   UniqueFd events_;
   int control_;
-  policy::ReportedPolicy report_;
+  policy::ObservedPolicy report_;
   uint64_t lost_ = 0;                 // events and entries, in all
   uint64_t unnoted_ = 0;              // lost events of which the audit log does not tell yet
   std::string error_;                 // the last one, for the summary

@@ -63,7 +63,7 @@ std::string UrlEncodedFields(std::string body) {
 }
 
 // A body for comparison: of a form its fields, whatever its boundary and its escapes.
-std::string Comparable(const Replay::Body& body) {
+std::string Comparable(const Replay::RequestBody& body) {
   const std::string type = AsciiLower(body.type);
   if (type.starts_with("multipart/form-data")) return MultipartFields(body.bytes);
   if (type.starts_with("application/x-www-form-urlencoded")) {
@@ -90,7 +90,7 @@ Result<Replay> Replay::Parse(std::string_view text, const har::Files& files) {
 }
 
 Result<const har::HarEntry*> Replay::Find(Cursor& cursor, const std::string& method,
-                                          const std::string& url, const Body& body) const {
+                                          const std::string& url, const RequestBody& body) const {
   const std::string key = method + " " + url;
   const auto found = by_request_.find(key);
   if (found == by_request_.end()) {

@@ -14,7 +14,7 @@ class Replay {
  public:
   static Result<Replay> Parse(std::string_view har, const har::Files& files = {});
 
-  struct Body {
+  struct RequestBody {
     std::string_view type;  // Content-Type
     std::string_view bytes;
   };
@@ -24,7 +24,7 @@ class Replay {
   // The recorded exchange for exactly this request, or a sentence that names the nearest one.
   // `url` is canonical. Bodies of forms are equal if their fields are.
   Result<const har::HarEntry*> Find(Cursor& cursor, const std::string& method,
-                                    const std::string& url, const Body& body) const;
+                                    const std::string& url, const RequestBody& body) const;
 
  private:
   std::vector<har::HarEntry> exchanges_;  // their requests' bodies as Comparable() has them

@@ -215,7 +215,7 @@ Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& nam
   try {
     CheckBounds(reader, std::string(text), bounds);
     return Read(reader, YAML::Load(std::string(text)), base);
-  } catch (const Refused& e) {
+  } catch (const PolicyFileError& e) {
     return Error{e.what()};
   } catch (const YAML::Exception& e) {
     return Error{reader.Explain(e, text)};

@@ -17,7 +17,7 @@
 namespace postern::policy {
 
 // Thrown while a file is read, and turned into a value where reading began.
-struct Refused : std::runtime_error {
+struct PolicyFileError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
@@ -27,7 +27,7 @@ class YamlReader {
   explicit YamlReader(std::string file) : file_(std::move(file)) {}
 
   [[noreturn]] void Refuse(const YAML::Mark& mark, const std::string& why) const {
-    throw Refused(Where(mark) + ": " + why);
+    throw PolicyFileError(Where(mark) + ": " + why);
   }
   std::string Where(const YAML::Mark& mark) const;
   // What the library says of `text`, and what to write instead.

@@ -14,11 +14,11 @@ namespace {
 constexpr size_t kRemembered = 64;
 
 using enum Syntax;
-using enum Layers;
+using enum EscapeLayers;
 // What is read besides the text as it is: layers of escapes taken off one after the other, and what
 // is behind each of them, so that a value with escapes of its own is met as it is written too. In
 // the first one two rounds: JSON in a URL, a URL in JSON, either of them in HTML, HTML in them.
-using Layer = std::pair<Syntax, Layers>;
+using Layer = std::pair<Syntax, EscapeLayers>;
 const std::array<std::vector<Layer>, 6> kReadings = {
     {{{kForm, kOne},
       {kForm, kAll},
@@ -79,7 +79,7 @@ class SecretFilter::Matcher {
       if (!after_break_) blanks_from_ = std::min(blanks_from_, begin);
       return;
     }
-    const Character c = {begin, std::min(blanks_from_, begin), g.end, Lower(g.byte)};
+    const FilteredCharacter c = {begin, std::min(blanks_from_, begin), g.end, Lower(g.byte)};
     after_break_ = false;
     blanks_from_ = kNone;
     key_ = key_ << 8 | c.byte;
@@ -114,12 +114,12 @@ class SecretFilter::Matcher {
 
  private:
   static constexpr uint64_t kNone = UINT64_MAX, kLongAgo = UINT64_MAX / 2;
-  struct Character {
+  struct FilteredCharacter {
     uint64_t begin, blanks_begin, end;  // without and with the blanks before it
     uint8_t byte;
   };
 
-  void AddMark(const Character& c, const SecretIndex::Block& block, bool begins) {
+  void AddMark(const FilteredCharacter& c, const SecretIndex::Block& block, bool begins) {
     const bool with_blanks = !begins && (spaced_ || index_->Belongs(block, ' '));
     const bool first = begins && block.first;
     marks_->push_back({with_blanks ? c.blanks_begin : c.begin, c.end, block.secret, first});
@@ -170,7 +170,7 @@ class SecretFilter::Matcher {
     if (block.first) first_at_ = count_;
     spaced_ = false;
     for (size_t i = 1; i < block.width; ++i) {
-      const Character& c = seen_[(count_ - i) % kRemembered];
+      const FilteredCharacter& c = seen_[(count_ - i) % kRemembered];
       spaced_ = spaced_ || c.blanks_begin < c.begin;
     }
     const uint64_t remembered = std::min<uint64_t>(count_, kRemembered);
@@ -195,7 +195,7 @@ class SecretFilter::Matcher {
   BlockKey key_ = 0;
   uint64_t count_ = 0;
   uint64_t first_at_ = kLongAgo;  // when a value's first block was found
-  std::array<Character, kRemembered> seen_{};
+  std::array<FilteredCharacter, kRemembered> seen_{};
   uint64_t end_ = kNone;          // of the last glyph
   uint64_t blanks_from_ = kNone;  // since the last character
   bool after_break_ = false;

@@ -288,7 +288,7 @@ void Unescaper::Run(bool end, std::vector<Glyph>& out) {
     }
     // kAgain: one glyph now, which stands for all of them.
     const Glyph one = {pending_[at].begin, pending_[last].end, pending_[at].byte};
-    if (layers_ == Layers::kOne) {
+    if (layers_ == EscapeLayers::kOne) {
       out.push_back(one);
       at = last + 1;
       continue;

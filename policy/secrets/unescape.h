@@ -37,12 +37,12 @@ bool Introduces(Syntax syntax, uint8_t byte);
 // How many layers of one syntax come off: with kAll an escape of the character that begins an
 // escape
 // (%25, \\, &amp;) begins one again.
-enum class Layers : uint8_t { kOne, kAll };
+enum class EscapeLayers : uint8_t { kOne, kAll };
 
 // Takes glyphs, and appends to `out` what they are without escapes of its syntax.
 class Unescaper {
  public:
-  explicit Unescaper(Syntax syntax, Layers layers = Layers::kAll)
+  explicit Unescaper(Syntax syntax, EscapeLayers layers = EscapeLayers::kAll)
       : syntax_(syntax), layers_(layers) {}
   Syntax syntax() const { return syntax_; }
   void Push(const Glyph& glyph, std::vector<Glyph>& out);
@@ -54,7 +54,7 @@ class Unescaper {
   void Run(bool end, std::vector<Glyph>& out);
 
   Syntax syntax_;
-  Layers layers_;
+  EscapeLayers layers_;
   std::vector<Glyph> pending_;  // an escape's beginning: some twelve at most
 };
 

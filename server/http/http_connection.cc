@@ -110,7 +110,7 @@ void HttpConnection::OnTimeout() {
   if (over_) return;
   if (lingering_ || !begun_) return Close();
   const bool slow_body = answering_ && !complete_ && !gathers();
-  if (slow_body && (answered_ || finishing_ || framing_ != Framing::kNone)) return Close();
+  if (slow_body && (answered_ || finishing_ || framing_ != ResponseFraming::kNone)) return Close();
   if (!answering_ && finishing_) RefuseWith(503, "stopping", "the server is stopping");
   if (!answering_ || slow_body)
     RefuseWith(
@@ -151,8 +151,8 @@ void HttpConnection::OnClientFin() {
 // Sends what a client that is there passes over (RFC 9110 section 15.2).
 void HttpConnection::Probe() {
   if (over_ || answered_) return;
-  if (unwritten_ == 0 && framing_ == Framing::kNone) Send("HTTP/1.1 100 Continue\r\n\r\n");
-  if (unwritten_ == 0 && framing_ != Framing::kNone && !filler_.empty()) Write(filler_);
+  if (unwritten_ == 0 && framing_ == ResponseFraming::kNone) Send("HTTP/1.1 100 Continue\r\n\r\n");
+  if (unwritten_ == 0 && framing_ != ResponseFraming::kNone && !filler_.empty()) Write(filler_);
   probe_.SetAfter(kProbeEvery);
 }
 
@@ -214,7 +214,7 @@ void HttpConnection::Parse() {
     if (unread_.empty()) AwaitReadable();
     return;
   }
-  if (std::exchange(expects_continue_, false) && framing_ == Framing::kNone)
+  if (std::exchange(expects_continue_, false) && framing_ == ResponseFraming::kNone)
     Send("HTTP/1.1 100 Continue\r\n\r\n");
   if (!paused_) AwaitReadable();
 }
@@ -228,7 +228,7 @@ void HttpConnection::OnHead(RequestHead head) {
   http11_ = head.http11;
   keep_alive_ = head.keep_alive && !finishing_;
   head_ = request_.method == "HEAD";
-  framing_ = Framing::kNone;
+  framing_ = ResponseFraming::kNone;
   expects_continue_ =
       request_.has_body && EqualsIgnoringCase(request_.Field("expect"), "100-continue");
   if (gathers()) {
@@ -279,7 +279,7 @@ void HttpConnection::Refuse(const RequestParser::Problem& problem) {
 void HttpConnection::RefuseWith(int status, const std::string& code, const std::string& detail) {
   if (!answered_ && answering_ && callbacks_.refused) callbacks_.refused(*this, status);
   // An answer that has begun is not completed: what the client meant is not known any more.
-  if (!answered_ && framing_ != Framing::kNone) return Abort();
+  if (!answered_ && framing_ != ResponseFraming::kNone) return Abort();
   answering_ = true;
   complete_ = true;  // nothing that follows is read as a request
   keep_alive_ = false;
@@ -329,11 +329,11 @@ void HttpConnection::Start(int status, const channel::Fields& fields, bool has_b
     head.append(f.name).append(": ").append(f.value).append("\r\n");
     length = length || EqualsIgnoringCase(f.name, "content-length");
   }
-  framing_ = !has_body || head_ || length ? Framing::kLength
-             : http11_                    ? Framing::kChunked
-                                          : Framing::kUntilClose;
-  if (framing_ == Framing::kChunked) head += "Transfer-Encoding: chunked\r\n";
-  if (framing_ == Framing::kUntilClose) keep_alive_ = false;
+  framing_ = !has_body || head_ || length ? ResponseFraming::kLength
+             : http11_                    ? ResponseFraming::kChunked
+                                          : ResponseFraming::kUntilClose;
+  if (framing_ == ResponseFraming::kChunked) head += "Transfer-Encoding: chunked\r\n";
+  if (framing_ == ResponseFraming::kUntilClose) keep_alive_ = false;
   if (!keep_alive_) {
     head += "Connection: close\r\n";
   } else if (!http11_) {
@@ -345,7 +345,7 @@ void HttpConnection::Start(int status, const channel::Fields& fields, bool has_b
 void HttpConnection::Write(std::string piece, std::function<void()> written) {
   if (answered_) return;  // the request was refused meanwhile
   if (head_ || piece.empty()) return Send({}, std::move(written));
-  if (framing_ == Framing::kChunked) {
+  if (framing_ == ResponseFraming::kChunked) {
     piece = ChunkLine(piece.size()) + piece + "\r\n";
   }
   Send(std::move(piece), std::move(written));
@@ -353,9 +353,9 @@ void HttpConnection::Write(std::string piece, std::function<void()> written) {
 
 void HttpConnection::Write(SharedText text) {
   if (answered_ || head_ || text->empty()) return;
-  if (framing_ == Framing::kChunked) Send(ChunkLine(text->size()));
+  if (framing_ == ResponseFraming::kChunked) Send(ChunkLine(text->size()));
   Send(Piece{.shared = std::move(text)});
-  if (framing_ == Framing::kChunked) Send("\r\n");
+  if (framing_ == ResponseFraming::kChunked) Send("\r\n");
 }
 
 void HttpConnection::RespondShared(int status, const std::string& type,
@@ -372,7 +372,7 @@ void HttpConnection::RespondShared(int status, const std::string& type,
 
 void HttpConnection::EndStream() {
   if (answered_) return;
-  if (framing_ == Framing::kChunked && !head_) Send("0\r\n\r\n");
+  if (framing_ == ResponseFraming::kChunked && !head_) Send("0\r\n\r\n");
   Answered();
 }
 

@@ -115,7 +115,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
     std::function<void()> written;
     std::string_view bytes() const { return shared ? *shared : own; }
   };
-  enum class Framing { kNone, kLength, kChunked, kUntilClose };
+  enum class ResponseFraming { kNone, kLength, kChunked, kUntilClose };
 
   HttpConnection(boost::asio::io_context& io, Socket socket, bool fds,
                  const ConnectionLimits& limits, Callbacks callbacks, std::shared_ptr<size_t> held);
@@ -164,7 +164,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   bool answering_ = false;         // the handler has the request
   bool answered_ = false;
   bool keep_alive_ = true, http11_ = true, head_ = false;
-  Framing framing_ = Framing::kNone;
+  ResponseFraming framing_ = ResponseFraming::kNone;
   bool reading_ = false, flushing_ = false, finishing_ = false, lingering_ = false, over_ = false;
   bool paused_ = false;
   bool failed_ = false;  // reading failed, which is no end

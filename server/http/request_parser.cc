@@ -83,12 +83,12 @@ bool HasOption(std::string_view list, std::string_view option) {
 }
 
 // What the fields say of the message's end and of the connection, each with how often.
-struct Framing {
+struct RequestFraming {
   std::string transfer_encoding, content_length, host;
   int transfer_encodings = 0, content_lengths = 0, hosts = 0;
   bool close = false, keep_alive = false;
 
-  explicit Framing(const channel::Fields& fields) {
+  explicit RequestFraming(const channel::Fields& fields) {
     for (const Field& f : fields) {
       if (f.name == "transfer-encoding") {
         transfer_encoding = f.value;
@@ -239,7 +239,7 @@ void RequestParser::FieldLine(std::string_view line) {
 }
 
 void RequestParser::EndOfHead() {
-  const Framing framing(head_.fields);
+  const RequestFraming framing(head_.fields);
   if (framing.hosts > 1 || (framing.hosts == 0 && head_.http11))
     return Refuse("a request has one Host field");
   if (!IsHost(framing.host)) return Refuse("the request's Host is no host");

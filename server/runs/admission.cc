@@ -17,20 +17,18 @@ using run_api::RunRequest;
 constexpr char kHome[] = "/app";        // where a run begins that does not say where
 constexpr size_t kMaxSentence = 2'000;  // bytes, of what a refusal quotes
 
-struct Refused {
-  ApiProblem problem;
-};
-
-[[noreturn]] void Refuse(const std::string& detail) { throw Refused{{400, "bad_request", detail}}; }
+[[noreturn]] void Refuse(const std::string& detail) {
+  throw ApiProblem{400, "bad_request", detail};
+}
 
 policy::PolicyFile ParsePolicy(const std::string& text, const policy::PolicyFile& ceiling) {
   auto file = policy::ParsePolicyFile(text, "policy", ceiling, policy::kClientPolicy);
-  if (!file) throw Refused{{400, "bad_policy", file.error().message}};
+  if (!file) throw ApiProblem{400, "bad_policy", file.error().message};
   return *std::move(file);
 }
 
 policy::PolicyFile Within(Result<policy::PolicyFile> narrowed) {
-  if (!narrowed) throw Refused{{403, "policy_exceeds_server", narrowed.error().message}};
+  if (!narrowed) throw ApiProblem{403, "policy_exceeds_server", narrowed.error().message};
   return *std::move(narrowed);
 }
 
@@ -87,10 +85,10 @@ std::variant<AdmittedRun, ApiProblem> AdmitRun(std::string_view body,
   auto asked = run_api::ParseRunRequest(body);
   if (auto* problem = std::get_if<ApiProblem>(&asked)) return std::move(*problem);
   return Admit(std::get<RunRequest>(std::move(asked)), ceiling);
-} catch (Refused& refused) {
+} catch (ApiProblem& problem) {
   // What it quotes may be as long as the body.
-  refused.problem.detail.resize(std::min(refused.problem.detail.size(), kMaxSentence));
-  return std::move(refused.problem);
+  problem.detail.resize(std::min(problem.detail.size(), kMaxSentence));
+  return std::move(problem);
 }
 
 }  // namespace postern::server

@@ -127,11 +127,11 @@ void Api::Accept(HttpConnection::Socket socket, Door door) {
 // takes from its own caller an idle one only.
 bool Api::MakeRoom(const Client& newcomer) {
   if (TableOf(newcomer.door).connections < options_.connections) return true;
-  std::map<std::string, Held> callers;
+  std::map<std::string, CallerShare> callers;
   for (const auto& [c, entry] : connections_) {
     const auto& [connection, client] = entry;
     if (client.door != newcomer.door || connection->closed()) continue;
-    Held& held = callers[client.caller];
+    CallerShare& held = callers[client.caller];
     ++held.count;
     const auto rank = std::pair(!connection->idle(), client.number);
     if (!client.answering && (!held.dispensable || rank < held.rank)) {
@@ -143,11 +143,11 @@ bool Api::MakeRoom(const Client& newcomer) {
       held.newest_number = client.number;
     }
   }
-  const Held nameless = std::exchange(callers[""], {});
+  const CallerShare nameless = std::exchange(callers[""], {});
   const auto heaviest = std::max_element(
       callers.begin(), callers.end(),
       [](const auto& a, const auto& b) { return a.second.count < b.second.count; });
-  const Held& most = heaviest->second;
+  const CallerShare& most = heaviest->second;
   const bool own = heaviest->first == newcomer.caller;
   HttpConnection* const spared = own && most.rank.first ? nullptr : most.dispensable;
   HttpConnection* chosen = own ? nullptr : most.newest;

@@ -50,7 +50,7 @@ class Api {
   };
 
   // What one caller has of a door's table.
-  struct Held {
+  struct CallerShare {
     size_t count = 0;
     HttpConnection* dispensable = nullptr;  // idle, or first to come, of those that wait for no run
     std::pair<bool, uint64_t> rank;

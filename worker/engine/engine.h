@@ -45,12 +45,13 @@ class Engine {
   v8::Local<v8::Function> Hook(const char* name);
 
   // Bytes outside of V8 that count against the guest's limit for as long as this lives.
-  class Held {
+  class ExternalMemoryCharge {
    public:
-    Held() = default;
-    Held(Held&& other) noexcept : bytes_(std::exchange(other.bytes_, 0)) {}
-    Held& operator=(Held&&) = delete;
-    ~Held() { UncountExternal(bytes_); }
+    ExternalMemoryCharge() = default;
+    ExternalMemoryCharge(ExternalMemoryCharge&& other) noexcept
+        : bytes_(std::exchange(other.bytes_, 0)) {}
+    ExternalMemoryCharge& operator=(ExternalMemoryCharge&&) = delete;
+    ~ExternalMemoryCharge() { UncountExternal(bytes_); }
     // False where the limit does not allow `bytes` more.
     bool Add(size_t bytes) {
       if (!CountExternal(bytes)) return false;

@@ -38,7 +38,7 @@ std::span<uint8_t> Bytes(v8::Local<v8::Value> value) {
 }
 
 bool HasRoom(v8::Isolate* isolate, size_t size) {
-  Engine::Held held;
+  Engine::ExternalMemoryCharge held;
   if (held.Add(size)) return true;
   ThrowRange(isolate, "Array buffer allocation failed");
   return false;

@@ -151,13 +151,13 @@ v8::Maybe<std::string> ModuleSources::Source(const std::string& path, FileFormat
                                                            : Transpiler::Kind::kCommonJs);
 }
 
-std::variant<Transpiler::Script, Transpiler::Failure> ModuleSources::Transpile(
+std::variant<Transpiler::Script, Transpiler::TranspileError> ModuleSources::Transpile(
     const std::string& path, const std::string& source, Transpiler::Kind kind) {
   const std::string url = UrlOfPath(path);
   const bool installed = path.find("/node_modules/") != std::string::npos;
   v8::Local<v8::String> text;
   const v8::TryCatch caught(engine_.isolate());
-  if (!Text(url, source).ToLocal(&text)) return Transpiler::Failure{"it is too large"};
+  if (!Text(url, source).ToLocal(&text)) return Transpiler::TranspileError{"it is too large"};
   return transpiler_.Run(text, path, url, kind, installed ? "{}" : resolver_.Project().options());
 }
 
@@ -179,11 +179,11 @@ v8::Maybe<std::string> ModuleSources::Transpiled(const std::string& path, const 
   auto made = Transpile(path, source, kind);
   if (auto* script = std::get_if<Transpiler::Script>(&made))
     return v8::Just(Keep(path, kind, std::move(*script)));
-  ThrowFailure(std::get<Transpiler::Failure>(made), path, source);
+  ThrowFailure(std::get<Transpiler::TranspileError>(made), path, source);
   return v8::Nothing<std::string>();
 }
 
-void ModuleSources::ThrowFailure(const Transpiler::Failure& failure, const std::string& path,
+void ModuleSources::ThrowFailure(const Transpiler::TranspileError& failure, const std::string& path,
                                  const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   const std::string place =
@@ -230,7 +230,7 @@ v8::Maybe<std::string> ModuleSources::AsTypeScript(const std::string& path,
     return v8::Just(transpiled_[path]);
   }
   // Whoever understood more of it has the word.
-  const auto& failure = std::get<Transpiler::Failure>(made);
+  const auto& failure = std::get<Transpiler::TranspileError>(made);
   const auto message = error.Message();
   const bool javascript =
       message.IsEmpty() || std::pair(message->GetLineNumber(context).FromMaybe(0),

@@ -65,11 +65,11 @@ class ModuleSources {
   const FileClient::FileReply* ReadOrThrow(const std::string& path);
   bool IsModuleByItsText(const std::string& path, const std::string& source);
   std::string Keep(const std::string& path, Transpiler::Kind kind, Transpiler::Script script);
-  std::variant<Transpiler::Script, Transpiler::Failure> Transpile(const std::string& path,
-                                                                  const std::string& source,
-                                                                  Transpiler::Kind kind);
+  std::variant<Transpiler::Script, Transpiler::TranspileError> Transpile(const std::string& path,
+                                                                         const std::string& source,
+                                                                         Transpiler::Kind kind);
   void Note(const std::string& url, v8::Local<v8::Value> source_map);
-  void ThrowFailure(const Transpiler::Failure& failure, const std::string& path,
+  void ThrowFailure(const Transpiler::TranspileError& failure, const std::string& path,
                     const std::string& source);
 
   Engine& engine_;

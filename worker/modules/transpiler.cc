@@ -33,15 +33,13 @@ v8::MaybeLocal<v8::Function> Transpiler::Compile() {
   return compile.As<v8::Function>();
 }
 
-std::variant<Transpiler::Script, Transpiler::Failure> Transpiler::Run(v8::Local<v8::String> source,
-                                                                      const std::string& path,
-                                                                      const std::string& url,
-                                                                      Kind kind,
-                                                                      const std::string& options) {
+std::variant<Transpiler::Script, Transpiler::TranspileError> Transpiler::Run(
+    v8::Local<v8::String> source, const std::string& path, const std::string& url, Kind kind,
+    const std::string& options) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::HandleScope scope(isolate);
   const v8::TryCatch caught(isolate);
-  const auto failed = [&]() -> Failure {
+  const auto failed = [&]() -> TranspileError {
     // What it was at is lost: the next time it begins anew.
     Forget();
     const std::string why = caught.HasCaught() ? Utf8(isolate, caught.Exception()) : "";
@@ -65,8 +63,9 @@ std::variant<Transpiler::Script, Transpiler::Failure> Transpiler::Run(v8::Local<
     if (!result.As<v8::Object>()->Get(context, i).ToLocal(&parts[i])) return failed();
   }
   if (parts[1]->IsNumber())
-    return Failure{Utf8(isolate, parts[0]), static_cast<int>(parts[1].As<v8::Number>()->Value()),
-                   static_cast<int>(parts[2].As<v8::Number>()->Value())};
+    return TranspileError{Utf8(isolate, parts[0]),
+                          static_cast<int>(parts[1].As<v8::Number>()->Value()),
+                          static_cast<int>(parts[2].As<v8::Number>()->Value())};
   return Script{Utf8(isolate, parts[0]), Utf8(isolate, parts[1]), parts[2]->IsTrue()};
 }
 

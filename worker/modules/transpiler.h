@@ -22,7 +22,7 @@ class Transpiler {
     bool is_module = false;  // it has statements of an ES module
   };
   // A syntax error, at a line and a column from 1; line 0 where there is no place to name.
-  struct Failure {
+  struct TranspileError {
     std::string message;
     int line = 0, column = 0;
   };
@@ -30,8 +30,9 @@ class Transpiler {
   explicit Transpiler(Engine& engine) : engine_(engine) {}
 
   // `options`: compilerOptions of a tsconfig.json, as JSON.
-  std::variant<Script, Failure> Run(v8::Local<v8::String> source, const std::string& path,
-                                    const std::string& url, Kind kind, const std::string& options);
+  std::variant<Script, TranspileError> Run(v8::Local<v8::String> source, const std::string& path,
+                                           const std::string& url, Kind kind,
+                                           const std::string& options);
   // Gives back the memory that it has between two uses.
   void Forget();
 

@@ -57,9 +57,9 @@ class PlatformWriter : public v8::ValueSerializer::Delegate {
   v8::Isolate* isolate_;
 };
 
-class Writer : public PlatformWriter {
+class CloneWriter : public PlatformWriter {
  public:
-  Writer(v8::Isolate* isolate, Local<Value> host) : PlatformWriter(isolate), host_(host) {}
+  CloneWriter(v8::Isolate* isolate, Local<Value> host) : PlatformWriter(isolate), host_(host) {}
 
   v8::Maybe<bool> WriteHostObject(v8::Isolate* isolate, Local<v8::Object> object) override {
     Local<v8::Object> clone;
@@ -116,9 +116,9 @@ class Writer : public PlatformWriter {
 };
 
 // V8 lets no JavaScript run while it reads: what it meets was made before.
-class Reader : public v8::ValueDeserializer::Delegate {
+class CloneReader : public v8::ValueDeserializer::Delegate {
  public:
-  explicit Reader(const Writer& writer) : writer_(writer) {}
+  explicit CloneReader(const CloneWriter& writer) : writer_(writer) {}
   v8::ValueDeserializer* deserializer = nullptr;
 
   v8::MaybeLocal<v8::Object> ReadHostObject(v8::Isolate*) override {
@@ -132,7 +132,7 @@ class Reader : public v8::ValueDeserializer::Delegate {
   }
 
  private:
-  const Writer& writer_;
+  const CloneWriter& writer_;
 };
 
 // clone(value, array of ArrayBuffers to transfer, host): a structured clone; throws an Error with
@@ -144,7 +144,7 @@ void Clone(const Args& args) {
   const auto context = isolate->GetCurrentContext();
   const auto transfer = Elements(args, 1);
   if (!transfer) return;
-  Writer writer(isolate, args[2]);
+  CloneWriter writer(isolate, args[2]);
   v8::ValueSerializer serializer(isolate, &writer);
   writer.serializer = &serializer;
   std::vector<std::shared_ptr<v8::BackingStore>> stores;
@@ -174,7 +174,7 @@ void Clone(const Args& args) {
   }
   const auto [data, size] = serializer.Release();
   const std::unique_ptr<uint8_t, decltype(&std::free)> owned(data, std::free);
-  Reader reader(writer);
+  CloneReader reader(writer);
   v8::ValueDeserializer deserializer(isolate, data, size, &reader);
   reader.deserializer = &deserializer;
   for (uint32_t i = 0; i < stores.size(); ++i)

@@ -87,7 +87,7 @@ class HttpStreams : public EventLoop::Source, public channel::Http2Session::Obse
     std::vector<std::string>
         collected;  // pieces, joined at the end: growing would need thrice the room
     size_t collected_bytes = 0;
-    Engine::Held held;  // `collected`, and what it is joined into
+    Engine::ExternalMemoryCharge held;  // `collected`, and what it is joined into
     // The body that goes.
     std::string upload;
     size_t upload_at = 0;

@@ -83,7 +83,7 @@ std::string Extended(FileTree& files, const std::string& path, const std::string
 }
 
 // What files say together: the later the more it counts.
-struct Reader {
+struct TsConfigReader {
   FileTree& files;
   ordered_json options = ordered_json::object();
   std::string base_url, paths_from;
@@ -150,7 +150,7 @@ TsConfig TsConfig::Find(FileTree& files, const std::string& directory) {
   for (std::string at = directory;; at = DirectoryOf(at)) {
     const std::string path = at + "/tsconfig.json";
     if (files.Stat(path) == FileTree::Kind::kFile) {
-      Reader reader{.files = files};
+      TsConfigReader reader{.files = files};
       reader.Read(path, at);
       config.options_ = reader.options.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
       config.base_url_ = reader.base_url;

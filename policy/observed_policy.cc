@@ -1,4 +1,4 @@
-#include "policy/reported_policy.h"
+#include "policy/observed_policy.h"
 
 #include <utility>
 
@@ -13,7 +13,7 @@ constexpr size_t kMaxPathBytes = 1 << 20;  // of all origins, so that the policy
 
 }  // namespace
 
-void ReportedPolicy::Add(const std::string& method, const std::string& url, bool denied) {
+void ObservedPolicy::Add(const std::string& method, const std::string& url, bool denied) {
   const auto parsed = ParseUrl(url);
   if (!parsed) return;
   SmallestRule rule({*parsed, method, {}});
@@ -32,17 +32,18 @@ void ReportedPolicy::Add(const std::string& method, const std::string& url, bool
   if (!rule.method.empty()) seen.methods.insert(rule.method);
 }
 
-std::string ReportedPolicy::ToYaml() const {
+std::string ObservedPolicy::ToYaml() const {
   std::string out = "version: 1\nnetwork:\n  permission: allow\n  rules:";
   out += origins_.empty() ? " []\n" : "\n";
   for (const auto& [origin, paths] : origins_) {
-    struct Rule {
+    struct ObservedRule {
       std::string paths;
       bool denied = false, any_path = false;
     };
-    std::map<std::set<std::string>, Rule> rules;  // paths with the same methods share a rule
+    std::map<std::set<std::string>, ObservedRule>
+        rules;  // paths with the same methods share a rule
     for (const auto& [path, seen] : paths) {
-      Rule& rule = rules[seen.any_method ? std::set<std::string>() : seen.methods];
+      ObservedRule& rule = rules[seen.any_method ? std::set<std::string>() : seen.methods];
       rule.denied |= seen.denied;
       rule.any_path |= path.empty();
       rule.paths += (rule.paths.empty() ? "\"" : ", \"") + path + "\"";

@@ -1,4 +1,4 @@
-#include "policy/reported_policy.h"
+#include "policy/observed_policy.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 namespace postern::policy {
 namespace {
 
-TEST(ReportedPolicy, IsTheSmallestThatAllowsWhatWasSeen) {
-  ReportedPolicy report;
+TEST(ObservedPolicy, IsTheSmallestThatAllowsWhatWasSeen) {
+  ObservedPolicy report;
   report.Add("GET", "https://a.test/x", true);
   report.Add("PUT", "https://a.test/x", true);
   report.Add("GET", "https://a.test/y", false);
@@ -26,14 +26,14 @@ network:
 )");
 }
 
-TEST(ReportedPolicy, NothingSeenAllowsNothing) {
-  const auto file = ParsePolicyFile(ReportedPolicy().ToYaml(), "p.yaml");
+TEST(ObservedPolicy, NothingSeenAllowsNothing) {
+  const auto file = ParsePolicyFile(ObservedPolicy().ToYaml(), "p.yaml");
   ASSERT_TRUE(file);
   EXPECT_TRUE(file->network.rules.empty());
 }
 
-TEST(ReportedPolicy, ManyPathsBecomeAnyPath) {
-  ReportedPolicy report;
+TEST(ObservedPolicy, ManyPathsBecomeAnyPath) {
+  ObservedPolicy report;
   for (int i = 0; i < 1000; ++i) report.Add("GET", "https://a.test/" + std::to_string(i), true);
   for (int i = 0; i < 3000; ++i)
     report.Add("GET", "https://h" + std::to_string(i) + ".test/", true);
@@ -45,9 +45,9 @@ TEST(ReportedPolicy, ManyPathsBecomeAnyPath) {
   EXPECT_NE(report.ToYaml().find("only the first 1000 are listed"), std::string::npos);
 }
 
-TEST(ReportedPolicy, AMethodThatNoRuleCanNameIsAnyMethod) {
+TEST(ObservedPolicy, AMethodThatNoRuleCanNameIsAnyMethod) {
   for (const char* method : {"patch", "Get", "!A", "*", "#", "-A"}) {
-    ReportedPolicy report;
+    ObservedPolicy report;
     report.Add(method, "https://a.test/x", true);
     report.Add("GET", "https://a.test/x", true);
     const auto file = ParsePolicyFile(report.ToYaml(), "p.yaml");
@@ -58,8 +58,8 @@ TEST(ReportedPolicy, AMethodThatNoRuleCanNameIsAnyMethod) {
   }
 }
 
-TEST(ReportedPolicy, LongPathsBecomeAnyPath) {
-  ReportedPolicy report;
+TEST(ObservedPolicy, LongPathsBecomeAnyPath) {
+  ObservedPolicy report;
   const auto url = [](int i) {
     return "https://h" + std::to_string(i % 20) + ".test/" + std::string(3'900, 'p') +
            std::to_string(i);

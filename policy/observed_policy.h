@@ -1,4 +1,4 @@
-// ReportedPolicy: what report mode saw, as the smallest policy that allows it.
+// ObservedPolicy: what report mode saw, as the smallest policy that allows it.
 #pragma once
 
 #include <map>
@@ -7,7 +7,7 @@
 
 namespace postern::policy {
 
-class ReportedPolicy {
+class ObservedPolicy {
  public:
   // `url`: as the broker logs it. `denied`: the policy in force would have denied the request.
   void Add(const std::string& method, const std::string& url, bool denied);
