@@ -114,7 +114,7 @@ std::string UsageJson(const NetUsage& u) {
 // Tells the supervisor from time to time what guests have used that go on for long.
 template <typename G>
 void TellUsage(boost::asio::steady_timer& timer,
-               const std::map<uint64_t, std::unique_ptr<G>>& guests, ControlLoop*& loop) {
+               const std::map<uint64_t, std::unique_ptr<G>>& guests, loop::ControlLoop*& loop) {
   timer.expires_after(kTellUsageEvery);
   timer.async_wait([&timer, &guests, &loop](const boost::system::error_code& error) {
     if (error) return;
@@ -133,7 +133,7 @@ void Serve(
     const std::function<Result<std::unique_ptr<G>>(ControlMessage&, std::function<void()>)>& make,
     const std::function<void(G&, std::function<void(std::string usage)>)>& finish) {
   std::map<uint64_t, std::unique_ptr<G>> guests;
-  ControlLoop* loop = nullptr;
+  loop::ControlLoop* loop = nullptr;
   const auto end = [&](uint64_t id) {
     const auto g = guests.find(id);
     if (g == guests.end()) return;
@@ -143,7 +143,7 @@ void Serve(
       loop->Send({.type = ControlType::kEnded, .id = id, .payload = std::move(usage)});
     });
   };
-  ControlLoop control(io, kControl, [&](ControlMessage message) {
+  loop::ControlLoop control(io, kControl, [&](ControlMessage message) {
     const uint64_t id = message.id;
     if (message.type == ControlType::kDropGuest) return end(id);
     if (message.type != ControlType::kBind || message.fds.size() != 3) return;

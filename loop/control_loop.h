@@ -7,7 +7,7 @@
 #include "channel/control_outbox.h"
 #include "loop/fd_watch.h"
 
-namespace postern::broker {
+namespace postern::loop {
 
 class ControlLoop {
  public:
@@ -49,7 +49,7 @@ class ControlLoop {
   int socket_;
   OnMessage on_message_;
   channel::ControlOutbox outbox_;
-  channel::FdWatch watch_;
+  loop::FdWatch watch_;
 };
 
-}  // namespace postern::broker
+}  // namespace postern::loop

@@ -11,6 +11,8 @@
 namespace postern::channel {
 namespace {
 
+using loop::ControlLoop;
+
 struct Pair {
   Pair() {
     auto made = MakeControlPair();
@@ -87,7 +89,7 @@ TEST(ControlOutbox, WhoIsGoneOrTakesNothingForEverIsAnError) {
 TEST(ControlLoop, AFullSocketStopsNoBroker) {
   Pair pair;
   boost::asio::io_context io;
-  broker::ControlLoop loop(io, pair.from.get(), [](ControlMessage) {});
+  ControlLoop loop(io, pair.from.get(), [](ControlMessage) {});
   constexpr uint64_t kMany = 3'000;
   for (uint64_t id = 1; id <= kMany; ++id)
     loop.Send({.type = ControlType::kEnded, .id = id, .payload = "{}"});

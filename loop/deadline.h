@@ -8,7 +8,7 @@
 #include <functional>
 #include <memory>
 
-namespace postern::server {
+namespace postern::loop {
 
 class Deadline {
  public:
@@ -53,4 +53,4 @@ class Deadline {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace postern::server
+}  // namespace postern::loop

@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 
-namespace postern::channel {
+namespace postern::loop {
 
 class FdWatch {
  public:
@@ -66,4 +66,4 @@ class FdWatch {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace postern::channel
+}  // namespace postern::loop

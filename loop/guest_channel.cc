@@ -4,7 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
-namespace postern::channel {
+namespace postern::loop {
 namespace {
 
 constexpr double kNoiseASecond = 2 << 20;
@@ -15,9 +15,9 @@ size_t g_channels = 0;  // of this process, which serves them all in one loop
 
 }  // namespace
 
-GuestChannel::GuestChannel(boost::asio::io_context& io, Http2Session::Role role,
-                           uint32_t max_streams, Http2Session::Observer& handler, UniqueFd in,
-                           UniqueFd out, std::function<void()> ended)
+GuestChannel::GuestChannel(boost::asio::io_context& io, channel::Http2Session::Role role,
+                           uint32_t max_streams, channel::Http2Session::Observer& handler,
+                           UniqueFd in, UniqueFd out, std::function<void()> ended)
     : io_(io),
       endpoint_(role, max_streams, handler, std::move(in), std::move(out)),
       reader_(io, endpoint_.in(), [this](bool, bool) { Readable(); }),
@@ -49,7 +49,7 @@ void GuestChannel::Readable() {
   if (over_) return;
   // Once a turn: a guest that writes without end gets its turn like any other.
   const auto outcome = endpoint_.Read();
-  if (!outcome || *outcome == Endpoint::ReadOutcome::kClosed) return End();
+  if (!outcome || *outcome == channel::Endpoint::ReadOutcome::kClosed) return End();
   if (!PauseForNoise() && endpoint_.HasUnread()) ReadSoon();
   Flush();
 }
@@ -100,4 +100,4 @@ void GuestChannel::End() {
   });
 }
 
-}  // namespace postern::channel
+}  // namespace postern::loop

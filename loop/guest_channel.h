@@ -17,19 +17,19 @@
 #include "channel/endpoint.h"
 #include "loop/fd_watch.h"
 
-namespace postern::channel {
+namespace postern::loop {
 
 class GuestChannel {
  public:
   // `ended` is called once, from the loop, when the channel is over; the owner then destroys this.
-  GuestChannel(boost::asio::io_context& io, Http2Session::Role role, uint32_t max_streams,
-               Http2Session::Observer& handler, UniqueFd in, UniqueFd out,
+  GuestChannel(boost::asio::io_context& io, channel::Http2Session::Role role, uint32_t max_streams,
+               channel::Http2Session::Observer& handler, UniqueFd in, UniqueFd out,
                std::function<void()> ended);
   ~GuestChannel();
   GuestChannel(const GuestChannel&) = delete;
   GuestChannel& operator=(const GuestChannel&) = delete;
 
-  Http2Session& session() { return endpoint_.session(); }
+  channel::Http2Session& session() { return endpoint_.session(); }
   // Writes what the session has to say, soon; any number of calls in one turn make one write.
   void FlushSoon();
 
@@ -43,7 +43,7 @@ class GuestChannel {
   void End();
 
   boost::asio::io_context& io_;
-  Endpoint endpoint_;
+  channel::Endpoint endpoint_;
   FdWatch reader_;
   FdWatch writer_;
   std::function<void()> ended_;
@@ -55,4 +55,4 @@ class GuestChannel {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-}  // namespace postern::channel
+}  // namespace postern::loop

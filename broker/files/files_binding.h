@@ -97,7 +97,7 @@ class FilesBinding : public channel::Http2Session::Observer {
   std::array<uint64_t, 4> secret_{};
   std::map<int32_t, Open> open_;
   int64_t written_ = 0, made_ = 0;
-  channel::GuestChannel channel_;
+  loop::GuestChannel channel_;
 };
 
 }  // namespace postern::broker

@@ -66,7 +66,7 @@ class EventLog {
 
   boost::asio::io_context& io_;
   UniqueFd socket_;
-  channel::FdWatch watch_;
+  loop::FdWatch watch_;
   boost::asio::steady_timer timer_, patience_;
   bool timer_armed_ = false;
   std::string lines_;    // not yet packed

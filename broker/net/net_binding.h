@@ -58,7 +58,7 @@ class NetBinding : public channel::Http2Session::Observer {
   NetShared& shared() { return shared_; }
   CurlMulti& curl() { return curl_; }
   Resolver& resolver() { return resolver_; }
-  channel::GuestChannel& channel() { return channel_; }
+  loop::GuestChannel& channel() { return channel_; }
   NetUsage& usage() { return usage_; }
   // Whether there is more of it than at the last call.
   bool UsedMore() { return told_ != usage_ && (told_ = usage_, true); }
@@ -107,7 +107,7 @@ class NetBinding : public channel::Http2Session::Observer {
   std::map<int32_t, std::unique_ptr<Request>> requests_;
   boost::asio::steady_timer timer_;
   std::chrono::steady_clock::time_point wake_at_ = std::chrono::steady_clock::time_point::max();
-  channel::GuestChannel channel_;
+  loop::GuestChannel channel_;
 };
 
 }  // namespace postern::broker

@@ -57,7 +57,7 @@ Status OwnAddresses::Refresh() {
 }
 
 void OwnAddresses::Watch(boost::asio::io_context& io) {
-  watch_ = std::make_unique<channel::FdWatch>(io, nl_socket_get_fd(events_), [this](bool, bool) {
+  watch_ = std::make_unique<loop::FdWatch>(io, nl_socket_get_fd(events_), [this](bool, bool) {
     while (nl_recvmsgs_default(events_) >= 0) {
     }
     // A failed listing keeps the last good list: the guard must not open because netlink is busy.

@@ -30,7 +30,7 @@ class OwnAddresses {
 
   nl_sock* query_ = nullptr;
   nl_sock* events_ = nullptr;
-  std::unique_ptr<channel::FdWatch> watch_;
+  std::unique_ptr<loop::FdWatch> watch_;
   std::vector<IpAddress> list_;
 };
 

@@ -181,7 +181,7 @@ void Resolver::SocketState(void* arg, ares_socket_t fd, int readable, int writab
   }
   auto& watch = self->watches_[fd];
   if (!watch) {
-    watch = std::make_unique<channel::FdWatch>(self->io_, fd, [self, fd](bool r, bool w) {
+    watch = std::make_unique<loop::FdWatch>(self->io_, fd, [self, fd](bool r, bool w) {
       ares_process_fd(self->channel_, r ? fd : ARES_SOCKET_BAD, w ? fd : ARES_SOCKET_BAD);
       self->ArmTimer();
     });

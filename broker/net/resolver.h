@@ -58,7 +58,7 @@ class Resolver {
   ares_channel channel_ = nullptr;
   std::string setup_error_;
   boost::asio::steady_timer timer_;
-  std::map<ares_socket_t, std::unique_ptr<channel::FdWatch>> watches_;
+  std::map<ares_socket_t, std::unique_ptr<loop::FdWatch>> watches_;
   std::map<std::string, Cached> cache_;
   std::map<std::string, std::map<uint64_t, Done>>
       waiting_;  // by name: a name is asked once at a time

@@ -127,7 +127,7 @@ void CurlMulti::Watch(curl_socket_t fd, int what) {
   }
   auto& watch = watches_[fd];
   if (!watch) {
-    watch = std::make_unique<channel::FdWatch>(io_, fd, [this, fd](bool readable, bool) {
+    watch = std::make_unique<loop::FdWatch>(io_, fd, [this, fd](bool readable, bool) {
       Act(fd, readable ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
     });
   }

@@ -57,7 +57,7 @@ class CurlMulti {
   CURLM* multi_;
   boost::asio::steady_timer timer_;
   bool kicked_ = false;  // a call is on its way
-  std::map<curl_socket_t, std::unique_ptr<channel::FdWatch>> watches_;
+  std::map<curl_socket_t, std::unique_ptr<loop::FdWatch>> watches_;
   struct Running {
     Done done;
     bool connect_only;

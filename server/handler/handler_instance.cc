@@ -55,7 +55,7 @@ void HandlerInstance::OnChannel(UniqueFd from_guest, UniqueFd to_guest) {
   for (const int fd : {from_guest.get(), to_guest.get()}) {
     if (Status s = channel::SetNonBlocking(fd); !s) return EndNow(s.error().message);
   }
-  channel_ = std::make_unique<channel::GuestChannel>(
+  channel_ = std::make_unique<loop::GuestChannel>(
       io_, channel::Http2Session::Role::kSupervisorFront, kNoStreams, *this, std::move(from_guest),
       std::move(to_guest), [this] { OnChannelOver(); });
 }

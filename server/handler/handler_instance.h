@@ -139,10 +139,10 @@ class HandlerInstance : public std::enable_shared_from_this<HandlerInstance>,
   const uint64_t id_;
   const Options options_;
   Callbacks events_;
-  std::unique_ptr<channel::GuestChannel> channel_;
+  std::unique_ptr<loop::GuestChannel> channel_;
   std::map<int32_t, HandlerRequestPtr> streams_;
   std::list<HandlerRequestPtr> requests_;  // what has waited longest first
-  Deadline patience_, pong_by_, leave_by_;
+  loop::Deadline patience_, pong_by_, leave_by_;
   uint64_t sent_ = 0, answered_ = 0;
   bool ready_ = false, retiring_ = false, gone_ = false, ended_ = false;
   bool awaiting_pong_ = false;  // it may hang: until it answers it gets nothing more

@@ -116,7 +116,7 @@ class HandlerPool {
   std::vector<std::weak_ptr<Code>> codes_;
   std::vector<HandlerMember> guests_;
   std::deque<QueuedRequest> waiting_;
-  Deadline waited_, relief_, again_;
+  loop::Deadline waited_, relief_, again_;
   uint64_t next_id_ = 1;
   Clock::time_point bad_response_logged_{};
   uint64_t bad_responses_ = 0;  // since then, without a line

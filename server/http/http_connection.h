@@ -156,7 +156,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   std::deque<Piece> pieces_;
   size_t written_ = 0;  // of the first piece
   size_t unwritten_ = 0;
-  Deadline read_by_, write_by_, probe_;
+  loop::Deadline read_by_, write_by_, probe_;
   std::string filler_;
   bool begun_ = false;             // a request's first byte is there
   bool expects_continue_ = false;  // the client waits for 100 Continue
