@@ -66,7 +66,7 @@ class PoolRuns {
     const std::string& code = codes_[static_cast<size_t>(begun_++) % codes_.size()];
     ++running_;
     auto result = std::make_shared<UniqueFd>();
-    pool_.Take(
+    pool_.Acquire(
         [this, &code, result](Result<supervisor::SparePool::WarmSpare> guest) {
           if (!guest) {
             errors_.push_back(guest.error().message);
@@ -83,7 +83,7 @@ class PoolRuns {
           if (::write(pipe.get(), bytes.data(), bytes.size()) < 0)
             errors_.push_back("the order does not arrive");
           pipe.reset();
-          if (code == "!limit") pool_.WillKill(guest->id);
+          if (code == "!limit") pool_.ExpectKill(guest->id);
           if (code == "!limit" || code == "!crash")
             ::syscall(SYS_pidfd_send_signal, guest->pidfd.get(),
                       code == "!limit" ? SIGKILL : SIGSEGV, nullptr, 0);

@@ -92,7 +92,7 @@ bool BrokerBinding::SendBind() {
   return true;
 }
 
-void BrokerBinding::Finish(std::function<void()> done) {
+void BrokerBinding::Close(std::function<void()> done) {
   finished_ = std::move(done);
   if (!link_->child_ || bound_.empty()) return Complete();
   for (const uint64_t id : bound_) {

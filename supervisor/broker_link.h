@@ -36,7 +36,7 @@ class BrokerBinding {
   // lives, first.
   Status Bind(UniqueFd in, UniqueFd out);
   // Ends the channels and collects what was used; `done` is called once, soon.
-  void Finish(std::function<void()> done);
+  void Close(std::function<void()> done);
   // What was used until now: one for each channel that a broker lived to tell of.
   std::vector<nlohmann::json> usages() const;
   // Called when there is more of it.
@@ -79,15 +79,15 @@ class BrokerLink {
   // null until a broker has said them
   const nlohmann::json& layers() const { return layers_; }
   // Gives a program that is not started yet one more descriptor, by an argument "name=NUMBER".
-  void Give(const std::string& name, int fd) {
+  void InheritDescriptor(const std::string& name, int fd) {
     program_.arguments.push_back(name + std::to_string(4 + program_.inherited.size()));
     program_.inherited.push_back(fd);
   }
   // The same of what the replay adapter answers from, if there is any.
-  void GiveRecording(const Recording& recording) {
+  void InheritRecording(const Recording& recording) {
     if (!recording.file.valid()) return;
-    Give("--replay=", recording.file.get());
-    Give("--beside=", recording.directory.get());
+    InheritDescriptor("--replay=", recording.file.get());
+    InheritDescriptor("--beside=", recording.directory.get());
   }
 
  private:

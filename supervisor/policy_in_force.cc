@@ -7,11 +7,11 @@
 namespace postern::supervisor {
 
 Status PolicyInForce::Open(int events) {
-  if (events >= 0) net.Give("--events=", events);
+  if (events >= 0) net.InheritDescriptor("--events=", events);
   auto opened = OpenRecording(settings.policy.network.adapter);
   if (!opened) return opened.error();
   recording = *std::move(opened);
-  net.GiveRecording(recording);
+  net.InheritRecording(recording);
   return Ok{};
 }
 

@@ -87,23 +87,24 @@ Run::Run(const RunEnvironment& environment, Job job, std::function<void(run_api:
       net_(
           environment.net, BrokerPolicy(job_.network), job_.name,
           [this](const std::string& why, bool bad_input) {
-            if (bad_input) return Refuse(job_.network.adapter.target + ": " + why, kBadInput);
-            Refuse("the network broker cannot run: " + why);
+            if (bad_input) return FailToRun(job_.network.adapter.target + ": " + why, kBadInput);
+            FailToRun("the network broker cannot run: " + why);
           },
           job_.events),
-      files_(
-          environment.files, "{}", {},
-          [this](const std::string& why, bool) { Refuse("the files broker cannot run: " + why); }),
+      files_(environment.files, "{}", {},
+             [this](const std::string& why, bool) {
+               FailToRun("the files broker cannot run: " + why);
+             }),
       wall_(environment.io),
       cpu_(environment.io),
       grace_(environment.io) {
   net_.used = [this] { CountUsage(); };
 }
 
-void Run::Begin(std::vector<UniqueFd> fds, UniqueFd pidfd) {
+void Run::Start(std::vector<UniqueFd> fds, UniqueFd pidfd) {
   if (over_ || ending_) return;
   if (fds.size() != channel::kSpareFdCount)
-    return Refuse("the worker gave a spare without its pipes");
+    return FailToRun("the worker gave a spare without its pipes");
   pidfd_ = std::move(pidfd);
   pid_ = PidOf(pidfd_.get());
   began_at_ = Clock::now();
@@ -220,14 +221,14 @@ void Run::HearGuest() {
     const bool hears = tag == channel::ResultTag::kHearsSignal && head->size == 1;
     const size_t frame = channel::kResultHead + head->size;
     if ((!reads && !hears) || result_.size() < frame) return;
-    if (reads) GiveInput();
+    if (reads) AttachStdin();
     if (hears && heard_.size() < kMostSignals) heard_ += result_[channel::kResultHead];
     result_.erase(0, frame);
   }
 }
 
 // Nothing is taken from whoever gives it before the guest wants some.
-void Run::GiveInput() {
+void Run::AttachStdin() {
   if (!stdin_.valid()) return;
   channel::GrowPipe(stdin_.get(), channel::kActivePipeBytes);
   job_.input(std::move(stdin_));
@@ -251,7 +252,7 @@ void Run::AwaitFirstByte(BrokerBinding& broker, const std::shared_ptr<Descriptor
                        return self->AwaitFirstByte(broker, pipe, out);
                      if ((p.revents & POLLIN) == 0) return;
                      if (Status s = broker.Bind(UniqueFd(pipe->release()), std::move(*out)); !s)
-                       self->Refuse(s.error().message);
+                       self->FailToRun(s.error().message);
                    });
 }
 
@@ -279,7 +280,7 @@ void Run::SendOrder(UniqueFd fd) {
 
 // ---- the end
 
-void Run::Exited(const ProcessExit& end) {
+void Run::OnExit(const ProcessExit& end) {
   exited_ = true;
   wait_status_ = end.wait_status;
   outcome_.usage.wall_ms = MillisecondsSinceBegin();
@@ -292,16 +293,16 @@ void Run::FinishIfComplete() {
   if (over_ || leaving_ || judging_ || !out_ || !out_->over() || !err_->over()) return;
   if (!ending_) {
     if (!exited_ || !result_pipe_->over()) return;
-    return ReadResultAndLeave();
+    return ReadResultAndComplete();
   }
-  Leave();
+  CollectUsage();
 }
 
 // A large result takes as long to check as a guest wishes.
-void Run::ReadResultAndLeave() {
+void Run::ReadResultAndComplete() {
   if (environment_.background == nullptr || result_.size() < kLongResult) {
-    Judge(ReadResult(result_, outcome_));
-    return Leave();
+    ClassifyResult(ReadResult(result_, outcome_));
+    return CollectUsage();
   }
   judging_ = true;
   struct Read {
@@ -316,15 +317,15 @@ void Run::ReadResultAndLeave() {
         if (self->over_ || self->leaving_) return;
         if (!self->ending_) {
           self->outcome_.TakeResult(std::move(read->outcome));
-          self->Judge(read->complete);
+          self->ClassifyResult(read->complete);
         }
-        self->Leave();
+        self->CollectUsage();
       });
 }
 
 // What the result pipe and the wait status together say.
-void Run::Judge(const Result<bool>& complete) {
-  if (WIFSIGNALED(wait_status_)) return JudgeSignal(WTERMSIG(wait_status_));
+void Run::ClassifyResult(const Result<bool>& complete) {
+  if (WIFSIGNALED(wait_status_)) return ClassifySignal(WTERMSIG(wait_status_));
   if (WEXITSTATUS(wait_status_) == kExitForbiddenCall && job_.debug_seccomp)
     return outcome_.SetError(run_api::Outcome::Kind::kKilled, kExitForbiddenCall,
                              "the guest made a forbidden system call");
@@ -339,7 +340,7 @@ void Run::Judge(const Result<bool>& complete) {
   }
 }
 
-void Run::JudgeSignal(int signal) {
+void Run::ClassifySignal(int signal) {
   if (signal == SIGSYS)
     return outcome_.SetError(run_api::Outcome::Kind::kKilled, kExitForbiddenCall,
                              "the guest made a forbidden system call; --debug-seccomp names it");
@@ -391,24 +392,24 @@ void Run::Kill(run_api::Outcome::Kind kind, int status, const std::string& why) 
   // Its end closes its pipes; a reader of ours that is stopped does not hold this up for long.
   wall_.expires_after(out_ ? kDrainWithin : std::chrono::milliseconds(0));
   wall_.async_wait([self = shared_from_this()](const ErrorCode& error) {
-    if (!error) self->Leave();
+    if (!error) self->CollectUsage();
   });
   FinishIfComplete();
 }
 
-void Run::Renew() {
+void Run::ResetLimits() {
   renewed_ = true;
   output_ = 0;
 }
 
-void Run::Refuse(const std::string& why, int status) {
+void Run::FailToRun(const std::string& why, int status) {
   if (over_) return;
   outcome_.SetError(run_api::Outcome::Kind::kRefused, status, why);
   if (pidfd_.valid() && !exited_) {
     if (will_kill_) will_kill_();
     ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
   }
-  Done();
+  Complete();
 }
 
 void Run::CountUsage() {
@@ -441,20 +442,20 @@ void Run::CountUsage() {
   job_.used(total);
 }
 
-void Run::Leave() {
+void Run::CollectUsage() {
   if (over_ || std::exchange(leaving_, true)) return;
-  net_.Finish([self = shared_from_this()] {
+  net_.Close([self = shared_from_this()] {
     self->CountUsage();
     const std::pair<const char*, const BrokerLink&> brokers[] = {
         {"broker-net", self->environment_.net}, {"broker-files", self->environment_.files}};
     for (const auto& [name, link] : brokers) {
       if (!link.layers().is_null()) self->outcome_.confinement[name] = link.layers();
     }
-    self->Done();
+    self->Complete();
   });
 }
 
-void Run::Done() {
+void Run::Complete() {
   if (std::exchange(over_, true)) return;
   stdin_.reset();
   wall_.cancel();

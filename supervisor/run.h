@@ -38,8 +38,8 @@ class Run : public std::enable_shared_from_this<Run> {
     std::function<void(UniqueFd)> input;
     BrokerBinding::EventSink events;  // of its requests; may be empty
     // Where set, the guest answers requests (GuestOrder::handler) on this channel, for as long as
-    // its owner lets it: `wall` is the owner's business, the other limits hold from one Renew to
-    // the next.
+    // its owner lets it: `wall` is the owner's business, the other limits hold from one ResetLimits
+    // to the next.
     std::function<void(UniqueFd from_guest, UniqueFd to_guest)> channel;
     // What its requests have used since the last call; may be empty.
     std::function<void(const run_api::RunUsage&)> used;
@@ -58,18 +58,18 @@ class Run : public std::enable_shared_from_this<Run> {
 
   // The spare becomes the guest: limits are armed, pipes are watched, the order goes out. `fds` are
   // those of channel/spare_fds.h.
-  void Begin(std::vector<UniqueFd> fds, UniqueFd pidfd);
+  void Start(std::vector<UniqueFd> fds, UniqueFd pidfd);
   // Its process has ended.
-  void Exited(const ProcessExit& end);
+  void OnExit(const ProcessExit& end);
   // A signal came for it. Where the guest listens for it, it is told, and has `limits.grace` until
   // its end; else, and at the second one, it ends now.
   void Interrupt(int signal);
   // It is to end now: a limit, somebody's wish. What it printed until now still arrives.
   void Kill(run_api::Outcome::Kind kind, int status, const std::string& why);
   // What is limited is counted anew: the guest has answered.
-  void Renew();
+  void ResetLimits();
   // It cannot be run, or not any more, by no fault of the guest.
-  void Refuse(const std::string& why, int status = kCannotRun);
+  void FailToRun(const std::string& why, int status = kCannotRun);
 
   // Waits until the guest's process is gone: where there is no pid namespace, nobody else does.
   void AwaitProcess() const;
@@ -88,18 +88,18 @@ class Run : public std::enable_shared_from_this<Run> {
   void WatchCpu();
   void ReadPipes(std::vector<UniqueFd>& fds);
   void HearGuest();
-  void GiveInput();
+  void AttachStdin();
   void AwaitFirstByte(BrokerBinding& broker, UniqueFd from_guest, UniqueFd to_guest);
   void AwaitFirstByte(BrokerBinding& broker, const std::shared_ptr<Descriptor>& pipe,
                       const std::shared_ptr<UniqueFd>& out);
   void SendOrder(UniqueFd fd);
   void FinishIfComplete();
-  void Judge(const Result<bool>& complete);
-  void ReadResultAndLeave();
-  void JudgeSignal(int signal);
+  void ClassifyResult(const Result<bool>& complete);
+  void ReadResultAndComplete();
+  void ClassifySignal(int signal);
   void CountUsage();
-  void Leave();
-  void Done();
+  void CollectUsage();
+  void Complete();
   int64_t MillisecondsSinceBegin() const;
 
   const RunEnvironment environment_;

@@ -32,13 +32,13 @@ Status SparePool::Start() {
   return Ok{};
 }
 
-void SparePool::Take(std::function<void(Result<WarmSpare>)> taken,
-                     std::function<void(const ProcessExit&)> ended) {
+void SparePool::Acquire(std::function<void(Result<WarmSpare>)> taken,
+                        std::function<void(const ProcessExit&)> ended) {
   waiting_.push_back({std::move(taken), std::move(ended)});
-  Serve();
+  AssignWaiting();
 }
 
-void SparePool::WillKill(uint64_t id) {
+void SparePool::ExpectKill(uint64_t id) {
   for (ZygoteProcess& zygote : zygotes_) {
     const auto slot = zygote.slots.find(id);
     if (slot != zygote.slots.end()) slot->second.killed = true;
@@ -104,7 +104,7 @@ void SparePool::Refill() {
 }
 
 // Spares to who waits, the longest first.
-void SparePool::Serve() {
+void SparePool::AssignWaiting() {
   for (ZygoteProcess& zygote : zygotes_) {
     if (zygote.gone || zygote.distrusted) continue;
     for (auto& [id, slot] : zygote.slots) {
@@ -158,7 +158,7 @@ void SparePool::OnMessage(ZygoteProcess& zygote, ControlMessage message) {
       idle.layers = zygote.layers;
       found->second.forked = true;
       spare_failures_ = 0;
-      return Serve();
+      return AssignWaiting();
     }
     case ControlType::kExited:
       return OnExited(zygote, message);
@@ -189,7 +189,7 @@ void SparePool::OnExited(ZygoteProcess& zygote, const ControlMessage& message) {
   }
   if (zygote.retired) SweepSoon();
   if (slot.taken) resting_ = false;  // what it had is free
-  Serve();
+  AssignWaiting();
 }
 
 bool SparePool::HasGuests() const {

@@ -52,14 +52,14 @@ class SparePool {
   Status Start();
   // Gives a warm spare, at once or when there is one, in the order of the calls; or an error, where
   // workers do not start. `ended` is called once, when the guest's process is gone.
-  void Take(std::function<void(Result<WarmSpare>)> taken,
-            std::function<void(const ProcessExit&)> ended);
+  void Acquire(std::function<void(Result<WarmSpare>)> taken,
+               std::function<void(const ProcessExit&)> ended);
   // Before the caller kills a guest for a reason of its own: that says nothing against the zygote.
-  void WillKill(uint64_t id);
+  void ExpectKill(uint64_t id);
 
   size_t zygotes_started() const { return started_; }
   size_t zygotes() const { return zygotes_.size(); }
-  // Spares that a call of Take would get at once.
+  // Spares that a call of Acquire would get at once.
   size_t idle() const;
 
  private:
@@ -86,7 +86,7 @@ class SparePool {
   Result<ZygoteProcess*> StartZygote();
   ZygoteProcess* Current();
   void Refill();
-  void Serve();
+  void AssignWaiting();
   void Retire(ZygoteProcess& zygote, bool trusted);
   void OnMessage(ZygoteProcess& zygote, channel::ControlMessage message);
   void OnExited(ZygoteProcess& zygote, const channel::ControlMessage& message);

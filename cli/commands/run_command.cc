@@ -52,14 +52,14 @@ class RunCommand {
                                  [this](run_api::Outcome outcome) { OnDone(std::move(outcome)); });
   }
 
-  run_api::Outcome Go() {
+  run_api::Outcome Execute() {
     log_.failed = [this](const std::string& why) {
-      run_->Refuse("the log process cannot run: " + why);
+      run_->FailToRun("the log process cannot run: " + why);
     };
     if (Status s = OpenFiles(); !s) {
-      run_->Refuse(s.error().message, kBadInput);
+      run_->FailToRun(s.error().message, kBadInput);
     } else if (Status started = Start(); !started) {
-      run_->Refuse(started.error().message);
+      run_->FailToRun(started.error().message);
     }
     AwaitSignal();
     io_.run();
@@ -88,11 +88,11 @@ class RunCommand {
   // What the run writes to and replays from.
   Status OpenFiles() {
     if (Status s = log_.Start(settings_); !s) return s;
-    if (log_.broker_end() >= 0) net_.Give("--events=", log_.broker_end());
+    if (log_.broker_end() >= 0) net_.InheritDescriptor("--events=", log_.broker_end());
     auto recording = OpenRecording(settings_.policy.network.adapter);
     if (!recording) return recording.error();
     recording_ = *std::move(recording);
-    net_.GiveRecording(recording_);
+    net_.InheritRecording(recording_);
     if (settings_.policy.audit_file) AwaitRotation();
     return Ok{};
   }
@@ -107,7 +107,7 @@ class RunCommand {
     if (Status s = worker_->Send({.type = ControlType::kFork, .id = 1, .a = 1}); !s) return s;
     patience_.expires_after(kWorkerReadyWithin);
     patience_.async_wait([this](const boost::system::error_code& error) {
-      if (!error && !began_) run_->Refuse("the worker does not start");
+      if (!error && !began_) run_->FailToRun("the worker does not start");
     });
     const policy::Policy& network = settings_.policy.network;
     if (network.permission && network.adapter.kind != policy::AdapterKind::kNone)
@@ -138,28 +138,28 @@ class RunCommand {
         patience_.cancel();
         UniqueFd pidfd = m.fds.empty() ? UniqueFd() : std::move(m.fds.back());
         if (!m.fds.empty()) m.fds.pop_back();
-        return run_->Begin(std::move(m.fds), std::move(pidfd));
+        return run_->Start(std::move(m.fds), std::move(pidfd));
       }
       case ControlType::kExited:
         exited_ = true;
-        return run_->Exited({.wait_status = static_cast<int>(m.a),
+        return run_->OnExit({.wait_status = static_cast<int>(m.a),
                              .peak_kib = m.b,
                              .cpu_us = std::atoll(m.payload.c_str())});
       case ControlType::kFailed:
-        return run_->Refuse("the worker cannot start: " + m.payload);
+        return run_->FailToRun("the worker cannot start: " + m.payload);
       default:
         return;
     }
   }
 
   void OnWorkerGone() {
-    if (!exited_) run_->Refuse("the worker ended unexpectedly");
+    if (!exited_) run_->FailToRun("the worker ended unexpectedly");
   }
 
   void RequireLayers() {
     if (const auto missing = MissingLayer(settings_.required_layers, layers_, cgroups_.ok()))
-      run_->Refuse("the layer \"" + *missing +
-                   "\" that --require names is not available here; see postern doctor");
+      run_->FailToRun("the layer \"" + *missing +
+                      "\" that --require names is not available here; see postern doctor");
   }
 
   void OnDone(run_api::Outcome outcome) {
@@ -198,7 +198,7 @@ run_api::Outcome RunGuest(const Settings& settings) {
   auto entry = ReadProgramSource(settings);
   if (!entry) return run_api::Outcome::Refused(entry.error().message, kBadInput);
   for (const std::string& note : entry->notes) Say(note);
-  return RunCommand(settings, *std::move(entry)).Go();
+  return RunCommand(settings, *std::move(entry)).Execute();
 }
 
 }  // namespace postern::supervisor

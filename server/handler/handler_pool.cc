@@ -80,7 +80,7 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                                      },
                                  .answered =
                                      [run_of] {
-                                       if (const auto run = run_of->lock()) run->Renew();
+                                       if (const auto run = run_of->lock()) run->ResetLimits();
                                      },
                                  .freed =
                                      [this] {
@@ -120,20 +120,20 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
   const auto run = std::make_shared<Run>(
       Run::RunEnvironment{io_, code->policy->net, *code->files, cgroups_}, std::move(job),
       [guest](const Outcome& outcome) { guest->OnEnded(outcome); },
-      [code, spare] { code->spares->WillKill(*spare); });
+      [code, spare] { code->spares->ExpectKill(*spare); });
   *run_of = run;
   guests_.push_back({guest, run, code, out, err});
-  code->spares->Take(
+  code->spares->Acquire(
       [this, run, spare, asked = Clock::now()](Result<SparePool::WarmSpare> taken) {
-        if (!taken) return run->Refuse(taken.error().message);
+        if (!taken) return run->FailToRun(taken.error().message);
         metrics_.Spawned(Clock::now() - asked);
         *spare = taken->id;
-        run->Begin(std::move(taken->fds), std::move(taken->pidfd));
+        run->Start(std::move(taken->fds), std::move(taken->pidfd));
       },
       // Keeps the run, and with it the guest's cgroup, until its process is gone.
       [run](const ProcessExit& end) {
-        if (end.lost) return run->Refuse("the worker ended unexpectedly");
-        run->Exited(end);
+        if (end.lost) return run->FailToRun("the worker ended unexpectedly");
+        run->OnExit(end);
       });
 }
 

@@ -178,25 +178,25 @@ void RunService::Start(const RecordPtr& record) {
       Run::RunEnvironment{io_, record->policy->net, *record->files, cgroups_, &background_},
       std::move(job),
       [this, record](Outcome outcome) { OnEnded(record, std::move(outcome), true); },
-      [ours, id] { ours->spares->WillKill(*id); });
+      [ours, id] { ours->spares->ExpectKill(*id); });
   ++ours->running;
-  ours->spares->Take(
+  ours->spares->Acquire(
       [this, record, id, ours, run = record->run](Result<SparePool::WarmSpare> guest) {
         if (!guest) {
           --ours->running;
-          return run->Refuse(guest.error().message);
+          return run->FailToRun(guest.error().message);
         }
         metrics_.Spawned(std::chrono::steady_clock::now() - record->started_at);
         *id = guest->id;
         if (guest->layers) run->Confinement("worker") = *guest->layers;
         if (record->started) record->started();
-        run->Begin(std::move(guest->fds), std::move(guest->pidfd));
+        run->Start(std::move(guest->fds), std::move(guest->pidfd));
       },
       // Keeps the run, and with it the guest's cgroup, until its process is gone.
       [run = record->run, ours](const ProcessExit& end) {
         --ours->running;
-        if (end.lost) return run->Refuse("the worker ended unexpectedly");
-        run->Exited(end);
+        if (end.lost) return run->FailToRun("the worker ended unexpectedly");
+        run->OnExit(end);
       });
 }
 
