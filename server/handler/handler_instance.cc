@@ -98,7 +98,7 @@ void HandlerInstance::Remove(const HandlerRequestPtr& r) {
   r->guest = nullptr;
   r->client = nullptr;
   Post(events_.freed);
-  LeaveWhenIdle();
+  CloseWhenIdle();
 }
 
 void HandlerInstance::ResetStream(const HandlerRequestPtr& r) {
@@ -259,10 +259,10 @@ void HandlerInstance::OnPatience() {
 
 void HandlerInstance::Retire() {
   retiring_ = true;
-  LeaveWhenIdle();
+  CloseWhenIdle();
 }
 
-void HandlerInstance::LeaveWhenIdle() {
+void HandlerInstance::CloseWhenIdle() {
   if (!retiring_ || !requests_.empty() || !channel_ || gone_) return;
   gone_ = true;
   leave_by_.SetAfter(kLeaveWithin);

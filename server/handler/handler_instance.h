@@ -90,12 +90,12 @@ class HandlerInstance : public std::enable_shared_from_this<HandlerInstance>,
   uint64_t id() const { return id_; }
   bool ready() const { return ready_; }
   bool retiring() const { return retiring_; }
-  bool Takes() const {
+  bool CanAccept() const {
     return ready_ && !retiring_ && !gone_ && !awaiting_pong_ &&
            requests_.size() < options_.concurrency;
   }
   // Soon it has answered as many as it may.
-  bool worn() const { return retiring_ || sent_ * 10 >= options_.requests * 9; }
+  bool near_request_limit() const { return retiring_ || sent_ * 10 >= options_.requests * 9; }
   size_t outstanding() const { return requests_.size(); }
   const std::list<HandlerRequestPtr>& requests() const { return requests_; }
   uint64_t sent() const { return sent_; }
@@ -132,7 +132,7 @@ class HandlerInstance : public std::enable_shared_from_this<HandlerInstance>,
   void Fail(const HandlerRequestPtr& request, const HandlerFailure& failure);
   void OnPatience();
   void OnChannelOver();
-  void LeaveWhenIdle();
+  void CloseWhenIdle();
   void Post(std::function<void()> call);
 
   boost::asio::io_context& io_;

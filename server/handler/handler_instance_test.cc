@@ -243,7 +243,7 @@ TEST_F(HandlerGuestTest, ARetiringGuestGetsNoMoreAndEndsWhenItIsDone) {
   Carry();
   far_->session().Retire();
   Carry();
-  EXPECT_FALSE(guest_->Takes());
+  EXPECT_FALSE(guest_->CanAccept());
   // One that comes in this very moment goes to another guest.
   Request(two);
   Carry();
@@ -262,7 +262,7 @@ TEST_F(HandlerGuestTest, NonsenseEndsTheChannelAndNothingElse) {
   Carry();
   Say("HTTP/1.1 200 OK\r\n\r\n" + std::string(100'000, 'x'));
   Carry();
-  EXPECT_FALSE(guest_->Takes());
+  EXPECT_FALSE(guest_->CanAccept());
   run_api::Outcome outcome;
   outcome.SetError(run_api::Outcome::Kind::kKilled, 137, "killed on purpose");
   guest_->OnEnded(outcome);

@@ -59,7 +59,7 @@ void HandlerPool::Refill() {
   if (!code || retiring_ || Clock::now() < code->not_before) return;
   size_t fresh = 0;
   for (const HandlerMember& m : guests_) {
-    if (m.code == code && !m.guest->worn()) ++fresh;
+    if (m.code == code && !m.guest->near_request_limit()) ++fresh;
   }
   // Until one is ready there is no use in several.
   const size_t wanted = code->proven ? options_.guests : 1;
@@ -146,7 +146,8 @@ void HandlerPool::OnReady(const std::shared_ptr<HandlerInstance>& guest,
   }
   // It takes the place of one that has nearly answered its number.
   for (const HandlerMember& m : guests_) {
-    if (m.guest != guest && m.code == code && m.guest->worn() && !m.guest->retiring()) {
+    if (m.guest != guest && m.code == code && m.guest->near_request_limit() &&
+        !m.guest->retiring()) {
       m.guest->Retire();
       break;
     }
@@ -225,7 +226,7 @@ void HandlerPool::KillAll(const std::string& why) {
 std::shared_ptr<HandlerInstance> HandlerPool::Choose() const {
   std::shared_ptr<HandlerInstance> best;
   for (const HandlerMember& m : guests_) {
-    if (m.code != current_ || !m.guest->Takes()) continue;
+    if (m.code != current_ || !m.guest->CanAccept()) continue;
     if (!best || m.guest->outstanding() < best->outstanding()) best = m.guest;
   }
   return best;
@@ -235,7 +236,7 @@ void HandlerPool::Send(const HandlerRequestPtr& request) {
   if (waiting_.empty()) {
     if (const auto guest = Choose()) {
       guest->Send(request);
-      if (guest->worn()) Refill();
+      if (guest->near_request_limit()) Refill();
       return;
     }
   }
@@ -274,7 +275,7 @@ void HandlerPool::Dispatch() {
     } else if (const auto guest = Choose()) {
       waiting_.pop_front();
       guest->Send(request);
-      if (guest->worn()) Refill();
+      if (guest->near_request_limit()) Refill();
     } else if (DoesNotStart()) {
       FailFirst({503, "destination_unavailable", "the handler does not start"});
     } else {

@@ -4,7 +4,7 @@
 
 namespace postern::server {
 
-bool RunQueue::Enter(const std::string& caller, uint64_t id, Ticket ticket) {
+bool RunQueue::Enqueue(const std::string& caller, uint64_t id, Ticket ticket) {
   if (running_ < options_.places) {
     ++running_;
     ticket.start();
@@ -51,9 +51,9 @@ std::optional<RunQueue::QueuedRun> RunQueue::Remove(uint64_t id) {
   return std::nullopt;
 }
 
-bool RunQueue::Withdraw(uint64_t id) { return Remove(id).has_value(); }
+bool RunQueue::Cancel(uint64_t id) { return Remove(id).has_value(); }
 
-void RunQueue::Leave() {
+void RunQueue::Release() {
   --running_;
   Next();
 }

@@ -34,11 +34,11 @@ class RunQueue {
   // False where too many wait already: none is called. Otherwise `id` names the ticket. Where the
   // queue is full, the newest ticket of the caller with most makes room for one who has at least
   // two fewer: nobody fills the queue for others, and no two callers displace each other for ever.
-  bool Enter(const std::string& caller, uint64_t id, Ticket ticket);
+  bool Enqueue(const std::string& caller, uint64_t id, Ticket ticket);
   // Takes a ticket that waits out again. False where it does not wait (any more).
-  bool Withdraw(uint64_t id);
+  bool Cancel(uint64_t id);
   // A run that was started has ended.
-  void Leave();
+  void Release();
 
   size_t running() const { return running_; }
   size_t waiting() const { return waiting_; }

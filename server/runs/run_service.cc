@@ -118,7 +118,7 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, AdmittedRun 
     TurnAway(record, {503, "queue_timeout", "no place came free in time"});
   };
   const auto displaced = [this, record] { TurnAway(record, kDisplaced); };
-  if (queue_.Enter(caller, record->ticket, {[this, record] { Start(record); }, late, displaced}))
+  if (queue_.Enqueue(caller, record->ticket, {[this, record] { Start(record); }, late, displaced}))
     return record;
   records_.erase(record->id);
   metrics_.RunRefused("queue_full");
@@ -244,7 +244,7 @@ void RunService::OnOutcome(const RecordPtr& record, const Outcome& outcome, bool
     (void)std::exchange(record->request, {});
     record->mounts.clear();
     record->policy.reset();
-    if (started) queue_.Leave();
+    if (started) queue_.Release();
   });
 }
 
@@ -307,7 +307,7 @@ bool RunService::MakeRoomForBytes(const std::string& caller, size_t bytes) {
         newest = record;
     }
     if (heaviest->second < waiting[caller] + bytes + newest->request_bytes) return false;
-    if (!queue_.Withdraw(newest->ticket)) return false;
+    if (!queue_.Cancel(newest->ticket)) return false;
     TurnAway(newest, kDisplaced);
   }
 }
@@ -320,7 +320,7 @@ bool RunService::HasRoomForMounts(size_t count) const {
 
 void RunService::Kill(const RecordPtr& record, const std::string& why) {
   if (record->state == State::kEnded) return;
-  if (queue_.Withdraw(record->ticket)) {
+  if (queue_.Cancel(record->ticket)) {
     Outcome outcome;
     outcome.SetError(Outcome::Kind::kKilled, kKilledStatus, why);
     return OnEnded(record, std::move(outcome), false);
