@@ -113,16 +113,16 @@ std::string UsageJson(const NetUsage& u) {
 
 // Tells the supervisor from time to time what guests have used that go on for long.
 template <typename G>
-void TellUsage(boost::asio::steady_timer& timer,
+void SendUsage(boost::asio::steady_timer& timer,
                const std::map<uint64_t, std::unique_ptr<G>>& guests, loop::ControlLoop*& loop) {
   timer.expires_after(kTellUsageEvery);
   timer.async_wait([&timer, &guests, &loop](const boost::system::error_code& error) {
     if (error) return;
     for (const auto& [id, guest] : guests) {
-      if (guest->UsedMore())
+      if (guest->UsageChanged())
         loop->Send({.type = ControlType::kUsage, .id = id, .payload = UsageJson(guest->usage())});
     }
-    TellUsage(timer, guests, loop);
+    SendUsage(timer, guests, loop);
   });
 }
 
@@ -155,7 +155,7 @@ void Serve(
   });
   loop = &control;
   boost::asio::steady_timer timer(io);
-  if constexpr (std::is_same_v<G, NetBinding>) TellUsage(timer, guests, loop);
+  if constexpr (std::is_same_v<G, NetBinding>) SendUsage(timer, guests, loop);
   const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
   control.Send({.type = ControlType::kReady, .payload = report.dump()});
   io.run();

@@ -498,14 +498,14 @@ Status FilesBinding::SetTimes(const std::string& path, int64_t accessed, int64_t
   return Ok{};
 }
 
-void FilesBinding::Fail(int32_t stream, const Error& error) {
+void FilesBinding::RespondError(int32_t stream, const Error& error) {
   const channel::Failure failure{"http_request_error", ErrorName(error.errnum), error.message};
   if (!channel_.session().Respond(stream, channel::FailureResponse(failure), false))
     channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
 }
 
-void FilesBinding::Answer(int32_t stream, const Status& status) {
-  if (!status) return Fail(stream, status.error());
+void FilesBinding::Respond(int32_t stream, const Status& status) {
+  if (!status) return RespondError(stream, status.error());
   if (!channel_.session().Respond(stream, {{":status", "204"}}, false))
     channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
 }
@@ -515,30 +515,31 @@ void FilesBinding::OnHeaders(int32_t stream, channel::Fields fields, bool end_st
   const std::string method = method_field == nullptr ? "" : *method_field;
   const std::string path = TextOf(fields, "postern-path");
   const bool all = TextOf(fields, "postern-all") == "1";
-  if (path.empty() || path[0] != '/') return Fail(stream, {"a path begins with a slash", EINVAL});
+  if (path.empty() || path[0] != '/')
+    return RespondError(stream, {"a path begins with a slash", EINVAL});
   if (method == "HEAD") {
     auto found = Head(path, TextOf(fields, "postern-follow") != "0");
-    if (!found) return Fail(stream, found.error());
+    if (!found) return RespondError(stream, found.error());
     if (!channel_.session().Respond(stream, *found, false))
       channel_.session().Reset(stream, NGHTTP2_INTERNAL_ERROR);
   } else if (method == "GET") {
-    if (Status s = Get(stream, path, fields); !s) Fail(stream, s.error());
+    if (Status s = Get(stream, path, fields); !s) RespondError(stream, s.error());
   } else if (method == "PROPFIND") {
-    if (Status s = List(stream, path, fields); !s) Fail(stream, s.error());
+    if (Status s = List(stream, path, fields); !s) RespondError(stream, s.error());
   } else if (method == "PUT") {
-    if (Status s = BeginPut(stream, path, fields); !s) return Fail(stream, s.error());
+    if (Status s = BeginPut(stream, path, fields); !s) return RespondError(stream, s.error());
     if (end_stream) OnEndOfBody(stream);
   } else if (method == "MKCOL") {
-    Answer(stream, MakeDirectory(path, all, ModeOf(fields, channel::kDirectoryModes)));
+    Respond(stream, MakeDirectory(path, all, ModeOf(fields, channel::kDirectoryModes)));
   } else if (method == "DELETE") {
-    Answer(stream, Remove(path, TextOf(fields, "postern-kind"), all));
+    Respond(stream, Remove(path, TextOf(fields, "postern-kind"), all));
   } else if (method == "MOVE") {
-    Answer(stream, Move(path, TextOf(fields, "postern-to")));
+    Respond(stream, Move(path, TextOf(fields, "postern-to")));
   } else if (method == "PROPPATCH") {
-    Answer(stream, SetTimes(path, SignedOf(fields, "postern-accessed", 0),
-                            SignedOf(fields, "postern-modified", 0)));
+    Respond(stream, SetTimes(path, SignedOf(fields, "postern-accessed", 0),
+                             SignedOf(fields, "postern-modified", 0)));
   } else {
-    Fail(stream, {"there is no such request of files", EINVAL});
+    RespondError(stream, {"there is no such request of files", EINVAL});
   }
 }
 
@@ -583,7 +584,7 @@ void FilesBinding::OnEndOfBody(int32_t stream) {
   if (open == open_.end() || open->second.writing == nullptr) return;
   const Status finished = FinishPut(*open->second.writing);
   open_.erase(open);
-  Answer(stream, finished);
+  Respond(stream, finished);
 }
 
 void FilesBinding::OnClosed(int32_t stream, uint32_t /*error*/) { open_.erase(stream); }

@@ -88,8 +88,8 @@ class FilesBinding : public channel::Http2Session::Observer {
   Status RemoveAll(int parent, const std::string& name, const std::string& path, int depth) const;
   // What the guest is told instead of the host's numbers.
   std::pair<uint64_t, uint64_t> InodeAndDevice(const struct stat& st);
-  void Answer(int32_t stream, const Status& status);
-  void Fail(int32_t stream, const Error& error);
+  void Respond(int32_t stream, const Status& status);
+  void RespondError(int32_t stream, const Error& error);
 
   const MountTable& mounts_;
   std::map<std::pair<dev_t, ino_t>, uint64_t> inodes_;

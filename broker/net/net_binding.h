@@ -61,7 +61,7 @@ class NetBinding : public channel::Http2Session::Observer {
   loop::GuestChannel& channel() { return channel_; }
   NetUsage& usage() { return usage_; }
   // Whether there is more of it than at the last call.
-  bool UsedMore() { return told_ != usage_ && (told_ = usage_, true); }
+  bool UsageChanged() { return told_ != usage_ && (told_ = usage_, true); }
   const std::string& run() const { return run_; }
   // Whether anybody wants to know what becomes of requests; and telling them.
   bool WantsEvents() const { return shared_.log != nullptr || events_ != nullptr; }

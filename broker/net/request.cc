@@ -75,11 +75,11 @@ void Request::Perform() {
       return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS",
                    "a recording holds no TCP stream, no WebSocket and no look-up"});
     }
-    Enter(Phase::kSend);
+    EnterPhase(Phase::kSend);
     if (upload_ended_) ReplayNow();
     return;
   }
-  Enter(Phase::kResolve);
+  EnterPhase(Phase::kResolve);
   Resolve();
 }
 
@@ -125,13 +125,13 @@ void Request::Check(const std::vector<IpAddress>& addresses) {
                  "the address " + first + " of " + url_.HostPort() + " is blocked (" + why + "); " +
                      change + " would allow it"});
   }
-  if (kind_ == Kind::kLookup) return TellAddresses();
+  if (kind_ == Kind::kLookup) return SendAddresses();
   if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return ResolveProxy();
   Connect();
 }
 
 // A look-up's answer: one address a line, those that the guest could be connected to.
-void Request::TellAddresses() {
+void Request::SendAddresses() {
   resolved_ = Clock::now();
   status_ = 200;
   response_fields_ = {{"content-type", "text/plain"}};
@@ -168,7 +168,7 @@ void Request::Connect() {
   if (easy_ == nullptr)
     return Fail({"proxy_internal_error", "ERR_BROKER_RESOURCES", "the broker is out of memory"});
   SetUp(easy_);
-  Enter(Phase::kConnect);
+  EnterPhase(Phase::kConnect);
   running_ = true;
   const bool connect_only = kind_ != Kind::kHttp;
   guest_.curl().Add(
@@ -238,10 +238,10 @@ void Request::OnUpload(std::span<const uint8_t> data) {
   if (upload_.empty()) ConsumeUpload();  // all of it is held back
   if (OverTotalBytes()) return Fail(TotalBytesFailure());
   if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
-    if (phase_ == Phase::kSend) Enter(Phase::kSend);
+    if (phase_ == Phase::kSend) EnterPhase(Phase::kSend);
     return ConsumeUpload();  // it is kept as a whole
   }
-  if (phase_ == Phase::kSend && was_empty) Enter(Phase::kSend);
+  if (phase_ == Phase::kSend && was_empty) EnterPhase(Phase::kSend);
   UnpauseUpload();
 }
 

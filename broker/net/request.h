@@ -73,7 +73,7 @@ class Request {
   std::optional<channel::Failure> Decide(const channel::Fields& fields);
   std::optional<channel::Failure> ReadTarget(const channel::Fields& fields);
   std::optional<channel::Failure> ReadConnectTarget(const channel::Fields& fields);
-  std::optional<channel::Failure> TakeUrl(const std::string& text);
+  std::optional<channel::Failure> ParseUrl(const std::string& text);
   std::optional<channel::Failure> CheckLimits();
   std::optional<channel::Failure> CheckSecretsInHead(const channel::Fields& fields) const;
   void Record();
@@ -81,7 +81,7 @@ class Request {
   void Resolve();
   void ResolveProxy();
   void Check(const std::vector<IpAddress>& addresses);
-  void TellAddresses();
+  void SendAddresses();
   void Connect();
   void ReplayNow();
   void Finished(CURLcode code);
@@ -100,9 +100,9 @@ class Request {
   void OnTunnelData(std::string_view bytes);
 
   // ---- clocks
-  void Enter(Phase phase);
-  void Arm(Clock::time_point deadline);
-  void Expired(Clock::time_point now);
+  void EnterPhase(Phase phase);
+  void SetDeadline(Clock::time_point deadline);
+  void OnDeadline(Clock::time_point now);
   void ExpiredInBody();
   bool WaitsForUpload() const;
   std::string WhoIsLate() const;
@@ -139,8 +139,8 @@ class Request {
 
   // ---- the response
   bool TakeHeaderLine(std::string_view line);
-  bool TakeStatusLine(std::string_view line);
-  bool TakeField(std::string_view line);
+  bool ParseStatusLine(std::string_view line);
+  bool ParseField(std::string_view line);
   bool Unfold(std::string_view line);
   bool TakeLength(const std::string& written, const std::string& value);
   bool TakeTransferEncoding(const std::string& value);
@@ -154,7 +154,7 @@ class Request {
   bool EndOfHeaders();
   bool CountHeader(size_t bytes);
   bool Unfilterable(const std::string& why);
-  bool TakeBody(std::string_view data);
+  bool ReceiveBody(std::string_view data);
   bool CountBody(size_t bytes);
   void AppendBody(std::string_view bytes);
   void KeepForRecording(har::Body har::HarEntry::*body, std::string_view bytes);

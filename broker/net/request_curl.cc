@@ -95,7 +95,7 @@ std::string Request::OutgoingUrl() const {
   if (rule_ != nullptr && rule_->secret_places.query && !rule_->secrets.empty()) {
     auto encoded = guest_.policy().secrets;
     for (auto& [name, value] : encoded) value = PercentEncode(value, kUnreserved);
-    query = policy::PutSecretsIn(query, encoded, rule_->secrets, false);
+    query = policy::SubstituteSecrets(query, encoded, rule_->secrets, false);
   }
   return (tls_ ? "https://" : "http://") + Bracketed(url_.host) + ":" + std::to_string(url_.port) +
          url_.path + query;
@@ -182,9 +182,9 @@ channel::Fields Request::OutgoingFields() const {
     if (set) continue;
     const bool secrets =
         rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
-    out.push_back({f.name, secrets
-                               ? policy::PutSecretsIn(f.value, policy.secrets, rule_->secrets, true)
-                               : f.value});
+    out.push_back(
+        {f.name, secrets ? policy::SubstituteSecrets(f.value, policy.secrets, rule_->secrets, true)
+                         : f.value});
   }
   if (rule_ != nullptr && rule_->trace && !policy.trace.empty()) {
     unsigned char span[8];
@@ -299,7 +299,7 @@ int Request::OnCertificate(X509_STORE_CTX* chain, void* arg) {
 
 CURLcode Request::OnTlsStart(CURL* /*easy*/, void* ssl_context, void* arg) {
   auto* self = static_cast<Request*>(arg);
-  self->Enter(Phase::kTls);
+  self->EnterPhase(Phase::kTls);
   SSL_CTX_set_cert_verify_callback(static_cast<SSL_CTX*>(ssl_context), OnCertificate, self);
   return self->guest_.shared().tls.ApplyTo(static_cast<SSL_CTX*>(ssl_context))
              ? CURLE_OK
@@ -342,7 +342,7 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
     if (tls != nullptr) self->tls_version_ = SSL_get_version(tls);
   }
   const bool sends = self->kind_ == Kind::kHttp && self->has_upload_ && !self->upload_ended_;
-  self->Enter(sends ? Phase::kSend : Phase::kHeaders);
+  self->EnterPhase(sends ? Phase::kSend : Phase::kHeaders);
   return CURL_PREREQFUNC_OK;
 }
 
@@ -361,7 +361,7 @@ size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
   if (self->upload_dropped_) return 0;
   if (n == 0) {
     if (self->upload_ended_) {
-      if (self->phase_ == Phase::kSend) self->Enter(Phase::kHeaders);
+      if (self->phase_ == Phase::kSend) self->EnterPhase(Phase::kHeaders);
       return 0;
     }
     self->upload_paused_ = true;
@@ -378,7 +378,7 @@ size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
     self->upload_at_ = 0;
     self->ConsumeUpload();
   }
-  if (self->phase_ == Phase::kSend) self->Enter(Phase::kSend);
+  if (self->phase_ == Phase::kSend) self->EnterPhase(Phase::kSend);
   self->guest_.channel().FlushSoon();
   return n;
 }

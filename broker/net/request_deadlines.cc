@@ -21,37 +21,37 @@ std::string Seconds(int64_t ms) {
 
 }  // namespace
 
-void Request::Enter(Phase phase) {
+void Request::EnterPhase(Phase phase) {
   phase_ = phase;
   const policy::NetworkLimits& l = guest_.policy().limits;
   const auto now = Clock::now();
   switch (phase) {
     case Phase::kRecord:
-      return Arm(now + kRecordWithin);
+      return SetDeadline(now + kRecordWithin);
     case Phase::kResolve:
-      return Arm(now + milliseconds(l.resolve_timeout));
+      return SetDeadline(now + milliseconds(l.resolve_timeout));
     case Phase::kConnect:
-      return Arm(now + milliseconds(l.connect_timeout));
+      return SetDeadline(now + milliseconds(l.connect_timeout));
     case Phase::kTls:
-      return Arm(now + milliseconds(l.tls_timeout));
+      return SetDeadline(now + milliseconds(l.tls_timeout));
     case Phase::kSend:
-      return Arm(now + milliseconds(l.upload_timeout));
+      return SetDeadline(now + milliseconds(l.upload_timeout));
     case Phase::kHeaders:
-      return Arm(now + milliseconds(l.headers_timeout));
+      return SetDeadline(now + milliseconds(l.headers_timeout));
     case Phase::kBody:
       idle_left_ = milliseconds(l.idle_timeout);
       return RunIdleClock();
     case Phase::kStream:
       total_deadline_ = Clock::time_point::max();
       moved_ = now;
-      return Arm(now + milliseconds(l.stream_idle_timeout));
+      return SetDeadline(now + milliseconds(l.stream_idle_timeout));
     case Phase::kDecide:
     case Phase::kDone:
       break;
   }
 }
 
-void Request::Arm(Clock::time_point deadline) {
+void Request::SetDeadline(Clock::time_point deadline) {
   phase_deadline_ = std::min(deadline, total_deadline_);
   guest_.WakeAt(phase_deadline_);
 }
@@ -59,12 +59,12 @@ void Request::Arm(Clock::time_point deadline) {
 Request::Clock::time_point Request::CheckDeadline(Clock::time_point now) {
   if (now >= phase_deadline_) {
     phase_deadline_ = Clock::time_point::max();
-    Expired(now);
+    OnDeadline(now);
   }
   return phase_deadline_;
 }
 
-void Request::Expired(Clock::time_point now) {
+void Request::OnDeadline(Clock::time_point now) {
   const policy::NetworkLimits& l = guest_.policy().limits;
   const std::string where = url_.HostPort();
   if (now >= total_deadline_) {
@@ -90,7 +90,7 @@ void Request::Expired(Clock::time_point now) {
                    "the TLS handshake with " + where + " took more than " + Seconds(l.tls_timeout) +
                        " (tls_timeout)"});
     case Phase::kSend:
-      if (WaitsForUpload()) return Enter(Phase::kSend);  // the total bounds it
+      if (WaitsForUpload()) return EnterPhase(Phase::kSend);  // the total bounds it
       return Fail({"connection_write_timeout", "ERR_UPLOAD_TIMEOUT",
                    where + " took nothing of the request body for " + Seconds(l.upload_timeout) +
                        " (upload_timeout)"});
@@ -100,7 +100,7 @@ void Request::Expired(Clock::time_point now) {
                        " (headers_timeout)"});
     case Phase::kStream: {
       const auto end = moved_ + milliseconds(l.stream_idle_timeout);
-      if (now < end) return Arm(end);
+      if (now < end) return SetDeadline(end);
       return Fail({"connection_read_timeout", "ERR_BODY_TIMEOUT",
                    "nothing moved on the stream to " + where + " for " +
                        Seconds(l.stream_idle_timeout) + " (stream_idle_timeout)"});
@@ -155,7 +155,7 @@ void Request::CountProgress(size_t bytes) {
 void Request::RunIdleClock() {
   blocked_ = false;
   idle_since_ = Clock::now();
-  Arm(idle_since_ + idle_left_);
+  SetDeadline(idle_since_ + idle_left_);
 }
 
 void Request::WaitForGuest() {
@@ -163,7 +163,7 @@ void Request::WaitForGuest() {
   if (!std::exchange(blocked_, true)) {
     idle_left_ = std::max(idle_left_ - (now - idle_since_), Clock::duration::zero());
   }
-  Arm(now + milliseconds(guest_.policy().limits.unread_timeout));
+  SetDeadline(now + milliseconds(guest_.policy().limits.unread_timeout));
 }
 
 }  // namespace postern::broker

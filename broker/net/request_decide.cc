@@ -34,7 +34,7 @@ std::optional<Failure> Request::ReadTarget(const Fields& fields) {
   if (scheme != nullptr && *scheme == "dns" && authority != nullptr) {
     kind_ = Kind::kLookup;
     method_ = "LOOKUP";
-    return TakeUrl("dns://" + *authority);
+    return ParseUrl("dns://" + *authority);
   }
   if (method_.empty() || method_ == "TRACE" || method_ == "TRACK") {
     return Denied("the method is not allowed");
@@ -44,10 +44,10 @@ std::optional<Failure> Request::ReadTarget(const Fields& fields) {
     return Denied("a request needs an http or https URL");
   }
   tls_ = *scheme == "https";
-  return TakeUrl(*scheme + "://" + *authority + *path);
+  return ParseUrl(*scheme + "://" + *authority + *path);
 }
 
-std::optional<Failure> Request::TakeUrl(const std::string& text) {
+std::optional<Failure> Request::ParseUrl(const std::string& text) {
   auto url = policy::ParseUrl(text);
   if (!url) return Denied(url.error().message);
   if (url->has_credentials) {
@@ -78,7 +78,7 @@ std::optional<Failure> Request::ReadConnectTarget(const Fields& fields) {
     const std::string* tls = FindField(fields, "postern-tls");
     tls_ = tls != nullptr && *tls == "on";
   }
-  return TakeUrl(text);
+  return ParseUrl(text);
 }
 
 std::optional<Failure> Request::Decide(const Fields& fields) {
@@ -173,7 +173,7 @@ std::optional<Failure> Request::CheckLimits() {
 
 // With `audit: {required: true}` nothing leaves before its decision is in the file.
 void Request::Record() {
-  Enter(Phase::kRecord);
+  EnterPhase(Phase::kRecord);
   guest_.shared().log->WhenRecorded([this, alive = alive_](const std::string& error) {
     if (!*alive || phase_ != Phase::kRecord) return;
     if (error.empty()) return Perform();

@@ -38,16 +38,16 @@ size_t Request::OnHeader(char* data, size_t size, size_t count, void* arg) {
 }
 
 bool Request::TakeHeaderLine(std::string_view line) {
-  // Of a host to which secrets go the fields count as the guest gets them (TakeField): what is left
-  // is bounded by libcurl alone, at 300 kB.
+  // Of a host to which secrets go the fields count as the guest gets them (ParseField): what is
+  // left is bounded by libcurl alone, at 300 kB.
   if (secrets_ == nullptr && !CountHeader(line.size())) return false;
   if (responded_) {  // trailers; of a host to which secrets go none
     const bool kept = raw_ && secrets_ == nullptr && line != "\r\n" && line != "\n";
-    return !kept || TakeField(line);
+    return !kept || ParseField(line);
   }
-  if (line.starts_with("HTTP/")) return TakeStatusLine(line);
+  if (line.starts_with("HTTP/")) return ParseStatusLine(line);
   if (line == "\r\n" || line == "\n") return EndOfHeaders();
-  return TakeField(line);
+  return ParseField(line);
 }
 
 bool Request::CountHeader(size_t bytes) {
@@ -59,7 +59,7 @@ bool Request::CountHeader(size_t bytes) {
   return false;
 }
 
-bool Request::TakeStatusLine(std::string_view line) {
+bool Request::ParseStatusLine(std::string_view line) {
   response_fields_.clear();
   content_length_.reset();
   header_count_ = 0;
@@ -95,7 +95,7 @@ bool Request::Malformed(const std::string& what) {
   return false;
 }
 
-bool Request::TakeField(std::string_view line) {
+bool Request::ParseField(std::string_view line) {
   if (line.starts_with(' ') || line.starts_with('\t')) return Unfold(line);
   folds_ = false;
   const size_t colon = line.find(':');
@@ -211,7 +211,7 @@ bool Request::EndOfHeaders() {
   responded_ = true;
   folds_ = false;  // no trailer does before it has begun
   if (secrets_ != nullptr) body_filter_.emplace(secrets_);
-  Enter(Phase::kBody);
+  EnterPhase(Phase::kBody);
   guest_.channel().FlushSoon();
   return !given_up;
 }
@@ -267,10 +267,10 @@ size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
     self->body_paused_ = true;
     return CURL_WRITEFUNC_PAUSE;
   }
-  return self->TakeBody({data, size * count}) ? size * count : 0;
+  return self->ReceiveBody({data, size * count}) ? size * count : 0;
 }
 
-bool Request::TakeBody(std::string_view data) {
+bool Request::ReceiveBody(std::string_view data) {
   CountProgress(data.size());
   if (body_filter_) return FilterBody(data);
   if (!CountBody(data.size())) return false;

@@ -78,10 +78,10 @@ void Request::OnTunnelOpen(Fields response) {
   }
   responded_ = true;
   const auto total = total_deadline_;
-  Enter(Phase::kStream);
+  EnterPhase(Phase::kStream);
   if (!switched) {  // it is an ordinary response
     total_deadline_ = total;
-    Arm(total);
+    SetDeadline(total);
   }
   guest_.channel().FlushSoon();
   if (!upload_.empty()) tunnel_->Send(std::exchange(upload_, {}));

@@ -25,8 +25,9 @@ std::string Placeholder(std::string_view name) {
   return "postern-secret-" + std::string(name) + "-";
 }
 
-std::string PutSecretsIn(std::string_view text, const std::map<std::string, std::string>& secrets,
-                         const std::vector<std::string>& names, bool header) {
+std::string SubstituteSecrets(std::string_view text,
+                              const std::map<std::string, std::string>& secrets,
+                              const std::vector<std::string>& names, bool header) {
   std::string out(text);
   for (const std::string& name : names) {
     const auto value = secrets.find(name);
@@ -38,7 +39,7 @@ std::string PutSecretsIn(std::string_view text, const std::map<std::string, std:
   }
   const auto credentials = DecodeBase64(std::string_view(out).substr(kBasic.size()));
   if (!credentials) return out;
-  const std::string put = PutSecretsIn(*credentials, secrets, names, false);
+  const std::string put = SubstituteSecrets(*credentials, secrets, names, false);
   if (put == *credentials) return out;
   return out.substr(0, kBasic.size()) + EncodeBase64(put);
 }

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-
 namespace postern::policy {
 
 inline constexpr size_t kMinSecret = 8, kMaxSecret = 4096;  // bytes; the least without blanks
@@ -19,8 +18,9 @@ std::string Placeholder(std::string_view name);
 
 // `text` with the placeholders of `names` exchanged for the values, in a Basic Authorization's
 // base64 as well where `header` says that text is a header's value.
-std::string PutSecretsIn(std::string_view text, const std::map<std::string, std::string>& secrets,
-                         const std::vector<std::string>& names, bool header);
+std::string SubstituteSecrets(std::string_view text,
+                              const std::map<std::string, std::string>& secrets,
+                              const std::vector<std::string>& names, bool header);
 
 // How often any placeholder stands in `text`, a Basic Authorization's base64 included.
 size_t CountPlaceholders(std::string_view text);

@@ -9,13 +9,14 @@ const std::map<std::string, std::string> kSecrets = {{"KEY", "s3cr/et+va \"lue\x
                                                      {"KEY_2", "another-secret"}};
 
 TEST(Secrets, PlaceholdersBecomeValues) {
-  EXPECT_EQ(PutSecretsIn("Bearer postern-secret-KEY_2-!", kSecrets, {"KEY", "KEY_2"}, true),
+  EXPECT_EQ(SubstituteSecrets("Bearer postern-secret-KEY_2-!", kSecrets, {"KEY", "KEY_2"}, true),
             "Bearer another-secret!");
-  EXPECT_EQ(PutSecretsIn("postern-secret-KEY_2-", kSecrets, {"KEY"}, true),
+  EXPECT_EQ(SubstituteSecrets("postern-secret-KEY_2-", kSecrets, {"KEY"}, true),
             "postern-secret-KEY_2-");
   // "user:postern-secret-KEY_2-" and "user:another-secret"
-  EXPECT_EQ(PutSecretsIn("Basic dXNlcjpwb3N0ZXJuLXNlY3JldC1LRVlfMi0=", kSecrets, {"KEY_2"}, true),
-            "Basic dXNlcjphbm90aGVyLXNlY3JldA==");
+  EXPECT_EQ(
+      SubstituteSecrets("Basic dXNlcjpwb3N0ZXJuLXNlY3JldC1LRVlfMi0=", kSecrets, {"KEY_2"}, true),
+      "Basic dXNlcjphbm90aGVyLXNlY3JldA==");
   EXPECT_EQ(ExpandSecrets("Bearer ${secret:KEY_2}", kSecrets), "Bearer another-secret");
 }
 
