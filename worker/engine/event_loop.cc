@@ -57,7 +57,7 @@ void EventLoop::Wait() {
   std::vector<pollfd> fds;
   double deadline = timer_due_;
   for (Source* s : sources_) {
-    s->Interest([&](int fd, short events) { fds.push_back({fd, events, 0}); });
+    s->WaitSet([&](int fd, short events) { fds.push_back({fd, events, 0}); });
     deadline = std::min(deadline, s->Deadline());
   }
   const double begun = MonotonicSeconds();
@@ -72,7 +72,7 @@ void EventLoop::Wait() {
     }
     return 0;
   };
-  for (Source* s : sources_) s->Ready(ready, waited);
+  for (Source* s : sources_) s->OnReady(ready, waited);
 }
 
 }  // namespace postern::worker

@@ -17,9 +17,9 @@ class EventLoop {
    public:
     virtual ~Source() = default;
     // Adds what to wait for: calls `want(fd, POLLIN|POLLOUT)` once a descriptor.
-    virtual void Interest(const std::function<void(int, short)>& want) = 0;
+    virtual void WaitSet(const std::function<void(int, short)>& want) = 0;
     // After a wait of `waited` seconds: handles what is ready. `ready(fd)` gives its revents.
-    virtual void Ready(const std::function<short(int)>& ready, double waited) = 0;
+    virtual void OnReady(const std::function<short(int)>& ready, double waited) = 0;
     // When it wants to be called at the latest; infinity for never.
     virtual double Deadline() const = 0;
     // Keeps the run going.

@@ -94,7 +94,7 @@ FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
   return mounts_.empty() ? Owner::kOrder : Owner::kBroker;
 }
 
-int32_t FileClient::Lost(const std::string& why) {
+int32_t FileClient::LostChannel(const std::string& why) {
   lost_ = {};
   lost_.code = "ERR_BROKER_LOST";
   lost_.message = "the files broker was lost: " + why;
@@ -123,7 +123,7 @@ FileClient::FileReply FileClient::Read(const std::string& path, int64_t offset, 
       channel::Fields more;
       if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
       if (length >= 0) more.push_back({"postern-length", std::to_string(length)});
-      return Ask("GET", path, std::move(more));
+      return Request("GET", path, std::move(more));
     }
   }
   return {};
@@ -168,9 +168,9 @@ std::optional<FileClient::FileReply> FileClient::LookAtOwn(const std::string& pa
   return std::nullopt;
 }
 
-FileClient::FileReply FileClient::LookAt(const std::string& path, bool follow) {
+FileClient::FileReply FileClient::Stat(const std::string& path, bool follow) {
   if (auto own = LookAtOwn(path)) return *std::move(own);
-  return Ask("HEAD", path, {{"postern-follow", follow ? "1" : "0"}});
+  return Request("HEAD", path, {{"postern-follow", follow ? "1" : "0"}});
 }
 
 FileClient::MountRelation FileClient::RelationTo(const std::string& path) const {
@@ -186,7 +186,7 @@ FileClient::FileReply FileClient::List(const std::string& path, int64_t most) {
   nlohmann::json list = nlohmann::json::array();
   switch (OwnerOf(path)) {
     case Owner::kBroker:
-      return Ask(
+      return Request(
           "PROPFIND", path,
           most < 0 ? channel::Fields() : channel::Fields{{"postern-most", std::to_string(most)}});
     case Owner::kMemory: {
@@ -197,7 +197,7 @@ FileClient::FileReply FileClient::List(const std::string& path, int64_t most) {
       break;
     }
     case Owner::kOrder: {
-      const FileReply there = LookAt(path);
+      const FileReply there = Stat(path);
       if (!there.ok) return there;
       if (there.kind != "directory") return Failed(ENOTDIR, path + " is no directory");
       const std::string prefix = path == "/" ? path : path + "/";
@@ -239,7 +239,7 @@ FileClient::FileReply FileClient::Write(const std::string& path, std::string byt
       channel::Fields more = {{"postern-how", NameOf(how)}, {"postern-mode", std::to_string(mode)}};
       if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
       if (truncate >= 0) more.push_back({"postern-truncate", std::to_string(truncate)});
-      return Ask("PUT", path, std::move(more), &bytes);
+      return Request("PUT", path, std::move(more), &bytes);
     }
   }
   return {};
@@ -253,8 +253,8 @@ FileClient::FileReply FileClient::MakeDirectory(const std::string& path, bool al
     case Owner::kMemory:
       return From(memory_.MakeDirectory(path, all, mode));
     case Owner::kBroker:
-      return Ask("MKCOL", path,
-                 {{"postern-all", all ? "1" : "0"}, {"postern-mode", std::to_string(mode)}});
+      return Request("MKCOL", path,
+                     {{"postern-all", all ? "1" : "0"}, {"postern-mode", std::to_string(mode)}});
   }
   return {};
 }
@@ -267,7 +267,7 @@ FileClient::FileReply FileClient::Remove(const std::string& path, bool directory
     case Owner::kMemory:
       return From(memory_.Remove(path, directory, all));
     case Owner::kBroker:
-      return Ask(
+      return Request(
           "DELETE", path,
           {{"postern-kind", directory ? "directory" : "file"}, {"postern-all", all ? "1" : "0"}});
   }
@@ -282,7 +282,7 @@ FileClient::FileReply FileClient::Move(const std::string& from, const std::strin
     return Failed(
         EXDEV, "cannot rename " + from + " to " + to + ": they are in different places; copy it");
   if (owner == Owner::kMemory) return From(memory_.Move(from, to));
-  return Ask("MOVE", from, {{"postern-to", channel::EscapeText(to)}});
+  return Request("MOVE", from, {{"postern-to", channel::EscapeText(to)}});
 }
 
 FileClient::FileReply FileClient::SetTimes(const std::string& path, double accessed,
@@ -298,27 +298,27 @@ FileClient::FileReply FileClient::SetTimes(const std::string& path, double acces
     case Owner::kMemory:
       return From(memory_.SetTimes(path, accessed, modified));
     case Owner::kBroker:
-      return Ask("PROPPATCH", path,
-                 {{"postern-accessed", nanoseconds(accessed)},
-                  {"postern-modified", nanoseconds(modified)}});
+      return Request("PROPPATCH", path,
+                     {{"postern-accessed", nanoseconds(accessed)},
+                      {"postern-modified", nanoseconds(modified)}});
   }
   return {};
 }
 
-FileClient::FileReply FileClient::Ask(const char* method, const std::string& path,
-                                      channel::Fields more, const std::string* body) {
+FileClient::FileReply FileClient::Request(const char* method, const std::string& path,
+                                          channel::Fields more, const std::string* body) {
   body_ = body == nullptr ? std::string_view() : std::string_view(*body);
-  return Await(Begin(method, path, std::move(more), body != nullptr));
+  return WaitForReply(StartRequest(method, path, std::move(more), body != nullptr));
 }
 
-int32_t FileClient::Begin(const char* method, const std::string& path, channel::Fields more,
-                          bool has_body) {
+int32_t FileClient::StartRequest(const char* method, const std::string& path, channel::Fields more,
+                                 bool has_body) {
   if (!std::exchange(opened_, true)) {
     endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kGuestClient, 1,
                                                     *this, UniqueFd(channel::kFilesIn),
                                                     UniqueFd(channel::kFilesOut));
   }
-  if (!endpoint_) return Lost("it ended");
+  if (!endpoint_) return LostChannel("it ended");
   channel::Fields fields = {{":method", method},
                             {":scheme", "file"},
                             {":authority", "files"},
@@ -326,30 +326,31 @@ int32_t FileClient::Begin(const char* method, const std::string& path, channel::
                             {"postern-path", channel::EscapeText(path)}};
   fields.insert(fields.end(), more.begin(), more.end());
   const auto stream = endpoint_->session().Request(fields, has_body);
-  if (!stream) return Lost(stream.error().message);
+  if (!stream) return LostChannel(stream.error().message);
   ++streams_;
   exchanges_[*stream];
-  if (const auto flushed = endpoint_->Flush(); !flushed) return Lost(flushed.error().message);
+  if (const auto flushed = endpoint_->Flush(); !flushed)
+    return LostChannel(flushed.error().message);
   return *stream;
 }
 
-FileClient::FileReply FileClient::Await(int32_t stream) {
+FileClient::FileReply FileClient::WaitForReply(int32_t stream) {
   while (endpoint_ && !exchanges_[stream].done) {
     const auto flushed = endpoint_->Flush();
     if (!flushed) {
-      Lost(flushed.error().message);
+      LostChannel(flushed.error().message);
       break;
     }
     pollfd fds[2] = {{endpoint_->in(), POLLIN, 0}, {endpoint_->out(), POLLOUT, 0}};
     const int n = ::poll(fds, *flushed ? 1 : 2, kBrokerSilenceMs);
     if (n == 0) {
-      Lost("it stopped answering");
+      LostChannel("it stopped answering");
     } else if (fds[0].revents != 0) {
       const auto outcome = endpoint_->Read();
       if (!outcome)
-        Lost(outcome.error().message);
+        LostChannel(outcome.error().message);
       else if (*outcome == channel::Endpoint::ReadOutcome::kClosed && !exchanges_[stream].done)
-        Lost("it ended");
+        LostChannel("it ended");
     }
   }
   const auto exchange = exchanges_.extract(stream);
@@ -362,18 +363,19 @@ void FileClient::ReadAhead(const std::string& path) {
     return;
   const auto [at, is_new] = ahead_.try_emplace(path);
   if (is_new)
-    at->second = Begin("GET", path, {{"postern-most", std::to_string(kMostBytesAhead)}}, false);
+    at->second =
+        StartRequest("GET", path, {{"postern-most", std::to_string(kMostBytesAhead)}}, false);
 }
 
-std::optional<FileClient::FileReply> FileClient::TakeAhead(const std::string& path) {
+std::optional<FileClient::FileReply> FileClient::TakePrefetched(const std::string& path) {
   const auto ahead = ahead_.extract(path);
   if (!ahead) return std::nullopt;
-  FileReply answer = Await(ahead.mapped());
+  FileReply answer = WaitForReply(ahead.mapped());
   if (!answer.ok) return std::nullopt;
   return answer;
 }
 
-void FileClient::ForgetAhead() {
+void FileClient::DropPrefetched() {
   for (const auto& [path, stream] : ahead_) exchanges_.erase(stream);
   ahead_.clear();
 }

@@ -42,8 +42,8 @@ class FileClient : public channel::Http2Session::Observer {
   // Asks for a file that is likely to be read next, and waits for nothing. TakeAhead gives what
   // came of it: nullopt where it was not asked for, is large or cannot be read; Read tells more.
   void ReadAhead(const std::string& path);
-  std::optional<FileReply> TakeAhead(const std::string& path);
-  void ForgetAhead();
+  std::optional<FileReply> TakePrefetched(const std::string& path);
+  void DropPrefetched();
 
   // How often the guest has written, made, removed or moved anything.
   int64_t writes() const { return writes_; }
@@ -52,7 +52,7 @@ class FileClient : public channel::Http2Session::Observer {
   bool InMemory(const std::string& path) const { return OwnerOf(path) == Owner::kMemory; }
   FileReply Read(const std::string& path, int64_t offset = 0, int64_t length = -1);
   // `follow`: what is looked at is not a link, but what it leads to.
-  FileReply LookAt(const std::string& path, bool follow = true);
+  FileReply Stat(const std::string& path, bool follow = true);
   // The same of what is not the broker's; nullopt for what is.
   std::optional<FileReply> LookAtOwn(const std::string& path) const;
   // `most`: where a directory has more names, EFBIG.
@@ -76,17 +76,18 @@ class FileClient : public channel::Http2Session::Observer {
     FileReply answer;
     bool done = false;
   };
-  FileReply Ask(const char* method, const std::string& path, channel::Fields more = {},
-                const std::string* body = nullptr);
+  FileReply Request(const char* method, const std::string& path, channel::Fields more = {},
+                    const std::string* body = nullptr);
   // The stream of a request, for Await.
-  int32_t Begin(const char* method, const std::string& path, channel::Fields more, bool has_body);
-  FileReply Await(int32_t stream);
+  int32_t StartRequest(const char* method, const std::string& path, channel::Fields more,
+                       bool has_body);
+  FileReply WaitForReply(int32_t stream);
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t stream) override;
   void OnClosed(int32_t stream, uint32_t error) override;
   size_t ReadBody(int32_t, std::span<uint8_t> out, bool* end, channel::Fields*) override;
-  int32_t Lost(const std::string& why);
+  int32_t LostChannel(const std::string& why);
 
   std::map<std::string, std::string> files_;
   const std::vector<std::string> mounts_;

@@ -116,7 +116,7 @@ Guest::Guest(Engine& engine, channel::GuestOrder order)
 Guest& Guest::Current() { return *g_guest; }
 bool Guest::Running() { return g_guest != nullptr; }
 
-void Guest::Put(ResultTag tag, std::string_view bytes) {
+void Guest::WriteResultFrame(ResultTag tag, std::string_view bytes) {
   if (tag != ResultTag::kValue && bytes.size() > kMaxResultText)
     bytes = bytes.substr(0, kMaxResultText);
   WriteAll(channel::kResultFd, channel::ResultFrame(tag, bytes));
@@ -152,7 +152,7 @@ std::string Guest::ExcerptAt(v8::Local<v8::Message> message) {
              : "";
 }
 
-void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int code) {
+void Guest::ExitWithError(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int code) {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
   const v8::HandleScope scope(isolate);
@@ -189,7 +189,7 @@ void Guest::Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int 
   const ResultTag tags[] = {ResultTag::kErrorName, ResultTag::kErrorMessage, ResultTag::kErrorStack,
                             ResultTag::kCauseCode, ResultTag::kCauseMessage};
   for (size_t i = 0; i < std::size(tags); ++i) {
-    if (!parts[i].empty()) Put(tags[i], parts[i]);
+    if (!parts[i].empty()) WriteResultFrame(tags[i], parts[i]);
   }
   Finish(code == kExitThrew ? ResultTag::kFailed : ResultTag::kExitCode, code);
 }
@@ -234,13 +234,13 @@ void Guest::ReportRejections() {
     if (!engine_.Hook("unhandledRejection")
              ->Call(engine_.context(), v8::Undefined(isolate), 2, args)
              .ToLocal(&handled)) {
-      Die(args[1], r.message.Get(isolate));
+      ExitWithError(args[1], r.message.Get(isolate));
     }
     if (handled->IsTrue()) {
       told_ = true;
       continue;
     }
-    Die(handled->IsObject() ? handled : args[1], r.message.Get(isolate));
+    ExitWithError(handled->IsObject() ? handled : args[1], r.message.Get(isolate));
   }
 }
 
@@ -269,7 +269,7 @@ void Guest::Call(const char* hook, std::initializer_list<v8::Local<v8::Value>> a
            ->Call(engine_.context(), v8::Undefined(isolate), static_cast<int>(list.size()),
                   list.data())
            .ToLocal(&ignored)) {
-    Die(caught.Exception(), caught.Message());
+    ExitWithError(caught.Exception(), caught.Message());
   }
 }
 
@@ -279,7 +279,8 @@ void Guest::AnswerRequests() {
   {
     v8::TryCatch caught(engine_.isolate());
     v8::Local<v8::Value> exports;
-    if (!modules_.EntryNamespace().ToLocal(&exports)) Die(caught.Exception(), caught.Message());
+    if (!modules_.EntryNamespace().ToLocal(&exports))
+      ExitWithError(caught.Exception(), caught.Message());
     Call("handlerStart", {exports});
   }
   engine_.isolate()->AddGCEpilogueCallback(RetireWhenFull, this, v8::kGCTypeMarkSweepCompact);
@@ -306,7 +307,7 @@ void Guest::RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags
 
 void Guest::Run() {
   const v8::HandleScope scope(engine_.isolate());
-  if (const auto code = Play()) Exit(*code);
+  if (const auto code = RunProgram()) Exit(*code);
   Finish(ResultTag::kSucceeded, 0);
 }
 
@@ -319,13 +320,13 @@ void Guest::Rehearse(Engine& engine) {
   for (const bool eval : {true, false}) {
     order.eval = eval;
     Guest guest(engine, *channel::GuestOrder::Decode(order.Encode()));
-    (void)guest.Play();
+    (void)guest.RunProgram();
     g_guest = nullptr;
     engine.isolate()->SetPromiseRejectCallback(nullptr);
   }
 }
 
-std::optional<int> Guest::Play() {
+std::optional<int> Guest::RunProgram() {
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
   const v8::Context::Scope entered(context);
@@ -345,7 +346,8 @@ std::optional<int> Guest::Play() {
       if (modules_.Run(order_.url, order_.source).ToLocal(&promise)) ran = promise;
     }
     if (!ran.ToLocal(&value)) {
-      if (!Taken(caught.Exception(), false)) Die(caught.Exception(), caught.Message());
+      if (!HandleUncaught(caught.Exception(), false))
+        ExitWithError(caught.Exception(), caught.Message());
       value = v8::Undefined(isolate);
     }
   }
@@ -360,13 +362,14 @@ std::optional<int> Guest::Play() {
     if (promise->State() == v8::Promise::kRejected) {
       const auto error = promise->Result();
       ExplainModuleScope(context, modules_, error);
-      if (!Taken(error, true)) Die(error, v8::Exception::CreateMessage(isolate, error));
+      if (!HandleUncaught(error, true))
+        ExitWithError(error, v8::Exception::CreateMessage(isolate, error));
       loop_.Run([] { return false; });
     }
     if (promise->State() == v8::Promise::kPending) {
       const auto text = Str(isolate, "the top-level await of " + order_.url +
                                          " never settles: nothing is left that could settle it");
-      Die(v8::Exception::Error(text), {}, kExitUnsettled);
+      ExitWithError(v8::Exception::Error(text), {}, kExitUnsettled);
     }
     value = promise->Result();
   }
@@ -394,14 +397,14 @@ std::optional<int> Guest::ExitCode() {
   v8::TryCatch caught(isolate);
   v8::Local<v8::Value> code;
   if (!engine_.Hook("exitCode")->Call(context, v8::Undefined(isolate), 0, nullptr).ToLocal(&code))
-    Die(caught.Exception(), caught.Message());
+    ExitWithError(caught.Exception(), caught.Message());
   if (code->IsNumber()) return code->Int32Value(context).FromMaybe(kExitThrew);
   return std::nullopt;
 }
 
 // Whether a listener for the process's "uncaughtException" took care of what nothing caught: it was
 // thrown, or a promise was `rejected` with it.
-bool Guest::Taken(v8::Local<v8::Value> error, bool rejected) {
+bool Guest::HandleUncaught(v8::Local<v8::Value> error, bool rejected) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::TryCatch ignored(isolate);
   v8::Local<v8::Value> taken, given[] = {error, v8::Boolean::New(isolate, rejected)};
@@ -419,7 +422,8 @@ bool Guest::BeforeExit() {
   if (!engine_.Hook("beforeExit")
            ->Call(engine_.context(), v8::Undefined(isolate), 0, nullptr)
            .ToLocal(&called)) {
-    if (!Taken(caught.Exception(), false)) Die(caught.Exception(), caught.Message());
+    if (!HandleUncaught(caught.Exception(), false))
+      ExitWithError(caught.Exception(), caught.Message());
     return true;
   }
   loop_.Settle();

@@ -53,7 +53,8 @@ class Guest : HttpStreamObserver {
   std::string ExcerptAt(v8::Local<v8::Message> message);
   // Ends the run with an error that nothing took, and the exit code `code`, or what a listener of
   // "exit" chooses.
-  [[noreturn]] void Die(v8::Local<v8::Value> error, v8::Local<v8::Message> message, int code = 1);
+  [[noreturn]] void ExitWithError(v8::Local<v8::Value> error, v8::Local<v8::Message> message,
+                                  int code = 1);
   [[noreturn]] void Exit(int code);
   void SetReturnValue(std::string json) { value_ = std::move(json); }
 
@@ -72,16 +73,16 @@ class Guest : HttpStreamObserver {
   static void OnRejection(v8::PromiseRejectMessage message);
   void ReportRejections();
   // All of a run but its end. The exit code that the guest set, if it did.
-  std::optional<int> Play();
+  std::optional<int> RunProgram();
   std::optional<int> ExitCode();
   void Start();
   void AnswerRequests();
   bool BeforeExit();
   int TellExit(int code);
-  bool Taken(v8::Local<v8::Value> error, bool rejected);
+  bool HandleUncaught(v8::Local<v8::Value> error, bool rejected);
   static void RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags, void* self);
   [[noreturn]] void Finish(channel::ResultTag outcome, int code);
-  void Put(channel::ResultTag tag, std::string_view bytes);
+  void WriteResultFrame(channel::ResultTag tag, std::string_view bytes);
 
   Engine& engine_;
   channel::GuestOrder order_;

@@ -16,11 +16,11 @@ void SignalReader::Hear(int signal) {
   SayToSupervisor(channel::ResultTag::kHearsSignal, {&number, 1});
 }
 
-void SignalReader::Interest(const std::function<void(int, short)>& want) {
+void SignalReader::WaitSet(const std::function<void(int, short)>& want) {
   if (!heard_.empty()) want(channel::kOrderFd, POLLIN);
 }
 
-void SignalReader::Ready(const std::function<short(int)>& ready, double /*waited*/) {
+void SignalReader::OnReady(const std::function<short(int)>& ready, double /*waited*/) {
   if (heard_.empty() || (ready(channel::kOrderFd) & POLLIN) == 0) return;
   char number = 0;
   const ssize_t n = Uninterrupted([&] { return ::read(channel::kOrderFd, &number, 1); });

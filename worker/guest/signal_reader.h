@@ -18,8 +18,8 @@ class SignalReader : public EventLoop::Source {
   // The supervisor sends `signal` from now on, instead of ending the run for it.
   void Hear(int signal);
 
-  void Interest(const std::function<void(int, short)>& want) override;
-  void Ready(const std::function<short(int)>& ready, double waited) override;
+  void WaitSet(const std::function<void(int, short)>& want) override;
+  void OnReady(const std::function<short(int)>& ready, double waited) override;
   double Deadline() const override { return std::numeric_limits<double>::infinity(); }
   bool Pending() const override { return false; }  // as in Node: a listener keeps nothing going
 

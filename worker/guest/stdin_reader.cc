@@ -37,11 +37,11 @@ std::string StdinReader::ReadNow(size_t most) {
   return piece;
 }
 
-void StdinReader::Interest(const std::function<void(int, short)>& want) {
+void StdinReader::WaitSet(const std::function<void(int, short)>& want) {
   if (wanted_ > 0) want(channel::kStdin, POLLIN);
 }
 
-void StdinReader::Ready(const std::function<short(int)>& ready, double /*waited*/) {
+void StdinReader::OnReady(const std::function<short(int)>& ready, double /*waited*/) {
   if (wanted_ == 0 || ready(channel::kStdin) == 0) return;
   give_(ReadNow(std::exchange(wanted_, 0)));
 }

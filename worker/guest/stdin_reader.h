@@ -18,8 +18,8 @@ class StdinReader : public EventLoop::Source {
   // Waits for at most `most` bytes; none at the end.
   std::string ReadNow(size_t most);
 
-  void Interest(const std::function<void(int, short)>& want) override;
-  void Ready(const std::function<short(int)>& ready, double waited) override;
+  void WaitSet(const std::function<void(int, short)>& want) override;
+  void OnReady(const std::function<short(int)>& ready, double waited) override;
   double Deadline() const override { return std::numeric_limits<double>::infinity(); }
   bool Pending() const override { return wanted_ > 0 && keeps_going_; }
 

@@ -22,10 +22,10 @@ void ModuleFiles::Forget() {
   kinds_.clear();
   read_path_.clear();
   read_ = {};
-  client_.ForgetAhead();
+  client_.DropPrefetched();
 }
 
-void ModuleFiles::Renew() {
+void ModuleFiles::InvalidateIfWritten() {
   if (std::exchange(writes_, client_.writes()) != writes_) Forget();
 }
 
@@ -49,7 +49,7 @@ const ModuleFiles::Names* ModuleFiles::NamesIn(const std::string& directory) {
 }
 
 FileTree::Kind ModuleFiles::Stat(const std::string& given) {
-  Renew();
+  InvalidateIfWritten();
   std::string path = std::filesystem::path(given).lexically_normal();
   if (path.size() > 1 && path.ends_with('/')) path.pop_back();
   if (const auto own = client_.LookAtOwn(path)) return KindOf(*own);
@@ -64,10 +64,10 @@ FileTree::Kind ModuleFiles::Stat(const std::string& given) {
       if (name->second) return *name->second;
     }
   }
-  return kinds_[path] = KindOf(client_.LookAt(path));
+  return kinds_[path] = KindOf(client_.Stat(path));
 }
 
-std::string ModuleFiles::WhyDenied(const std::string& path) { return client_.LookAt(path).message; }
+std::string ModuleFiles::WhyDenied(const std::string& path) { return client_.Stat(path).message; }
 
 std::optional<std::string> ModuleFiles::ReadFile(const std::string& path) {
   if (Stat(path) != Kind::kFile) return std::nullopt;
@@ -77,21 +77,21 @@ std::optional<std::string> ModuleFiles::ReadFile(const std::string& path) {
 }
 
 const FileClient::FileReply& ModuleFiles::Read(const std::string& path) {
-  Renew();
+  InvalidateIfWritten();
   if (read_path_ == path && read_.ok) return read_;
-  auto ahead = client_.TakeAhead(path);
+  auto ahead = client_.TakePrefetched(path);
   read_ = ahead ? *std::move(ahead) : client_.Read(path);
   read_path_ = read_.real.empty() ? path : read_.real;
   return read_;
 }
 
 void ModuleFiles::ReadAhead(const std::string& path) {
-  Renew();
+  InvalidateIfWritten();
   if (!real_paths_.contains(path)) client_.ReadAhead(path);
 }
 
 std::string ModuleFiles::RealPath(const std::string& path) {
-  Renew();
+  InvalidateIfWritten();
   if (client_.LookAtOwn(path)) return path;
   if (const auto known = real_paths_.find(path); known != real_paths_.end()) return known->second;
   // Reading it tells, and it is what is read next.

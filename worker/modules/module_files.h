@@ -32,7 +32,7 @@ class ModuleFiles : public FileTree {
   using Names = std::map<std::string, std::optional<Kind>>;  // nullopt: a link, or neither
 
   // Forgets what the guest may have changed since.
-  void Renew();
+  void InvalidateIfWritten();
   // The names in a directory; null where it is better to ask for each name.
   const Names* NamesIn(const std::string& directory);
 

@@ -34,7 +34,7 @@ v8::ScriptOrigin OriginOf(v8::Isolate* isolate, const std::string& url, bool is_
 
 void ModuleSources::SetEntry(const std::string& path, const std::string& source) {
   entry_path_ = path;
-  entry_ = {.ok = true, .bytes = source};
+  main_module_ = {.ok = true, .bytes = source};
 }
 
 bool ModuleSources::IsThere(const std::string& path) {
@@ -42,7 +42,7 @@ bool ModuleSources::IsThere(const std::string& path) {
 }
 
 const FileClient::FileReply& ModuleSources::Read(const std::string& path) {
-  return path == entry_path_ ? entry_ : files_.Read(path);
+  return path == entry_path_ ? main_module_ : files_.Read(path);
 }
 
 const FileClient::FileReply* ModuleSources::ReadOrThrow(const std::string& path) {

@@ -78,7 +78,7 @@ class ModuleSources {
   ModuleResolver& resolver_;
   Transpiler transpiler_;
   std::string entry_path_;
-  FileClient::FileReply entry_;
+  FileClient::FileReply main_module_;
   std::map<std::string, bool> is_module_;          // by path
   std::map<std::string, std::string> transpiled_;  // by path, until it is asked for
   std::map<std::string, std::string> made_maps_;   // by path: source maps

@@ -414,7 +414,7 @@ v8::MaybeLocal<v8::Promise> Modules::RunModule(const std::string& url, const std
 v8::MaybeLocal<v8::Promise> Modules::RunCompiled(v8::Local<v8::Module> module,
                                                  const std::string& url) {
   if (!LoadRequests(module, url)) return {};
-  entry_.Reset(engine_.isolate(), module);
+  main_module_.Reset(engine_.isolate(), module);
   return Evaluate(module);
 }
 
@@ -500,15 +500,15 @@ v8::MaybeLocal<v8::Value> Modules::EntryNamespace() {
   if (!common_js_.empty()) {
     v8::Local<v8::Module> module;
     if (!Load(common_js_, "", common_js_).ToLocal(&module) || Evaluate(module).IsEmpty()) return {};
-    entry_.Reset(engine_.isolate(), module);
+    main_module_.Reset(engine_.isolate(), module);
     common_js_.clear();
   }
-  return entry_.Get(engine_.isolate())->GetModuleNamespace();
+  return main_module_.Get(engine_.isolate())->GetModuleNamespace();
 }
 
 v8::MaybeLocal<v8::Value> Modules::ModuleNamespace() {
-  if (entry_.IsEmpty()) return {};
-  const auto module = entry_.Get(engine_.isolate());
+  if (main_module_.IsEmpty()) return {};
+  const auto module = main_module_.Get(engine_.isolate());
   if (module->GetStatus() != v8::Module::kEvaluated) return {};
   return module->GetModuleNamespace();
 }
@@ -572,7 +572,7 @@ void Modules::ImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> m
   set("filename", path);
   set("dirname", slash == 0 ? "/" : path.substr(0, slash));
   meta->CreateDataProperty(context, Str(isolate, "main"),
-                           v8::Boolean::New(isolate, module == self.entry_))
+                           v8::Boolean::New(isolate, module == self.main_module_))
       .Check();
   // resolve(specifier): the URL that an import of it here would mean
   const auto resolve =

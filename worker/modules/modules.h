@@ -98,7 +98,7 @@ class Modules {
   std::map<std::string, v8::Global<v8::Module>> loaded_;  // by URL, with the type before it
   std::unordered_multimap<int, std::pair<v8::Global<v8::Module>, std::string>>
       urls_;  // by identity hash
-  v8::Global<v8::Module> entry_;
+  v8::Global<v8::Module> main_module_;
   std::string common_js_;  // the program's URL, where it is that, and no module yet
   struct Synthetic {
     v8::Global<v8::Array> names;

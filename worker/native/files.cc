@@ -26,7 +26,7 @@ bool Check(const Args& args, const FileClient::FileReply& answer) {
 // (milliseconds), writable, real (the path without links), target (of a link), inode, device}
 void FileLook(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
-  const auto answer = Files().LookAt(Text(args, 0), !args[1]->IsFalse());
+  const auto answer = Files().Stat(Text(args, 0), !args[1]->IsFalse());
   if (!Check(args, answer)) return;
   const auto found = v8::Object::New(isolate);
   const auto set = [&](const char* name, v8::Local<v8::Value> value) {

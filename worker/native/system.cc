@@ -96,7 +96,8 @@ void Exit(const Args& args) { Guest::Current().Exit(Int(args, 0)); }
 // die(error, code = 1): as if nobody had caught it
 void Die(const Args& args) {
   const int code = static_cast<int>(Int64(args, 1, 1));
-  Guest::Current().Die(args[0], v8::Exception::CreateMessage(args.GetIsolate(), args[0]), code);
+  Guest::Current().ExitWithError(args[0], v8::Exception::CreateMessage(args.GetIsolate(), args[0]),
+                                 code);
 }
 
 // setReturnValue(json)

@@ -62,12 +62,12 @@ void HandlerServer::Retire() {
   if (endpoint_) endpoint_->session().Retire();
 }
 
-void HandlerServer::Ready(const std::function<short(int)>& ready, double /*waited*/) {
+void HandlerServer::OnReady(const std::function<short(int)>& ready, double /*waited*/) {
   lost_ = false;
   Receive(ready);
   for (const Arrived& a : std::exchange(arrived_, {}))
     events_.OnRequest(a.id, a.fields, a.has_body);
-  Tell();
+  DeliverEvents();
 }
 
 }  // namespace postern::worker

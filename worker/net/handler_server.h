@@ -30,7 +30,7 @@ class HandlerServer : public HttpStreams {
   // No requests come any more: the supervisor has closed the channel.
   bool over() const { return opened_ && endpoint_ == nullptr; }
 
-  void Ready(const std::function<short(int)>& ready, double waited) override;
+  void OnReady(const std::function<short(int)>& ready, double waited) override;
   double Deadline() const override { return lost_ ? 0 : HttpStreams::Deadline(); }
   bool Pending() const override { return endpoint_ != nullptr; }
 

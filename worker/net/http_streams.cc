@@ -104,7 +104,7 @@ void HttpStreams::FailLater(uint32_t id, Failure failure) {
   failures_.emplace_back(id, std::move(failure));
 }
 
-std::string HttpStreams::TakeReceived(HttpStream& e) {
+std::string HttpStreams::NextReceived(HttpStream& e) {
   if (e.received.empty()) return {};
   std::string piece = std::move(e.received.front());
   e.received.pop_front();
@@ -114,7 +114,7 @@ std::string HttpStreams::TakeReceived(HttpStream& e) {
 
 // One decoding step. True: `out` has bytes, or more input was taken. False: needs more input.
 Result<bool> HttpStreams::DecodePiece(HttpStream& e, std::string* out) {
-  if (e.undecoded.empty()) e.undecoded = TakeReceived(e);
+  if (e.undecoded.empty()) e.undecoded = NextReceived(e);
   std::string in = std::move(e.undecoded);
   e.undecoded.clear();
   for (size_t i = 0; i < e.decoders.size(); ++i) {
@@ -140,7 +140,7 @@ Result<bool> HttpStreams::DecodePiece(HttpStream& e, std::string* out) {
 HttpStreams::ReadState HttpStreams::NextPiece(HttpStream& e, std::string* out) {
   out->clear();
   if (e.decoders.empty()) {
-    *out = TakeReceived(e);
+    *out = NextReceived(e);
   } else {
     while (out->empty()) {
       const bool had_input = !e.undecoded.empty() || !e.received.empty();
@@ -263,7 +263,7 @@ void HttpStreams::FailAll(const Failure& failure) {
 
 // ---- the loop's side
 
-void HttpStreams::Interest(const std::function<void(int, short)>& want) {
+void HttpStreams::WaitSet(const std::function<void(int, short)>& want) {
   if (!endpoint_) return;
   const auto flushed = endpoint_->Flush();
   if (!flushed) return OnLost(flushed.error().message);
@@ -282,7 +282,7 @@ bool HttpStreams::Receive(const std::function<short(int)>& ready) {
   return true;
 }
 
-void HttpStreams::Tell() {
+void HttpStreams::DeliverEvents() {
   for (const uint32_t id : std::exchange(deliveries_, {})) {
     if (HttpStream* e = Find(id)) Deliver(id, *e);
   }

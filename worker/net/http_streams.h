@@ -65,7 +65,7 @@ class HttpStreams : public EventLoop::Source, public channel::Http2Session::Obse
   // Whether the run goes on for this exchange's sake.
   void SetRef(uint32_t id, bool ref);
 
-  void Interest(const std::function<void(int, short)>& want) override;
+  void WaitSet(const std::function<void(int, short)>& want) override;
   double Deadline() const override;
 
  protected:
@@ -115,7 +115,7 @@ class HttpStreams : public EventLoop::Source, public channel::Http2Session::Obse
   // Takes what has arrived; whether that was anything.
   bool Receive(const std::function<short(int)>& ready);
   // Tells the runtime what has happened.
-  void Tell();
+  void DeliverEvents();
 
   void OnData(int32_t stream, std::span<const uint8_t> data) override;
   void OnEndOfBody(int32_t stream) override;
@@ -135,7 +135,7 @@ class HttpStreams : public EventLoop::Source, public channel::Http2Session::Obse
   std::optional<std::string> Join(HttpStream& e);
   ReadState NextPiece(HttpStream& e, std::string* out);
   Result<bool> DecodePiece(HttpStream& e, std::string* out);
-  std::string TakeReceived(HttpStream& e);
+  std::string NextReceived(HttpStream& e);
 
   const int64_t decoded_limit_;
 };

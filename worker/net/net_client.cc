@@ -170,7 +170,7 @@ void NetClient::OnLost(const std::string& why) {
 
 // ---- the loop's side
 
-void NetClient::Ready(const std::function<short(int)>& ready, double waited) {
+void NetClient::OnReady(const std::function<short(int)>& ready, double waited) {
   if (Receive(ready)) {
     silent_ = 0, pinged_ = false;
   } else if (endpoint_ && !ids_.empty()) {
@@ -182,7 +182,7 @@ void NetClient::Ready(const std::function<short(int)>& ready, double waited) {
     if (silent_ >= kBrokerSilence) OnLost("it stopped answering");
   }
   Expire();
-  Tell();
+  DeliverEvents();
 }
 
 void NetClient::AddDue(std::deque<Due>& due, double seconds, uint32_t id, int32_t stream) {

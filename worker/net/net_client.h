@@ -41,7 +41,7 @@ class NetClient : public HttpStreams {
   };
   void Fetch(uint32_t id, Outgoing outgoing);
 
-  void Ready(const std::function<short(int)>& ready, double waited) override;
+  void OnReady(const std::function<short(int)>& ready, double waited) override;
   double Deadline() const override;
   bool Pending() const override;
 
