@@ -90,9 +90,9 @@ Result<RunClient::Connection> RunClient::Open(const std::string& server) {
 }
 
 // What the server says, while the input goes to the run.
-class RunClient::Exchange {
+class RunClient::Transfer {
  public:
-  Exchange(const std::string& server, const Connection& c, const Options& options)
+  Transfer(const std::string& server, const Connection& c, const Options& options)
       : server_(server), options_(options), fd_(c.fd.get()) {
     parser_.body_limit(boost::none);
     parser_.eager(true);
@@ -228,12 +228,12 @@ Result<RunAnswer> RunClient::Run(const run_api::RunRequest& request,
                                  const std::vector<int>& directories, const Options& options) {
   const std::string body = ToJson(request);
   const std::string head = "POST /v1/runs HTTP/1.1\r\n" +
-                           Exchange::Head(connection_, body.size(), options.token) +
+                           Transfer::Head(connection_, body.size(), options.token) +
                            (options.trace.empty() ? "" : "Traceparent: " + options.trace + "\r\n") +
                            "Content-Type: application/json\r\nAccept: text/event-stream\r\n\r\n";
   const Status sent = Send(connection_.fd.get(), head + body, directories);
   // A server that refuses early has said why, though not all of the body was sent.
-  auto answer = Exchange(server_, connection_, options).Read();
+  auto answer = Transfer(server_, connection_, options).Read();
   if (!answer && !sent) return Error{"the server was lost: " + sent.error().message};
   return answer;
 }

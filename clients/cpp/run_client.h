@@ -41,7 +41,7 @@ class RunClient {
                         const Options& options);
 
  private:
-  class Exchange;
+  class Transfer;
   struct Connection {
     UniqueFd fd;
     std::string host;  // for the Host field
