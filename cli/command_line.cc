@@ -1,3 +1,5 @@
+#include "cli/command_line.h"
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
@@ -10,12 +12,12 @@
 #include "base/units.h"
 #include "cli/manual.h"
 #include "cli/serve_options.h"
+#include "cli/settings.h"
 #include "cli/words.h"
 #include "policy/trace_context.h"
 #include "supervisor/load_policy.h"
-#include "supervisor/settings.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 namespace {
 
 constexpr const char* kExamples = R"(  postern run app.mjs
@@ -259,14 +261,16 @@ Status CheckExtension(const Settings& s) {
 // Everything that a run needs from disk and environment, before anything starts.
 std::optional<UsageError> Load(const Raw& raw, Settings& s) {
   if (!raw.policy.empty()) {
-    auto file = LoadPolicyFile(raw.policy);
+    auto file = supervisor::LoadPolicyFile(raw.policy);
     if (!file) return UsageError{kBadInput, file.error().message};
     s.policy = *std::move(file);
   }
   if (Status merged = Merge(raw, s); !merged)
     return UsageError{kWrongUsage, merged.error().message};
-  if (Status r = LoadNamedFiles(s.policy); !r) return UsageError{kBadInput, r.error().message};
-  if (Status r = LoadSecrets(s.policy); !r) return UsageError{kBadInput, r.error().message};
+  if (Status r = supervisor::LoadNamedFiles(s.policy); !r)
+    return UsageError{kBadInput, r.error().message};
+  if (Status r = supervisor::LoadSecrets(s.policy); !r)
+    return UsageError{kBadInput, r.error().message};
   return std::nullopt;
 }
 
@@ -347,7 +351,7 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   // Last: a subcommand takes it over when it is added.
   app.footer(std::string("Examples:\n") + kExamples +
              "  postern serve --handler=app.mjs --listen=8080\n");
-  auto read = cli::ReadWords({argv + 1, argv + argc}, app);
+  auto read = ReadWords({argv + 1, argv + argc}, app);
   if (!read) return UsageError{kWrongUsage, read.error().message};
   s.arguments = std::move(read->guest);
   if (!read->misplaced.empty()) {
@@ -416,4 +420,4 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   return s;
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

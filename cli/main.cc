@@ -22,22 +22,22 @@
 #include "supervisor/program_source.h"
 #include "supervisor/programs.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 namespace {
 
 constexpr int64_t kMaxReportedBytes = 256LL << 20;
 
 int Doctor(const Settings& settings) {
-  auto report = Examine();
+  auto report = supervisor::Examine();
   if (!report) {
     Say(report.error().message);
     return 125;
   }
-  return PrintAndExit(settings.json ? report->dump() + "\n" : DoctorTable(*report), 0);
+  return PrintAndExit(settings.json ? report->dump() + "\n" : supervisor::DoctorTable(*report), 0);
 }
 
 int WriteReport(const Settings& settings) {
-  const auto text = ReadFile(settings.target, kMaxReportedBytes);
+  const auto text = supervisor::ReadFile(settings.target, kMaxReportedBytes);
   if (!text) return Say(text.error().message), kBadInput;
   const auto page = report::Page(*text, settings.target.substr(settings.target.rfind('/') + 1));
   if (!page) return Say(settings.target + ": " + page.error().message), kBadInput;
@@ -94,12 +94,13 @@ std::string WorkingDirectoryHint(const Settings& settings, const run_api::Outcom
     return {};
   return relative.string() +
          " is in your working directory, and the program's is that of its file; " +
-         (IsMounted(here, settings) ? "" : "--mount=. ") + "--cwd=. lets it begin in yours";
+         (supervisor::IsMounted(here, settings.policy.mounts) ? "" : "--mount=. ") +
+         "--cwd=. lets it begin in yours";
 }
 
 // `postern serve` is a program of its own.
 int BecomeServer(char** argv) {
-  const std::string program = ServerProgram();
+  const std::string program = supervisor::ServerProgram();
   ::execv(program.c_str(), argv);
   Say(SystemError("cannot start " + program).message);
   return 125;
@@ -140,10 +141,10 @@ int Main(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace postern::supervisor
+}  // namespace postern::cli
 
 int main(int argc, char** argv) try {
-  return postern::supervisor::Main(argc, argv);
+  return postern::cli::Main(argc, argv);
 } catch (
     const std::exception& e) {  // out of memory, say: whatever was started ends with this process
   std::fprintf(stderr, "postern: %s\n", e.what());

@@ -5,11 +5,8 @@
 
 #include "cli/commands.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 namespace {
-
-using cli::CommandOf;
-using cli::Commands;
 
 // An option as it is written: "--listen=PORT", "--json"; empty for a positional one.
 struct Written {
@@ -254,4 +251,4 @@ std::optional<std::string> Completions(const CLI::App& app, const std::string& s
   return std::nullopt;
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

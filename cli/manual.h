@@ -5,11 +5,11 @@
 #include <optional>
 #include <string>
 
-namespace postern::supervisor {
+namespace postern::cli {
 
 // postern(1), in the macros of man(7).
 std::string ManualPage(const CLI::App& app);
 // For bash, zsh or fish; nullopt for any other.
 std::optional<std::string> Completions(const CLI::App& app, const std::string& shell);
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

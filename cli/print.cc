@@ -6,7 +6,7 @@
 #include "base/printable.h"
 #include "supervisor/forwarder.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 namespace {
 
 constexpr auto kTakenWithin = std::chrono::seconds(3);
@@ -18,11 +18,12 @@ void Tell(std::string_view text) {
   boost::asio::io_context io{1};
   bool over = false;
   // Where it cannot be written there is nowhere to say so.
-  Forwarder::ToDescriptor(io, STDERR_FILENO, [](int) {})(text, [&](bool) { over = true; });
+  supervisor::Forwarder::ToDescriptor(io, STDERR_FILENO, [](int) {})(text,
+                                                                     [&](bool) { over = true; });
   io.run_for(waits ? kTakenWithin : std::chrono::seconds(0));
   waits = waits && over;
 }
 
 void Say(std::string_view sentence) { Tell("postern: " + Printable(sentence) + "\n"); }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

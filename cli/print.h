@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "base/eintr.h"
+#include "base/exit_status.h"
 #include "base/result.h"
-#include "supervisor/settings.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 
 // Why `what` (a file, "standard output") could not be written, and the exit status that tells it.
 // Nothing where nobody reads any more: who has gone away asked for no more.
@@ -50,4 +50,4 @@ inline int PrintAndExit(std::string_view text, int status) {
   return unwritten.exit_status;
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

@@ -7,9 +7,9 @@
 
 #include "base/units.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 
-void AddServeOptions(CLI::App& app, ServeTexts& texts, ServeSettings& s) {
+void AddServeOptions(CLI::App& app, ServeTexts& texts, server::ServeOptions& s) {
   app.add_option("--socket", s.socket, "Listen at a Unix socket, for this user alone")
       ->type_name("PATH");
   app.add_option("--listen", s.listen, "Listen at TCP [HOST:]PORT, on loopback unless it says more")
@@ -56,7 +56,7 @@ void AddServeOptions(CLI::App& app, ServeTexts& texts, ServeSettings& s) {
       ->type_name("25s");
 }
 
-Status ReadServeOptions(const CLI::App& serve, const ServeTexts& texts, ServeSettings& s) {
+Status ReadServeOptions(const CLI::App& serve, const ServeTexts& texts, server::ServeOptions& s) {
   for (const char* option :
        {"--guests", "--guest-requests", "--concurrency", "--handler-timeout", "--cwd"}) {
     if (s.handler.empty() && serve.count(option) > 0)
@@ -83,4 +83,4 @@ Status ReadServeOptions(const CLI::App& serve, const ServeTexts& texts, ServeSet
   return Ok{};
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

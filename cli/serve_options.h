@@ -5,18 +5,18 @@
 #include <string>
 
 #include "base/result.h"
-#include "supervisor/settings.h"
+#include "cli/settings.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 
 // Durations, as they are typed.
 struct ServeTexts {
   std::string queue_timeout, request_timeout, drain_timeout, handler_timeout;
 };
 
-void AddServeOptions(CLI::App& app, ServeTexts& texts, ServeSettings& s);
+void AddServeOptions(CLI::App& app, ServeTexts& texts, server::ServeOptions& s);
 
 // What `serve`, parsed, has got; refuses an option that would have no effect.
-Status ReadServeOptions(const CLI::App& serve, const ServeTexts& texts, ServeSettings& s);
+Status ReadServeOptions(const CLI::App& serve, const ServeTexts& texts, server::ServeOptions& s);
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

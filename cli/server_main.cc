@@ -5,33 +5,48 @@
 #include <cstdio>
 #include <exception>
 
+#include "cli/command_line.h"
 #include "cli/start.h"
 #include "server/serve.h"
 
-namespace postern::server {
+namespace postern::cli {
 namespace {
 
 // A large block is the kernel's own, and goes back to it when it is freed. glibc would raise this
 // with the largest that it has seen, and keep what clients' bodies took.
 constexpr int kLargeBlock = 256 * 1024;
 
+server::ServeOptions Options(const Settings& settings) {
+  server::ServeOptions options = settings.serve;
+  options.policy = settings.policy;
+  options.program = settings.Program();
+  options.processes = settings.Processes();
+  options.log = settings.Log();
+  options.required_layers = settings.required_layers;
+  return options;
+}
+
 int Main(int argc, char** argv) {
   ::mallopt(M_MMAP_THRESHOLD, kLargeBlock);
-  auto started = supervisor::Start(argc, argv);
+  auto started = Start(argc, argv);
   if (const int* status = std::get_if<int>(&started)) return *status;
-  const auto& settings = std::get<supervisor::Settings>(started);
-  if (settings.command != supervisor::Settings::Command::kServe) {
+  const auto& settings = std::get<Settings>(started);
+  if (settings.command != Settings::Command::kServe) {
     std::fprintf(stderr, "postern: this program serves only; use postern\n");
-    return supervisor::kWrongUsage;
+    return kWrongUsage;
   }
-  return Serve(settings, [&] { return supervisor::ParseCommandLine(argc, argv); });
+  return server::Serve(Options(settings), [&]() -> Result<server::ServeOptions> {
+    auto parsed = ParseCommandLine(argc, argv);
+    if (const auto* error = std::get_if<UsageError>(&parsed)) return Error{error->message};
+    return Options(std::get<Settings>(parsed));
+  });
 }
 
 }  // namespace
-}  // namespace postern::server
+}  // namespace postern::cli
 
 int main(int argc, char** argv) try {
-  return postern::server::Main(argc, argv);
+  return postern::cli::Main(argc, argv);
 } catch (
     const std::exception& e) {  // out of memory, say: whatever was started ends with this process
   std::fprintf(stderr, "postern: %s\n", e.what());

@@ -5,11 +5,12 @@
 
 #include <csignal>
 
+#include "cli/command_line.h"
 #include "cli/print.h"
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 namespace {
 
 constexpr int kCannotStart = 125;
@@ -52,4 +53,4 @@ std::variant<Settings, int> Start(int argc, char** argv) {
   return std::move(settings);
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

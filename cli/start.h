@@ -3,12 +3,12 @@
 
 #include <variant>
 
-#include "supervisor/settings.h"
+#include "cli/settings.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 
 // Gives up privileges, reads the command line, and locks this process down as far as a supervisor
 // can be; or the exit status, where that ends here and the reason has been printed.
 std::variant<Settings, int> Start(int argc, char** argv);
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

@@ -31,7 +31,6 @@ namespace postern::server {
 namespace {
 
 using ErrorCode = boost::system::error_code;
-using supervisor::Settings;
 
 constexpr int kCannotServe = 125, kHandlerFailed = 1;
 constexpr auto kReadyWithin = std::chrono::seconds(20);
@@ -91,8 +90,8 @@ Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
 
 // What answers requests by a module's `fetch`.
 struct HandlerSide {
-  HandlerSide(boost::asio::io_context& io, const supervisor::ServeSettings& s,
-              const DescriptorBudget& budget, Metrics& metrics)
+  HandlerSide(boost::asio::io_context& io, const ServeOptions& s, const DescriptorBudget& budget,
+              Metrics& metrics)
       : pool(io,
              {.guests = std::min(s.guests, budget.handler_guests - 1),
               .processes = budget.handler_guests,
@@ -113,21 +112,31 @@ struct HandlerSide {
   Listeners listeners;
 };
 
+std::shared_ptr<supervisor::PolicyInForce> MakePolicy(boost::asio::io_context& io,
+                                                      const ServeOptions& options) {
+  return std::make_shared<supervisor::PolicyInForce>(io, options.policy, options.processes,
+                                                     options.log.record_file.has_value());
+}
+
+// Why a server cannot be started.
+struct StartFailure {
+  int exit_status;
+  std::string message;
+};
+
 class Server {
  public:
-  Server(const Settings& settings, const DescriptorBudget& budget, nlohmann::json doctor,
-         std::map<std::string, std::string> tokens,
-         std::function<std::variant<Settings, supervisor::UsageError>()> reload)
-      : settings_(settings),
+  Server(const ServeOptions& options, const DescriptorBudget& budget, nlohmann::json doctor,
+         std::map<std::string, std::string> tokens, std::function<Result<ServeOptions>()> reload)
+      : options_(options),
         budget_(budget),
         reload_(std::move(reload)),
         metrics_(doctor),
-        runs_(io_, OptionsFrom(settings, budget),
-              std::make_shared<supervisor::PolicyInForce>(io_, settings), metrics_, background_),
+        runs_(io_, OptionsFrom(options, budget), MakePolicy(io_, options), metrics_, background_),
         api_(io_, runs_, background_,
              {.tokens = std::move(tokens),
               .doctor = std::move(doctor),
-              .limits = {.request = std::chrono::milliseconds(settings.serve.request_timeout)},
+              .limits = {.request = std::chrono::milliseconds(options.request_timeout)},
               .connections = budget.connections,
               .metrics = [this] { return metrics_.Text(Count()); }}),
         listeners_(io_,
@@ -141,27 +150,30 @@ class Server {
         watchdog_(io_),
         deadline_(io_),
         poll_(io_) {
-    if (!settings.serve.handler.empty()) handler_.emplace(io_, settings.serve, budget, metrics_);
+    if (!options.handler.empty()) handler_.emplace(io_, options, budget, metrics_);
   }
 
   // Why it cannot be started, with the exit status.
-  std::optional<supervisor::UsageError> Start() {
+  std::optional<StartFailure> Start() {
     const auto cannot = [](const Status& s, int status = kCannotServe) {
-      return supervisor::UsageError{status, s.error().message};
+      return StartFailure{status, s.error().message};
     };
     log_.failed = [this](const std::string& why) { Fail("the log process cannot run: " + why); };
-    if (Status s = log_.Start(settings_); !s) return cannot(s);
+    if (Status s =
+            log_.Start(options_.log, options_.policy, options_.processes, options_.program.target);
+        !s)
+      return cannot(s);
     if (Status s = runs_.policy()->Open(log_.broker_end()); !s) return cannot(s);
     // What the system refuses is no slip of whoever typed it.
     if (Status s = Listen(); !s)
-      return cannot(s, s.error().errnum == 0 ? supervisor::kWrongUsage : kCannotServe);
+      return cannot(s, s.error().errnum == 0 ? kWrongUsage : kCannotServe);
     SayBudget();
     if (!listeners_.addresses().empty()) {
       if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return cannot(s);
     }
     runs_.log = [](const std::string& line) { Say(kInfo, line); };
     if (handler_) {
-      if (Status s = StartHandler(); !s) return cannot(s, supervisor::kBadInput);
+      if (Status s = StartHandler(); !s) return cannot(s, kBadInput);
     }
     AwaitStop();
     AwaitReload();
@@ -186,11 +198,11 @@ class Server {
   }
 
  private:
-  static RunService::Options OptionsFrom(const Settings& s, const DescriptorBudget& budget) {
+  static RunService::Options OptionsFrom(const ServeOptions& s, const DescriptorBudget& budget) {
     return {.queue = {.places = budget.runs,
-                      .waiting = s.serve.queue.value_or(64),
-                      .patience = std::chrono::milliseconds(s.serve.queue_timeout)},
-            .spares = s.serve.spares,
+                      .waiting = s.queue.value_or(64),
+                      .patience = std::chrono::milliseconds(s.queue_timeout)},
+            .spares = s.spares,
             .callers = budget.callers,
             .mounts = budget.mounts};
   }
@@ -202,7 +214,7 @@ class Server {
       const bool handlers = handler_ && (given.name == "handler" || !Listeners::IsUnix(given.fd));
       if (Status s = (handlers ? tcp : listeners_).AddGiven(std::move(given.fd)); !s) return s;
     }
-    const auto& serve = settings_.serve;
+    const ServeOptions& serve = options_;
     if (!serve.socket.empty()) {
       if (Status s = listeners_.AddUnix(serve.socket); !s) return s;
     }
@@ -235,7 +247,7 @@ class Server {
   }
 
   Status LoadHandler(const std::shared_ptr<supervisor::PolicyInForce>& policy) {
-    auto entry = supervisor::ReadProgramSource(policy->settings);
+    auto entry = supervisor::ReadProgramSource(options_.program, policy->file.mounts);
     if (!entry) return entry.error();
     for (const std::string& note : entry->notes) Say(kWarning, note);
     return handler_->pool.Load(policy, *std::move(entry));
@@ -281,7 +293,7 @@ class Server {
         handler_->listeners.Close();
         handler_->front.Drain();
       }
-      deadline_.expires_after(std::chrono::milliseconds(settings_.serve.drain_timeout));
+      deadline_.expires_after(std::chrono::milliseconds(options_.drain_timeout));
       deadline_.async_wait([this](const ErrorCode& cancelled) {
         if (!cancelled) EndNow("the server is stopping");
       });
@@ -365,12 +377,11 @@ class Server {
     if (const Status s = log_.Reopen(); !s)
       Say(kErrorPriority, s.error().message + "; the old one is kept");
     auto read = reload_();
-    if (const auto* refusal = std::get_if<supervisor::UsageError>(&read)) {
-      Say(kErrorPriority, refusal->message + "; the old policy stays in force");
+    if (!read) {
+      Say(kErrorPriority, read.error().message + "; the old policy stays in force");
       return false;
     }
-    auto policy =
-        std::make_shared<supervisor::PolicyInForce>(io_, std::get<Settings>(std::move(read)));
+    auto policy = MakePolicy(io_, *read);
     if (const Status s = policy->Open(log_.broker_end()); !s) {
       Say(kErrorPriority, s.error().message + "; the old policy stays in force");
       return false;
@@ -410,14 +421,14 @@ class Server {
                        std::to_string(b.connections) + " connections at each door";
     if (handler_) line += ", " + std::to_string(b.handler_connections) + " to the handler";
     Say(kInfo, line);
-    if (b.runs < settings_.serve.runs)
-      Say(kWarning, "fewer than --runs=" + std::to_string(settings_.serve.runs) +
+    if (b.runs < options_.runs)
+      Say(kWarning, "fewer than --runs=" + std::to_string(options_.runs) +
                         ": raise the hard limit on descriptors (ulimit -Hn, LimitNOFILE=)");
   }
 
-  const Settings& settings_;
+  const ServeOptions& options_;
   const DescriptorBudget budget_;
-  const std::function<std::variant<Settings, supervisor::UsageError>()> reload_;
+  const std::function<Result<ServeOptions>()> reload_;
   boost::asio::io_context io_{1};
   supervisor::Orphans orphans_{io_};
   supervisor::LogLink log_{io_};
@@ -440,15 +451,14 @@ int Refuse(const std::string& why, int status) {
 
 }  // namespace
 
-int Serve(const Settings& settings,
-          const std::function<std::variant<Settings, supervisor::UsageError>()>& reload) {
+int Serve(const ServeOptions& options, const std::function<Result<ServeOptions>()>& reload) {
   std::map<std::string, std::string> tokens;
-  if (!settings.serve.token_file.empty()) {
-    auto read = ReadTokens(settings.serve.token_file);
-    if (!read) return Refuse(read.error().message, supervisor::kBadInput);
+  if (!options.token_file.empty()) {
+    auto read = ReadTokens(options.token_file);
+    if (!read) return Refuse(read.error().message, kBadInput);
     tokens = *std::move(read);
   }
-  const auto& serve = settings.serve;
+  const ServeOptions& serve = options;
   const bool handler = !serve.handler.empty();
   const auto budget = DescriptorBudget::Share(
       RaiseDescriptorLimit(),
@@ -463,11 +473,11 @@ int Serve(const Settings& settings,
   if (!doctor) return Refuse(doctor.error().message, kCannotServe);
   const bool cgroup = (*doctor)["memoryCgroup"].contains("version");
   if (const auto missing =
-          supervisor::MissingLayer(settings.required_layers, (*doctor)["parts"]["worker"], cgroup))
+          supervisor::MissingLayer(options.required_layers, (*doctor)["parts"]["worker"], cgroup))
     return Refuse("the layer \"" + *missing +
                       "\" that --require names is not available here; see postern doctor",
                   kCannotServe);
-  Server server(settings, *budget, *std::move(doctor), std::move(tokens), reload);
+  Server server(options, *budget, *std::move(doctor), std::move(tokens), reload);
   if (const auto refusal = server.Start()) return Refuse(refusal->message, refusal->exit_status);
   return server.Run();
 }

@@ -2,16 +2,14 @@
 #pragma once
 
 #include <functional>
-#include <variant>
 
-#include "supervisor/settings.h"
+#include "base/result.h"
+#include "server/serve_options.h"
 
 namespace postern::server {
 
 // Serves until SIGTERM or SIGINT, which let what runs end first. Returns the exit status. `reload`
 // reads command line and policy again, for SIGHUP.
-int Serve(
-    const supervisor::Settings& settings,
-    const std::function<std::variant<supervisor::Settings, supervisor::UsageError>()>& reload);
+int Serve(const ServeOptions& options, const std::function<Result<ServeOptions>()>& reload);
 
 }  // namespace postern::server

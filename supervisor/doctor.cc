@@ -40,7 +40,7 @@ std::string Remedy(const std::string& layer) {
 }
 
 Result<nlohmann::json> ExamineParts() {
-  const Settings settings;
+  const ProcessOptions options;
   boost::asio::io_context io(1);
   nlohmann::json report;
   std::string failed;
@@ -61,10 +61,10 @@ Result<nlohmann::json> ExamineParts() {
   };
   std::vector<std::unique_ptr<ChildProcess>> children;
   const std::pair<const char*, ChildProcess::Program> parts[] = {
-      {"worker", WorkerProgram(settings)},
-      {"broker-net", NetBrokerProgram(settings)},
-      {"broker-files", FilesBrokerProgram(settings, {})},
-      {"log", LogProgram(settings)}};
+      {"worker", WorkerProgram(options)},
+      {"broker-net", NetBrokerProgram(options, {}, false)},
+      {"broker-files", FilesBrokerProgram(options, {})},
+      {"log", LogProgram(options)}};
   for (const auto& [name, program] : parts) {
     auto child = ChildProcess::Start(io, program, take(name));
     if (!child) return child.error();

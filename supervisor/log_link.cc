@@ -37,13 +37,14 @@ Result<UniqueFd> OpenRecord(const std::string& path) {
 
 }  // namespace
 
-Status LogLink::Start(const Settings& s) {
-  const bool report = s.policy.network.report;
-  if (!s.policy.audit_file && !s.record_file && !s.verbose && !report) return Ok{};
+Status LogLink::Start(const LogOptions& options, const policy::PolicyFile& policy,
+                      const ProcessOptions& processes, const std::string& program_file) {
+  const bool report = policy.network.report;
+  if (!policy.audit_file && !options.record_file && !options.verbose && !report) return Ok{};
   auto pair = channel::MakeControlPair();
   if (!pair) return failed(pair.error().message), Status(Ok{});
   broker_end_ = std::move(pair->first);
-  ChildProcess::Program program = LogProgram(s);
+  ChildProcess::Program program = LogProgram(processes);
   std::vector<UniqueFd> open;
   const auto give = [&](const char* name, UniqueFd fd) {
     program.arguments.push_back(name + std::to_string(4 + program.inherited.size()));
@@ -52,25 +53,25 @@ Status LogLink::Start(const Settings& s) {
   };
   if (report) program.arguments.emplace_back("--report");
   give("--events=", std::move(pair->second));
-  if (s.policy.audit_file) {
-    audit_path_ = *s.policy.audit_file;
+  if (policy.audit_file) {
+    audit_path_ = *policy.audit_file;
     auto audit = OpenAudit(audit_path_);
     if (!audit) return audit.error();
     give("--audit=", *std::move(audit));
   }
-  if (s.record_file) {
-    const std::string& replayed = s.policy.network.adapter.target;
-    for (const std::string& read : {s.target, replayed}) {
+  if (options.record_file) {
+    const std::string& replayed = policy.network.adapter.target;
+    for (const std::string& read : {program_file, replayed}) {
       std::error_code none;
-      if (std::filesystem::equivalent(*s.record_file, read, none))
-        return Error{"the recording " + *s.record_file +
+      if (std::filesystem::equivalent(*options.record_file, read, none))
+        return Error{"the recording " + *options.record_file +
                      " would overwrite what this run reads; give it a name of its own"};
     }
-    auto record = OpenRecord(*s.record_file);
+    auto record = OpenRecord(*options.record_file);
     if (!record) return record.error();
     give("--har=", *std::move(record));
   }
-  if (s.verbose) {
+  if (options.verbose) {
     give("--people=", UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)));
     if (::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {
       program.arguments.emplace_back("--colour");

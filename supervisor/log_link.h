@@ -7,20 +7,29 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "supervisor/child_process.h"
-#include "supervisor/settings.h"
+#include "supervisor/programs.h"
 
 namespace postern::supervisor {
+
+// What is written besides the policy's audit log and network report.
+struct LogOptions {
+  std::optional<std::string> record_file;  // HAR
+  bool verbose = false;                    // a line for each request, on stderr
+};
 
 class LogLink {
  public:
   explicit LogLink(boost::asio::io_context& io) : io_(io), timer_(io) {}
 
-  // Opens what `settings` asks for and starts the process. Does nothing where it asks for nothing.
-  // An error names the file; that the process does not start is told to `failed`.
-  Status Start(const Settings& settings);
+  // Opens what `options` and `policy` ask for and starts the process. Does nothing where they ask
+  // for nothing. `program_file`: which the run reads, and no recording may overwrite. An error
+  // names the file; that the process does not start is told to `failed`.
+  Status Start(const LogOptions& options, const policy::PolicyFile& policy,
+               const ProcessOptions& processes, const std::string& program_file);
   // The net broker's end of the event socket; -1 where no events are wanted.
   int broker_end() const { return broker_end_.get(); }
   // Opens the audit log's path again, as after a rotation.

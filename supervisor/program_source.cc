@@ -88,42 +88,45 @@ const policy::MountSetting* MountOf(const fs::path& place,
 }
 
 // A mount of its own, so that it stays where it is; to be written where the user's own says so.
-Status Show(const fs::path& directory, const Settings& s, ProgramSource& entry) {
-  const policy::MountSetting* shown = MountOf(directory, s.policy.mounts);
+Status Show(const fs::path& directory, const std::vector<policy::MountSetting>& mounts,
+            ProgramSource& source) {
+  const policy::MountSetting* shown = MountOf(directory, mounts);
   const std::string guest = directory == "/" ? "" : directory.string();
   if (shown != nullptr && shown->guest == guest) return Ok{};
   auto mount = OpenDirectory(directory, guest, shown != nullptr && shown->writable);
   if (!mount) return mount.error();
-  entry.mounts.push_back(*std::move(mount));
+  source.mounts.push_back(*std::move(mount));
   return Ok{};
 }
 
 // A program's directory, and what of those above it finds its modules by.
-Status ShowProgram(const fs::path& directory, const Settings& s, ProgramSource& entry) {
-  if (Status shown = Show(directory, s, entry); !shown) return shown;
+Status ShowProgram(const fs::path& directory, const std::vector<policy::MountSetting>& mounts,
+                   ProgramSource& source) {
+  if (Status shown = Show(directory, mounts, source); !shown) return shown;
   PackageFiles package = FindPackageFiles(directory);
   for (auto& [path, bytes] : package.manifests) {
-    if (MountOf(fs::path(path).parent_path(), s.policy.mounts) == nullptr)
-      entry.order.files[path] = std::move(bytes);
+    if (MountOf(fs::path(path).parent_path(), mounts) == nullptr)
+      source.order.files[path] = std::move(bytes);
   }
   for (const std::string& modules : package.modules) {
-    if (Status shown = Show(modules, s, entry); !shown) return shown;
+    if (Status shown = Show(modules, mounts, source); !shown) return shown;
   }
   for (const auto& [link, target] : package.leads_out) {
-    if (MountOf(fs::path(link).parent_path(), s.policy.mounts) != nullptr || IsMounted(link, s))
+    if (MountOf(fs::path(link).parent_path(), mounts) != nullptr || IsMounted(link, mounts))
       continue;
-    entry.notes.push_back(link + " is a link to " + target + ", which is not shown to the program" +
-                          (fs::path(target).filename() == "node_modules"
-                               ? "; --mount=" + target + ":" + link + " shows it"
-                               : ""));
+    source.notes.push_back(link + " is a link to " + target +
+                           ", which is not shown to the program" +
+                           (fs::path(target).filename() == "node_modules"
+                                ? "; --mount=" + target + ":" + link + " shows it"
+                                : ""));
   }
   return Ok{};
 }
 
 }  // namespace
 
-bool IsMounted(const std::string& guest, const Settings& s) {
-  return std::any_of(s.policy.mounts.begin(), s.policy.mounts.end(),
+bool IsMounted(const std::string& guest, const std::vector<policy::MountSetting>& mounts) {
+  return std::any_of(mounts.begin(), mounts.end(),
                      [&](const policy::MountSetting& m) { return m.guest == guest; });
 }
 
@@ -181,51 +184,54 @@ bool ShowsColours(int fd) {
   return !set("NO_COLOR") && ::isatty(fd) != 0;
 }
 
-Result<ProgramSource> ReadProgramSource(const Settings& s) {
-  ProgramSource entry;
-  channel::GuestOrder& order = entry.order;
+Result<ProgramSource> ReadProgramSource(const ProgramOptions& program,
+                                        const std::vector<policy::MountSetting>& mounts) {
+  ProgramSource source;
+  channel::GuestOrder& order = source.order;
   std::string directory = "/";
-  if (s.command == Settings::Command::kEval) {
+  if (program.eval) {
     order.eval = true;
-    order.print = !s.json;
-    order.source = s.target;
-    order.url = CodeUrl(s.cwd.value_or(directory), "[eval]", s.extension);
+    order.print = !program.keeps_output;
+    order.source = program.target;
+    order.url = CodeUrl(program.cwd.value_or(directory), "[eval]", program.extension);
     order.argv = {channel::kExecPath, "[eval]"};
-  } else if (s.target == "-") {
-    auto source = ReadAll(0, "standard input", kMaxModuleBytes);
-    if (!source) return source.error();
-    order.source = *std::move(source);
-    order.url = CodeUrl(s.cwd.value_or(directory), "[stdin]", s.extension);
+  } else if (program.target == "-") {
+    auto text = ReadAll(0, "standard input", kMaxModuleBytes);
+    if (!text) return text.error();
+    order.source = *std::move(text);
+    order.url = CodeUrl(program.cwd.value_or(directory), "[stdin]", program.extension);
     order.argv = {channel::kExecPath, "-"};
   } else {
-    const auto file = FileOf(s.target);
+    const auto file = FileOf(program.target);
     if (!file) return file.error();
-    auto source = ReadFile(*file, kMaxModuleBytes);
-    if (!source) return source.error();
+    auto text = ReadFile(*file, kMaxModuleBytes);
+    if (!text) return text.error();
     std::error_code error;
     const fs::path path = fs::canonical(*file, error);
     if (error)
-      return Error{"cannot read the module " + s.target + ": " + error.message(), error.value()};
+      return Error{"cannot read the module " + program.target + ": " + error.message(),
+                   error.value()};
     directory = path.parent_path();
-    if (Status shown = ShowProgram(directory, s, entry); !shown) return shown.error();
-    order.source = *std::move(source);
+    if (Status shown = ShowProgram(directory, mounts, source); !shown) return shown.error();
+    order.source = *std::move(text);
     order.url = FileUrl(path);
     order.argv = {channel::kExecPath, path};
   }
   std::set<std::string> places;
-  for (const policy::MountSetting& m : s.policy.mounts) {
+  for (const policy::MountSetting& m : mounts) {
     if (!places.insert(m.guest).second)
       return Error{"two mounts are at " + (m.guest.empty() ? "/" : m.guest) + "; leave out one"};
     auto mount = OpenDirectory(m.host, m.guest, m.writable);
     if (!mount) return mount.error();
-    entry.mounts.push_back(*std::move(mount));
+    source.mounts.push_back(*std::move(mount));
   }
-  for (const OpenMount& m : entry.mounts) order.mounts.push_back(m.guest);
-  order.argv.insert(order.argv.end(), s.arguments.begin(), s.arguments.end());
-  order.cwd = s.cwd.value_or(directory);
-  order.colours =
-      s.json ? 0 : (ShowsColours(STDOUT_FILENO) ? 1 : 0) | (ShowsColours(STDERR_FILENO) ? 2 : 0);
-  return entry;
+  for (const OpenMount& m : source.mounts) order.mounts.push_back(m.guest);
+  order.argv.insert(order.argv.end(), program.arguments.begin(), program.arguments.end());
+  order.cwd = program.cwd.value_or(directory);
+  order.colours = program.keeps_output ? 0
+                                       : (ShowsColours(STDOUT_FILENO) ? 1 : 0) |
+                                             (ShowsColours(STDERR_FILENO) ? 2 : 0);
+  return source;
 }
 
 std::string TimeZone() {

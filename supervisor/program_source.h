@@ -3,14 +3,25 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "channel/guest_order.h"
-#include "supervisor/settings.h"
+#include "policy/file/policy_file.h"
 
 namespace postern::supervisor {
+
+// Which program, as its user names it.
+struct ProgramOptions {
+  bool eval = false;                   // `target` is code
+  std::string target;                  // FILE, "-" for stdin, or CODE
+  std::vector<std::string> arguments;  // of the guest
+  std::string extension;  // of code that is in no file: "ts"; "" where its text says what it is
+  std::optional<std::string> cwd;
+  bool keeps_output = false;  // what it prints is kept for an outcome, and shown to nobody
+};
 
 struct OpenMount {
   std::string guest;
@@ -25,7 +36,8 @@ struct ProgramSource {
 };
 
 // Errors are sentences: what is missing, too large, no file, no directory.
-Result<ProgramSource> ReadProgramSource(const Settings& settings);
+Result<ProgramSource> ReadProgramSource(const ProgramOptions& program,
+                                        const std::vector<policy::MountSetting>& mounts);
 
 // A regular file's bytes, at most so many.
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes);
@@ -37,7 +49,7 @@ struct Recording {
 Result<Recording> OpenRecording(const policy::Adapter& adapter);
 
 // Whether the user has a directory mounted at the path `guest`.
-bool IsMounted(const std::string& guest, const Settings& s);
+bool IsMounted(const std::string& guest, const std::vector<policy::MountSetting>& mounts);
 
 // A directory that a guest may read, at its path for the guest ("" for the root).
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest, bool writable);

@@ -33,13 +33,13 @@ Parts LocateParts() {
 
 std::string ServerProgram() { return LocateParts().server; }
 
-ChildProcess::Program WorkerProgram(const Settings& s) {
+ChildProcess::Program WorkerProgram(const ProcessOptions& options) {
   const Parts parts = LocateParts();
   ChildProcess::Program p{.executable = parts.node,
                           .arguments = {"--postern-worker"},
                           .environment = {{"LD_PRELOAD", kPreloadedFirst + parts.worker_library}}};
-  if (s.jitless) p.arguments.emplace_back("--jitless");
-  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  if (options.jitless) p.arguments.emplace_back("--jitless");
+  if (options.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   p.environment.emplace_back("TZ", TimeZone());
 #ifdef POSTERN_SANITIZER_LIBRARIES
   // A guest's memory is limited: less of what was freed is kept to be watched.
@@ -50,21 +50,23 @@ ChildProcess::Program WorkerProgram(const Settings& s) {
   return p;
 }
 
-ChildProcess::Program NetBrokerProgram(const Settings& s) {
+ChildProcess::Program NetBrokerProgram(const ProcessOptions& options,
+                                       const policy::PolicyFile& policy, bool records) {
   ChildProcess::Program p{.executable = LocateParts().broker, .arguments = {"net"}};
-  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
-  if (s.record_file) p.arguments.emplace_back("--record");
-  if (s.policy.ca_file) p.arguments.push_back("--ca-file=" + *s.policy.ca_file);
+  if (options.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  if (records) p.arguments.emplace_back("--record");
+  if (policy.ca_file) p.arguments.push_back("--ca-file=" + *policy.ca_file);
   for (const uint16_t port :
-       policy::ConnectPorts(s.policy.network).value_or(std::vector<uint16_t>{})) {
+       policy::ConnectPorts(policy.network).value_or(std::vector<uint16_t>{})) {
     p.arguments.push_back("--port=" + std::to_string(port));
   }
   return p;
 }
 
-ChildProcess::Program FilesBrokerProgram(const Settings& s, const std::vector<OpenMount>& mounts) {
+ChildProcess::Program FilesBrokerProgram(const ProcessOptions& options,
+                                         const std::vector<OpenMount>& mounts) {
   ChildProcess::Program p{.executable = LocateParts().broker, .arguments = {"files"}};
-  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  if (options.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   for (const OpenMount& m : mounts) {
     p.arguments.push_back(std::to_string(4 + p.inherited.size()) + (m.writable ? "w:" : ":") +
                           m.guest);
@@ -73,9 +75,9 @@ ChildProcess::Program FilesBrokerProgram(const Settings& s, const std::vector<Op
   return p;
 }
 
-ChildProcess::Program LogProgram(const Settings& s) {
+ChildProcess::Program LogProgram(const ProcessOptions& options) {
   ChildProcess::Program p{.executable = LocateParts().broker, .arguments = {"log"}};
-  if (s.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
+  if (options.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   return p;
 }
 

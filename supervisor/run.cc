@@ -20,7 +20,6 @@
 #include "channel/spare_fds.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/read_result.h"
-#include "supervisor/settings.h"
 
 namespace postern::supervisor {
 namespace {

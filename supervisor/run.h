@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/exit_status.h"
 #include "base/process_exit.h"
 #include "channel/guest_order.h"
 #include "policy/file/policy_file.h"
@@ -76,8 +77,6 @@ class Run : public std::enable_shared_from_this<Run> {
 
   // The place for what confines a part of it, in its outcome.
   nlohmann::json& Confinement(const char* part) { return outcome_.confinement[part]; }
-
-  static constexpr int kCannotRun = 125;
 
  private:
   using Descriptor = boost::asio::posix::stream_descriptor;

@@ -10,16 +10,16 @@
 #include "policy/explain.h"
 #include "supervisor/load_policy.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 namespace {
 
 constexpr size_t kNameColumn = 19;  // characters
 
 // Without the secrets' values, which need not be here where a policy is only looked at.
 Result<policy::PolicyFile> LoadWithFiles(const std::string& path) {
-  auto file = LoadPolicyFile(path);
+  auto file = supervisor::LoadPolicyFile(path);
   if (!file) return file;
-  if (Status s = LoadNamedFiles(*file); !s) return s.error();
+  if (Status s = supervisor::LoadNamedFiles(*file); !s) return s.error();
   return file;
 }
 
@@ -93,4 +93,4 @@ int ExplainPolicy(const Settings& settings) {
   return PrintAndExit(text, e->allow ? 0 : 1);
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

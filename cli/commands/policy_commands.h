@@ -1,9 +1,9 @@
 // `postern check` and `postern explain`: policies looked at without a guest and without a network.
 #pragma once
 
-#include "supervisor/settings.h"
+#include "cli/settings.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 
 // Prints a line a file. 0 where all are right, else 3.
 int CheckPolicies(const Settings& settings);
@@ -12,4 +12,4 @@ int CheckPolicies(const Settings& settings);
 // for a wrong URL or method and a bad policy.
 int ExplainPolicy(const Settings& settings);
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

@@ -13,7 +13,7 @@
 #include "supervisor/programs.h"
 #include "supervisor/run.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 namespace {
 
 namespace asio = boost::asio;
@@ -24,32 +24,36 @@ constexpr auto kWorkerReadyWithin = std::chrono::seconds(20);
 
 class RunCommand {
  public:
-  RunCommand(const Settings& settings, ProgramSource entry)
+  RunCommand(const Settings& settings, supervisor::ProgramSource entry)
       : settings_(settings),
         mounts_(std::move(entry.mounts)),
-        net_(io_, NetBrokerProgram(settings)),
-        files_(io_, FilesBrokerProgram(settings, mounts_)),
+        net_(io_, supervisor::NetBrokerProgram(settings.Processes(), settings.policy,
+                                               settings.record_file.has_value())),
+        files_(io_, supervisor::FilesBrokerProgram(settings.Processes(), mounts_)),
         log_(io_),
         signals_(io_, SIGINT, SIGTERM),
         rotation_(io_),
         patience_(io_),
-        cgroups_(MemoryCgroups::Find()) {
+        cgroups_(supervisor::MemoryCgroups::Find()) {
     const policy::PolicyFile& p = settings.policy;
-    Run::Job job{.name = RunName(),
-                 .order = std::move(entry.order),
-                 .network = p.network,
-                 .limits = p.limits,
-                 .env = p.env,
-                 .debug_seccomp = settings.debug_seccomp};
+    supervisor::Run::Job job{.name = supervisor::RunName(),
+                             .order = std::move(entry.order),
+                             .network = p.network,
+                             .limits = p.limits,
+                             .env = p.env,
+                             .debug_seccomp = settings.debug_seccomp};
     if (!settings.json) {
       job.out = ToDescriptor(STDOUT_FILENO, "standard output");
       job.err = ToDescriptor(STDERR_FILENO, "standard error");
     }
     // What a program is read from is at its end.
     if (settings.target != "-")
-      job.input = [this](UniqueFd to) { Feeder::Start(io_, STDIN_FILENO, std::move(to)); };
-    run_ = std::make_shared<Run>(Run::RunEnvironment{io_, net_, files_, cgroups_}, std::move(job),
-                                 [this](run_api::Outcome outcome) { OnDone(std::move(outcome)); });
+      job.input = [this](UniqueFd to) {
+        supervisor::Feeder::Start(io_, STDIN_FILENO, std::move(to));
+      };
+    run_ = std::make_shared<supervisor::Run>(
+        supervisor::Run::RunEnvironment{io_, net_, files_, cgroups_}, std::move(job),
+        [this](run_api::Outcome outcome) { OnDone(std::move(outcome)); });
   }
 
   run_api::Outcome Execute() {
@@ -78,8 +82,8 @@ class RunCommand {
   }
 
   // A guest whose output goes nowhere has nothing more to do.
-  Forwarder::Sink ToDescriptor(int fd, const char* what) {
-    return Forwarder::ToDescriptor(io_, fd, [this, what](int error) {
+  supervisor::Forwarder::Sink ToDescriptor(int fd, const char* what) {
+    return supervisor::Forwarder::ToDescriptor(io_, fd, [this, what](int error) {
       const Unwritten unwritten(what, error);
       run_->Kill(run_api::Outcome::Kind::kKilled, unwritten.exit_status, unwritten.message);
     });
@@ -87,9 +91,12 @@ class RunCommand {
 
   // What the run writes to and replays from.
   Status OpenFiles() {
-    if (Status s = log_.Start(settings_); !s) return s;
+    if (Status s =
+            log_.Start(settings_.Log(), settings_.policy, settings_.Processes(), settings_.target);
+        !s)
+      return s;
     if (log_.broker_end() >= 0) net_.InheritDescriptor("--events=", log_.broker_end());
-    auto recording = OpenRecording(settings_.policy.network.adapter);
+    auto recording = supervisor::OpenRecording(settings_.policy.network.adapter);
     if (!recording) return recording.error();
     recording_ = *std::move(recording);
     net_.InheritRecording(recording_);
@@ -98,8 +105,8 @@ class RunCommand {
   }
 
   Status Start() {
-    auto worker = ChildProcess::Start(
-        io_, WorkerProgram(settings_),
+    auto worker = supervisor::ChildProcess::Start(
+        io_, supervisor::WorkerProgram(settings_.Processes()),
         {[this](ControlMessage m) { OnWorker(std::move(m)); }, [this] { OnWorkerGone(); }});
     if (!worker) return worker.error();
     worker_ = *std::move(worker);
@@ -157,7 +164,8 @@ class RunCommand {
   }
 
   void RequireLayers() {
-    if (const auto missing = MissingLayer(settings_.required_layers, layers_, cgroups_.ok()))
+    if (const auto missing =
+            supervisor::MissingLayer(settings_.required_layers, layers_, cgroups_.ok()))
       run_->FailToRun("the layer \"" + *missing +
                       "\" that --require names is not available here; see postern doctor");
   }
@@ -176,29 +184,29 @@ class RunCommand {
   }
 
   const Settings& settings_;
-  const std::vector<OpenMount> mounts_;
+  const std::vector<supervisor::OpenMount> mounts_;
   asio::io_context io_{1};
-  Orphans orphans_{io_};
-  BrokerLink net_, files_;
-  LogLink log_;
+  supervisor::Orphans orphans_{io_};
+  supervisor::BrokerLink net_, files_;
+  supervisor::LogLink log_;
   asio::signal_set signals_, rotation_;
   asio::steady_timer patience_;
-  Recording recording_;
-  const Result<MemoryCgroups> cgroups_;
-  std::unique_ptr<ChildProcess> worker_;
+  supervisor::Recording recording_;
+  const Result<supervisor::MemoryCgroups> cgroups_;
+  std::unique_ptr<supervisor::ChildProcess> worker_;
   nlohmann::json layers_;  // the worker's
   run_api::Outcome outcome_;
-  std::shared_ptr<Run> run_;
+  std::shared_ptr<supervisor::Run> run_;
   bool began_ = false, exited_ = false;
 };
 
 }  // namespace
 
 run_api::Outcome RunGuest(const Settings& settings) {
-  auto entry = ReadProgramSource(settings);
+  auto entry = supervisor::ReadProgramSource(settings.Program(), settings.policy.mounts);
   if (!entry) return run_api::Outcome::Refused(entry.error().message, kBadInput);
   for (const std::string& note : entry->notes) Say(note);
   return RunCommand(settings, *std::move(entry)).Execute();
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

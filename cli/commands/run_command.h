@@ -2,12 +2,12 @@
 // outcome.
 #pragma once
 
+#include "cli/settings.h"
 #include "run_api/outcome.h"
-#include "supervisor/settings.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 
 // Runs to the end; nothing that it started is left when it returns.
 run_api::Outcome RunGuest(const Settings& settings);
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

@@ -15,7 +15,7 @@
 #include "supervisor/program_source.h"
 #include "supervisor/run.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 namespace {
 
 using nlohmann::json;
@@ -73,7 +73,7 @@ Status CheckOptions(const Settings& s) {
   return Ok{};
 }
 
-Result<run_api::RunRequest> Request(const Settings& s, ProgramSource& entry) {
+Result<run_api::RunRequest> Request(const Settings& s, supervisor::ProgramSource& entry) {
   auto policy = AskedPolicy(s.policy);
   if (!policy) return policy.error();
   channel::GuestOrder& order = entry.order;
@@ -94,7 +94,8 @@ Result<run_api::RunRequest> Request(const Settings& s, ProgramSource& entry) {
                                     : order.argv.at(1);
     request.files[request.entry] = std::move(order.source);
   }
-  for (const OpenMount& m : entry.mounts) request.mounts.push_back({m.guest, m.writable});
+  for (const supervisor::OpenMount& m : entry.mounts)
+    request.mounts.push_back({m.guest, m.writable});
   return request;
 }
 
@@ -109,14 +110,14 @@ RemoteResult Failed(const Settings& settings, const std::string& why, int status
 bool IsOurs(const json& outcome, int exit_status) {
   const json kind = outcome.value("outcome", json());
   return outcome.value("error", json::object()).value("name", "") == "PosternError" &&
-         kind != "succeeded" && (kind != "failed" || exit_status == Run::kCannotRun);
+         kind != "succeeded" && (kind != "failed" || exit_status == kCannotRun);
 }
 
 // `has_directories`: of the program, at the server.
 RemoteResult FromOutcome(const Settings& settings, const std::string& text, bool has_directories) {
   const json outcome = json::parse(text, nullptr, false);
   if (!outcome.is_object() || !outcome.contains("exitCode") || !outcome["exitCode"].is_number())
-    return Failed(settings, "the server was lost: its answer is no outcome", Run::kCannotRun);
+    return Failed(settings, "the server was lost: its answer is no outcome", kCannotRun);
   RemoteResult result{.exit_status = outcome["exitCode"].get<int>()};
   if (settings.json) result.json = text.substr(0, text.find_last_not_of('\n') + 1);
   const json error = outcome.value("error", json::object());
@@ -134,7 +135,7 @@ RemoteResult FromRefusal(const Settings& settings, const client::RunAnswer& answ
   const bool cannot = status >= 500 || status == 429 || status == 401;
   const char* next = status == 401 ? "; the variable POSTERN_TOKEN gives one" : "";
   return Failed(settings, "the server refuses: " + answer.refusal + next,
-                cannot ? Run::kCannotRun : kBadInput);
+                cannot ? kCannotRun : kBadInput);
 }
 
 }  // namespace
@@ -142,13 +143,13 @@ RemoteResult FromRefusal(const Settings& settings, const client::RunAnswer& answ
 RemoteResult RunRemotely(const Settings& settings) {
   if (const Status known = CheckOptions(settings); !known)
     return Failed(settings, known.error().message, kWrongUsage);
-  auto entry = ReadProgramSource(settings);
+  auto entry = supervisor::ReadProgramSource(settings.Program(), settings.policy.mounts);
   if (!entry) return Failed(settings, entry.error().message, kBadInput);
   for (const std::string& note : entry->notes) Say(note);
   auto server = client::RunClient::Connect(settings.server);
   if (!server) {
     const bool named = server.error().errnum != 0;  // it is a server's name, and none answers
-    return Failed(settings, server.error().message, named ? Run::kCannotRun : kWrongUsage);
+    return Failed(settings, server.error().message, named ? kCannotRun : kWrongUsage);
   }
   if (!server->same_user()) entry->mounts.clear();
   if (entry->mounts.size() > kMaxFds)
@@ -160,7 +161,7 @@ RemoteResult RunRemotely(const Settings& settings) {
   const auto request = Request(settings, *entry);
   if (!request) return Failed(settings, request.error().message, kWrongUsage);
   std::vector<int> directories;
-  for (const OpenMount& m : entry->mounts) directories.push_back(m.directory.get());
+  for (const supervisor::OpenMount& m : entry->mounts) directories.push_back(m.directory.get());
   const char* token = std::getenv("POSTERN_TOKEN");
   std::optional<Unwritten> unwritten;
   const auto answer =
@@ -175,9 +176,9 @@ RemoteResult RunRemotely(const Settings& settings) {
                      return error == 0;
                    }});
   if (unwritten) return Failed(settings, unwritten->message, unwritten->exit_status);
-  if (!answer) return Failed(settings, answer.error().message, Run::kCannotRun);
+  if (!answer) return Failed(settings, answer.error().message, kCannotRun);
   if (answer->status != 200) return FromRefusal(settings, *answer);
   return FromOutcome(settings, answer->outcome, server->same_user());
 }
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

@@ -4,9 +4,9 @@
 
 #include <string>
 
-#include "supervisor/settings.h"
+#include "cli/settings.h"
 
-namespace postern::supervisor {
+namespace postern::cli {
 
 struct RemoteResult {
   int exit_status = 0;
@@ -18,4 +18,4 @@ struct RemoteResult {
 // mounts go with the request, as descriptors; elsewhere a module can import nothing from disk.
 RemoteResult RunRemotely(const Settings& settings);
 
-}  // namespace postern::supervisor
+}  // namespace postern::cli

@@ -39,9 +39,9 @@ Status HandlerPool::Load(std::shared_ptr<supervisor::PolicyInForce> policy,
   code->policy = std::move(policy);
   code->entry = std::move(entry);
   code->files = std::make_unique<supervisor::BrokerLink>(
-      io_, supervisor::FilesBrokerProgram(code->policy->settings, code->entry.mounts));
+      io_, supervisor::FilesBrokerProgram(code->policy->processes, code->entry.mounts));
   code->spares = std::make_unique<SparePool>(
-      io_, SparePool::Options{.program = supervisor::WorkerProgram(code->policy->settings),
+      io_, SparePool::Options{.program = supervisor::WorkerProgram(code->policy->processes),
                               .spares = 1});
   if (Status s = code->spares->Start(); !s) return s;
   std::erase_if(codes_, [](const auto& weak) { return weak.expired(); });
@@ -102,13 +102,13 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                                          run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
                                      }});
   *guest_of = guest;
-  const policy::PolicyFile& p = code->policy->settings.policy;
+  const policy::PolicyFile& p = code->policy->file;
   Run::Job job{.name = supervisor::RunName(),
                .order = code->entry.order,
                .network = p.network,
                .limits = p.limits,
                .env = p.env,
-               .debug_seccomp = code->policy->settings.debug_seccomp,
+               .debug_seccomp = code->policy->processes.debug_seccomp,
                .out = PrintLines(id, false, out),
                .err = PrintLines(id, true, err),
                .channel =

@@ -284,7 +284,7 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
     return AnswerProblem(c, {415, "not_json", "a run is asked for in application/json"});
   const auto policy = runs_.policy();
   if (request.body.size() < kLongBody) {
-    auto parsed = AdmitRun(request.body, policy->settings.policy);
+    auto parsed = AdmitRun(request.body, policy->file);
     return OnParsed(c, client, std::move(request), std::move(parsed));
   }
   // What a client sends may take long to read; others do not wait for that.
@@ -295,7 +295,7 @@ void Api::Submit(HttpConnection& c, Client& client, HttpRequest request) {
   const auto asked = std::make_shared<Asked>(Asked{std::move(request), run_api::ApiProblem{}});
   background_.Do(
       [asked, policy] {
-        asked->parsed = AdmitRun(asked->request.body, policy->settings.policy);
+        asked->parsed = AdmitRun(asked->request.body, policy->file);
         std::string().swap(asked->request.body);
       },
       // The policy is let go of here, by the loop: it holds a broker.

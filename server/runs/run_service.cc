@@ -79,7 +79,7 @@ Result<std::shared_ptr<RunService::Pool>> RunService::PoolOf(const std::string& 
     }
     auto made = std::make_shared<Pool>();
     made->spares = std::make_unique<SparePool>(
-        io_, SparePool::Options{.program = supervisor::WorkerProgram(policy_->settings),
+        io_, SparePool::Options{.program = supervisor::WorkerProgram(policy_->processes),
                                 .spares = options_.spares,
                                 .guests_per_zygote = options_.guests_per_zygote});
     if (Status s = made->spares->Start(); !s) {
@@ -129,7 +129,7 @@ void RunService::TurnAway(const RecordPtr& record, run_api::ApiProblem problem) 
   metrics_.RunRefused(problem.status == 429 ? "queue_full" : "queue_timeout");
   const std::string why = "the server is busy: " + problem.detail;
   record->turned_away = std::move(problem);
-  OnEnded(record, Outcome::Refused(why, supervisor::Run::kCannotRun), false);
+  OnEnded(record, Outcome::Refused(why, kCannotRun), false);
 }
 
 void RunService::Start(const RecordPtr& record) {
@@ -139,9 +139,8 @@ void RunService::Start(const RecordPtr& record) {
   metrics_.RunStarted(record->started_at - record->submitted_at);
   const auto fail = [&](const std::string& why) {
     // Later: who asked for the run does not have it yet.
-    boost::asio::post(io_, [this, record, why] {
-      OnEnded(record, Outcome::Refused(why, Run::kCannotRun), true);
-    });
+    boost::asio::post(
+        io_, [this, record, why] { OnEnded(record, Outcome::Refused(why, kCannotRun), true); });
   };
   for (const policy::MountSetting& m : record->request.policy.mounts) {
     auto mount = supervisor::OpenDirectory(m.host, m.guest, m.writable);
@@ -151,13 +150,13 @@ void RunService::Start(const RecordPtr& record) {
   auto pool = PoolOf(record->caller);
   if (!pool) return fail(pool.error().message);
   record->files = std::make_unique<supervisor::BrokerLink>(
-      io_, supervisor::FilesBrokerProgram(record->policy->settings, record->mounts));
+      io_, supervisor::FilesBrokerProgram(record->policy->processes, record->mounts));
   Run::Job job{.name = record->id,
                .order = std::move(record->request.order),
                .network = std::move(record->request.policy.network),
                .limits = record->request.policy.limits,
                .env = std::move(record->request.policy.env),
-               .debug_seccomp = record->policy->settings.debug_seccomp,
+               .debug_seccomp = record->policy->processes.debug_seccomp,
                .out = record->out,
                .err = record->err,
                .events = record->network,
