@@ -238,7 +238,7 @@ def test_a_policy_that_is_no_mapping(here, text):
 
 def test_the_forms_that_are_shown_are_right(here):
     """Each stands in policy/file/yaml_reader.cc, and is taken at its place."""
-    source = (ROOT / "policy" / "yaml_reader.cc").read_text().split("kForms[] = {")[1].split("};")[0]
+    source = (ROOT / "policy" / "file" / "yaml_reader.cc").read_text().split("kForms[] = {")[1].split("};")[0]
     forms = dict(re.findall(r'\{"([a-z_ ]+)",\s*"((?:[^"\\]|\\.)*)"\}', source))
     assert len(forms) > 18
     rule = {"methods", "paths", "headers", "secrets_in", "pins"}

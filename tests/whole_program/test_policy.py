@@ -18,7 +18,7 @@ def command(*words, **options):
 
 def malformed():
     """[(message, yaml)] of the parser's own table."""
-    text = (ROOT / "policy" / "testdata" / "malformed.txt").read_text()
+    text = (ROOT / "policy" / "file" / "testdata" / "malformed.txt").read_text()
     return [tuple(part.split("\n", 1)) for part in re.split(r"^=== ", text, flags=re.M)[1:]]
 
 
