@@ -103,7 +103,7 @@ def test_the_schema_knows_the_parsers_structure():
 
 
 def test_schema_and_manual_know_every_limit():
-    names = set(re.findall(r'\{"(\w+)", &Limits', (ROOT / "policy" / "limits.cc").read_text()))
+    names = set(re.findall(r'\{"(\w+)", &NetworkLimits', (ROOT / "policy" / "limits.cc").read_text()))
     assert names == set(SCHEMA.schema["properties"]["network"]["properties"]["limits"]["properties"])
     manual = (ROOT / "docs" / "policy.md").read_text()
     assert {n for n in names if f"`{n}`" not in manual} == set()
