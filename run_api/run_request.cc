@@ -13,17 +13,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr char kHome[] = "/app";  // what relative paths of files stand below
 constexpr size_t kMaxFiles = 10'000;
 constexpr size_t kMaxPath = 4'096;  // bytes
 constexpr size_t kMaxDepth = 64;    // of the body's JSON
 constexpr size_t kMaxValues =
     200'000;  // of the body's JSON: each takes more room than it has bytes
-constexpr size_t kMaxSentence = 2'000;  // bytes, of what a refusal quotes
-
-[[noreturn]] void Refuse(const std::string& detail) {
-  throw ApiProblem{400, "bad_request", detail};
-}
 
 // How deep JSON is nested, for the parser calls itself for each level; and how many values it has
 // at most.
@@ -60,39 +54,41 @@ json::parser_callback_t KeysOnce() {
     if (event == json::parse_event_t::object_end) objects.pop_back();
     if (event == json::parse_event_t::key &&
         !objects.back().insert(value.get_ref<const std::string&>()).second)
-      Refuse("the key \"" + value.get_ref<const std::string&>().substr(0, 100) +
-             "\" stands twice in one object");
+      RefuseRequest("the key \"" + value.get_ref<const std::string&>().substr(0, 100) +
+                    "\" stands twice in one object");
     return true;
   };
 }
 
 const std::string& Text(const json& value, const std::string& what) {
-  if (!value.is_string()) Refuse(what + " must be a string");
+  if (!value.is_string()) RefuseRequest(what + " must be a string");
   return value.get_ref<const std::string&>();
 }
 
 bool Boolean(const json& value, const std::string& what) {
-  if (!value.is_boolean()) Refuse(what + " must be true or false");
+  if (!value.is_boolean()) RefuseRequest(what + " must be true or false");
   return value.get<bool>();
 }
 
 std::string Directory(const std::string& path) {
-  if (path.size() > kMaxPath) Refuse("cwd is longer than " + std::to_string(kMaxPath) + " bytes");
+  if (path.size() > kMaxPath)
+    RefuseRequest("cwd is longer than " + std::to_string(kMaxPath) + " bytes");
   const auto directory = WorkingDirectory(path);
-  if (!directory) Refuse("cwd must be an absolute path, not " + path);
+  if (!directory) RefuseRequest("cwd must be an absolute path, not " + path);
   return *directory;
 }
 
 // An absolute path without "." and "..".
 std::string FilePath(const std::string& path) {
-  const std::string absolute = path.starts_with('/') ? path : std::string(kHome) + "/" + path;
+  const std::string absolute =
+      path.starts_with('/') ? path : std::string(RunRequest::kHome) + "/" + path;
   const bool bad = path.empty() || path.size() > kMaxPath || path.find('\0') != std::string::npos ||
                    absolute.find("//") != std::string::npos || absolute.ends_with('/') ||
                    (absolute + "/").find("/../") != std::string::npos ||
                    (absolute + "/").find("/./") != std::string::npos;
   if (bad)
-    Refuse("files: \"" + path.substr(0, 100) +
-           "\" is no path of a file, as in \"main.mjs\" or \"/app/lib/a.mjs\"");
+    RefuseRequest("files: \"" + path.substr(0, 100) +
+                  "\" is no path of a file, as in \"main.mjs\" or \"/app/lib/a.mjs\"");
   return absolute;
 }
 
@@ -100,32 +96,33 @@ std::string FilePath(const std::string& path) {
 std::string Content(const json& value, const std::string& what) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_object() || value.size() != 1 || !value.contains("base64"))
-    Refuse(what + " must be a string, or {\"base64\": …}");
+    RefuseRequest(what + " must be a string, or {\"base64\": …}");
   auto bytes = DecodeBase64(Text(value["base64"], what));
-  if (!bytes) Refuse(what + " is no base64");
+  if (!bytes) RefuseRequest(what + " is no base64");
   return *std::move(bytes);
 }
 
 void ReadFiles(const json& value, std::map<std::string, std::string>& files) {
-  if (!value.is_object()) Refuse("files must be an object: path to content");
+  if (!value.is_object()) RefuseRequest("files must be an object: path to content");
   if (value.size() > kMaxFiles)
-    Refuse("files: more than " + std::to_string(kMaxFiles) + " are too many");
+    RefuseRequest("files: more than " + std::to_string(kMaxFiles) + " are too many");
   for (const auto& [path, content] : value.items()) {
     if (!files.emplace(FilePath(path), Content(content, "files: what " + path + " holds")).second)
-      Refuse("files: " + path + " stands twice");
+      RefuseRequest("files: " + path + " stands twice");
   }
   // Nothing is a file and a directory.
   for (const auto& [path, content] : files) {
     for (size_t slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1)) {
       if (files.contains(path.substr(0, slash)))
-        Refuse("files: " + path.substr(0, slash) + " is a file, and " + path + " lies below it");
+        RefuseRequest("files: " + path.substr(0, slash) + " is a file, and " + path +
+                      " lies below it");
     }
   }
 }
 
 void ReadTexts(const json& value, const std::string& name, std::vector<std::string>& to) {
-  if (!value.is_array()) Refuse(name + " must be a list of strings");
+  if (!value.is_array()) RefuseRequest(name + " must be a list of strings");
   for (const json& item : value) to.push_back(Text(item, "what stands in " + name));
 }
 
@@ -134,7 +131,7 @@ void ReadMounts(const json& value, std::vector<RunRequest::Mount>& to) {
   ReadTexts(value, "mounts", texts);
   for (std::string& guest : texts) {
     if (guest.size() > kMaxPath)
-      Refuse("a mount's path is longer than " + std::to_string(kMaxPath) + " bytes");
+      RefuseRequest("a mount's path is longer than " + std::to_string(kMaxPath) + " bytes");
     const bool writable = guest.ends_with(":rw");
     if (writable) guest.resize(guest.size() - 3);
     to.push_back({guest, writable});
@@ -142,10 +139,10 @@ void ReadMounts(const json& value, std::vector<RunRequest::Mount>& to) {
 }
 
 void ReadEnv(const json& value, std::map<std::string, std::string>& env) {
-  if (!value.is_object()) Refuse("env must be an object: name to value");
+  if (!value.is_object()) RefuseRequest("env must be an object: name to value");
   for (const auto& [name, content] : value.items()) {
     if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
-      Refuse("env: a variable's name is not empty and has no \"=\"");
+      RefuseRequest("env: a variable's name is not empty and has no \"=\"");
     env[name] = Text(content, "env: " + name);
   }
 }
@@ -162,7 +159,7 @@ void ReadFields(const json& body, const std::vector<Field>& fields) {
     }
     std::string known;
     for (const Field& f : fields) known += (known.empty() ? "" : ", ") + std::string(f.first);
-    Refuse("there is no field \"" + name.substr(0, 100) + "\"; the fields are " + known);
+    RefuseRequest("there is no field \"" + name.substr(0, 100) + "\"; the fields are " + known);
   }
 }
 
@@ -173,7 +170,7 @@ RunRequest Read(const json& body) {
                      [&](const json& v) {
                        run.extension = Text(v, "ext");
                        if (!IsCodeExtension(run.extension))
-                         Refuse(std::string("ext is one of ") + kCodeExtensions);
+                         RefuseRequest(std::string("ext is one of ") + kCodeExtensions);
                      }},
                     {"files", [&](const json& v) { ReadFiles(v, run.files); }},
                     {"entry", [&](const json& v) { run.entry = FilePath(Text(v, "entry")); }},
@@ -194,17 +191,17 @@ RunRequest Read(const json& body) {
                      [&](const json& v) {
                        const std::string where = Text(v, "console");
                        if (where != "events" && where != "outcome")
-                         Refuse("console is \"events\" or \"outcome\"");
+                         RefuseRequest("console is \"events\" or \"outcome\"");
                        run.console_events = where == "events";
                      }},
                     {"wait", [&](const json& v) { run.wait = Boolean(v, "wait"); }}});
   if (run.code.has_value() == !run.entry.empty())
-    Refuse(run.code ? "a run has one of code and entry"
-                    : "a run needs code, or files and the entry among them");
-  if (run.eval && !run.code) Refuse("eval is for code");
-  if (!run.extension.empty() && !run.code) Refuse("ext is for code");
+    RefuseRequest(run.code ? "a run has one of code and entry"
+                           : "a run needs code, or files and the entry among them");
+  if (run.eval && !run.code) RefuseRequest("eval is for code");
+  if (!run.extension.empty() && !run.code) RefuseRequest("ext is for code");
   if (!run.code && !run.files.contains(run.entry))
-    Refuse("the entry " + run.entry + " is none of the files");
+    RefuseRequest("the entry " + run.entry + " is none of the files");
   return run;
 }
 
@@ -240,16 +237,15 @@ std::string ToJson(const RunRequest& request) {
 
 std::variant<RunRequest, ApiProblem> ParseRunRequest(std::string_view body) try {
   const Shape shape(body);
-  if (shape.depth > kMaxDepth) Refuse("the body is nested too deeply");
+  if (shape.depth > kMaxDepth) RefuseRequest("the body is nested too deeply");
   if (shape.values > kMaxValues)
-    Refuse("the body has more than " + std::to_string(kMaxValues) + " values");
+    RefuseRequest("the body has more than " + std::to_string(kMaxValues) + " values");
   const json parsed = json::parse(body, KeysOnce(), false);
-  if (parsed.is_discarded()) Refuse("the body is no JSON");
-  if (!parsed.is_object()) Refuse("the body must be a JSON object");
+  if (parsed.is_discarded()) RefuseRequest("the body is no JSON");
+  if (!parsed.is_object()) RefuseRequest("the body must be a JSON object");
   return Read(parsed);
 } catch (ApiProblem& problem) {
-  // What it quotes may be as long as the body.
-  problem.detail.resize(std::min(problem.detail.size(), kMaxSentence));
+  problem.Shorten();
   return std::move(problem);
 }
 

@@ -15,6 +15,9 @@
 namespace postern::run_api {
 
 struct RunRequest {
+  // Where a run begins that does not say where, and what relative paths of files stand below.
+  static constexpr char kHome[] = "/app";
+
   // Where a directory stands whose descriptor comes with the body.
   struct Mount {
     std::string guest;
@@ -30,7 +33,7 @@ struct RunRequest {
   bool eval = false, print = false;          // code is a script, whose value is printed
   std::vector<std::string> arguments;
   std::map<std::string, std::string> env;
-  std::string cwd;                // absolute; "" for the usual one
+  std::string cwd;                // absolute; "" for kHome
   nlohmann::json policy, limits;  // null where not said
   std::vector<Mount> mounts;
   std::string input;           // the guest's stdin

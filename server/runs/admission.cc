@@ -1,6 +1,5 @@
 #include "server/runs/admission.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -12,14 +11,8 @@ namespace {
 
 using nlohmann::json;
 using run_api::ApiProblem;
+using run_api::RefuseRequest;
 using run_api::RunRequest;
-
-constexpr char kHome[] = "/app";        // where a run begins that does not say where
-constexpr size_t kMaxSentence = 2'000;  // bytes, of what a refusal quotes
-
-[[noreturn]] void Refuse(const std::string& detail) {
-  throw ApiProblem{400, "bad_request", detail};
-}
 
 policy::PolicyFile ParsePolicy(const std::string& text, const policy::PolicyFile& ceiling) {
   auto file = policy::ParsePolicyFile(text, "policy", ceiling, policy::kClientPolicy);
@@ -36,14 +29,14 @@ policy::PolicyFile Within(Result<policy::PolicyFile> narrowed) {
 policy::PolicyFile EffectivePolicy(const RunRequest& asked, const policy::PolicyFile& ceiling) {
   if (asked.policy.is_null() && asked.limits.is_null()) return ceiling;
   if (asked.policy.is_string()) {
-    if (!asked.limits.is_null()) Refuse("limits stand in the policy, where that is a text");
+    if (!asked.limits.is_null()) RefuseRequest("limits stand in the policy, where that is a text");
     return Within(policy::Narrow(ceiling, ParsePolicy(asked.policy, ceiling)));
   }
   json policy = asked.policy.is_null() ? json::object() : asked.policy;
-  if (!policy.is_object()) Refuse("policy must be an object, or the text of a policy file");
+  if (!policy.is_object()) RefuseRequest("policy must be an object, or the text of a policy file");
   policy.emplace("version", 1);
   if (!asked.limits.is_null() && !policy.emplace("limits", asked.limits).second)
-    Refuse("limits stand twice, in the policy and beside it");
+    RefuseRequest("limits stand twice, in the policy and beside it");
   const policy::PolicyFile file = ParsePolicy(policy.dump(2), ceiling);
   return Within(asked.policy.is_null() ? policy::NarrowLimits(ceiling, file)
                                        : policy::Narrow(ceiling, file));
@@ -59,7 +52,7 @@ AdmittedRun Admit(RunRequest asked, const policy::PolicyFile& ceiling) {
   order.eval = asked.eval;
   order.print = asked.print;
   order.files = std::move(asked.files);
-  order.cwd = asked.cwd.empty() ? kHome : asked.cwd;
+  order.cwd = asked.cwd.empty() ? RunRequest::kHome : asked.cwd;
   std::string name = order.eval ? "[eval]" : "[code]";
   if (asked.code) {
     order.source = *std::move(asked.code);
@@ -86,8 +79,7 @@ std::variant<AdmittedRun, ApiProblem> AdmitRun(std::string_view body,
   if (auto* problem = std::get_if<ApiProblem>(&asked)) return std::move(*problem);
   return Admit(std::get<RunRequest>(std::move(asked)), ceiling);
 } catch (ApiProblem& problem) {
-  // What it quotes may be as long as the body.
-  problem.detail.resize(std::min(problem.detail.size(), kMaxSentence));
+  problem.Shorten();
   return std::move(problem);
 }
 
