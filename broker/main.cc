@@ -187,7 +187,7 @@ void SendEvent(uint64_t guest, const std::string& line, int64_t& lost) {
 Status RunNet(Arguments& a) {
   sandbox::Layers layers;
   // Read as who started us, before the namespaces make us nobody.
-  auto tls = TlsStore::Read(a.ca_file);
+  auto tls = TrustStore::Read(a.ca_file);
   if (!tls) return tls.error();
   auto beside = a.replay.valid() ? ReadFilesBeside(a.replay.get(), a.beside.get())
                                  : Result<har::Files>(har::Files());

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "base/streams.h"
+#include "base/hidden_streams.h"
 
 namespace postern::channel {
 namespace {

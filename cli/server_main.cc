@@ -6,7 +6,7 @@
 #include <exception>
 
 #include "cli/command_line.h"
-#include "cli/start.h"
+#include "cli/startup.h"
 #include "server/serve.h"
 
 namespace postern::cli {

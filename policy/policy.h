@@ -13,7 +13,7 @@
 
 #include "base/result.h"
 #include "policy/limits.h"
-#include "policy/rules/address.h"
+#include "policy/rules/address_ranges.h"
 #include "policy/rules/path.h"
 #include "policy/rules/target.h"
 

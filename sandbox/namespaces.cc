@@ -18,7 +18,7 @@
 #include <map>
 #include <memory>
 
-#include "base/streams.h"
+#include "base/hidden_streams.h"
 #include "base/unique_fd.h"
 #include "sandbox/layer_switch.h"
 #include "sandbox/process.h"

@@ -16,7 +16,7 @@
 #include "base/unique_fd.h"
 #include "worker/native/natives.h"
 #include "worker/process/launcher.h"
-#include "worker/v8_program.h"
+#include "worker/v8_guest_program.h"
 
 namespace postern::worker {
 namespace {
@@ -67,7 +67,7 @@ int Main(int argc, char** argv, char** /*environment*/) {
   WorkerMain(argc, argv,
              [&](const ZygoteOptions& options) -> Result<std::unique_ptr<GuestProgram>> {
                engine.jitless = options.jitless;
-               return V8Program::Start(std::move(engine));
+               return V8GuestProgram::Start(std::move(engine));
              });
 }
 

@@ -17,7 +17,7 @@
 #include "broker/net/resolver.h"
 #include "broker/upstream/curl_multi.h"
 #include "broker/upstream/replay.h"
-#include "broker/upstream/tls_store.h"
+#include "broker/upstream/trust_store.h"
 #include "loop/guest_channel.h"
 #include "policy/decision.h"
 #include "policy/secrets/secret_index.h"
@@ -30,7 +30,7 @@ class Request;
 struct NetShared {
   boost::asio::io_context& io;
   OwnAddresses& own_addresses;
-  TlsStore& tls;
+  TrustStore& tls;
   EventLog* log = nullptr;         // where events are wanted
   bool record = false;             // HAR entries as well
   const Replay* replay = nullptr;  // what the replay adapter answers from

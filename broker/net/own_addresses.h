@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 #include "loop/fd_watch.h"
-#include "policy/rules/address.h"
+#include "policy/rules/address_ranges.h"
 
 struct nl_sock;
 

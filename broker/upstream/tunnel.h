@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "broker/upstream/curl_stream.h"
-#include "broker/upstream/tls_store.h"
+#include "broker/upstream/trust_store.h"
 #include "channel/failure.h"
 #include "policy/policy.h"
 
@@ -61,7 +61,7 @@ class Tunnel : public std::enable_shared_from_this<Tunnel> {
 
 // TLS of one connection, begun later: what asio::ssl needs to know.
 struct LaterTls {
-  TlsStore& store;
+  TrustStore& store;
   std::string host;  // that the certificate must be for
   const policy::RuleTls* rule = nullptr;
 };

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "policy/rules/address.h"
+#include "policy/rules/address_ranges.h"
 #include "policy/rules/url.h"
 
 namespace postern::policy {

@@ -14,7 +14,7 @@
 #include "worker/files/file_client.h"
 #include "worker/guest/signal_reader.h"
 #include "worker/guest/stdin_reader.h"
-#include "worker/modules/modules.h"
+#include "worker/modules/module_loader.h"
 #include "worker/net/handler_server.h"
 #include "worker/net/net_client.h"
 
@@ -41,7 +41,7 @@ class Guest : HttpStreamObserver {
   HandlerServer& handler() { return handler_; }
   StdinReader& input() { return input_; }
   SignalReader& signals() { return signals_; }
-  Modules& modules() { return modules_; }
+  ModuleLoader& modules() { return modules_; }
   // The program writes to stdout or stderr.
   void NoteOutput() { has_output_ = true; }
   // Whose exchange `id` is.
@@ -88,7 +88,7 @@ class Guest : HttpStreamObserver {
   channel::GuestOrder order_;
   EventLoop loop_;
   FileClient files_;
-  Modules modules_;
+  ModuleLoader modules_;
   bool has_output_ = false;
   NetClient net_;
   HandlerServer handler_;

@@ -31,14 +31,14 @@ std::string FileOf(v8::Isolate* isolate, v8::Local<v8::Message> where) {
 
 std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-bool IsModule(v8::Isolate* isolate, Modules& modules, const std::string& path) {
+bool IsModule(v8::Isolate* isolate, ModuleLoader& modules, const std::string& path) {
   const v8::TryCatch ignored(isolate);
   FileFormat format{ModuleFormat::kCommonJs};
   return modules.sources().Format(path).To(&format) && format.format == ModuleFormat::kModule;
 }
 
 // Why a file is an ES module, and what makes it CommonJS; empty where its text says so.
-std::string HowToRename(Modules& modules, const std::string& path) {
+std::string HowToRename(ModuleLoader& modules, const std::string& path) {
   const size_t dot = path.rfind('.');
   const std::string extension = dot == std::string::npos ? "" : path.substr(dot);
   const bool typescript = extension == ".ts" || extension == ".mts" || extension == ".tsx";
@@ -54,7 +54,7 @@ std::string HowToRename(Modules& modules, const std::string& path) {
 }
 
 // What a file that is no JavaScript would be with another extension; empty for what is none either.
-std::string AsAnotherLanguage(Modules& modules, const std::string& path, bool has_tags) {
+std::string AsAnotherLanguage(ModuleLoader& modules, const std::string& path, bool has_tags) {
   const size_t dot = path.rfind('.');
   const std::string stem = path.substr(0, dot), from = dot == path.npos ? "" : path.substr(dot);
   if ((from != ".js" && from != ".mjs" && from != ".cjs") || modules.sources().IsJavaScript(path))
@@ -72,7 +72,7 @@ std::string AsAnotherLanguage(Modules& modules, const std::string& path, bool ha
 
 }  // namespace
 
-void ExplainModuleScope(v8::Local<v8::Context> context, Modules& modules,
+void ExplainModuleScope(v8::Local<v8::Context> context, ModuleLoader& modules,
                         v8::Local<v8::Value> error) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
   if (!error->IsNativeError()) return;
@@ -92,8 +92,8 @@ void ExplainModuleScope(v8::Local<v8::Context> context, Modules& modules,
                                      HowToRename(modules, path)));
 }
 
-std::string AdviceOn(v8::Local<v8::Context> context, Modules& modules, const DeadlyError& error,
-                     int64_t memory) {
+std::string AdviceOn(v8::Local<v8::Context> context, ModuleLoader& modules,
+                     const DeadlyError& error, int64_t memory) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
   const v8::TryCatch ignored(isolate);
   if (error.name == "SyntaxError") {
@@ -116,7 +116,8 @@ std::string AdviceOn(v8::Local<v8::Context> context, Modules& modules, const Dea
   return {};
 }
 
-std::string AdviceOnEnd(v8::Local<v8::Context> context, Modules& modules, const std::string& path) {
+std::string AdviceOnEnd(v8::Local<v8::Context> context, ModuleLoader& modules,
+                        const std::string& path) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
   const v8::TryCatch ignored(isolate);
   v8::Local<v8::Value> exports, handler, fetch;

@@ -7,7 +7,7 @@ namespace {
 
 class Evaluation {
  public:
-  Evaluation(Engine& engine, Modules& modules, std::string url, std::string source)
+  Evaluation(Engine& engine, ModuleLoader& modules, std::string url, std::string source)
       : engine_(engine),
         modules_(modules),
         sources_(modules.sources()),
@@ -100,7 +100,7 @@ class Evaluation {
   }
 
   Engine& engine_;
-  Modules& modules_;
+  ModuleLoader& modules_;
   ModuleSources& sources_;
   const std::string url_;
   std::string source_;
@@ -108,7 +108,7 @@ class Evaluation {
 
 }  // namespace
 
-v8::MaybeLocal<v8::Value> Evaluate(Engine& engine, Modules& modules, const std::string& url,
+v8::MaybeLocal<v8::Value> Evaluate(Engine& engine, ModuleLoader& modules, const std::string& url,
                                    const std::string& source) {
   modules.SetEntry(url, source);
   return Evaluation(engine, modules, url, source).Run();

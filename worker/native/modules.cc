@@ -6,7 +6,7 @@
 namespace postern::worker {
 namespace {
 
-Modules& Loader() { return Guest::Current().modules(); }
+ModuleLoader& Loader() { return Guest::Current().modules(); }
 
 // moduleResolve(specifier, importer's URL, for require): a URL
 void ModuleResolve(const Args& args) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/eintr.h"
-#include "worker/engine/parts.h"
+#include "worker/engine/runtime_parts.h"
 #include "worker/guest/guest.h"
 #include "worker/native/arguments.h"
 #include "worker/native/natives.h"

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
-#include "base/streams.h"
+#include "base/hidden_streams.h"
 #include "channel/control.h"
 #include "sandbox/layers.h"
 #include "sandbox/namespaces.h"

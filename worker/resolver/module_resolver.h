@@ -1,6 +1,6 @@
 // ModuleResolver: what a specifier means (conditions: postern, node, module-sync, import or
 // require, default): Node's algorithms for import and for require ("ECMAScript Modules", section
-// Resolution Algorithm Specification; "Modules: Packages"), over a tree of files.
+// Resolution Algorithm Specification; "ModuleLoader: Packages"), over a tree of files.
 #pragma once
 
 #include <map>

@@ -1,4 +1,4 @@
-#include "cli/commands/run_command.h"
+#include "cli/commands/run.h"
 
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>

@@ -1,4 +1,4 @@
-#include "policy/rules/address.h"
+#include "policy/rules/address_ranges.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-#include "worker/modules/modules.h"
+#include "worker/modules/module_loader.h"
 
 #include <cstdint>
 #include <iterator>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kMaxGraph = 10'000;  // modules of one guest
 
-Modules* g_modules = nullptr;
+ModuleLoader* g_modules = nullptr;
 
 // The `type` of "with { type: … }". V8 gives key, value, offset triples for a static import, pairs
 // for a dynamic one.
@@ -35,7 +35,7 @@ bool IsOfNoLanguage(const std::string& path) { return IsCode(path) && path.ends_
 
 }  // namespace
 
-Modules::Modules(Engine& engine, FileClient& files)
+ModuleLoader::ModuleLoader(Engine& engine, FileClient& files)
     : engine_(engine),
       files_(files),
       found_(files),
@@ -46,14 +46,14 @@ Modules::Modules(Engine& engine, FileClient& files)
   engine.isolate()->SetHostInitializeImportMetaObjectCallback(ImportMeta);
 }
 
-v8::MaybeLocal<v8::Value> Modules::CallHook(const char* name,
-                                            std::initializer_list<v8::Local<v8::Value>> args) {
+v8::MaybeLocal<v8::Value> ModuleLoader::CallHook(const char* name,
+                                                 std::initializer_list<v8::Local<v8::Value>> args) {
   std::vector<v8::Local<v8::Value>> list(args);
   return engine_.Hook(name)->Call(engine_.context(), v8::Undefined(engine_.isolate()),
                                   static_cast<int>(list.size()), list.data());
 }
 
-const std::string& Modules::UrlOf(v8::Local<v8::Module> module) {
+const std::string& ModuleLoader::UrlOf(v8::Local<v8::Module> module) {
   static const std::string kNone;
   const auto [first, last] = urls_.equal_range(module->GetIdentityHash());
   for (auto i = first; i != last; ++i) {
@@ -62,19 +62,20 @@ const std::string& Modules::UrlOf(v8::Local<v8::Module> module) {
   return kNone;
 }
 
-v8::Maybe<std::string> Modules::Resolve(const std::string& specifier, const std::string& importer,
-                                        ModuleResolver::How how) {
+v8::Maybe<std::string> ModuleLoader::Resolve(const std::string& specifier,
+                                             const std::string& importer, ModuleResolver::How how) {
   return UrlOrThrow(resolver_.Resolve(specifier, importer, how));
 }
 
-v8::Maybe<std::string> Modules::UrlOrThrow(ModuleResolver::Url resolved) {
+v8::Maybe<std::string> ModuleLoader::UrlOrThrow(ModuleResolver::Url resolved) {
   if (auto* url = std::get_if<std::string>(&resolved)) return v8::Just(std::move(*url));
   const auto& error = std::get<ModuleError>(resolved);
   sources_.Throw(error.code, error.message);
   return v8::Nothing<std::string>();
 }
 
-v8::MaybeLocal<v8::Module> Modules::Compile(const std::string& url, const std::string& source) {
+v8::MaybeLocal<v8::Module> ModuleLoader::Compile(const std::string& url,
+                                                 const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Module> module;
   if (!sources_.CompileModule(url, source).ToLocal(&module)) return {};
@@ -83,7 +84,7 @@ v8::MaybeLocal<v8::Module> Modules::Compile(const std::string& url, const std::s
   return module;
 }
 
-void Modules::ReadAheadOf(const std::string& url, const std::string& source) {
+void ModuleLoader::ReadAheadOf(const std::string& url, const std::string& source) {
   if (files_.RelationTo(PathOfUrl(url)) != FileClient::MountRelation::kBeneath) return;
   constexpr std::string_view kCall = "require(";
   size_t asked = 0;
@@ -102,7 +103,7 @@ void Modules::ReadAheadOf(const std::string& url, const std::string& source) {
   }
 }
 
-std::string Modules::RelationTo(const std::string& url, v8::Local<v8::Message> message) {
+std::string ModuleLoader::WhereThrown(const std::string& url, v8::Local<v8::Message> message) {
   if (message.IsEmpty()) return "";
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
@@ -117,8 +118,8 @@ std::string Modules::RelationTo(const std::string& url, v8::Local<v8::Message> m
   return Utf8(isolate, place);
 }
 
-v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
-                                                      const std::string& source) {
+v8::MaybeLocal<v8::Function> ModuleLoader::CompileCommonJs(const std::string& url,
+                                                           const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Function> function;
   v8::TryCatch caught(isolate);
@@ -132,7 +133,7 @@ v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
     const auto message = caught.Message();
     caught.Reset();
     caught.SetVerbose(false);
-    const std::string where = RelationTo(url, message);
+    const std::string where = WhereThrown(url, message);
     sources_.Throw(
         "ERR_MODULE_TYPE",
         PathOfUrl(url) + where +
@@ -148,7 +149,8 @@ v8::MaybeLocal<v8::Function> Modules::CompileCommonJs(const std::string& url,
   return function;
 }
 
-v8::MaybeLocal<v8::Module> Modules::MakeJson(const std::string& url, const std::string& source) {
+v8::MaybeLocal<v8::Module> ModuleLoader::MakeJson(const std::string& url,
+                                                  const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Value> value;
   v8::Local<v8::String> text;
@@ -171,7 +173,8 @@ v8::MaybeLocal<v8::Module> Modules::MakeJson(const std::string& url, const std::
   return MakeSynthetic(Key("json", url), url, v8::Array::New(isolate, names, 1), exports);
 }
 
-v8::MaybeLocal<v8::Module> Modules::MakeText(const std::string& url, const std::string& source) {
+v8::MaybeLocal<v8::Module> ModuleLoader::MakeText(const std::string& url,
+                                                  const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::String> text;
   if (!sources_.Text(url, source).ToLocal(&text)) return {};
@@ -181,8 +184,8 @@ v8::MaybeLocal<v8::Module> Modules::MakeText(const std::string& url, const std::
   return MakeSynthetic(Key("text", url), url, v8::Array::New(isolate, names, 1), exports);
 }
 
-v8::MaybeLocal<v8::Module> Modules::MakeOfData(const std::string& url, const std::string& type,
-                                               const std::string& importer) {
+v8::MaybeLocal<v8::Module> ModuleLoader::MakeOfData(const std::string& url, const std::string& type,
+                                                    const std::string& importer) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Value> found, kind, text;
   if (!CallHook("readDataModule", {Str(isolate, url)}).ToLocal(&found) ||
@@ -200,8 +203,8 @@ v8::MaybeLocal<v8::Module> Modules::MakeOfData(const std::string& url, const std
   return {};
 }
 
-v8::MaybeLocal<v8::Module> Modules::MakeBuiltin(const std::string& url,
-                                                const std::string& importer) {
+v8::MaybeLocal<v8::Module> ModuleLoader::MakeBuiltin(const std::string& url,
+                                                     const std::string& importer) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Value> exports;
   v8::Local<v8::Array> names;
@@ -211,7 +214,7 @@ v8::MaybeLocal<v8::Module> Modules::MakeBuiltin(const std::string& url,
   return MakeSynthetic(url, url, names, exports.As<v8::Object>());
 }
 
-v8::MaybeLocal<v8::Module> Modules::MakeCommonJs(const std::string& url) {
+v8::MaybeLocal<v8::Module> ModuleLoader::MakeCommonJs(const std::string& url) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Value> found;
   if (!CallHook("exportNames", {Str(isolate, url)}).ToLocal(&found)) return {};
@@ -222,9 +225,10 @@ v8::MaybeLocal<v8::Module> Modules::MakeCommonJs(const std::string& url) {
   return MakeSynthetic(url, url, names, {});
 }
 
-v8::MaybeLocal<v8::Module> Modules::MakeSynthetic(const std::string& key, const std::string& url,
-                                                  v8::Local<v8::Array> names,
-                                                  v8::MaybeLocal<v8::Object> exports) {
+v8::MaybeLocal<v8::Module> ModuleLoader::MakeSynthetic(const std::string& key,
+                                                       const std::string& url,
+                                                       v8::Local<v8::Array> names,
+                                                       v8::MaybeLocal<v8::Object> exports) {
   v8::Isolate* isolate = engine_.isolate();
   std::vector<v8::Local<v8::String>> list;
   for (uint32_t i = 0; i < names->Length(); ++i)
@@ -242,8 +246,8 @@ v8::MaybeLocal<v8::Module> Modules::MakeSynthetic(const std::string& key, const 
   return module;
 }
 
-v8::MaybeLocal<v8::Value> Modules::EvaluateSynthetic(v8::Local<v8::Context> context,
-                                                     v8::Local<v8::Module> self) {
+v8::MaybeLocal<v8::Value> ModuleLoader::EvaluateSynthetic(v8::Local<v8::Context> context,
+                                                          v8::Local<v8::Module> self) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
   const Synthetic& kept = g_modules->synthetic_.find(self->GetIdentityHash())->second;
   const auto names = kept.names.Get(isolate);
@@ -274,8 +278,8 @@ v8::MaybeLocal<v8::Value> Modules::EvaluateSynthetic(v8::Local<v8::Context> cont
   return done->GetPromise();
 }
 
-v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::string& type,
-                                         const std::string& importer) {
+v8::MaybeLocal<v8::Module> ModuleLoader::Load(const std::string& url, const std::string& type,
+                                              const std::string& importer) {
   v8::Isolate* isolate = engine_.isolate();
   if (const auto known = loaded_.find(Key(type, url)); known != loaded_.end())
     return known->second.Get(isolate);
@@ -341,7 +345,7 @@ v8::MaybeLocal<v8::Module> Modules::Load(const std::string& url, const std::stri
   return made;
 }
 
-bool Modules::LoadRequests(v8::Local<v8::Module> root, const std::string& root_url) {
+bool ModuleLoader::LoadRequests(v8::Local<v8::Module> root, const std::string& root_url) {
   v8::Isolate* isolate = engine_.isolate();
   // A work list, not recursion: a chain of imports may be long.
   std::vector<std::pair<v8::Local<v8::Module>, std::string>> work = {{root, root_url}};
@@ -381,11 +385,11 @@ bool Modules::LoadRequests(v8::Local<v8::Module> root, const std::string& root_u
   return true;
 }
 
-v8::MaybeLocal<v8::Module> Modules::Link(v8::Local<v8::Context> /*context*/,
-                                         v8::Local<v8::String> specifier,
-                                         v8::Local<v8::FixedArray> attributes,
-                                         v8::Local<v8::Module> referrer) {
-  Modules& self = *g_modules;
+v8::MaybeLocal<v8::Module> ModuleLoader::Link(v8::Local<v8::Context> /*context*/,
+                                              v8::Local<v8::String> specifier,
+                                              v8::Local<v8::FixedArray> attributes,
+                                              v8::Local<v8::Module> referrer) {
+  ModuleLoader& self = *g_modules;
   v8::Isolate* isolate = self.engine_.isolate();
   std::string url;
   if (!self.Resolve(Utf8(isolate, specifier), self.UrlOf(referrer), ModuleResolver::How::kImport)
@@ -394,7 +398,7 @@ v8::MaybeLocal<v8::Module> Modules::Link(v8::Local<v8::Context> /*context*/,
   return self.Load(url, TypeAttribute(isolate, attributes, 3), self.UrlOf(referrer));
 }
 
-v8::MaybeLocal<v8::Promise> Modules::Evaluate(v8::Local<v8::Module> module) {
+v8::MaybeLocal<v8::Promise> ModuleLoader::Evaluate(v8::Local<v8::Module> module) {
   const auto context = engine_.context();
   v8::Local<v8::Value> result;
   if (module->InstantiateModule(context, Link).IsNothing()) return {};
@@ -405,21 +409,22 @@ v8::MaybeLocal<v8::Promise> Modules::Evaluate(v8::Local<v8::Module> module) {
   return evaluated;
 }
 
-v8::MaybeLocal<v8::Promise> Modules::RunModule(const std::string& url, const std::string& source) {
+v8::MaybeLocal<v8::Promise> ModuleLoader::RunModule(const std::string& url,
+                                                    const std::string& source) {
   v8::Local<v8::Module> module;
   if (!Compile(url, source).ToLocal(&module)) return {};
   return RunCompiled(module, url);
 }
 
-v8::MaybeLocal<v8::Promise> Modules::RunCompiled(v8::Local<v8::Module> module,
-                                                 const std::string& url) {
+v8::MaybeLocal<v8::Promise> ModuleLoader::RunCompiled(v8::Local<v8::Module> module,
+                                                      const std::string& url) {
   if (!LoadRequests(module, url)) return {};
   main_module_.Reset(engine_.isolate(), module);
   return Evaluate(module);
 }
 
-v8::MaybeLocal<v8::Promise> Modules::RunCommonJs(const std::string& url,
-                                                 const std::string& source) {
+v8::MaybeLocal<v8::Promise> ModuleLoader::RunCommonJs(const std::string& url,
+                                                      const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::String> text;
   v8::Local<v8::Promise::Resolver> done;
@@ -432,13 +437,13 @@ v8::MaybeLocal<v8::Promise> Modules::RunCommonJs(const std::string& url,
   return done->GetPromise();
 }
 
-void Modules::SetEntry(const std::string& url, const std::string& source) {
+void ModuleLoader::SetEntry(const std::string& url, const std::string& source) {
   const std::string path = PathOfUrl(url);
   sources_.SetEntry(path, source);
   resolver_.SetProject(path.substr(0, path.rfind('/')));
 }
 
-v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::string& source) {
+v8::MaybeLocal<v8::Promise> ModuleLoader::Run(const std::string& url, const std::string& source) {
   const std::string path = PathOfUrl(url);
   SetEntry(url, source);
   FileFormat format{ModuleFormat::kModule};
@@ -466,7 +471,7 @@ v8::MaybeLocal<v8::Promise> Modules::Run(const std::string& url, const std::stri
   return ran;
 }
 
-v8::MaybeLocal<v8::Value> Modules::Require(const std::string& url) {
+v8::MaybeLocal<v8::Value> ModuleLoader::Require(const std::string& url) {
   v8::Isolate* isolate = engine_.isolate();
   v8::Local<v8::Module> module;
   if (!Load(url, "", url).ToLocal(&module) || !LoadRequests(module, url)) return {};
@@ -495,7 +500,7 @@ v8::MaybeLocal<v8::Value> Modules::Require(const std::string& url) {
   return module->GetModuleNamespace();
 }
 
-v8::MaybeLocal<v8::Value> Modules::EntryNamespace() {
+v8::MaybeLocal<v8::Value> ModuleLoader::EntryNamespace() {
   // What imports CommonJS, as a handler's front does, sees it as a module of its own.
   if (!common_js_.empty()) {
     v8::Local<v8::Module> module;
@@ -506,7 +511,7 @@ v8::MaybeLocal<v8::Value> Modules::EntryNamespace() {
   return main_module_.Get(engine_.isolate())->GetModuleNamespace();
 }
 
-v8::MaybeLocal<v8::Value> Modules::ModuleNamespace() {
+v8::MaybeLocal<v8::Value> ModuleLoader::ModuleNamespace() {
   if (main_module_.IsEmpty()) return {};
   const auto module = main_module_.Get(engine_.isolate());
   if (module->GetStatus() != v8::Module::kEvaluated) return {};
@@ -523,12 +528,12 @@ v8::MaybeLocal<v8::Promise> Passed(v8::TryCatch& caught) {
 
 }  // namespace
 
-v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context,
-                                            v8::Local<v8::Data> /*options*/,
-                                            v8::Local<v8::Value> referrer,
-                                            v8::Local<v8::String> specifier,
-                                            v8::Local<v8::FixedArray> attributes) {
-  Modules& self = *g_modules;
+v8::MaybeLocal<v8::Promise> ModuleLoader::Import(v8::Local<v8::Context> context,
+                                                 v8::Local<v8::Data> /*options*/,
+                                                 v8::Local<v8::Value> referrer,
+                                                 v8::Local<v8::String> specifier,
+                                                 v8::Local<v8::FixedArray> attributes) {
+  ModuleLoader& self = *g_modules;
   v8::Isolate* isolate = self.engine_.isolate();
   v8::Local<v8::Promise::Resolver> resolver;
   if (!v8::Promise::Resolver::New(context).ToLocal(&resolver)) return {};
@@ -557,9 +562,9 @@ v8::MaybeLocal<v8::Promise> Modules::Import(v8::Local<v8::Context> context,
   return evaluated->Then(context, namespace_of).ToLocal(&imported) ? imported : Passed(caught);
 }
 
-void Modules::ImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module,
-                         v8::Local<v8::Object> meta) {
-  Modules& self = *g_modules;
+void ModuleLoader::ImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module,
+                              v8::Local<v8::Object> meta) {
+  ModuleLoader& self = *g_modules;
   v8::Isolate* isolate = self.engine_.isolate();
   const std::string& url = self.UrlOf(module);
   const std::string path = PathOfUrl(url);

@@ -1,4 +1,4 @@
-#include "cli/start.h"
+#include "cli/startup.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// TlsStore: the certificate authorities that origins are checked against, read before the broker
+// TrustStore: the certificate authorities that origins are checked against, read before the broker
 // gives up files and parsed when the first https request needs them.
 #pragma once
 
@@ -11,11 +11,11 @@
 
 namespace postern::broker {
 
-class TlsStore {
+class TrustStore {
  public:
   // Reads PEM from `path`, or from where Debian and others keep the system's authorities when
   // empty. Without any the store is empty and every https request fails on the certificate.
-  static Result<TlsStore> Read(const std::string& path);
+  static Result<TrustStore> Read(const std::string& path);
   // Parsed once; shared with every context that it is put into.
   Status ApplyTo(SSL_CTX* context);
 

@@ -1,16 +1,16 @@
-#include "worker/v8_program.h"
+#include "worker/v8_guest_program.h"
 
 #include "worker/guest/guest.h"
 
 namespace postern::worker {
 
-Result<std::unique_ptr<GuestProgram>> V8Program::Start(Engine::Options options) {
+Result<std::unique_ptr<GuestProgram>> V8GuestProgram::Start(Engine::Options options) {
   auto engine = Engine::Start(std::move(options));
   if (!engine) return engine.error();
-  return std::unique_ptr<GuestProgram>(new V8Program(*std::move(engine)));
+  return std::unique_ptr<GuestProgram>(new V8GuestProgram(*std::move(engine)));
 }
 
-void V8Program::Warm() {
+void V8GuestProgram::Warm() {
   v8::Isolate* isolate = engine_->isolate();
   const v8::HandleScope scope(isolate);
   const auto context = engine_->context();
@@ -21,7 +21,7 @@ void V8Program::Warm() {
   Guest::Rehearse(*engine_);
 }
 
-void V8Program::Run(channel::GuestOrder order) {
+void V8GuestProgram::Run(channel::GuestOrder order) {
   auto guest = std::make_unique<Guest>(*engine_, std::move(order));
   guest->Run();
 }

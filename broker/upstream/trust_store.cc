@@ -1,4 +1,4 @@
-#include "broker/upstream/tls_store.h"
+#include "broker/upstream/trust_store.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -21,8 +21,8 @@ bool ReadAll(const std::string& path, std::string& out) {
 
 }  // namespace
 
-Result<TlsStore> TlsStore::Read(const std::string& path) {
-  TlsStore store;
+Result<TrustStore> TrustStore::Read(const std::string& path) {
+  TrustStore store;
   if (!path.empty()) {
     if (!ReadAll(path, store.pem_))
       return SystemError("cannot read the certificate authorities in " + path);
@@ -34,7 +34,7 @@ Result<TlsStore> TlsStore::Read(const std::string& path) {
   return store;
 }
 
-Status TlsStore::ApplyTo(SSL_CTX* context) {
+Status TrustStore::ApplyTo(SSL_CTX* context) {
   if (!store_) {
     store_.reset(X509_STORE_new());
     const std::unique_ptr<BIO, decltype(&BIO_free)> bio(

@@ -1,4 +1,4 @@
-// Modules: the modules of a guest: found (module_resolver.h), loaded over the files channel,
+// ModuleLoader: the modules of a guest: found (module_resolver.h), loaded over the files channel,
 // compiled, linked. CommonJS is run by the runtime (runtime/modules/commonjs.js), which asks here
 // for what it needs.
 #pragma once
@@ -17,9 +17,9 @@
 
 namespace postern::worker {
 
-class Modules {
+class ModuleLoader {
  public:
-  Modules(Engine& engine, FileClient& files);
+  ModuleLoader(Engine& engine, FileClient& files);
 
   // Runs `source` as the program `url`, with everything it imports. The promise settles with it. On
   // failure an exception is pending.
@@ -39,7 +39,7 @@ class Modules {
   // A function of exports, require, module, __filename and __dirname.
   v8::MaybeLocal<v8::Function> CompileCommonJs(const std::string& url, const std::string& source);
   // ":line:column" of what a message is about, in what was written; "" where that was added.
-  std::string RelationTo(const std::string& url, v8::Local<v8::Message> message);
+  std::string WhereThrown(const std::string& url, v8::Local<v8::Message> message);
   // The namespace of the ES module `url`, for require: evaluated now, which one that awaits at its
   // top cannot be.
   v8::MaybeLocal<v8::Value> Require(const std::string& url);

@@ -1,4 +1,4 @@
-#include "worker/engine/parts.h"
+#include "worker/engine/runtime_parts.h"
 
 #include <charconv>
 #include <memory>

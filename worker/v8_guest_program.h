@@ -1,4 +1,4 @@
-// V8Program: a guest's code runs in V8.
+// V8GuestProgram: a guest's code runs in V8.
 #pragma once
 
 #include <memory>
@@ -9,14 +9,14 @@
 
 namespace postern::worker {
 
-class V8Program : public GuestProgram {
+class V8GuestProgram : public GuestProgram {
  public:
   static Result<std::unique_ptr<GuestProgram>> Start(Engine::Options options);
   void Warm() override;
   [[noreturn]] void Run(channel::GuestOrder order) override;
 
  private:
-  explicit V8Program(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+  explicit V8GuestProgram(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
   std::unique_ptr<Engine> engine_;
 };
 
