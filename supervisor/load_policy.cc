@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "policy/file/resolv_conf.h"
-#include "policy/secrets/secret_text.h"
+#include "policy/secrets/placeholder.h"
 
 namespace postern::supervisor {
 namespace {

@@ -29,8 +29,9 @@
 #include "channel/failure.h"
 #include "har/har.h"
 #include "policy/decision.h"
+#include "policy/secrets/placeholder.h"
 #include "policy/secrets/secret_filter.h"
-#include "policy/secrets/secret_text.h"
+#include "policy/secrets/stream_replacer.h"
 
 namespace postern::broker {
 

@@ -5,7 +5,7 @@
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 #include "broker/upstream/http_fields.h"
-#include "policy/secrets/secret_text.h"
+#include "policy/secrets/placeholder.h"
 
 namespace postern::broker {
 namespace {

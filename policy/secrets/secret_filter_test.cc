@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "base/text.h"
-#include "policy/secrets/secret_text.h"
+#include "policy/secrets/placeholder.h"
 
 namespace postern::policy {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/base64.h"
 #include "base/text.h"
-#include "policy/secrets/secret_text.h"
+#include "policy/secrets/placeholder.h"
 #include "policy/secrets/spellings.h"
 #include "policy/secrets/unescape.h"
 

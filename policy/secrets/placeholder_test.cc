@@ -1,6 +1,8 @@
-#include "policy/secrets/secret_text.h"
+#include "policy/secrets/placeholder.h"
 
 #include <gtest/gtest.h>
+
+#include "policy/secrets/stream_replacer.h"
 
 namespace postern::policy {
 namespace {
