@@ -1,5 +1,4 @@
 // postern: the program the user starts.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,49 +10,19 @@
 #include <filesystem>
 
 #include "base/printable.h"
-#include "base/unique_fd.h"
-#include "cli/commands/policy_commands.h"
+#include "cli/commands/check.h"
+#include "cli/commands/doctor.h"
+#include "cli/commands/explain.h"
+#include "cli/commands/report.h"
 #include "cli/commands/run.h"
 #include "cli/commands/run_remote.h"
 #include "cli/print.h"
 #include "cli/startup.h"
-#include "report/report.h"
-#include "supervisor/doctor.h"
 #include "supervisor/program_source.h"
 #include "supervisor/programs.h"
 
 namespace postern::cli {
 namespace {
-
-constexpr int64_t kMaxReportedBytes = 256LL << 20;
-
-int Doctor(const Settings& settings) {
-  auto report = supervisor::Examine();
-  if (!report) {
-    Say(report.error().message);
-    return 125;
-  }
-  return PrintAndExit(settings.json ? report->dump() + "\n" : supervisor::DoctorTable(*report), 0);
-}
-
-int WriteReport(const Settings& settings) {
-  const auto text = supervisor::ReadFile(settings.target, kMaxReportedBytes);
-  if (!text) return Say(text.error().message), kBadInput;
-  const auto page = report::Page(*text, settings.target.substr(settings.target.rfind('/') + 1));
-  if (!page) return Say(settings.target + ": " + page.error().message), kBadInput;
-  if (settings.output == "-") return PrintAndExit(*page, 0);
-  std::error_code none;
-  if (std::filesystem::equivalent(settings.output, settings.target, none))
-    return Say(settings.output + " is what the report is made of; give it a name of its own"),
-           kBadInput;
-  UniqueFd file(::open(settings.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  int error = file.valid() ? WriteAll(file.get(), *page) : errno;
-  if (error == 0 && ::close(file.release()) != 0) error = errno;
-  if (error == 0) return 0;
-  const Unwritten unwritten(settings.output, error);
-  if (!unwritten.message.empty()) Say(unwritten.message);
-  return unwritten.exit_status;
-}
 
 // Where no request could get out, and the environment names a proxy that nobody told us to use.
 std::string ProxyHint(const Settings& settings, const run_api::Outcome& outcome) {

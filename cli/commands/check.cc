@@ -1,27 +1,16 @@
-#include "cli/commands/policy_commands.h"
+#include "cli/commands/check.h"
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <vector>
 
+#include "base/exit_status.h"
 #include "cli/print.h"
-#include "policy/explain.h"
 #include "supervisor/load_policy.h"
 
 namespace postern::cli {
 namespace {
-
-constexpr size_t kNameColumn = 19;  // characters
-
-// Without the secrets' values, which need not be here where a policy is only looked at.
-Result<policy::PolicyFile> LoadWithFiles(const std::string& path) {
-  auto file = supervisor::LoadPolicyFile(path);
-  if (!file) return file;
-  if (Status s = supervisor::LoadNamedFiles(*file); !s) return s.error();
-  return file;
-}
 
 // Why a policy that speaks of the network grants nothing of it; null where it does, or where that
 // is meant.
@@ -50,10 +39,17 @@ std::vector<std::string> NotHere(const policy::PolicyFile& file) {
 
 }  // namespace
 
+Result<policy::PolicyFile> LoadToLookAt(const std::string& path) {
+  auto file = supervisor::LoadPolicyFile(path);
+  if (!file) return file;
+  if (Status s = supervisor::LoadNamedFiles(*file); !s) return s.error();
+  return file;
+}
+
 int CheckPolicies(const Settings& settings) {
   int status = 0;
   for (const std::string& path : settings.arguments) {
-    const auto file = LoadWithFiles(path);
+    const auto file = LoadToLookAt(path);
     if (file) {
       const size_t rules = file->network.rules.size();
       status = PrintAndExit(
@@ -66,31 +62,6 @@ int CheckPolicies(const Settings& settings) {
     }
   }
   return status;
-}
-
-int ExplainPolicy(const Settings& settings) {
-  const auto file = LoadWithFiles(settings.target);
-  if (!file) {
-    Say(file.error().message);
-    return kBadInput;
-  }
-  const auto e = policy::Explain(file->network, settings.arguments[0], settings.arguments[1]);
-  if (!e) {
-    Say(e.error().message);
-    return kWrongUsage;
-  }
-  std::string text;
-  if (settings.json) {
-    nlohmann::ordered_json out;
-    for (const auto& [name, part] : e->parts) out[name] = part;
-    text = out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  } else {
-    for (const auto& [name, part] : e->parts) {
-      const size_t gap = kNameColumn - std::min(name.size(), kNameColumn);
-      text.append(name).append(gap, ' ').append(part).append("\n");
-    }
-  }
-  return PrintAndExit(text, e->allow ? 0 : 1);
 }
 
 }  // namespace postern::cli

@@ -1,15 +1,18 @@
-// `postern check` and `postern explain`: policies looked at without a guest and without a network.
+// `postern check`: policies looked at without a guest and without a network.
 #pragma once
 
+#include <string>
+
+#include "base/result.h"
 #include "cli/settings.h"
 
 namespace postern::cli {
 
+// A policy with the files that it names, and without its secrets' values, which need not be here
+// where it is only looked at.
+Result<policy::PolicyFile> LoadToLookAt(const std::string& path);
+
 // Prints a line a file. 0 where all are right, else 3.
 int CheckPolicies(const Settings& settings);
-
-// Prints the decision and its rule. 0 where the request is allowed, 1 where it is denied, 2 and 3
-// for a wrong URL or method and a bad policy.
-int ExplainPolicy(const Settings& settings);
 
 }  // namespace postern::cli
