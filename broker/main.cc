@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
+#include "base/exit_status.h"
 #include "broker/confine.h"
 #include "broker/files/files_binding.h"
 #include "broker/log/event_log.h"
@@ -33,7 +34,8 @@ using channel::ControlMessage;
 using channel::ControlType;
 
 constexpr int kControl = 3;
-constexpr int kBadInput = 10'000;  // in place of an errno: the user's file is at fault
+constexpr int kUsersInput = 10'000;   // in place of an errno: the user's file is at fault
+constexpr int kExitCannotTell = 126;  // it could not run, and could not say why
 constexpr auto kTellUsageEvery = std::chrono::seconds(1);
 
 struct Arguments {
@@ -191,7 +193,7 @@ Status RunNet(Arguments& a) {
   if (!tls) return tls.error();
   auto beside = a.replay.valid() ? ReadFilesBeside(a.replay.get(), a.beside.get())
                                  : Result<har::Files>(har::Files());
-  if (!beside) return Error{beside.error().message, kBadInput};
+  if (!beside) return Error{beside.error().message, kUsersInput};
   auto own = OwnAddresses::Open();
   if (!own) return own.error();
   if (Status s = EnterRoleNamespaces(a.role, layers); !s) return s;
@@ -211,7 +213,7 @@ Status RunNet(Arguments& a) {
     auto recording = ReadToEnd(a.replay.get(), "the recording", har::kMaxHarBytes);
     auto parsed =
         recording ? Replay::Parse(*recording, *beside) : Result<Replay>(recording.error());
-    if (!parsed) return Error{parsed.error().message, kBadInput};
+    if (!parsed) return Error{parsed.error().message, kUsersInput};
     replay.emplace(*std::move(parsed));
     beside->clear();
   }
@@ -292,9 +294,9 @@ int Main(int argc, char** argv) {
                                                                 : RunLog(*arguments);
   if (status) return 0;
   const ControlMessage failed{.type = ControlType::kFailed,
-                              .a = status.error().errnum == kBadInput ? 1 : 0,
+                              .a = status.error().errnum == kUsersInput ? 1 : 0,
                               .payload = status.error().message};
-  return channel::SendControl(kControl, failed) ? 125 : 126;
+  return channel::SendControl(kControl, failed) ? kExitCannotRun : kExitCannotTell;
 }
 
 }  // namespace

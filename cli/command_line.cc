@@ -262,15 +262,15 @@ Status CheckExtension(const Settings& s) {
 std::optional<UsageError> Load(const Raw& raw, Settings& s) {
   if (!raw.policy.empty()) {
     auto file = supervisor::LoadPolicyFile(raw.policy);
-    if (!file) return UsageError{kBadInput, file.error().message};
+    if (!file) return UsageError{kExitBadInput, file.error().message};
     s.policy = *std::move(file);
   }
   if (Status merged = Merge(raw, s); !merged)
-    return UsageError{kWrongUsage, merged.error().message};
+    return UsageError{kExitWrongUsage, merged.error().message};
   if (Status r = supervisor::LoadNamedFiles(s.policy); !r)
-    return UsageError{kBadInput, r.error().message};
+    return UsageError{kExitBadInput, r.error().message};
   if (Status r = supervisor::LoadSecrets(s.policy); !r)
-    return UsageError{kBadInput, r.error().message};
+    return UsageError{kExitBadInput, r.error().message};
   return std::nullopt;
 }
 
@@ -352,7 +352,7 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   app.footer(std::string("Examples:\n") + kExamples +
              "  postern serve --handler=app.mjs --listen=8080\n");
   auto read = ReadWords({argv + 1, argv + argc}, app);
-  if (!read) return UsageError{kWrongUsage, read.error().message};
+  if (!read) return UsageError{kExitWrongUsage, read.error().message};
   s.arguments = std::move(read->guest);
   if (!read->misplaced.empty()) {
     s.hint = read->misplaced +
@@ -369,11 +369,12 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     const auto parsed = app.get_subcommands();
     if (raw.url.empty() && raw.method.find("://") != std::string::npos)
-      return UsageError{kWrongUsage, "METHOD is required before the URL, as in: postern explain " +
-                                         raw.policy + " GET " + raw.method};
-    return UsageError{kWrongUsage, std::string(e.what()) + "; see postern " +
-                                       (parsed.empty() ? "" : parsed[0]->get_name() + " ") +
-                                       "--help"};
+      return UsageError{kExitWrongUsage,
+                        "METHOD is required before the URL, as in: postern explain " + raw.policy +
+                            " GET " + raw.method};
+    return UsageError{kExitWrongUsage, std::string(e.what()) + "; see postern " +
+                                           (parsed.empty() ? "" : parsed[0]->get_name() + " ") +
+                                           "--help"};
   }
   if (manual->parsed()) {
     return UsageError{0, "", ManualPage(app)};
@@ -381,8 +382,8 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   if (completions->parsed()) {
     const auto text = Completions(app, raw.shell);
     if (!text) {
-      return UsageError{kWrongUsage, "there are no completions for \"" + raw.shell +
-                                         "\"; there are some for bash, zsh and fish"};
+      return UsageError{kExitWrongUsage, "there are no completions for \"" + raw.shell +
+                                             "\"; there are some for bash, zsh and fish"};
     }
     return UsageError{0, "", *text};
   }
@@ -408,10 +409,10 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   s.target = run->parsed() ? raw.file : serve->parsed() ? s.serve.handler : raw.code;
   if (serve->parsed()) {
     if (Status read = ReadServeOptions(*serve, raw.serve, s.serve); !read)
-      return UsageError{kWrongUsage, read.error().message};
+      return UsageError{kExitWrongUsage, read.error().message};
   }
   if (Status known = CheckExtension(s); !known)
-    return UsageError{kWrongUsage, known.error().message};
+    return UsageError{kExitWrongUsage, known.error().message};
   if (auto refusal = Load(raw, s)) return *refusal;
   // Of a server each request has its own.
   if (const char* trace = std::getenv("TRACEPARENT");

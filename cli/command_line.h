@@ -12,7 +12,7 @@ namespace postern::cli {
 // What stops a command before it starts: a message, and the exit status that goes with it (wrong
 // usage, bad input), or output and 0.
 struct UsageError {
-  int exit_status = kWrongUsage;
+  int exit_status = kExitWrongUsage;
   std::string message;
   std::string output = {};  // what was asked for, for stdout: --help, a man page
 };

@@ -9,6 +9,7 @@
 #include <exception>
 #include <filesystem>
 
+#include "base/exit_status.h"
 #include "base/printable.h"
 #include "cli/commands/check.h"
 #include "cli/commands/doctor.h"
@@ -72,7 +73,7 @@ int BecomeServer(char** argv) {
   const std::string program = supervisor::ServerProgram();
   ::execv(program.c_str(), argv);
   Say(SystemError("cannot start " + program).message);
-  return 125;
+  return kExitCannotRun;
 }
 
 int Main(int argc, char** argv) {
@@ -99,7 +100,7 @@ int Main(int argc, char** argv) {
   }
   if (!outcome.log_trouble.empty()) {
     Say(outcome.log_trouble);
-    if (status == 0) status = kCannotWrite;
+    if (status == 0) status = kExitCannotWrite;
   }
   if (settings.json) return status;
   for (const auto hint : {ProxyHint, WorkingDirectoryHint}) {
@@ -117,5 +118,5 @@ int main(int argc, char** argv) try {
 } catch (
     const std::exception& e) {  // out of memory, say: whatever was started ends with this process
   std::fprintf(stderr, "postern: %s\n", e.what());
-  return 125;
+  return postern::kExitCannotRun;
 }

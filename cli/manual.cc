@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/exit_status.h"
 #include "cli/commands.h"
 
 namespace postern::cli {
@@ -197,34 +198,10 @@ std::string ManualPage(const CLI::App& app) {
   }
   out += R"(.SH EXIT STATUS
 That of the guest, or
-.TP
-1
-the guest failed with an error
-.TP
-2
-wrong usage
-.TP
-3
-a file or policy that cannot be used
-.TP
-4
-output, a recording, a log or a report that cannot be written
-.TP
-124
-a time limit
-.TP
-125
-it could not be run
-.TP
-137
-memory, or killed
-.TP
-141
-nobody reads its output any more
-.TP
-159
-a forbidden system call
-.SH ENVIRONMENT
+)";
+  for (const ExitMeaning& e : kExitMeanings)
+    out += ".TP\n" + std::to_string(e.status) + "\n" + e.meaning + "\n";
+  out += R"(.SH ENVIRONMENT
 .TP
 .B POSTERN_SERVER
 as \fB\-\-server\fR

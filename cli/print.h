@@ -17,9 +17,9 @@ namespace postern::cli {
 // Nothing where nobody reads any more: who has gone away asked for no more.
 struct Unwritten {
   Unwritten(const std::string& what, int error)
-      : exit_status(error == EPIPE || error == ECONNRESET ? kNobodyReads : kCannotWrite) {
+      : exit_status(error == EPIPE || error == ECONNRESET ? kExitNobodyReads : kExitCannotWrite) {
     errno = error;
-    if (exit_status == kCannotWrite) message = SystemError("cannot write " + what).message;
+    if (exit_status == kExitCannotWrite) message = SystemError("cannot write " + what).message;
   }
   int exit_status;
   std::string message;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "base/exit_status.h"
 #include "cli/command_line.h"
 #include "cli/startup.h"
 #include "server/serve.h"
@@ -33,7 +34,7 @@ int Main(int argc, char** argv) {
   const auto& settings = std::get<Settings>(started);
   if (settings.command != Settings::Command::kServe) {
     std::fprintf(stderr, "postern: this program serves only; use postern\n");
-    return kWrongUsage;
+    return kExitWrongUsage;
   }
   return server::Serve(Options(settings), [&]() -> Result<server::ServeOptions> {
     auto parsed = ParseCommandLine(argc, argv);
@@ -50,5 +51,5 @@ int main(int argc, char** argv) try {
 } catch (
     const std::exception& e) {  // out of memory, say: whatever was started ends with this process
   std::fprintf(stderr, "postern: %s\n", e.what());
-  return 125;
+  return postern::kExitCannotRun;
 }

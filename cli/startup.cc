@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "base/exit_status.h"
 #include "cli/command_line.h"
 #include "cli/print.h"
 #include "sandbox/process.h"
@@ -12,8 +13,6 @@
 
 namespace postern::cli {
 namespace {
-
-constexpr int kCannotStart = 125;
 
 int Refuse(const std::string& why, int status) {
   if (!why.empty()) Say(why);
@@ -35,11 +34,11 @@ Status OpenStandardDescriptors() {
 std::variant<Settings, int> Start(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   if (const Status s = OpenStandardDescriptors(); !s)
-    return Refuse(s.error().message, kCannotStart);
+    return Refuse(s.error().message, kExitCannotRun);
   if (::access("/proc/self/exe", F_OK) != 0)
-    return Refuse("/proc is not mounted here, and Postern needs it", kCannotStart);
+    return Refuse("/proc is not mounted here, and Postern needs it", kExitCannotRun);
   if (const Status s = sandbox::GainNoPrivileges(); !s)
-    return Refuse(s.error().message, kCannotStart);
+    return Refuse(s.error().message, kExitCannotRun);
   auto parsed = ParseCommandLine(argc, argv);
   if (const auto* refusal = std::get_if<UsageError>(&parsed))
     return refusal->output.empty() ? Refuse(refusal->message, refusal->exit_status)
@@ -49,7 +48,7 @@ std::variant<Settings, int> Start(int argc, char** argv) {
   const auto mode =
       settings.debug_seccomp ? sandbox::SeccompMode::kDebug : sandbox::SeccompMode::kKill;
   if (const Status s = sandbox::InstallSeccomp("supervisor", mode); !s)
-    return Refuse(s.error().message, kCannotStart);
+    return Refuse(s.error().message, kExitCannotRun);
   return std::move(settings);
 }
 

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/exit_status.h"
 #include "base/printable.h"
 #include "base/text.h"
 #include "server/descriptor_budget.h"
@@ -32,7 +33,6 @@ namespace {
 
 using ErrorCode = boost::system::error_code;
 
-constexpr int kCannotServe = 125, kHandlerFailed = 1;
 constexpr auto kReadyWithin = std::chrono::seconds(20);
 constexpr size_t kMinTokenBytes = 16;
 // Where there are descriptors for them: callers that have spares, connections at each door of the
@@ -155,7 +155,7 @@ class Server {
 
   // Why it cannot be started, with the exit status.
   std::optional<StartFailure> Start() {
-    const auto cannot = [](const Status& s, int status = kCannotServe) {
+    const auto cannot = [](const Status& s, int status = kExitCannotRun) {
       return StartFailure{status, s.error().message};
     };
     log_.failed = [this](const std::string& why) { Fail("the log process cannot run: " + why); };
@@ -166,14 +166,14 @@ class Server {
     if (Status s = runs_.policy()->Open(log_.broker_end()); !s) return cannot(s);
     // What the system refuses is no slip of whoever typed it.
     if (Status s = Listen(); !s)
-      return cannot(s, s.error().errnum == 0 ? kWrongUsage : kCannotServe);
+      return cannot(s, s.error().errnum == 0 ? kExitWrongUsage : kExitCannotRun);
     SayBudget();
     if (!listeners_.addresses().empty()) {
       if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return cannot(s);
     }
     runs_.log = [](const std::string& line) { Say(kInfo, line); };
     if (handler_) {
-      if (Status s = StartHandler(); !s) return cannot(s, kBadInput);
+      if (Status s = StartHandler(); !s) return cannot(s, kExitBadInput);
     }
     AwaitStop();
     AwaitReload();
@@ -239,7 +239,7 @@ class Server {
     pool.print = PrintLine;
     pool.loaded = [this](const std::string& failure) {
       if (failure.empty()) return OnHandlerLoaded();
-      if (!pool_was_ready_) return Fail("the handler cannot start: " + failure, kHandlerFailed);
+      if (!pool_was_ready_) return Fail("the handler cannot start: " + failure, kExitFailed);
       Say(kErrorPriority, "the new code does not start: " + failure + "; the old code stays");
       Notify("READY=1");
     };
@@ -407,7 +407,7 @@ class Server {
     });
   }
 
-  void Fail(const std::string& why, int status = kCannotServe) {
+  void Fail(const std::string& why, int status = kExitCannotRun) {
     Say(kErrorPriority, why);
     status_ = status;
     io_.stop();
@@ -455,7 +455,7 @@ int Serve(const ServeOptions& options, const std::function<Result<ServeOptions>(
   std::map<std::string, std::string> tokens;
   if (!options.token_file.empty()) {
     auto read = ReadTokens(options.token_file);
-    if (!read) return Refuse(read.error().message, kBadInput);
+    if (!read) return Refuse(read.error().message, kExitBadInput);
     tokens = *std::move(read);
   }
   const ServeOptions& serve = options;
@@ -468,15 +468,15 @@ int Serve(const ServeOptions& options, const std::function<Result<ServeOptions>(
        .handler_guests = handler ? std::max(serve.runs, serve.guests + 1) : 0,
        .connections = kConnections,
        .handler_connections = handler ? kHandlerConnections : 0});
-  if (!budget) return Refuse(budget.error().message, kCannotServe);
+  if (!budget) return Refuse(budget.error().message, kExitCannotRun);
   auto doctor = supervisor::Examine();
-  if (!doctor) return Refuse(doctor.error().message, kCannotServe);
+  if (!doctor) return Refuse(doctor.error().message, kExitCannotRun);
   const bool cgroup = (*doctor)["memoryCgroup"].contains("version");
   if (const auto missing =
           supervisor::MissingLayer(options.required_layers, (*doctor)["parts"]["worker"], cgroup))
     return Refuse("the layer \"" + *missing +
                       "\" that --require names is not available here; see postern doctor",
-                  kCannotServe);
+                  kExitCannotRun);
   Server server(options, *budget, *std::move(doctor), std::move(tokens), reload);
   if (const auto refusal = server.Start()) return Refuse(refusal->message, refusal->exit_status);
   return server.Run();

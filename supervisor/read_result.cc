@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "base/exit_status.h"
 #include "channel/result_frame.h"
 
 namespace postern::supervisor {
@@ -34,11 +35,11 @@ bool TakeFrame(ResultTag tag, std::string bytes, run_api::Outcome& o) {
       return true;
     case ResultTag::kFailed:
       o.kind = run_api::Outcome::Kind::kFailed;
-      o.exit_status = 1;
+      o.exit_status = kExitFailed;
       return true;
     case ResultTag::kOutOfMemory:
       o.kind = run_api::Outcome::Kind::kOutOfMemory;
-      o.exit_status = 137;
+      o.exit_status = kExitKilled;
       return true;
     case ResultTag::kExitCode: {
       int code = 1;

@@ -14,6 +14,7 @@
 #include <csignal>
 
 #include "base/eintr.h"
+#include "base/exit_status.h"
 #include "base/units.h"
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
@@ -27,7 +28,6 @@ namespace {
 namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
 
-constexpr int kExitTimeout = 124, kExitOutOfMemory = 137, kExitForbiddenCall = 159;
 constexpr int kGuestGoneWithinMs = 5'000;
 constexpr size_t kMostSignals = 64;  // that a guest may say it listens for
 // Bytes: below, they take less than a millisecond.
@@ -86,7 +86,8 @@ Run::Run(const RunEnvironment& environment, Job job, std::function<void(run_api:
       net_(
           environment.net, BrokerPolicy(job_.network), job_.name,
           [this](const std::string& why, bool bad_input) {
-            if (bad_input) return FailToRun(job_.network.adapter.target + ": " + why, kBadInput);
+            if (bad_input)
+              return FailToRun(job_.network.adapter.target + ": " + why, kExitBadInput);
             FailToRun("the network broker cannot run: " + why);
           },
           job_.events),
@@ -153,7 +154,7 @@ void Run::LimitWallClock() {
   wall_.expires_after(std::chrono::milliseconds(job_.limits.wall));
   wall_.async_wait([self = shared_from_this()](const ErrorCode& error) {
     if (error) return;
-    self->Kill(run_api::Outcome::Kind::kTimedOut, kExitTimeout,
+    self->Kill(run_api::Outcome::Kind::kTimedOut, kExitTimeLimit,
                "the run took longer than its limit of " + DurationText(self->job_.limits.wall) +
                    " (--timeout)");
   });
@@ -165,7 +166,7 @@ void Run::WatchCpu() {
   if (std::exchange(renewed_, false)) cpu_before_ms_ += std::exchange(used, 0);
   if (used >= limit) {
     return Kill(
-        run_api::Outcome::Kind::kTimedOut, kExitTimeout,
+        run_api::Outcome::Kind::kTimedOut, kExitTimeLimit,
         "the run used more than its limit of " + DurationText(limit) + " of CPU time (--cpu)");
   }
   // A guest has one thread: it cannot use the rest sooner than this.
@@ -330,7 +331,7 @@ void Run::ClassifyResult(const Result<bool>& complete) {
                              "the guest made a forbidden system call");
   if (!complete || !*complete)
     return outcome_.SetError(
-        run_api::Outcome::Kind::kFailed, kCannotRun,
+        run_api::Outcome::Kind::kFailed, kExitCannotRun,
         complete ? "the guest ended without a result" : complete.error().message);
   if (outcome_.kind == run_api::Outcome::Kind::kOutOfMemory) {
     outcome_.SetError(
@@ -344,10 +345,10 @@ void Run::ClassifySignal(int signal) {
     return outcome_.SetError(run_api::Outcome::Kind::kKilled, kExitForbiddenCall,
                              "the guest made a forbidden system call; --debug-seccomp names it");
   if (signal == SIGXCPU)
-    return outcome_.SetError(run_api::Outcome::Kind::kTimedOut, kExitTimeout,
+    return outcome_.SetError(run_api::Outcome::Kind::kTimedOut, kExitTimeLimit,
                              "the run used more than its limit of CPU time (--cpu)");
   if (signal == SIGKILL && cgroup_ && cgroup_->KilledInside())
-    return outcome_.SetError(run_api::Outcome::Kind::kOutOfMemory, kExitOutOfMemory,
+    return outcome_.SetError(run_api::Outcome::Kind::kOutOfMemory, kExitKilled,
                              "the guest ran out of its memory cgroup's " +
                                  BytesText(job_.limits.memory + channel::kMemorySlack) +
                                  " (--memory)");

@@ -70,7 +70,7 @@ class Run : public std::enable_shared_from_this<Run> {
   // What is limited is counted anew: the guest has answered.
   void ResetLimits();
   // It cannot be run, or not any more, by no fault of the guest.
-  void FailToRun(const std::string& why, int status = kCannotRun);
+  void FailToRun(const std::string& why, int status = kExitCannotRun);
 
   // Waits until the guest's process is gone: where there is no pid namespace, nobody else does.
   void AwaitProcess() const;

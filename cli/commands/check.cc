@@ -58,7 +58,7 @@ int CheckPolicies(const Settings& settings) {
       for (const std::string& why : NotHere(*file)) Say(path + ": " + why);
     } else {
       Say(file.error().message);
-      status = kBadInput;
+      status = kExitBadInput;
     }
   }
   return status;

@@ -10,7 +10,7 @@ int Doctor(const Settings& settings) {
   auto report = supervisor::Examine();
   if (!report) {
     Say(report.error().message);
-    return kCannotRun;
+    return kExitCannotRun;
   }
   return PrintAndExit(settings.json ? report->dump() + "\n" : supervisor::DoctorTable(*report), 0);
 }

@@ -20,12 +20,12 @@ int ExplainPolicy(const Settings& settings) {
   const auto file = LoadToLookAt(settings.target);
   if (!file) {
     Say(file.error().message);
-    return kBadInput;
+    return kExitBadInput;
   }
   const auto e = policy::Explain(file->network, settings.arguments[0], settings.arguments[1]);
   if (!e) {
     Say(e.error().message);
-    return kWrongUsage;
+    return kExitWrongUsage;
   }
   std::string text;
   if (settings.json) {

@@ -23,14 +23,14 @@ constexpr int64_t kMaxReportedBytes = 256LL << 20;
 
 int WriteReport(const Settings& settings) {
   const auto text = supervisor::ReadFile(settings.target, kMaxReportedBytes);
-  if (!text) return Say(text.error().message), kBadInput;
+  if (!text) return Say(text.error().message), kExitBadInput;
   const auto page = report::Page(*text, settings.target.substr(settings.target.rfind('/') + 1));
-  if (!page) return Say(settings.target + ": " + page.error().message), kBadInput;
+  if (!page) return Say(settings.target + ": " + page.error().message), kExitBadInput;
   if (settings.output == "-") return PrintAndExit(*page, 0);
   std::error_code none;
   if (std::filesystem::equivalent(settings.output, settings.target, none))
     return Say(settings.output + " is what the report is made of; give it a name of its own"),
-           kBadInput;
+           kExitBadInput;
   UniqueFd file(::open(settings.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   int error = file.valid() ? WriteAll(file.get(), *page) : errno;
   if (error == 0 && ::close(file.release()) != 0) error = errno;

@@ -61,7 +61,7 @@ class RunCommand {
       run_->FailToRun("the log process cannot run: " + why);
     };
     if (Status s = OpenFiles(); !s) {
-      run_->FailToRun(s.error().message, kBadInput);
+      run_->FailToRun(s.error().message, kExitBadInput);
     } else if (Status started = Start(); !started) {
       run_->FailToRun(started.error().message);
     }
@@ -204,7 +204,7 @@ class RunCommand {
 
 run_api::Outcome RunGuest(const Settings& settings) {
   auto entry = supervisor::ReadProgramSource(settings.Program(), settings.policy.mounts);
-  if (!entry) return run_api::Outcome::Refused(entry.error().message, kBadInput);
+  if (!entry) return run_api::Outcome::Refused(entry.error().message, kExitBadInput);
   for (const std::string& note : entry->notes) Say(note);
   return RunCommand(settings, *std::move(entry)).Execute();
 }

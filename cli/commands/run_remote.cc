@@ -110,14 +110,14 @@ RemoteResult Failed(const Settings& settings, const std::string& why, int status
 bool IsOurs(const json& outcome, int exit_status) {
   const json kind = outcome.value("outcome", json());
   return outcome.value("error", json::object()).value("name", "") == "PosternError" &&
-         kind != "succeeded" && (kind != "failed" || exit_status == kCannotRun);
+         kind != "succeeded" && (kind != "failed" || exit_status == kExitCannotRun);
 }
 
 // `has_directories`: of the program, at the server.
 RemoteResult FromOutcome(const Settings& settings, const std::string& text, bool has_directories) {
   const json outcome = json::parse(text, nullptr, false);
   if (!outcome.is_object() || !outcome.contains("exitCode") || !outcome["exitCode"].is_number())
-    return Failed(settings, "the server was lost: its answer is no outcome", kCannotRun);
+    return Failed(settings, "the server was lost: its answer is no outcome", kExitCannotRun);
   RemoteResult result{.exit_status = outcome["exitCode"].get<int>()};
   if (settings.json) result.json = text.substr(0, text.find_last_not_of('\n') + 1);
   const json error = outcome.value("error", json::object());
@@ -135,21 +135,21 @@ RemoteResult FromRefusal(const Settings& settings, const client::RunAnswer& answ
   const bool cannot = status >= 500 || status == 429 || status == 401;
   const char* next = status == 401 ? "; the variable POSTERN_TOKEN gives one" : "";
   return Failed(settings, "the server refuses: " + answer.refusal + next,
-                cannot ? kCannotRun : kBadInput);
+                cannot ? kExitCannotRun : kExitBadInput);
 }
 
 }  // namespace
 
 RemoteResult RunRemotely(const Settings& settings) {
   if (const Status known = CheckOptions(settings); !known)
-    return Failed(settings, known.error().message, kWrongUsage);
+    return Failed(settings, known.error().message, kExitWrongUsage);
   auto entry = supervisor::ReadProgramSource(settings.Program(), settings.policy.mounts);
-  if (!entry) return Failed(settings, entry.error().message, kBadInput);
+  if (!entry) return Failed(settings, entry.error().message, kExitBadInput);
   for (const std::string& note : entry->notes) Say(note);
   auto server = client::RunClient::Connect(settings.server);
   if (!server) {
     const bool named = server.error().errnum != 0;  // it is a server's name, and none answers
-    return Failed(settings, server.error().message, named ? kCannotRun : kWrongUsage);
+    return Failed(settings, server.error().message, named ? kExitCannotRun : kExitWrongUsage);
   }
   if (!server->same_user()) entry->mounts.clear();
   if (entry->mounts.size() > kMaxFds)
@@ -157,9 +157,9 @@ RemoteResult RunRemotely(const Settings& settings) {
                   "a run with --server has at most " + std::to_string(kMaxFds) +
                       " directories, its module's among them; this one has " +
                       std::to_string(entry->mounts.size()) + ": mount one that has others in it",
-                  kWrongUsage);
+                  kExitWrongUsage);
   const auto request = Request(settings, *entry);
-  if (!request) return Failed(settings, request.error().message, kWrongUsage);
+  if (!request) return Failed(settings, request.error().message, kExitWrongUsage);
   std::vector<int> directories;
   for (const supervisor::OpenMount& m : entry->mounts) directories.push_back(m.directory.get());
   const char* token = std::getenv("POSTERN_TOKEN");
@@ -176,7 +176,7 @@ RemoteResult RunRemotely(const Settings& settings) {
                      return error == 0;
                    }});
   if (unwritten) return Failed(settings, unwritten->message, unwritten->exit_status);
-  if (!answer) return Failed(settings, answer.error().message, kCannotRun);
+  if (!answer) return Failed(settings, answer.error().message, kExitCannotRun);
   if (answer->status != 200) return FromRefusal(settings, *answer);
   return FromOutcome(settings, answer->outcome, server->same_user());
 }

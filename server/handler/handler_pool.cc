@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "base/exit_status.h"
 #include "supervisor/programs.h"
 
 namespace postern::server {
@@ -12,7 +13,6 @@ using run_api::Outcome;
 using supervisor::Run;
 using supervisor::SparePool;
 
-constexpr int kKilledStatus = 137;
 constexpr size_t kMaxLine = 8 * 1024;  // bytes of one line that a guest prints
 constexpr auto kLogEvery = std::chrono::seconds(1);
 constexpr auto kFirstPause = std::chrono::milliseconds(100);
@@ -99,7 +99,7 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                                  .kill =
                                      [run_of](const std::string& why) {
                                        if (const auto run = run_of->lock())
-                                         run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
+                                         run->Kill(Outcome::Kind::kKilled, kExitKilled, why);
                                      }});
   *guest_of = guest;
   const policy::PolicyFile& p = code->policy->file;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "base/exit_status.h"
 #include "supervisor/programs.h"
 
 namespace postern::server {
@@ -11,7 +12,6 @@ namespace {
 using run_api::Outcome;
 using supervisor::SparePool;
 
-constexpr int kKilledStatus = 137;
 constexpr size_t kLongOutcome = 256 * 1024;  // bytes: below, it is written in a millisecond or two
 
 // Its caller has most that wait, and others none or few.
@@ -129,7 +129,7 @@ void RunService::TurnAway(const RecordPtr& record, run_api::ApiProblem problem) 
   metrics_.RunRefused(problem.status == 429 ? "queue_full" : "queue_timeout");
   const std::string why = "the server is busy: " + problem.detail;
   record->turned_away = std::move(problem);
-  OnEnded(record, Outcome::Refused(why, kCannotRun), false);
+  OnEnded(record, Outcome::Refused(why, kExitCannotRun), false);
 }
 
 void RunService::Start(const RecordPtr& record) {
@@ -140,7 +140,7 @@ void RunService::Start(const RecordPtr& record) {
   const auto fail = [&](const std::string& why) {
     // Later: who asked for the run does not have it yet.
     boost::asio::post(
-        io_, [this, record, why] { OnEnded(record, Outcome::Refused(why, kCannotRun), true); });
+        io_, [this, record, why] { OnEnded(record, Outcome::Refused(why, kExitCannotRun), true); });
   };
   for (const policy::MountSetting& m : record->request.policy.mounts) {
     auto mount = supervisor::OpenDirectory(m.host, m.guest, m.writable);
@@ -321,10 +321,10 @@ void RunService::Kill(const RecordPtr& record, const std::string& why) {
   if (record->state == State::kEnded) return;
   if (queue_.Cancel(record->ticket)) {
     Outcome outcome;
-    outcome.SetError(Outcome::Kind::kKilled, kKilledStatus, why);
+    outcome.SetError(Outcome::Kind::kKilled, kExitKilled, why);
     return OnEnded(record, std::move(outcome), false);
   }
-  if (record->run) record->run->Kill(Outcome::Kind::kKilled, kKilledStatus, why);
+  if (record->run) record->run->Kill(Outcome::Kind::kKilled, kExitKilled, why);
 }
 
 void RunService::KillAll(const std::string& why) {

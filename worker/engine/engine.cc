@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/exit_status.h"
 #include "worker/engine/allocation.h"
 #include "worker/engine/snapshot_file.h"
 #include "worker/engine/v8_values.h"
@@ -131,7 +132,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(Options options) {
   g_engine = self.get();
   isolate->SetOOMErrorHandler([](const char*, const v8::OOMDetails&) {
     if (g_engine->on_exhausted_) g_engine->on_exhausted_();
-    ::_exit(137);
+    ::_exit(kExitKilled);
   });
 
   v8::HandleScope scope(isolate);

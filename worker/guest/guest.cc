@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/eintr.h"
+#include "base/exit_status.h"
 #include "channel/spare_fds.h"
 #include "worker/engine/allocation.h"
 #include "worker/engine/v8_values.h"
@@ -20,8 +21,7 @@ using channel::ResultTag;
 
 // Exit codes of Node's for what a program itself does not choose.
 constexpr int kExitThrew = 1, kExitHandlerThrew = 7, kExitUnsettled = 13;
-constexpr double kFull = 0.8;  // of the memory limit, after a full collection
-constexpr int kExitOutOfMemory = 137;
+constexpr double kFull = 0.8;                   // of the memory limit, after a full collection
 constexpr size_t kMaxResultText = 1024 * 1024;  // bytes of one text of an error
 
 Guest* g_guest = nullptr;
@@ -61,7 +61,7 @@ std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context,
 [[noreturn]] void OutOfMemory() {
   static constexpr char kFrame[5] = {static_cast<char>(ResultTag::kOutOfMemory), 0, 0, 0, 0};
   WriteAll(channel::kResultFd, {kFrame, sizeof kFrame});
-  ::_exit(kExitOutOfMemory);
+  ::_exit(kExitKilled);
 }
 
 v8::Local<v8::String> Latin1(v8::Isolate* isolate, const std::string& s) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/eintr.h"
+#include "base/exit_status.h"
 #include "worker/engine/runtime_parts.h"
 #include "worker/guest/guest.h"
 #include "worker/native/arguments.h"
@@ -16,8 +17,6 @@ namespace {
 
 using v8::Local;
 using v8::Value;
-
-constexpr int kExitPipeClosed = 141;  // 128 + SIGPIPE, as a shell shows it
 
 // clock(): monotonic milliseconds as a guest may know them
 void Clock(const Args& args) {
@@ -68,7 +67,7 @@ void Write(const Args& args) {
   }
   while (!bytes.empty()) {
     const ssize_t n = Uninterrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
-    if (n < 0) ::_exit(kExitPipeClosed);
+    if (n < 0) ::_exit(kExitNobodyReads);
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
 }

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
+#include "base/exit_status.h"
 #include "base/hidden_streams.h"
 #include "channel/control.h"
 #include "sandbox/layers.h"
@@ -22,7 +23,6 @@ namespace {
 using channel::ControlType;
 
 constexpr int kExitNotForYou = 9;  // as Node answers an option that it does not know
-constexpr int kExitCannotStart = 125;
 
 // What this process has mapped, as /proc/self/status tells (proc(5)).
 void ReadMappedBytes(int status, ZygoteOptions& options) {
@@ -106,10 +106,10 @@ void WorkerMain(int argc, char** argv, const StartProgram& start) {
   const Status status = RunWorker(options, start);
   if (!status && !channel::SendControl(options.control, {.type = ControlType::kFailed,
                                                          .payload = status.error().message})) {
-    ::_exit(kExitCannotStart);
+    ::_exit(kExitCannotRun);
   }
   // Never by exit(): Node's static destructors crash with a live isolate.
-  ::_exit(status ? 0 : kExitCannotStart);
+  ::_exit(status ? 0 : kExitCannotRun);
 }
 
 }  // namespace postern::worker

@@ -5,21 +5,21 @@
 #include <cstdint>
 
 #include "base/eintr.h"
+#include "base/exit_status.h"
 #include "channel/spare_fds.h"
 #include "sandbox/process.h"
 
 namespace postern::worker {
 namespace {
 
-constexpr int kExitCannotStart = 125;
 // Address space that is reserved, not used. Page tables count in no other limit: mappings that are
 // only read cost one page of them for each 2 MiB, so this many bytes cost 32 MiB.
 constexpr uint64_t kSpareAddresses = 16ULL << 30;
 
 [[noreturn]] void GiveUp(const std::string& why) {
   const std::string text = "postern: a spare cannot start: " + why + "\n";
-  if (::write(channel::kStderr, text.data(), text.size()) < 0) ::_exit(kExitCannotStart);
-  ::_exit(kExitCannotStart);
+  if (::write(channel::kStderr, text.data(), text.size()) < 0) ::_exit(kExitCannotRun);
+  ::_exit(kExitCannotRun);
 }
 
 void Must(const Status& status) {
