@@ -44,7 +44,7 @@ class DescriptorRights {
   }
   // Those that came with it. Where more were sent, or this process may have no more, the kernel has
   // closed the others and MSG_CTRUNC is set in `message`.
-  static std::vector<UniqueFd> Take(msghdr& message) {
+  static std::vector<UniqueFd> Receive(msghdr& message) {
     std::vector<UniqueFd> fds;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
       if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;

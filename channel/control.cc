@@ -62,7 +62,7 @@ Result<std::optional<ControlMessage>> ReceiveControl(int socket) {
     return SystemError("cannot receive a control message");
   }
   ControlMessage message;
-  message.fds = DescriptorRights::Take(msg);
+  message.fds = DescriptorRights::Receive(msg);
   message.lost_fds = (msg.msg_flags & MSG_CTRUNC) != 0;
   if (message.lost_fds) message.fds.clear();
   if (size == 0) return std::optional<ControlMessage>{};

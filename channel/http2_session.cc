@@ -312,7 +312,7 @@ Result<std::span<const uint8_t>> Http2Session::NextOutput() {
   return std::span<const uint8_t>(data, static_cast<size_t>(n));
 }
 
-bool Http2Session::Done() const {
+bool Http2Session::Finished() const {
   return nghttp2_session_want_read(session_.get()) == 0 &&
          nghttp2_session_want_write(session_.get()) == 0;
 }

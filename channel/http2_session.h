@@ -116,7 +116,7 @@ class Http2Session {
   Result<std::span<const uint8_t>> NextOutput();
   bool WantsWrite() const { return nghttp2_session_want_write(session_.get()) != 0; }
   // Neither side has anything left to say.
-  bool Done() const;
+  bool Finished() const;
 
  private:
   struct Callbacks;

@@ -177,7 +177,7 @@ bool Ends(const std::string& bytes) {
     goaway = goaway || said[at + 3] == 7;
     at += 9 + size;
   }
-  return !taken || goaway || server.Done();
+  return !taken || goaway || server.Finished();
 }
 
 TEST(Http2Session, HostileFramesEndTheSession) {

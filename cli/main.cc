@@ -106,7 +106,7 @@ int Main(int argc, char** argv) {
   for (const auto hint : {ProxyHint, WorkingDirectoryHint}) {
     if (const std::string said = hint(settings, outcome); !said.empty()) Say(said);
   }
-  if (!outcome.report.empty()) Tell(Printable(outcome.report, true));
+  if (!outcome.report.empty()) WriteStderr(Printable(outcome.report, true));
   return status;
 }
 

@@ -13,7 +13,7 @@ constexpr auto kTakenWithin = std::chrono::seconds(3);
 
 }  // namespace
 
-void Tell(std::string_view text) {
+void WriteStderr(std::string_view text) {
   static bool waits = true;  // once: who did not read then is not waited for again
   boost::asio::io_context io{1};
   bool over = false;
@@ -24,6 +24,6 @@ void Tell(std::string_view text) {
   waits = waits && over;
 }
 
-void Say(std::string_view sentence) { Tell("postern: " + Printable(sentence) + "\n"); }
+void Say(std::string_view sentence) { WriteStderr("postern: " + Printable(sentence) + "\n"); }
 
 }  // namespace postern::cli

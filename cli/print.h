@@ -27,7 +27,7 @@ struct Unwritten {
 
 // On stderr, as far as somebody takes it within three seconds: a guest may have filled the pipe
 // that nobody reads, and what is over must not wait for it.
-void Tell(std::string_view text);
+void WriteStderr(std::string_view text);
 // A sentence of Postern's own. What a guest, a server or a file said may be in it.
 void Say(std::string_view sentence);
 

@@ -20,19 +20,19 @@ class ControlLoop {
         on_message_(std::move(on_message)),
         outbox_(socket),
         watch_(io, socket, [this](bool readable, bool) { readable ? Readable() : Writable(); }) {
-    watch_.Want(true, false);
+    watch_.Watch(true, false);
   }
   // A supervisor that is busy takes it later.
   void Send(const channel::ControlMessage& message) {
     // One that takes nothing any more is stopped or gone; PDEATHSIG and EOF end this broker then.
     if (!outbox_.Send(message)) return io_.stop();
-    if (!outbox_.empty()) watch_.Want(true, true);
+    if (!outbox_.empty()) watch_.Watch(true, true);
   }
 
  private:
   void Writable() {
     if (!outbox_.Flush()) return io_.stop();
-    if (outbox_.empty()) watch_.Want(true, false);
+    if (outbox_.empty()) watch_.Watch(true, false);
   }
   void Readable() {
     auto message = channel::ReceiveControl(socket_);

@@ -24,7 +24,7 @@ class FdWatch {
   FdWatch(const FdWatch&) = delete;
   FdWatch& operator=(const FdWatch&) = delete;
 
-  void Want(bool readable, bool writable) {
+  void Watch(bool readable, bool writable) {
     state_->want_read = readable;
     state_->want_write = writable;
     Arm(state_);

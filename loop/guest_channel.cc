@@ -26,7 +26,7 @@ GuestChannel::GuestChannel(boost::asio::io_context& io, channel::Http2Session::R
       pause_(io),
       noise_left_(kNoiseAtOnce) {
   ++g_channels;
-  reader_.Want(true, false);
+  reader_.Watch(true, false);
   FlushSoon();
 }
 
@@ -72,12 +72,12 @@ bool GuestChannel::PauseForNoise() {
   noise_left_ = std::min(noise_left_ + passed * kNoiseASecond, kNoiseAtOnce) - noise;
   if (noise_left_ >= 0) return false;
   const double pause = std::min(-noise_left_ / kNoiseASecond, kLongestPause);
-  reader_.Want(false, false);
+  reader_.Watch(false, false);
   pause_.expires_after(
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause)));
   pause_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
     if (error || !*alive || over_) return;
-    reader_.Want(true, false);
+    reader_.Watch(true, false);
     ReadSoon();
   });
   return true;
@@ -86,15 +86,15 @@ bool GuestChannel::PauseForNoise() {
 void GuestChannel::Flush() {
   if (over_) return;
   const auto done = endpoint_.Flush();
-  if (!done || endpoint_.session().Done()) return End();
-  writer_.Want(false, !*done);
+  if (!done || endpoint_.session().Finished()) return End();
+  writer_.Watch(false, !*done);
 }
 
 void GuestChannel::End() {
   if (over_) return;
   over_ = true;
-  reader_.Want(false, false);
-  writer_.Want(false, false);
+  reader_.Watch(false, false);
+  writer_.Watch(false, false);
   boost::asio::post(io_, [this, alive = alive_] {
     if (*alive) ended_();  // destroys this
   });

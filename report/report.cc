@@ -138,7 +138,7 @@ class LogReader {
   }
   // Of another kind of file than a log, which may be empty.
   bool IsOther() const { return has_lines_ && !has_event_; }
-  json Take() { return {{"requests", std::move(requests_)}, {"lost", lost_}, {"left", left_}}; }
+  json Result() { return {{"requests", std::move(requests_)}, {"lost", lost_}, {"left", left_}}; }
 
  private:
   json requests_ = json::array();
@@ -165,7 +165,7 @@ Result<json> ReadLog(std::string_view text) {
     return Error{
         "it is neither a HAR file (--record), which has log.entries, nor an audit log "
         "(--audit-log), whose lines have an event"};
-  return reader.Take();
+  return reader.Result();
 }
 
 std::string Bytes(double size) {

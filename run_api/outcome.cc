@@ -46,7 +46,7 @@ void Outcome::SetError(Kind new_kind, int new_status, const std::string& why) {
   error_message = why;
 }
 
-void Outcome::TakeResult(Outcome&& read) {
+void Outcome::SetResult(Outcome&& read) {
   kind = read.kind;
   exit_status = read.exit_status;
   value = std::move(read.value);

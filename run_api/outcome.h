@@ -38,7 +38,7 @@ struct Outcome {
   static Outcome Refused(const std::string& why, int exit_status);
   void SetError(Kind kind, int exit_status, const std::string& why);
   // Takes over what ReadResult fills in, and nothing else.
-  void TakeResult(Outcome&& read);
+  void SetResult(Outcome&& read);
   // Of what a guest has said, all told.
   size_t SizeOfTexts() const;
   void DropTexts();

@@ -23,7 +23,7 @@ constexpr size_t kFewestConnections = 8;
 constexpr size_t kMostMounts = 1'024;
 
 // A part of what is left, as far as it goes.
-size_t Take(size_t& left, size_t part, size_t wanted, size_t each, size_t least) {
+size_t Allocate(size_t& left, size_t part, size_t wanted, size_t each, size_t least) {
   const size_t count = std::min(wanted, std::max(part / each, least));
   left -= std::min(left, count * each);
   return count;
@@ -36,10 +36,11 @@ Result<DescriptorBudget> DescriptorBudget::Share(size_t granted, const Wanted& w
   const size_t usable = granted - std::min(granted, kReserve);
   size_t left = usable;
   const size_t of_caller = kOfZygote + w.spares * kOfSpare;
-  b.callers = Take(left, usable / 8, w.callers, of_caller, 1);
-  b.handler_guests = Take(left, usable / 4, w.handler_guests, kOfRun, w.handler_guests > 0 ? 2 : 0);
-  b.runs = Take(left, left / 2, w.runs, kOfRun, 1);
-  b.mounts = Take(left, left / 8, kMostMounts, 1, 0);
+  b.callers = Allocate(left, usable / 8, w.callers, of_caller, 1);
+  b.handler_guests =
+      Allocate(left, usable / 4, w.handler_guests, kOfRun, w.handler_guests > 0 ? 2 : 0);
+  b.runs = Allocate(left, left / 2, w.runs, kOfRun, 1);
+  b.mounts = Allocate(left, left / 8, kMostMounts, 1, 0);
   // Each door has its own; the handler has what the others leave.
   const size_t shares = kDoors + (w.handler_connections > 0 ? 3 : 0);
   b.connections = std::min(w.connections, left / shares);

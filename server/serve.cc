@@ -332,7 +332,7 @@ class Server {
       if (!handler_->busy()) handler_->pool.Retire();
       busy = busy || handler_->busy() || handler_->pool.guests() > 0;
     }
-    if (!busy) return Leave();
+    if (!busy) return StopLoop();
     poll_.expires_after(std::chrono::milliseconds(5));
     poll_.async_wait([this](const ErrorCode& error) {
       if (!error) AwaitEmpty();
@@ -344,11 +344,11 @@ class Server {
     if (handler_) handler_->pool.KillAll(why);
     deadline_.expires_after(std::chrono::seconds(3));
     deadline_.async_wait([this](const ErrorCode& error) {
-      if (!error) Leave();
+      if (!error) StopLoop();
     });
   }
 
-  void Leave() {
+  void StopLoop() {
     poll_.cancel();
     deadline_.cancel();
     runs_.policy()->net.Stop();

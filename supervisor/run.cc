@@ -316,7 +316,7 @@ void Run::ReadResultAndComplete() {
         self->judging_ = false;
         if (self->over_ || self->leaving_) return;
         if (!self->ending_) {
-          self->outcome_.TakeResult(std::move(read->outcome));
+          self->outcome_.SetResult(std::move(read->outcome));
           self->ClassifyResult(read->complete);
         }
         self->CollectUsage();

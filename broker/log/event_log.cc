@@ -31,7 +31,7 @@ EventLog::EventLog(boost::asio::io_context& io, UniqueFd socket)
       // socket.
       number_(static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())) {
   if (Status s = channel::SetNonBlocking(socket_.get()); !s) Fail(s.error().message);
-  watch_.Want(true, false);
+  watch_.Watch(true, false);
 }
 
 void EventLog::Write(std::string_view event) {
@@ -140,10 +140,10 @@ void EventLog::FlushSoon() {
 
 void EventLog::Flush() {
   const Status sent = broken_.empty() ? SendQueue() : Status(Ok{});
-  if (!sent && sent.error().errnum == EAGAIN) return watch_.Want(true, true);
+  if (!sent && sent.error().errnum == EAGAIN) return watch_.Watch(true, true);
   if (!sent) return Fail("the log process is gone: " + sent.error().message);
   if (!entries_.empty()) return FlushSoon();
-  watch_.Want(broken_.empty(), false);
+  watch_.Watch(broken_.empty(), false);
   if (!broken_.empty()) Fail(broken_);
   if (!when_sent_.empty()) AllSent();
 }
@@ -175,7 +175,7 @@ void EventLog::Fail(const std::string& why) {
   }
   heads_ = 0;
   entries_.clear();
-  watch_.Want(false, false);
+  watch_.Watch(false, false);
   const auto alive = alive_;
   for (const auto& [number, done] : std::exchange(waiting_, {})) {
     done(why);

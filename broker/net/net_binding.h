@@ -61,7 +61,7 @@ class NetBinding : public channel::Http2Session::Observer {
   loop::GuestChannel& channel() { return channel_; }
   NetUsage& usage() { return usage_; }
   // Whether there is more of it than at the last call.
-  bool UsageChanged() { return told_ != usage_ && (told_ = usage_, true); }
+  bool UsageChanged() { return reported_ != usage_ && (reported_ = usage_, true); }
   const std::string& run() const { return run_; }
   // Whether anybody wants to know what becomes of requests; and telling them.
   bool WantsEvents() const { return shared_.log != nullptr || events_ != nullptr; }
@@ -101,7 +101,7 @@ class NetBinding : public channel::Http2Session::Observer {
   double tokens_ = 0;
   std::chrono::steady_clock::time_point tokens_at_;
   NetUsage usage_;
-  NetUsage told_;  // of it, to the supervisor
+  NetUsage reported_;  // of it, to the supervisor
   CurlMulti curl_;
   Resolver resolver_;
   std::map<int32_t, std::unique_ptr<Request>> requests_;

@@ -63,7 +63,7 @@ void OwnAddresses::Watch(boost::asio::io_context& io) {
     // A failed listing keeps the last good list: the guard must not open because netlink is busy.
     if (const auto before = list_; !Refresh()) list_ = before;
   });
-  watch_->Want(true, false);
+  watch_->Watch(true, false);
 }
 
 }  // namespace postern::broker

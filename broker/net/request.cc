@@ -139,7 +139,7 @@ void Request::SendAddresses() {
   for (const IpAddress& address : addresses_) body_ += address.ToString() + "\n";
   KeepForRecording(&har::HarEntry::response_body, body_);
   body_total_ = static_cast<int64_t>(body_.size());
-  Done();
+  Complete();
 }
 
 // The proxy is the policy's own choice: its address is not the guard's business.
@@ -204,7 +204,7 @@ void Request::ReplayNow() {
   guest_.usage().bytes_in += body_.size();
   body_total_ = static_cast<int64_t>(body_.size());
   if (e.failure) return FailBehindBody(*e.failure);
-  Done();
+  Complete();
 }
 
 // ---- the guest's side
@@ -334,11 +334,11 @@ void Request::Finished(CURLcode code) {
   if (failure_ && responded_) return FailBehindBody(*std::exchange(failure_, std::nullopt));
   if (failure_) return Fail(*std::exchange(failure_, std::nullopt));
   StopTransfer();
-  Done();
+  Complete();
 }
 
 // The response is complete here; the guest may still have to read it.
-void Request::Done() {
+void Request::Complete() {
   phase_ = Phase::kDone;
   LogEnd();
   if (body_.empty()) {
@@ -356,7 +356,7 @@ void Request::FailBehindBody(Failure failure) {
   ++guest_.usage().errors[failure.code];
   failure_ = logged_failure_ = std::move(failure);
   StopTransfer();
-  Done();
+  Complete();
 }
 
 void Request::Fail(Failure failure) {

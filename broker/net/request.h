@@ -86,7 +86,7 @@ class Request {
   void Connect();
   void ReplayNow();
   void Finished(CURLcode code);
-  void Done();
+  void Complete();
   void Fail(channel::Failure failure);
   void FailBehindBody(channel::Failure failure);
   void StopTransfer();

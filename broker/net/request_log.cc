@@ -72,7 +72,7 @@ class JsonLine {
     text_ += members;
     return *this;
   }
-  std::string Take() {
+  std::string Build() {
     text_ += '}';
     return std::move(text_);
   }
@@ -131,7 +131,7 @@ std::string ErrorJson(const channel::Failure& failure) {
       .Text("error", failure.error)
       .Text("code", failure.code)
       .Text("message", failure.details)
-      .Take();
+      .Build();
 }
 
 std::string TimingsJson(const har::Timings& t) {
@@ -142,7 +142,7 @@ std::string TimingsJson(const har::Timings& t) {
   if (t.tls >= 0) times.Milliseconds("tls", t.tls);
   if (t.first_byte >= 0) times.Milliseconds("firstByte", t.first_byte);
   times.Milliseconds("total", t.total);
-  return times.Take();
+  return times.Build();
 }
 
 }  // namespace
@@ -163,10 +163,10 @@ void Request::LogDecision(const policy::Decision& decision, const char* verdict)
   JsonLine line = Begin(started_at_, "decision", about_);
   line.Text("decision", verdict);
   if (const policy::Rule* rule = decision.rule; rule != nullptr) {
-    line.Raw("rule", JsonLine().Text("text", rule->text).Text("at", rule->origin).Take());
+    line.Raw("rule", JsonLine().Text("text", rule->text).Text("at", rule->origin).Build());
   }
   if (!decision.reason.empty()) line.Text("reason", decision.reason);
-  guest_.WriteEvent(line.Take());
+  guest_.WriteEvent(line.Build());
 }
 
 // While the transfer's handle still knows.
@@ -202,7 +202,7 @@ void Request::LogEnd() {
   line.Number("bytesIn", body_total_).Number("bytesOut", bytes_sent_);
   line.Raw("timings", TimingsJson(timings_));
   if (logged_failure_) line.Raw("error", ErrorJson(*logged_failure_));
-  guest_.WriteEvent(line.Take());
+  guest_.WriteEvent(line.Build());
   if (recorded_) WriteHarEntry();
 }
 

@@ -39,7 +39,7 @@ void Request::OpenTunnel() {
   events.ended = [this](std::optional<Failure> failure) {
     if (failure) return Fail(std::move(*failure));
     StopTransfer();
-    Done();
+    Complete();
   };
   auto& io = guest_.shared().io;
   if (kind_ == Kind::kTcp) {

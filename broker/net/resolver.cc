@@ -186,7 +186,7 @@ void Resolver::SocketState(void* arg, ares_socket_t fd, int readable, int writab
       self->ArmTimer();
     });
   }
-  watch->Want(readable != 0, writable != 0);
+  watch->Watch(readable != 0, writable != 0);
 }
 
 void Resolver::ArmTimer() {

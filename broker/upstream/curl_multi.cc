@@ -131,7 +131,7 @@ void CurlMulti::Watch(curl_socket_t fd, int what) {
       Act(fd, readable ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
     });
   }
-  watch->Want((what & CURL_POLL_IN) != 0, (what & CURL_POLL_OUT) != 0);
+  watch->Watch((what & CURL_POLL_IN) != 0, (what & CURL_POLL_OUT) != 0);
 }
 
 int CurlMulti::OnTimer(CURLM* /*multi*/, long timeout_ms, void* arg) {

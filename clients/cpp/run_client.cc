@@ -114,11 +114,11 @@ class RunClient::Transfer {
       pollfd ready[] = {{fd_, POLLIN, 0},
                         {sending_.fd.valid() ? sending_.fd.get() : options_.input, POLLIN, 0}};
       if (Uninterrupted([&] { return ::poll(ready, wants_input_ ? 2 : 1, -1); }) < 0)
-        return Lost(std::strerror(errno));
+        return ServerLost(std::strerror(errno));
       if (wants_input_ && ready[1].revents != 0) SendInput(piece);
       if (ready[0].revents == 0) continue;
       const ssize_t n = Uninterrupted([&] { return ::read(fd_, piece.data(), piece.size()); });
-      if (n <= 0) return Lost(n < 0 ? std::strerror(errno) : "it hung up");
+      if (n <= 0) return ServerLost(n < 0 ? std::strerror(errno) : "it hung up");
       buffered.append(piece.data(), static_cast<size_t>(n));
       boost::system::error_code error;
       for (size_t used = 1; used > 0 && !buffered.empty() && !error;) {
@@ -126,7 +126,7 @@ class RunClient::Transfer {
         buffered.erase(0, used);
         if (parser_.is_done()) break;
       }
-      if (error && error != http::error::need_more) return Lost(error.message());
+      if (error && error != http::error::need_more) return ServerLost(error.message());
       if (parser_.is_header_done() && Streams()) TakeEvents();
       if (given_up_) return RunAnswer{};  // that we hang up ends the run
     }
@@ -204,7 +204,7 @@ class RunClient::Transfer {
     }
   }
 
-  static Error Lost(const std::string& why) { return Error{"the server was lost: " + why}; }
+  static Error ServerLost(const std::string& why) { return Error{"the server was lost: " + why}; }
 
   const std::string& server_;
   const Options& options_;

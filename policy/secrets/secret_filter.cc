@@ -326,7 +326,7 @@ class SecretFilter::DecimalReading {
 
   void Push(const Glyph& g) {
     if (g.byte >= '0' && g.byte <= '9') {
-      if (held_) Take();  // what was in quotes was no index
+      if (held_) ReleaseHeld();  // what was in quotes was no index
       if (digits_++ == 0) number_ = {g.begin, g.end, 0}, value_ = 0;
       number_.end = g.end;
       value_ = value_ * 10 + static_cast<unsigned>(g.byte - '0');
@@ -339,7 +339,7 @@ class SecretFilter::DecimalReading {
         Reset();
       } else {
         held_ = true;
-        if (g.byte != '"') Take();
+        if (g.byte != '"') ReleaseHeld();
       }
     } else if (held_ && g.byte == ':') {
       held_ = false;  // {"0":115,"1":107}
@@ -352,7 +352,7 @@ class SecretFilter::DecimalReading {
   void Flush() { Push({0, 0, 'x'}); }
 
  private:
-  void Take() {
+  void ReleaseHeld() {
     held_ = false;
     number_.byte = static_cast<uint8_t>(value_);
     matcher_.Push(number_);

@@ -18,13 +18,13 @@ class ClientWait {
   // The guest has the whole body that is there, and there is more to come.
   void AwaitBody(Time now) { Set(true, untaken_, now); }
   // So much of the body has come.
-  void GotBody(size_t bytes, Time now) {
+  void BodyReceived(size_t bytes, Time now) {
     Set(false, untaken_, now);
     Progress(bytes, now);
   }
   // So much of the response is on its way to the client; the client has taken so much.
   void Sent(size_t bytes, Time now) { Set(awaits_body_, untaken_ + bytes, now); }
-  void Taken(size_t bytes, Time now) {
+  void Delivered(size_t bytes, Time now) {
     Set(awaits_body_, untaken_ - bytes, now);
     Progress(bytes, now);
   }

@@ -125,7 +125,7 @@ void HandlerInstance::GiveUp(const HandlerRequestPtr& r) {
 }
 
 void HandlerInstance::ResumeBody(const HandlerRequestPtr& r) {
-  if (r->client_wait.waiting()) r->client_wait.GotBody(0, std::chrono::steady_clock::now());
+  if (r->client_wait.waiting()) r->client_wait.BodyReceived(0, std::chrono::steady_clock::now());
   if (!channel_ || gone_) return;
   channel_->session().ResumeBody(r->stream);
   channel_->FlushSoon();
@@ -134,7 +134,7 @@ void HandlerInstance::ResumeBody(const HandlerRequestPtr& r) {
 void HandlerInstance::Consumed(const HandlerRequestPtr& r, size_t bytes) {
   if (!channel_ || gone_) return;
   Touch(r);
-  r->client_wait.Taken(bytes, r->at);
+  r->client_wait.Delivered(bytes, r->at);
   channel_->session().Consume(r->stream, bytes);
   channel_->FlushSoon();
 }
@@ -150,7 +150,7 @@ size_t HandlerInstance::ReadBody(int32_t stream, std::span<uint8_t> out, bool* e
   r->body_ended = *end;
   if (n > 0 || *end) {
     Touch(r);
-    r->client_wait.GotBody(n, r->at);
+    r->client_wait.BodyReceived(n, r->at);
   } else {
     r->client_wait.AwaitBody(std::chrono::steady_clock::now());
   }

@@ -144,15 +144,15 @@ TEST(ClientWait, IsTheTimeOfItsClientAlone) {
   EXPECT_EQ(wait.Total(at(9)), seconds(0));
   wait.AwaitBody(at(10));
   EXPECT_EQ(wait.Total(at(12)), seconds(2));
-  wait.GotBody(1, at(13));  // the guest's time begins
+  wait.BodyReceived(1, at(13));  // the guest's time begins
   EXPECT_EQ(wait.Total(at(20)), seconds(0));
   wait.AwaitBody(at(20));  // a byte now and then is no progress
   EXPECT_EQ(wait.Total(at(21)), seconds(4));
   wait.Sent(10, at(22));
-  wait.GotBody(ClientWait::kProgress, at(23));
+  wait.BodyReceived(ClientWait::kProgress, at(23));
   EXPECT_TRUE(wait.waiting());  // it has not taken what was answered
   EXPECT_EQ(wait.Total(at(24)), seconds(1));
-  wait.Taken(10, at(25));
+  wait.Delivered(10, at(25));
   EXPECT_FALSE(wait.waiting());
   EXPECT_EQ(wait.Total(at(30)), seconds(0));
 }

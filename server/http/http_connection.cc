@@ -182,7 +182,7 @@ bool HttpConnection::Receive() {
   failed_ = n < 0 && errno != EAGAIN;
   if (n < 0) return !failed_;
   lost_fds_ = lost_fds_ || (message.msg_flags & MSG_CTRUNC) != 0;
-  for (UniqueFd& fd : DescriptorRights::Take(message)) {
+  for (UniqueFd& fd : DescriptorRights::Receive(message)) {
     if (!takes_fds_) continue;
     lost_fds_ = lost_fds_ || fds_.size() == kMaxFds;
     if (fds_.size() < kMaxFds) fds_.push_back(std::move(fd));

@@ -63,10 +63,11 @@ void KeepNoGraphOfMutexes() {
 class Engine::Allocator : public v8::ArrayBuffer::Allocator {
  public:
   void* Allocate(size_t size) override {
-    return Take(size) ? GiveBackIfNull(TryAllocateZeros(std::max<size_t>(size, 1)), size) : nullptr;
+    return Charge(size) ? GiveBackIfNull(TryAllocateZeros(std::max<size_t>(size, 1)), size)
+                        : nullptr;
   }
   void* AllocateUninitialized(size_t size) override {
-    return Take(size) ? GiveBackIfNull(TryAllocate(std::max<size_t>(size, 1)), size) : nullptr;
+    return Charge(size) ? GiveBackIfNull(TryAllocate(std::max<size_t>(size, 1)), size) : nullptr;
   }
   void Free(void* data, size_t size) override {
     std::free(data);
@@ -74,7 +75,7 @@ class Engine::Allocator : public v8::ArrayBuffer::Allocator {
   }
   size_t limit = 64 * kMiB;
 
-  bool Take(size_t size) {
+  bool Charge(size_t size) {
     if (size > limit || used_ > limit - size) return false;
     used_ += size;
     return true;
@@ -216,7 +217,7 @@ Status Engine::MakeSnapshot(const std::string& source, const std::string& path,
   return Ok{};
 }
 
-bool Engine::CountExternal(size_t bytes) { return g_engine->allocator_->Take(bytes); }
+bool Engine::CountExternal(size_t bytes) { return g_engine->allocator_->Charge(bytes); }
 
 void Engine::UncountExternal(size_t bytes) { g_engine->allocator_->GiveBack(bytes); }
 size_t Engine::ExternalBytes() { return g_engine->allocator_->used(); }

@@ -7,7 +7,7 @@
 namespace postern::worker {
 namespace {
 
-Error Told(const std::string& what, const std::string& path, int errnum) {
+Error FileError(const std::string& what, const std::string& path, int errnum) {
   return Error{"cannot " + what + " " + path + ": " + std::strerror(errnum), errnum};
 }
 
@@ -27,7 +27,7 @@ std::string MemoryFiles::Normal(std::string path) const {
 
 Result<const MemoryFiles::Node*> MemoryFiles::Find(const std::string& given) const {
   const auto found = nodes_.find(Normal(given));
-  if (found == nodes_.end()) return Told("open", given, WhyMissing(Normal(given)));
+  if (found == nodes_.end()) return FileError("open", given, WhyMissing(Normal(given)));
   return &found->second;
 }
 
@@ -40,10 +40,10 @@ int MemoryFiles::WhyMissing(const std::string& path) const {
 }
 
 Status MemoryFiles::CheckParent(const std::string& path) const {
-  if (path.size() > kMaxPath) return Told("write", path, ENAMETOOLONG);
+  if (path.size() > kMaxPath) return FileError("write", path, ENAMETOOLONG);
   const auto parent = nodes_.find(ParentOf(path));
-  if (parent == nodes_.end()) return Told("write", path, WhyMissing(path));
-  if (!parent->second.directory) return Told("write", path, ENOTDIR);
+  if (parent == nodes_.end()) return FileError("write", path, WhyMissing(path));
+  if (!parent->second.directory) return FileError("write", path, ENOTDIR);
   return Ok{};
 }
 
@@ -52,7 +52,7 @@ Result<std::vector<std::pair<std::string, bool>>> MemoryFiles::List(
   const std::string path = Normal(given);
   const auto node = Find(path);
   if (!node) return node.error();
-  if (!(*node)->directory) return Told("list", path, ENOTDIR);
+  if (!(*node)->directory) return FileError("list", path, ENOTDIR);
   std::vector<std::pair<std::string, bool>> names;
   const std::string prefix = path + "/";
   for (auto i = nodes_.lower_bound(prefix); i != nodes_.end() && i->first.starts_with(prefix);
@@ -67,10 +67,10 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
                           size_t offset, int64_t truncate, uint32_t mode) {
   const std::string path = Normal(given);
   const auto known = nodes_.find(path);
-  if (known != nodes_.end() && how == WriteHow::kNew) return Told("write", path, EEXIST);
-  if (known != nodes_.end() && known->second.directory) return Told("write", path, EISDIR);
+  if (known != nodes_.end() && how == WriteHow::kNew) return FileError("write", path, EEXIST);
+  if (known != nodes_.end() && known->second.directory) return FileError("write", path, EISDIR);
   if (known == nodes_.end()) {
-    if (how == WriteHow::kUpdate) return Told("write", path, WhyMissing(path));
+    if (how == WriteHow::kUpdate) return FileError("write", path, WhyMissing(path));
     if (Status s = CheckParent(path); !s) return s;
     if (nodes_.size() >= kMaxFiles)
       return Error{
@@ -121,9 +121,9 @@ Status MemoryFiles::MakeDirectory(const std::string& given, bool all, uint32_t m
   const std::string path = Normal(given);
   if (const auto known = nodes_.find(path); known != nodes_.end()) {
     if (all && known->second.directory) return Ok{};
-    return Told("make", path, EEXIST);
+    return FileError("make", path, EEXIST);
   }
-  if (all && WhyMissing(path) == ENOTDIR) return Told("make", path, ENOTDIR);
+  if (all && WhyMissing(path) == ENOTDIR) return FileError("make", path, ENOTDIR);
   if (all) {
     if (Status s = MakeDirectory(ParentOf(path), true, mode); !s) return s;
   }
@@ -148,13 +148,13 @@ bool MemoryFiles::Empty(const std::string& path) const {
 
 Status MemoryFiles::Remove(const std::string& given, bool directory, bool all) {
   const std::string path = Normal(given);
-  if (path == root_) return Told("remove", path, EBUSY);
+  if (path == root_) return FileError("remove", path, EBUSY);
   const auto node = nodes_.find(path);
-  if (node == nodes_.end()) return all ? Status(Ok{}) : Told("remove", path, WhyMissing(path));
+  if (node == nodes_.end()) return all ? Status(Ok{}) : FileError("remove", path, WhyMissing(path));
   if (!all) {
-    if (directory && !node->second.directory) return Told("remove", path, ENOTDIR);
-    if (!directory && node->second.directory) return Told("remove", path, EISDIR);
-    if (node->second.directory && !Empty(path)) return Told("remove", path, ENOTEMPTY);
+    if (directory && !node->second.directory) return FileError("remove", path, ENOTDIR);
+    if (!directory && node->second.directory) return FileError("remove", path, EISDIR);
+    if (node->second.directory && !Empty(path)) return FileError("remove", path, ENOTEMPTY);
   }
   const std::string prefix = path + "/";
   for (auto i = nodes_.lower_bound(prefix); i != nodes_.end() && i->first.starts_with(prefix);) {
@@ -168,7 +168,7 @@ Status MemoryFiles::Remove(const std::string& given, bool directory, bool all) {
 
 Status MemoryFiles::SetTimes(const std::string& given, double accessed, double modified) {
   const auto node = nodes_.find(Normal(given));
-  if (node == nodes_.end()) return Told("set the times of", given, WhyMissing(Normal(given)));
+  if (node == nodes_.end()) return FileError("set the times of", given, WhyMissing(Normal(given)));
   node->second.times = {accessed, modified, now_()};
   return Ok{};
 }
@@ -176,15 +176,15 @@ Status MemoryFiles::SetTimes(const std::string& given, double accessed, double m
 Status MemoryFiles::Move(const std::string& given, const std::string& given_to) {
   const std::string from = Normal(given), to = Normal(given_to);
   const auto source = nodes_.find(from);
-  if (from == root_ || to == root_) return Told("rename", from, EBUSY);
-  if (source == nodes_.end()) return Told("rename", from, WhyMissing(from));
+  if (from == root_ || to == root_) return FileError("rename", from, EBUSY);
+  if (source == nodes_.end()) return FileError("rename", from, WhyMissing(from));
   if (from == to) return Ok{};
-  if (to.starts_with(from + "/")) return Told("rename", from, EINVAL);
+  if (to.starts_with(from + "/")) return FileError("rename", from, EINVAL);
   if (Status s = CheckParent(to); !s) return s;
   if (const auto target = nodes_.find(to); target != nodes_.end()) {
     if (target->second.directory != source->second.directory)
-      return Told("rename", to, source->second.directory ? ENOTDIR : EISDIR);
-    if (target->second.directory && !Empty(to)) return Told("rename", to, ENOTEMPTY);
+      return FileError("rename", to, source->second.directory ? ENOTDIR : EISDIR);
+    if (target->second.directory && !Empty(to)) return FileError("rename", to, ENOTEMPTY);
     if (Status s = Remove(to, target->second.directory, false); !s) return s;
   }
   std::vector<std::pair<std::string, Node>> moved;

@@ -156,7 +156,7 @@ void Guest::ExitWithError(v8::Local<v8::Value> error, v8::Local<v8::Message> mes
   v8::Isolate* isolate = engine_.isolate();
   const auto context = engine_.context();
   const v8::HandleScope scope(isolate);
-  if (code != kExitHandlerThrew) code = TellExit(code);
+  if (code != kExitHandlerThrew) code = NotifyExit(code);
   ExplainModuleScope(context, modules_, error);
   std::string parts[7];
   {
@@ -195,7 +195,7 @@ void Guest::ExitWithError(v8::Local<v8::Value> error, v8::Local<v8::Message> mes
 }
 
 // Listeners of the process's "exit" hear it, and may choose another code; a failure stays one.
-int Guest::TellExit(int code) {
+int Guest::NotifyExit(int code) {
   v8::Isolate* isolate = engine_.isolate();
   const v8::TryCatch ignored(isolate);  // of a listener: it is not what the run fails for
   v8::Local<v8::Value> told = v8::Integer::New(isolate, code), chosen;
@@ -210,7 +210,7 @@ int Guest::TellExit(int code) {
 void Guest::OnRejection(v8::PromiseRejectMessage message) {
   Guest& self = *g_guest;
   v8::Isolate* isolate = self.engine_.isolate();
-  if (message.GetEvent() == v8::kPromiseHandlerAddedAfterReject && self.told_)
+  if (message.GetEvent() == v8::kPromiseHandlerAddedAfterReject && self.reported_)
     self.handled_late_.emplace_back(isolate, message.GetPromise());
   if (message.GetEvent() != v8::kPromiseRejectWithNoHandler) return;
   const auto where = v8::Exception::CreateMessage(isolate, message.GetValue());
@@ -237,7 +237,7 @@ void Guest::ReportRejections() {
       ExitWithError(args[1], r.message.Get(isolate));
     }
     if (handled->IsTrue()) {
-      told_ = true;
+      reported_ = true;
       continue;
     }
     ExitWithError(handled->IsObject() ? handled : args[1], r.message.Get(isolate));

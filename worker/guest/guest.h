@@ -78,7 +78,7 @@ class Guest : HttpStreamObserver {
   void Start();
   void AnswerRequests();
   bool BeforeExit();
-  int TellExit(int code);
+  int NotifyExit(int code);
   bool HandleUncaught(v8::Local<v8::Value> error, bool rejected);
   static void RetireWhenFull(v8::Isolate* isolate, v8::GCType, v8::GCCallbackFlags, void* self);
   [[noreturn]] void Finish(channel::ResultTag outcome, int code);
@@ -100,7 +100,7 @@ class Guest : HttpStreamObserver {
     v8::Global<v8::Message> message;
   };
   std::vector<Rejected> rejected_;
-  bool told_ = false;  // of one, to a listener that took care of it
+  bool reported_ = false;  // of one, to a listener that took care of it
   std::vector<v8::Global<v8::Promise>> handled_late_;
   std::string value_;
 };

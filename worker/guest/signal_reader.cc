@@ -9,7 +9,7 @@
 
 namespace postern::worker {
 
-void SignalReader::Hear(int signal) {
+void SignalReader::Listen(int signal) {
   const char number = static_cast<char>(signal);
   if (heard_.find(number) != std::string::npos) return;
   heard_ += number;

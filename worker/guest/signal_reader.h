@@ -16,7 +16,7 @@ class SignalReader : public EventLoop::Source {
   explicit SignalReader(std::function<void(int)> give) : give_(std::move(give)) {}
 
   // The supervisor sends `signal` from now on, instead of ending the run for it.
-  void Hear(int signal);
+  void Listen(int signal);
 
   void WaitSet(const std::function<void(int, short)>& want) override;
   void OnReady(const std::function<short(int)>& ready, double waited) override;

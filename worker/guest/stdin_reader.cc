@@ -17,19 +17,19 @@ constexpr size_t kPieceBytes = 64 * 1024;
 }  // namespace
 
 // The supervisor takes nothing from its user for a guest that reads nothing.
-void StdinReader::Ask() {
+void StdinReader::SendReadsStdin() {
   if (std::exchange(asked_, true)) return;
   SayToSupervisor(channel::ResultTag::kReadsStdin, {});
 }
 
-void StdinReader::Want(size_t most, bool keeps_going) {
+void StdinReader::Request(size_t most, bool keeps_going) {
   wanted_ = most;
   keeps_going_ = keeps_going;
-  if (most > 0) Ask();
+  if (most > 0) SendReadsStdin();
 }
 
 std::string StdinReader::ReadNow(size_t most) {
-  Ask();
+  SendReadsStdin();
   std::string piece(std::min(most, kPieceBytes), '\0');
   const ssize_t n =
       Uninterrupted([&] { return ::read(channel::kStdin, piece.data(), piece.size()); });

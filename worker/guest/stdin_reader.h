@@ -14,7 +14,7 @@ class StdinReader : public EventLoop::Source {
 
   // A piece of at most `most` bytes is wanted, none where that is 0; whether that keeps the run
   // going.
-  void Want(size_t most, bool keeps_going);
+  void Request(size_t most, bool keeps_going);
   // Waits for at most `most` bytes; none at the end.
   std::string ReadNow(size_t most);
 
@@ -24,7 +24,7 @@ class StdinReader : public EventLoop::Source {
   bool Pending() const override { return wanted_ > 0 && keeps_going_; }
 
  private:
-  void Ask();
+  void SendReadsStdin();
 
   const std::function<void(std::string)> give_;
   size_t wanted_ = 0;  // bytes

@@ -22,8 +22,8 @@ class Evaluation {
     if (how.format == ModuleFormat::kModule) return AsModule();
     v8::TryCatch caught(engine_.isolate());
     v8::Local<v8::Script> script;
-    if (Compile(source_, 0).ToLocal(&script)) return Done(AsScript(script), caught);
-    if (!how.by_its_text) return Done({}, caught);
+    if (Compile(source_, 0).ToLocal(&script)) return OrRethrow(AsScript(script), caught);
+    if (!how.by_its_text) return OrRethrow({}, caught);
     // One expression that awaits has a value: it stands on lines of its own, so that positions
     // stay, in a function that is called from here, which is no frame.
     {
@@ -31,15 +31,15 @@ class Evaluation {
       if (Mentions("await") && Compile("async () => (\n" + source_ + "\n)", -1).ToLocal(&script))
         caught.Reset();
     }
-    if (!script.IsEmpty()) return Done(Called(AsScript(script)), caught);
+    if (!script.IsEmpty()) return OrRethrow(Called(AsScript(script)), caught);
     // import, export or statements that await make it a module, which has no last value. Where it
     // is none either, the first error is the one that a person can use.
     if (Mentions("await") || Mentions("import") || Mentions("export")) {
       caught.Reset();
-      if (!sources_.CompileModule(url_, source_).IsEmpty()) return Done(AsModule(), caught);
+      if (!sources_.CompileModule(url_, source_).IsEmpty()) return OrRethrow(AsModule(), caught);
     }
-    if (url_.ends_with(']')) return Done(AsTypeScript(path, caught), caught);
-    return Done({}, caught);
+    if (url_.ends_with(']')) return OrRethrow(AsTypeScript(path, caught), caught);
+    return OrRethrow({}, caught);
   }
 
  private:
@@ -49,7 +49,8 @@ class Evaluation {
                                                : Transpiler::Kind::kCommonJs;
   }
 
-  static v8::MaybeLocal<v8::Value> Done(v8::MaybeLocal<v8::Value> value, v8::TryCatch& caught) {
+  static v8::MaybeLocal<v8::Value> OrRethrow(v8::MaybeLocal<v8::Value> value,
+                                             v8::TryCatch& caught) {
     if (value.IsEmpty()) caught.ReThrow();
     return value;
   }

@@ -35,7 +35,7 @@ X509* CertificateOf(const Args& args, int i) {
   return certificate == nullptr ? nullptr : certificate->x509.get();
 }
 
-std::string Taken(BIO* bio) {
+std::string TextOf(BIO* bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio, &data);
   return size > 0 ? std::string(data, static_cast<size_t>(size)) : std::string();
@@ -119,7 +119,7 @@ std::string GeneralName(const GENERAL_NAME* name) {
       X509_NAME_print_ex(out.get(), name->d.dirn, 0,
                          (ASN1_STRFLGS_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) | XN_FLAG_SEP_COMMA_PLUS |
                              XN_FLAG_DN_REV | XN_FLAG_FN_SN | XN_FLAG_DUMP_UNKNOWN_FIELDS);
-      return AltName("DirName:", Taken(out.get()), true);
+      return AltName("DirName:", TextOf(out.get()), true);
     }
     case GEN_RID: {
       char oid[256];
@@ -140,7 +140,7 @@ std::string GeneralName(const GENERAL_NAME* name) {
 std::string NameLines(const X509_NAME* name) {
   const OwnBio out(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(out.get(), name, 0, kNameLines);
-  return Taken(out.get());
+  return TextOf(out.get());
 }
 
 std::string SubjectAltName(const X509* x509) {
@@ -182,7 +182,7 @@ std::string Purposes(const X509* x509) {
 std::string TimeText(const ASN1_TIME* time) {
   const OwnBio out(BIO_new(BIO_s_mem()));
   ASN1_TIME_print(out.get(), time);
-  return Taken(out.get());
+  return TextOf(out.get());
 }
 
 std::string SerialNumber(const X509* x509) {
@@ -210,7 +210,7 @@ void CertificateTexts(const Args& args) {
        {NameLines(X509_get_subject_name(x509)), NameLines(X509_get_issuer_name(x509)),
         SubjectAltName(x509), InfoAccess(x509), Purposes(x509), TimeText(X509_get0_notBefore(x509)),
         TimeText(X509_get0_notAfter(x509)), SerialNumber(x509),
-        std::string(nid == NID_undef ? "" : OBJ_nid2ln(nid)), std::string(oid), Taken(pem.get()),
+        std::string(nid == NID_undef ? "" : OBJ_nid2ln(nid)), std::string(oid), TextOf(pem.get()),
         std::string(X509_check_ca(x509) == 1 ? "ca" : "")})
     texts.push_back(Str(isolate, text));
   ERR_clear_error();

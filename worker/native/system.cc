@@ -74,7 +74,7 @@ void Write(const Args& args) {
 
 // stdinWant(bytes at most, 0 for none; whether that keeps the run going): stdinPiece is called then
 void StdinWant(const Args& args) {
-  Guest::Current().input().Want(Size(args, 0), args[1]->IsTrue());
+  Guest::Current().input().Request(Size(args, 0), args[1]->IsTrue());
 }
 
 // stdinRead(most): a Uint8Array, empty at the end; waits for it
@@ -87,7 +87,7 @@ void StdinRead(const Args& args) {
 
 // hearSignal(number): processSignal is called for it from now on
 void HearSignal(const Args& args) {
-  if (Guest::Running()) Guest::Current().signals().Hear(Int(args, 0));
+  if (Guest::Running()) Guest::Current().signals().Listen(Int(args, 0));
 }
 
 void Exit(const Args& args) { Guest::Current().Exit(Int(args, 0)); }

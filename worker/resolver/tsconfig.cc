@@ -113,11 +113,11 @@ struct TsConfigReader {
       }
     }
     const auto own = json.find("compilerOptions");
-    if (own != json.end() && own->is_object()) Take(*own, path, top);
+    if (own != json.end() && own->is_object()) Merge(*own, path, top);
     open.pop_back();
   }
 
-  void Take(const ordered_json& own, const std::string& path, const std::string& top) {
+  void Merge(const ordered_json& own, const std::string& path, const std::string& top) {
     for (const char* name : kHeeded) {
       const auto value = own.find(name);
       if (value != own.end() && (value->is_string() || value->is_boolean())) options[name] = *value;
