@@ -1,5 +1,5 @@
 // Parts: JavaScript of the runtime that lies in this library and is compiled when a guest first
-// needs it (runtime/core/part.js). Its bytes are shared by all processes.
+// needs it (runtime/core/lazy_part.js). Its bytes are shared by all processes.
 #pragma once
 
 #include <v8.h>

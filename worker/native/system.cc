@@ -176,7 +176,7 @@ void ProxyDetails(const Args& args) {
 }
 
 // part(name, …names): the part's text as a function of parameters with these names
-// (runtime/core/part.js)
+// (runtime/core/lazy_part.js)
 void Part(const Args& args) {
   v8::Isolate* isolate = args.GetIsolate();
   std::vector<Local<v8::String>> parameters;

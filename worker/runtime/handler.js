@@ -5,7 +5,7 @@ import { signalAbort } from './core/abort.js';
 import { isUnusable, netBody, streamOf } from './fetch/body.js';
 import { connectionHeaders, headerList, wrapHeaders } from './fetch/headers.js';
 import { inspect } from './core/inspect.js';
-import { NetBody, acceptExchange, finishExchange, isDecoded, upload } from './fetch/net.js';
+import { NetBody, acceptExchange, finishExchange, isDecoded, upload } from './fetch/exchange.js';
 import { process } from './node/process.js';
 import { makeRequest, requestSignal } from './fetch/request.js';
 import { isResponse, responseState } from './fetch/response.js';
@@ -27,7 +27,7 @@ export function handlerStart(namespace) {
 
 export const handlerWaits = () => waits > 0;
 
-/** Whether the client went away: what breaks off with it is no error of the handler's. @param {import('./fetch/net.js').Exchange} e */
+/** Whether the client went away: what breaks off with it is no error of the handler's. @param {import('./fetch/exchange.js').Exchange} e */
 const isGone = (e) => e.failure !== null && !('reason' in e.failure);
 
 /** @param {any} error @param {boolean} [briefly] in one line */
@@ -46,7 +46,7 @@ function report(error, briefly) {
 class ExecutionContext {
   #remote;
   #exchange;
-  /** @param {string} remote @param {import('./fetch/net.js').Exchange} e */
+  /** @param {string} remote @param {import('./fetch/exchange.js').Exchange} e */
   constructor(remote, e) {
     this.#remote = remote;
     this.#exchange = e;
@@ -63,7 +63,7 @@ class ExecutionContext {
   passThroughOnException() {}
 }
 
-/** @param {any} promise @param {import('./fetch/net.js').Exchange} e */
+/** @param {any} promise @param {import('./fetch/exchange.js').Exchange} e */
 async function settle(promise, e) {
   try {
     await promise;
@@ -104,7 +104,7 @@ export function handlerRequest(id, flat, hasBody) {
   answer(e, request, method, new ExecutionContext(remote, e));
 }
 
-/** @param {import('./fetch/net.js').Exchange} e @param {any} request @param {string} method @param {ExecutionContext} context */
+/** @param {import('./fetch/exchange.js').Exchange} e @param {any} request @param {string} method @param {ExecutionContext} context */
 async function answer(e, request, method, context) {
   try {
     const response = await handler.fetch(request, process.env, context);
@@ -118,7 +118,7 @@ async function answer(e, request, method, context) {
   }
 }
 
-/** @param {import('./fetch/net.js').Exchange} e @param {any} response @param {string} method */
+/** @param {import('./fetch/exchange.js').Exchange} e @param {any} response @param {string} method */
 function respond(e, response, method) {
   if (!isResponse(response)) throw new TypeError(`the handler's fetch gave ${kindOf(response)}, not a Response`);
   const { status, headers, body } = responseState(response);
@@ -158,7 +158,7 @@ function respond(e, response, method) {
   }
 }
 
-/** @param {import('./fetch/net.js').Exchange} e @param {any} stream */
+/** @param {import('./fetch/exchange.js').Exchange} e @param {any} stream */
 async function send(e, stream) {
   const error = await upload(e, stream);
   if (error !== undefined && !isGone(e)) report(error);

@@ -10,7 +10,7 @@ import { startClock } from './core/clock.js';
 import { CompressionStream, DecompressionStream } from './web/compression.js';
 import { console } from './web/console.js';
 import { Crypto, crypto } from './web/crypto/crypto.js';
-import { CryptoKey } from './web/crypto/crypto_key.js';
+import { CryptoKey } from './web/crypto/key.js';
 import { readDataUrl } from './web/data_url.js';
 import { DOMException } from './core/dom_exception.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './web/encoding.js';
@@ -41,20 +41,20 @@ import * as codedErrors from './core/coded_error.js';
 import * as commonjs from './modules/commonjs.js';
 import * as consoles from './web/console.js';
 import * as cryptos from './web/crypto/crypto.js';
-import * as cryptoKeys from './web/crypto/crypto_key.js';
+import * as cryptoKeys from './web/crypto/key.js';
 import * as dom_exception from './core/dom_exception.js';
 import * as events from './core/events.js';
 import * as microtask from './core/microtask.js';
 import * as objectUrls from './web/object_url.js';
 import * as headerModule from './fetch/headers.js';
-import * as net from './fetch/net.js';
+import * as net from './fetch/exchange.js';
 import * as sockets from './fetch/sockets.js';
 import * as processes from './node/process.js';
 import * as subtle from './web/crypto/subtle.js';
 import * as url from './web/url.js';
 import { Navigator, navigator } from './web/navigator.js';
-import * as parts from './core/part.js';
-import { lazyGlobal, part, shareModules } from './core/part.js';
+import * as parts from './core/lazy_part.js';
+import { lazyGlobal, part, shareModules } from './core/lazy_part.js';
 import * as perf from './web/performance.js';
 import {
   beforeExit,
@@ -149,15 +149,15 @@ shareModules({
   commonjs,
   console: consoles,
   crypto: cryptos,
-  crypto_key: cryptoKeys,
+  key: cryptoKeys,
   dom_exception,
   events,
   microtask,
-  net,
+  exchange: net,
   headers: headerModule,
   sockets,
   object_url: objectUrls,
-  part: parts,
+  lazy_part: parts,
   performance: perf,
   primordials,
   process: processes,

@@ -3,7 +3,7 @@ import { defineProperty } from './core/primordials.js';
 import { AbortController, AbortSignal } from './core/abort.js';
 import { Blob, File } from './web/blob.js';
 import { CompressionStream, DecompressionStream } from './web/compression.js';
-import { CryptoKey } from './web/crypto/crypto_key.js';
+import { CryptoKey } from './web/crypto/key.js';
 import { TextDecoder, TextDecoderStream, TextEncoder, TextEncoderStream } from './web/encoding.js';
 import { EventSource } from './fetch/event_source.js';
 import { CustomEvent, ErrorEvent, Event } from './core/events.js';

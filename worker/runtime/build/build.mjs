@@ -2,7 +2,7 @@
 //   node build.mjs OUT_DIR
 // runtime.js: what every guest has, one script, a function of the natives that returns the hooks, for the start-up snapshot;
 //   harden.mjs makes it independent of what a guest replaces.
-// parts.bin: what a guest loads when it first needs it (parts/*.js, and the packages that they use), as part.js reads it: each
+// parts.bin: what a guest loads when it first needs it (parts/*.js, and the packages that they use), as lazy_part.js reads it: each
 //   a line with its name and length in bytes, and its text, which is ASCII.
 // LICENSE.packages: the licences of the npm packages of which there is something in these, or in the programs.
 import { build, transform } from 'esbuild';

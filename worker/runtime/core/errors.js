@@ -11,7 +11,7 @@ import {
 } from './primordials.js';
 import { codedError } from './coded_error.js';
 import { colours, inspect } from './inspect.js';
-import { part } from './part.js';
+import { part } from './lazy_part.js';
 
 const defaultPrepare = Error.prepareStackTrace;
 const errorToString = Error.prototype.toString;

@@ -2,7 +2,7 @@
 import { ArrayPush, MapDelete, MapGet, MapSet, applyTo, defineProperty, max, min } from './primordials.js';
 import { codedError } from './coded_error.js';
 import { reportError } from './events.js';
-import { part } from './part.js';
+import { part } from './lazy_part.js';
 
 const { getContinuationData, now, setContinuationData, setTimer } = native;
 const kMaxDelay = 2 ** 31 - 1;

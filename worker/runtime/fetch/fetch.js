@@ -9,7 +9,7 @@ import { bytesBody, consume, isUnusable, netBody, streamOf } from './body.js';
 import { matchesIntegrity } from './integrity.js';
 import { policyOf, refererFor } from './referrer.js';
 import { connectionHeaders, headerList, wrapHeaders } from './headers.js';
-import { NetBody, abortExchange, dropExchange, errorOf, netError, openExchange, upload } from './net.js';
+import { NetBody, abortExchange, dropExchange, errorOf, netError, openExchange, upload } from './exchange.js';
 import { Request, requestState } from './request.js';
 import { makeResponse } from './response.js';
 import { URL } from '../web/url.js';

@@ -1,6 +1,6 @@
 // TCP: connect(), as in the WinterTC sockets API. A CONNECT stream on the channel for each socket.
 import { hasOwn } from '../core/primordials.js';
-import { abortExchange, dropExchange, errorOf, openExchange, readPiece, refExchange, writePiece } from './net.js';
+import { abortExchange, dropExchange, errorOf, openExchange, readPiece, refExchange, writePiece } from './exchange.js';
 import { ReadableStream, WritableStream } from '../web/streams.js';
 
 const { netEndWrite, netStream } = native;
@@ -22,7 +22,7 @@ function hostAndPort(address) {
 
 /** The part of a socket that outlives startTls. */
 class Connection {
-  /** @param {string} authority @param {import('./net.js').Exchange} e @param {Promise<any>} outcome */
+  /** @param {string} authority @param {import('./exchange.js').Exchange} e @param {Promise<any>} outcome */
   constructor(authority, e, outcome) {
     this.authority = authority;
     this.e = e;
@@ -195,6 +195,6 @@ export function connect(address, options) {
 /** @param {Connection} connection @param {string} transport */
 const overConnection = (connection, transport) => new Socket(key, connection, transport, connection.opened);
 
-/** A socket over an exchange that has been upgraded. @param {string} authority @param {import('./net.js').Exchange} e @param {any} outcome */
+/** A socket over an exchange that has been upgraded. @param {string} authority @param {import('./exchange.js').Exchange} e @param {any} outcome */
 export const upgradedSocket = (authority, e, outcome) =>
   overConnection(new Connection(authority, e, Promise.resolve(outcome)), 'on');

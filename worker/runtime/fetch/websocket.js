@@ -6,7 +6,7 @@ import { DOMException } from '../core/dom_exception.js';
 import { ErrorEvent, Event, EventTarget, eventHandler, fire } from '../core/events.js';
 import { appendHeaders, targetOf } from './fetch.js';
 import { Headers, headerList } from './headers.js';
-import { dropExchange, netError, openExchange, readPiece, writePiece } from './net.js';
+import { dropExchange, netError, openExchange, readPiece, writePiece } from './exchange.js';
 import { MessageEvent } from '../web/message_event.js';
 import { URL } from '../web/url.js';
 

@@ -1,7 +1,7 @@
 // Modules of the runtime's own: postern:NAME, and Node's, which are a part.
 import { StringSlice, StringStartsWith, hasOwn, keys } from '../core/primordials.js';
 import { codedError } from '../core/coded_error.js';
-import { part } from '../core/part.js';
+import { part } from '../core/lazy_part.js';
 import { Socket, connect } from '../fetch/sockets.js';
 
 /** Names of Node's modules that are there, without "node:". @type {() => string[]} */

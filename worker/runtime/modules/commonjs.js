@@ -3,7 +3,7 @@
 import { ArrayPush, StringSlice, applyTo, defineProperty, hasOwn, keys, parse, stringify } from '../core/primordials.js';
 import { codedError } from '../core/coded_error.js';
 import { builtinModule, builtinNames } from './builtins.js';
-import { lazyGlobal, part } from '../core/part.js';
+import { lazyGlobal, part } from '../core/lazy_part.js';
 
 const { moduleResolve, moduleFormat, moduleSource, compileCommonJs, requireModule, urlOfPath, pathOfUrl } = native;
 

@@ -1,7 +1,7 @@
 // node:dns: names are looked up by the broker, where the policy lets the guest ask their host for something, and it tells those addresses
 // that the guest could be connected to. What is an address already, and localhost, is known here.
 import { codedError } from '../core/coded_error.js';
-import { errorOf, openExchange, readPiece } from '../fetch/net.js';
+import { errorOf, openExchange, readPiece } from '../fetch/exchange.js';
 import { setImmediate } from '../core/timers.js';
 import { absent, refusal } from './absent.js';
 import { load } from './loader.js';

@@ -3,7 +3,7 @@
 // travel as they are written (channel/raw_fields.h). An Upgrade to WebSocket is a request of its own kind (broker/upstream/upgrade_tunnel.cc).
 import constants from 'node-constants';
 import { codedError } from '../core/coded_error.js';
-import { abortExchange, dropExchange, errorOf, netError, openExchange, writePiece } from '../fetch/net.js';
+import { abortExchange, dropExchange, errorOf, netError, openExchange, writePiece } from '../fetch/exchange.js';
 import { process } from './process.js';
 import { upgradedSocket } from '../fetch/sockets.js';
 import { clearTimeout, setImmediate, setTimeout } from '../core/timers.js';

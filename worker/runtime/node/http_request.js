@@ -1,7 +1,7 @@
 // A request as the channel has it (channel/raw_fields.h), and as HTTP/1.1 has it (RFC 9112), to the letter: what two programs might
 // read differently is malformed.
 import { connectionHeaders } from '../fetch/headers.js';
-import { netError } from '../fetch/net.js';
+import { netError } from '../fetch/exchange.js';
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const target = /^[\x21-\x7e\x80-\xff]+$/;

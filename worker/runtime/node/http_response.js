@@ -1,6 +1,6 @@
 // What node:http has of a response: its fields, its connection, and the message that is read.
 import constants from 'node-constants';
-import { abortExchange, readPiece, refExchange } from '../fetch/net.js';
+import { abortExchange, readPiece, refExchange } from '../fetch/exchange.js';
 import { clearTimeout, setTimeout } from '../core/timers.js';
 import { nodeError } from './net.js';
 

@@ -1,7 +1,7 @@
 // A socket of node:net or node:tls where rules allow HTTP and no TCP stream, for clients that open their own sockets: what they write is
 // read as HTTP/1.1 requests, one after another; each goes to the broker as a request of node:http does, and its response is written back.
 // Nothing is decided here: what the broker gets are requests like any other's. What is no HTTP/1.1 fails as the stream was denied.
-import { abortExchange, dropExchange, errorOf, openExchange, readPiece, refExchange, writePiece } from '../fetch/net.js';
+import { abortExchange, dropExchange, errorOf, openExchange, readPiece, refExchange, writePiece } from '../fetch/exchange.js';
 import { ReadableStream, WritableStream } from '../web/streams.js';
 import { clearTimeout, setTimeout } from '../core/timers.js';
 import { chunkSize, malformed, mayBeRequest, parseField, parseHead, requestFields } from './http_request.js';

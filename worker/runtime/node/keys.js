@@ -1,6 +1,6 @@
 // What node:crypto has for keys: KeyObject, keys of two halves read, written and generated, signatures, RSA's encryption, and ECDH.
 import { codedError } from '../core/coded_error.js';
-import { isCryptoKey, stateOf } from '../web/crypto/crypto_key.js';
+import { isCryptoKey, stateOf } from '../web/crypto/key.js';
 import { importKey } from '../web/crypto/subtle.js';
 import { load } from './loader.js';
 

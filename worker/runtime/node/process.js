@@ -7,7 +7,7 @@ import { reportError, takeUncaughtWith } from '../core/events.js';
 import { colours, format } from '../core/inspect.js';
 import { nextTick } from '../core/microtask.js';
 import { noteOutput } from '../core/outputs.js';
-import { part } from '../core/part.js';
+import { part } from '../core/lazy_part.js';
 import { makeReport } from './process_report.js';
 import { registerClone } from '../core/structured_clone.js';
 

@@ -2,7 +2,7 @@
 // (worker/guest/signal_reader.h), and gives the guest its time of grace. What a guest sends to itself does not leave it.
 import { codedError } from '../core/coded_error.js';
 import { reportError } from '../core/events.js';
-import { part } from '../core/part.js';
+import { part } from '../core/lazy_part.js';
 import { process, processEmit, processListens } from './process.js';
 import { setImmediate } from '../core/timers.js';
 

@@ -2,7 +2,7 @@
 // was. A file for which that is not enough (enums, namespaces with values, decorators, JSX, …) goes through parts/transpile.js.
 import { parse } from '@babel/parser';
 import { codedError } from '../core/coded_error.js';
-import { part } from '../core/part.js';
+import { part } from '../core/lazy_part.js';
 
 /** Thrown where types cannot just be taken out. */
 class NeedsMore {

@@ -1,7 +1,7 @@
 // console (WHATWG Console), formatted as Node does. log, info and debug go to stdout; the others to stderr.
 import { StringSlice } from '../core/primordials.js';
 import { colours, format, formatFor, inspect } from '../core/inspect.js';
-import { part } from '../core/part.js';
+import { part } from '../core/lazy_part.js';
 import { writeByProgram } from '../core/outputs.js';
 
 const { write, now } = native;

@@ -1,7 +1,7 @@
 // TextEncoder, TextDecoder and their streams (WHATWG Encoding). UTF-8, UTF-16 and windows-1252 are here; the legacy encodings
 // are a part of their own.
 import { concatBytes, byteLength, isArrayBuffer, isView, toUSVString, webidlClass } from '../core/primordials.js';
-import { part } from '../core/part.js';
+import { part } from '../core/lazy_part.js';
 import { TransformStream } from './streams.js';
 
 const { utf8Encode, utf8EncodeInto, utf8Decode, utf8Prefix, latin1Decode } = native;

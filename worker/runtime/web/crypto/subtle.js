@@ -1,7 +1,7 @@
-// SubtleCrypto (Web Cryptography API): each operation takes its parameters, finds its algorithm (crypto_algorithms.js), and checks its key.
+// SubtleCrypto (Web Cryptography API): each operation takes its parameters, finds its algorithm (algorithms.js), and checks its key.
 import { StringUpper, hasOwn, isArrayBuffer, isBufferSource, isView, parse, stringify, webidlClass } from '../../core/primordials.js';
 import { bytesOf } from '../encoding.js';
-import { algorithms } from './crypto_algorithms.js';
+import { algorithms } from './algorithms.js';
 import {
   CryptoKey,
   dataError,
@@ -11,8 +11,8 @@ import {
   stateOf,
   syntaxError,
   token,
-} from './crypto_key.js';
-import { bufferSource, integer, usageList } from './crypto_values.js';
+} from './key.js';
+import { bufferSource, integer, usageList } from './values.js';
 
 const { utf8Encode, utf8Decode } = native;
 

@@ -11,7 +11,7 @@ import {
   operationError,
   stateOf,
   syntaxError,
-} from './crypto_key.js';
+} from './key.js';
 import {
   blockSizes,
   bufferSource,
@@ -26,9 +26,9 @@ import {
   needed,
   orFail,
   toBase64Url,
-} from './crypto_values.js';
+} from './values.js';
 
-/** @typedef {import('./crypto_key.js').KeyState} KeyState */
+/** @typedef {import('./key.js').KeyState} KeyState */
 
 /** @param {string} name @param {string[]} usages of secret keys @param {any} [more] */
 const secretKind = (name, usages, more = {}) => ({ name, usages, ...more });

@@ -1,7 +1,7 @@
 // What comes into SubtleCrypto: parameters, JSON Web Keys, usages; checked, with the error that the standard wants.
 import { StringUpper, hasOwn, isBufferSource } from '../../core/primordials.js';
 import { bytesOf } from '../encoding.js';
-import { dataError, notSupported, operationError, syntaxError } from './crypto_key.js';
+import { dataError, notSupported, operationError, syntaxError } from './key.js';
 
 const { latin1Decode } = native;
 
