@@ -7,7 +7,7 @@ namespace {
 
 using postern::har::HarEntry;
 
-bool HasAnswer(const Exchange& e) {
+bool HasAnswer(const HarEntry& e) {
   return e.failure ? !e.failure->code.empty() : e.status >= 200 && e.status <= 599;
 }
 
@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   postern::broker::Replay::Cursor cursor;
-  for (Exchange& e : *read) {
+  for (HarEntry& e : *read) {
     if (!HasAnswer(e)) __builtin_trap();
     const auto found = replay->Find(cursor, e.method, e.url, {"", e.request_body.bytes});
     if (!found && found.error().message.empty()) __builtin_trap();
@@ -39,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         postern::har::Parse(std::string(postern::har::Beginning()) + postern::har::FormatEntry(e) +
                             std::string(postern::har::Ending()));
     if (!again || again->size() != 1) __builtin_trap();
-    const Exchange& copy = again->front();
+    const HarEntry& copy = again->front();
     if (copy.failure || copy.status != e.status ||
         copy.response_body.bytes != e.response_body.bytes ||
         copy.request_body.missing.empty() != e.request_body.missing.empty()) {

@@ -16,6 +16,7 @@ class OnePackage : public FileTree {
     }
     return path.size() > 100 ? Kind::kDenied : Kind::kDirectory;
   }
+  std::string WhyDenied(const std::string& path) override { return path + " is outside"; }
   std::optional<std::string> ReadFile(const std::string&) override { return json_; }
   // Every src is a link to lib.
   std::string RealPath(const std::string& path) override {
