@@ -41,7 +41,7 @@ class CurlStream {
   auto async_read_some(const Buffers& buffers, Token&& token) {
     return boost::asio::async_initiate<Token, void(boost::system::error_code, size_t)>(
         [this](auto handler, boost::asio::mutable_buffer buffer) {
-          this->Read(buffer, std::move(handler));  // "this": clang sees no use of it else
+          this->Read(buffer, std::move(handler));
         },
         token, First<boost::asio::mutable_buffer>(buffers));
   }
