@@ -23,8 +23,6 @@
 namespace postern::bench {
 namespace {
 
-using channel::ControlMessage;
-using channel::ControlType;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kWarmUp = 20;  // runs before the zygote is first looked at
@@ -68,10 +66,10 @@ class Runs {
   Runs(int count, const char* code) : count_(count), code_(code) {}
 
   int Go() {
-    auto child =
-        supervisor::ChildProcess::Start(io_, supervisor::WorkerProgram({}),
-                                        {[this](ControlMessage m) { OnMessage(std::move(m)); },
-                                         [this] { Fail("the zygote ended"); }});
+    auto child = supervisor::ChildProcess::Start(
+        io_, supervisor::WorkerProgram({}),
+        {[this](channel::ReceivedControl m) { OnMessage(std::move(m)); },
+         [this] { Fail("the zygote ended"); }});
     if (!child) return std::fprintf(stderr, "zygote_runs: %s\n", child.error().message.c_str()), 1;
     child_ = *std::move(child);
     channel::GuestOrder order;
@@ -112,24 +110,29 @@ class Runs {
       return;
     }
     asked_ = Clock::now();
-    if (!child_->Send({.type = ControlType::kFork, .id = static_cast<uint64_t>(++done_)}))
+    if (!child_->Send(channel::ForkSpare{.spare = static_cast<uint64_t>(++done_)}))
       Fail("the zygote takes no order");
   }
 
-  void OnMessage(ControlMessage m) {
-    switch (m.type) {
-      case ControlType::kReady:
-        zygote_ = supervisor::PidOf(child_->inner());
-        return Next();
-      case ControlType::kSpare:
-        making_.push_back(Micros(Clock::now() - asked_));
-        return RunOne(m.fds);
-      case ControlType::kExited:
-        if (m.a != 0) return Fail("a guest ended with status " + std::to_string(m.a));
-        return Next();
-      default:
-        return Fail(m.payload);
-    }
+  void OnMessage(channel::ReceivedControl received) {
+    std::visit(channel::ByType{
+                   [&](const channel::Ready&) {
+                     zygote_ = supervisor::PidOf(child_->inner());
+                     Next();
+                   },
+                   [&](const channel::StartFailed& failed) { Fail(failed.reason); },
+                   [&](const channel::SpareMade&) {
+                     making_.push_back(Micros(Clock::now() - asked_));
+                     RunOne(received.fds);
+                   },
+                   [&](const channel::SpareFailed& failed) { Fail(failed.reason); },
+                   [&](const channel::SpareExited& exited) {
+                     if (exited.exit.wait_status == 0) return Next();
+                     Fail("a guest ended with status " + std::to_string(exited.exit.wait_status));
+                   },
+                   [&](const auto&) { Fail("the zygote says what no zygote does"); },
+               },
+               received.message);
   }
 
   // Waits until the spare is warm (it then sleeps on its order), then times order to result.

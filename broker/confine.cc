@@ -39,7 +39,7 @@ Status LockDown(BrokerRole role, const std::vector<int>& keep,
                        : role == BrokerRole::kFiles ? "broker-files"
                                                     : "broker-log";
   if (Status s = sandbox::InstallSeccomp(policy, mode); !s) return s;
-  layers.on.emplace_back("seccomp");
+  layers.active.emplace_back("seccomp");
   return Ok{};
 }
 

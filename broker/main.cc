@@ -13,7 +13,6 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
 #include "base/exit_status.h"
@@ -30,8 +29,8 @@
 namespace postern::broker {
 namespace {
 
-using channel::ControlMessage;
-using channel::ControlType;
+using channel::BindGuest;
+using channel::ReceivedControl;
 
 constexpr int kControl = 3;
 constexpr int kUsersInput = 10'000;   // in place of an errno: the user's file is at fault
@@ -104,15 +103,6 @@ Result<Arguments> Parse(int argc, char** argv) {
   return a;
 }
 
-std::string UsageJson(const NetUsage& u) {
-  return nlohmann::json{{"requests", u.requests},
-                        {"denied", u.denied},
-                        {"bytesIn", u.bytes_in},
-                        {"bytesOut", u.bytes_out},
-                        {"errors", u.errors}}
-      .dump();
-}
-
 // Tells the supervisor from time to time what guests have used that go on for long.
 template <typename G>
 void SendUsage(boost::asio::steady_timer& timer,
@@ -121,19 +111,19 @@ void SendUsage(boost::asio::steady_timer& timer,
   timer.async_wait([&timer, &guests, &loop](const boost::system::error_code& error) {
     if (error) return;
     for (const auto& [id, guest] : guests) {
-      if (guest->UsageChanged())
-        loop->Send({.type = ControlType::kUsage, .id = id, .payload = UsageJson(guest->usage())});
+      if (guest->UsageChanged()) loop->Send(channel::UsageReport{id, guest->usage()});
     }
     SendUsage(timer, guests, loop);
   });
 }
 
-// Serves guests of type G, made by `make`, until the supervisor is gone.
+// Serves guests of type G, made by `make` of what they are bound with and its descriptors, until
+// the supervisor is gone.
 template <typename G>
-void Serve(
-    boost::asio::io_context& io, const sandbox::Layers& layers,
-    const std::function<Result<std::unique_ptr<G>>(ControlMessage&, std::function<void()>)>& make,
-    const std::function<void(G&, std::function<void(std::string usage)>)>& finish) {
+void Serve(boost::asio::io_context& io, const sandbox::Layers& layers,
+           const std::function<Result<std::unique_ptr<G>>(BindGuest&, std::vector<UniqueFd>&,
+                                                          std::function<void()> ended)>& make,
+           const std::function<void(G&, std::function<void(NetUsage usage)>)>& finish) {
   std::map<uint64_t, std::unique_ptr<G>> guests;
   loop::ControlLoop* loop = nullptr;
   const auto end = [&](uint64_t id) {
@@ -141,34 +131,34 @@ void Serve(
     if (g == guests.end()) return;
     const std::unique_ptr<G> guest = std::move(g->second);
     guests.erase(g);
-    finish(*guest, [&loop, id](std::string usage) {
-      loop->Send({.type = ControlType::kEnded, .id = id, .payload = std::move(usage)});
+    finish(*guest, [&loop, id](NetUsage usage) {
+      loop->Send(channel::ChannelClosed{id, std::move(usage)});
     });
   };
-  loop::ControlLoop control(io, kControl, [&](ControlMessage message) {
-    const uint64_t id = message.id;
-    if (message.type == ControlType::kDropGuest) return end(id);
-    if (message.type != ControlType::kBind || message.fds.size() != 3) return;
-    auto guest = make(message, [&, id] { end(id); });
+  loop::ControlLoop control(io, kControl, [&](ReceivedControl received) {
+    if (const auto* drop = std::get_if<channel::DropGuest>(&received.message))
+      return end(drop->guest);
+    auto* bind = std::get_if<BindGuest>(&received.message);
+    if (bind == nullptr || received.fds.size() != BindGuest::kDescriptors) return;
+    const uint64_t id = bind->guest;
+    auto guest = make(*bind, received.fds, [&, id] { end(id); });
     if (guest)
       guests[id] = *std::move(guest);
     else
-      loop->Send({.type = ControlType::kFailed, .id = id, .payload = guest.error().message});
+      loop->Send(channel::BindFailed{id, guest.error().message});
   });
   loop = &control;
   boost::asio::steady_timer timer(io);
   if constexpr (std::is_same_v<G, NetBinding>) SendUsage(timer, guests, loop);
-  const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
-  control.Send({.type = ControlType::kReady, .payload = report.dump()});
+  control.Send(channel::Ready{layers.active, layers.missing});
   io.run();
   guests.clear();
 }
 
-Status PrepareChannel(ControlMessage& message) {
-  for (int i = 0; i < 2; ++i) {
-    const int fd = message.fds[static_cast<size_t>(i)].get();
-    channel::GrowPipe(fd, channel::kActivePipeBytes);
-    if (Status s = channel::SetNonBlocking(fd); !s) return s;
+Status PrepareChannel(const std::vector<UniqueFd>& fds) {
+  for (const size_t end : {BindGuest::kReadEnd, BindGuest::kWriteEnd}) {
+    channel::GrowPipe(fds[end].get(), channel::kActivePipeBytes);
+    if (Status s = channel::SetNonBlocking(fds[end].get()); !s) return s;
   }
   return Ok{};
 }
@@ -177,9 +167,9 @@ Status PrepareChannel(ControlMessage& message) {
 void SendEvent(uint64_t guest, const std::string& line, int64_t& lost) {
   pollfd p{kControl, POLLOUT, 0};
   const bool room = Uninterrupted([&] { return ::poll(&p, 1, 0); }) == 1;
-  const ControlMessage event{.type = ControlType::kLines, .id = guest, .b = lost, .payload = line};
   // A supervisor that is gone ends this process by its control loop.
-  if (room && line.size() < channel::kMaxPayload && channel::SendControl(kControl, event)) {
+  if (room && line.size() < channel::kMaxPayload &&
+      channel::SendControl(kControl, channel::GuestEvent{guest, lost, line})) {
     lost = 0;
   } else {
     ++lost;
@@ -221,27 +211,27 @@ Status RunNet(Arguments& a) {
       io, *addresses, *tls, log ? &*log : nullptr, a.record, replay ? &*replay : nullptr};
   Serve<NetBinding>(
       io, layers,
-      [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<NetBinding>> {
-        auto text = ReadToEnd(m.fds[2].get(), "the policy");
+      [&](BindGuest& bind, std::vector<UniqueFd>& fds,
+          std::function<void()> ended) -> Result<std::unique_ptr<NetBinding>> {
+        auto text = ReadToEnd(fds[BindGuest::kPolicy].get(), "the policy");
         if (!text) return text.error();
         auto policy = policy::FromJson(*text);
         if (!policy) return policy.error();
-        if (Status s = PrepareChannel(m); !s) return s.error();
+        if (Status s = PrepareChannel(fds); !s) return s.error();
         std::function<void(const std::string&)> events;
-        if (m.a == 1) {
-          events = [id = m.id, lost = int64_t{0}](const std::string& line) mutable {
+        if (bind.wants_events) {
+          events = [id = bind.guest, lost = int64_t{0}](const std::string& line) mutable {
             SendEvent(id, line, lost);
           };
         }
-        return std::make_unique<NetBinding>(shared, *std::move(policy), std::move(m.payload),
-                                            std::move(m.fds[0]), std::move(m.fds[1]),
-                                            std::move(ended), std::move(events));
+        return std::make_unique<NetBinding>(
+            shared, *std::move(policy), std::move(bind.run), std::move(fds[BindGuest::kReadEnd]),
+            std::move(fds[BindGuest::kWriteEnd]), std::move(ended), std::move(events));
       },
-      [&](NetBinding& g, const std::function<void(std::string)>& ended) {
+      [&](NetBinding& g, const std::function<void(NetUsage)>& ended) {
         g.EndRequests();
-        std::string usage = UsageJson(g.usage());
-        if (!log) return ended(std::move(usage));
-        log->WhenSent([ended, usage = std::move(usage)] { ended(usage); });
+        if (!log) return ended(g.usage());
+        log->WhenSent([ended, usage = g.usage()] { ended(usage); });
       });
   return Ok{};
 }
@@ -252,8 +242,7 @@ Status RunLog(Arguments& a) {
   auto open = sandbox::OpenDescriptors();
   if (!open) return open.error();
   if (Status s = LockDown(a.role, *open, {}, a.seccomp, layers); !s) return s;
-  const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
-  const ControlMessage ready{.type = ControlType::kReady, .payload = report.dump()};
+  const channel::Ready ready{layers.active, layers.missing};
   if (Status s = channel::SendControl(kControl, ready); !s) return s;
   LogProcess(std::move(a.log), std::move(a.events), kControl).Run();
   return Ok{};
@@ -273,12 +262,14 @@ Status RunFiles(Arguments& a) {
   if (Status s = LockDown(a.role, *open, rules, a.seccomp, layers); !s) return s;
   Serve<FilesBinding>(
       io, layers,
-      [&](ControlMessage& m, std::function<void()> ended) -> Result<std::unique_ptr<FilesBinding>> {
-        if (Status s = PrepareChannel(m); !s) return s.error();
-        return std::make_unique<FilesBinding>(io, mounts, std::move(m.fds[0]), std::move(m.fds[1]),
+      [&](BindGuest&, std::vector<UniqueFd>& fds,
+          std::function<void()> ended) -> Result<std::unique_ptr<FilesBinding>> {
+        if (Status s = PrepareChannel(fds); !s) return s.error();
+        return std::make_unique<FilesBinding>(io, mounts, std::move(fds[BindGuest::kReadEnd]),
+                                              std::move(fds[BindGuest::kWriteEnd]),
                                               std::move(ended));
       },
-      [](FilesBinding&, const std::function<void(std::string)>& ended) { ended("{}"); });
+      [](FilesBinding&, const std::function<void(NetUsage)>& ended) { ended({}); });
   return Ok{};
 }
 
@@ -293,9 +284,8 @@ int Main(int argc, char** argv) {
                         : arguments->role == BrokerRole::kFiles ? RunFiles(*arguments)
                                                                 : RunLog(*arguments);
   if (status) return 0;
-  const ControlMessage failed{.type = ControlType::kFailed,
-                              .a = status.error().errnum == kUsersInput ? 1 : 0,
-                              .payload = status.error().message};
+  const channel::StartFailed failed{.reason = status.error().message,
+                                    .users_input = status.error().errnum == kUsersInput};
   return channel::SendControl(kControl, failed) ? kExitCannotRun : kExitCannotTell;
 }
 

@@ -31,12 +31,12 @@ class ControlOutbox {
   // Sends what waits, as far as the socket takes it. To be called when that is writable.
   Status Flush() {
     while (!waiting_.empty()) {
-      const ControlMessage& first = waiting_.front();
+      const WaitingMessage& first = waiting_.front();
       std::vector<int> fds;
       for (const UniqueFd& fd : first.fds) fds.push_back(fd.get());
-      const Status sent = SendControl(socket_, first, fds);
+      const Status sent = SendControl(socket_, first.message, fds);
       if (!sent) return sent.error().errnum == EAGAIN ? Status(Ok{}) : sent;
-      bytes_ -= first.payload.size();
+      bytes_ -= first.bytes;
       waiting_.pop_front();
     }
     return Ok{};
@@ -45,34 +45,45 @@ class ControlOutbox {
   bool empty() const { return waiting_.empty(); }
 
  private:
+  struct WaitingMessage {
+    ControlMessage message;
+    std::vector<UniqueFd> fds;
+    size_t bytes = 0;  // of its payload
+  };
+
   Status Keep(const ControlMessage& message, const std::vector<int>& fds) {
-    if (message.type == ControlType::kUsage && Join(message)) return Ok{};
-    if (waiting_.size() >= kMaxMessages || bytes_ + message.payload.size() > kMaxBytes)
+    const auto* usage = std::get_if<UsageReport>(&message);
+    if (usage != nullptr && Join(*usage)) return Ok{};
+    const size_t bytes = EncodedControl(message).payload.size();
+    if (waiting_.size() >= kMaxMessages || bytes_ + bytes > kMaxBytes)
       return Error{"the other side takes no messages", ENOBUFS};
-    ControlMessage kept{message.type, message.id, message.a, message.b, message.payload, {}};
+    WaitingMessage kept{message, {}, bytes};
     for (const int fd : fds) {
       UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
       if (!own.valid()) return SystemError("cannot keep a descriptor for a message");
       kept.fds.push_back(std::move(own));
     }
-    bytes_ += kept.payload.size();
+    bytes_ += kept.bytes;
     waiting_.push_back(std::move(kept));
     return Ok{};
   }
 
   // What a guest has used until now takes the place of what it had used before.
-  bool Join(const ControlMessage& message) {
-    for (ControlMessage& m : waiting_) {
-      if (m.type != message.type || m.id != message.id) continue;
-      bytes_ += message.payload.size() - m.payload.size();
-      m.payload = message.payload;
+  bool Join(const UsageReport& report) {
+    for (WaitingMessage& waiting : waiting_) {
+      auto* earlier = std::get_if<UsageReport>(&waiting.message);
+      if (earlier == nullptr || earlier->guest != report.guest) continue;
+      earlier->usage = report.usage;
+      bytes_ -= waiting.bytes;
+      waiting.bytes = EncodedControl(waiting.message).payload.size();
+      bytes_ += waiting.bytes;
       return true;
     }
     return false;
   }
 
   const int socket_;
-  std::deque<ControlMessage> waiting_;
+  std::deque<WaitingMessage> waiting_;
   size_t bytes_ = 0;
 };
 

@@ -18,7 +18,7 @@ inline constexpr int kFilesIn = 10, kFilesOut = 11;
 inline constexpr int kOrderFd = 12;
 inline constexpr int kSpareFdCount = 13;
 
-// The supervisor gets the other end of each, in this order, and then a pidfd (ControlType::kSpare).
+// The supervisor gets the other end of each, in this order, and then a pidfd (SpareMade).
 // True where the guest reads and the supervisor or a broker writes.
 inline constexpr bool GuestReads(int fd) {
   return fd == kStdin || fd == kFilesIn || fd == kOrderFd || (fd >= 4 && fd < 10 && fd % 2 == 0);

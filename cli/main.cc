@@ -28,7 +28,7 @@ namespace {
 // Where no request could get out, and the environment names a proxy that nobody told us to use.
 std::string ProxyHint(const Settings& settings, const run_api::Outcome& outcome) {
   if (settings.policy.network.adapter.kind != policy::AdapterKind::kDirect) return {};
-  const auto failed = [&](const char* code) { return outcome.usage.errors.contains(code); };
+  const auto failed = [&](const char* code) { return outcome.usage.net.errors.contains(code); };
   if (!failed("ERR_DNS") && !failed("ERR_DNS_TIMEOUT") && !failed("ERR_CONNECTION_TIMEOUT") &&
       !failed("ERR_CONNECTION_REFUSED") && !failed("ERR_ADDRESS_UNREACHABLE"))
     return {};

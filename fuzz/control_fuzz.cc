@@ -14,14 +14,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!pair) __builtin_trap();
   // An empty datagram is an end, and a longer one than the socket takes cannot arrive.
   if (size == 0 || ::send(pair->first.get(), data, size, MSG_DONTWAIT) < 0) return 0;
-  const auto message = ReceiveControl(pair->second.get());
-  if (!message || !*message) return 0;
-  if (!SendControl(pair->first.get(), **message)) __builtin_trap();
+  const auto received = ReceiveControl(pair->second.get());
+  if (!received || !*received) return 0;
+  // Its JSON may be longer when it is written again.
+  if (!SendControl(pair->first.get(), (*received)->message)) return 0;
   const auto again = ReceiveControl(pair->second.get());
-  if (!again || !*again) __builtin_trap();
-  const auto& a = **message;
-  const auto& b = **again;
-  if (a.type != b.type || a.id != b.id || a.a != b.a || a.b != b.b || a.payload != b.payload)
-    __builtin_trap();
+  if (!again || !*again || (*again)->message != (*received)->message) __builtin_trap();
   return 0;
 }

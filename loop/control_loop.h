@@ -11,7 +11,7 @@ namespace postern::loop {
 
 class ControlLoop {
  public:
-  using OnMessage = std::function<void(channel::ControlMessage)>;
+  using OnMessage = std::function<void(channel::ReceivedControl)>;
 
   // Stops `io` when the supervisor is gone. `on_message` gets everything but pings.
   ControlLoop(boost::asio::io_context& io, int socket, OnMessage on_message)
@@ -35,13 +35,13 @@ class ControlLoop {
     if (outbox_.empty()) watch_.Watch(true, false);
   }
   void Readable() {
-    auto message = channel::ReceiveControl(socket_);
-    if (!message && message.error().errnum == EAGAIN) return;
-    if (!message || !*message) return io_.stop();
-    if ((*message)->type == channel::ControlType::kPing) {
-      Send({.type = channel::ControlType::kPong, .id = (*message)->id});
+    auto received = channel::ReceiveControl(socket_);
+    if (!received && received.error().errnum == EAGAIN) return;
+    if (!received || !*received) return io_.stop();
+    if (const auto* ping = std::get_if<channel::Ping>(&(*received)->message)) {
+      Send(channel::Pong{ping->number});
     } else {
-      on_message_(std::move(**message));
+      on_message_(std::move(**received));
     }
   }
 

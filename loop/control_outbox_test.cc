@@ -25,8 +25,17 @@ struct Pair {
   UniqueFd from, to;
 };
 
-ControlMessage Usage(uint64_t id, const std::string& payload) {
-  return {.type = ControlType::kUsage, .id = id, .payload = payload};
+// The number of what was received, which the tests count by.
+uint64_t NumberOf(const ControlMessage& message) {
+  return std::visit(
+      ByType{[](const Pong& m) { return m.number; }, [](const SpareMade& m) { return m.spare; },
+             [](const SpareExited& m) { return m.spare; },
+             [](const ChannelClosed& m) { return m.guest; },
+             [](const auto&) {
+               ADD_FAILURE() << "a message that was not sent";
+               return uint64_t{0};
+             }},
+      message);
 }
 
 TEST(ControlOutbox, WhatAFullSocketDoesNotTakeComesLaterAndInOrder) {
@@ -36,9 +45,8 @@ TEST(ControlOutbox, WhatAFullSocketDoesNotTakeComesLaterAndInOrder) {
   auto pipe = MakePipe();
   ASSERT_TRUE(pipe);
   for (uint64_t id = 1; id <= kMany; ++id)
-    ASSERT_TRUE(
-        outbox.Send({.type = ControlType::kFork, .id = id, .payload = "x"},
-                    id % 100 == 0 ? std::vector<int>{pipe->read.get()} : std::vector<int>{}))
+    ASSERT_TRUE(outbox.Send(
+        SpareMade{id}, id % 100 == 0 ? std::vector<int>{pipe->read.get()} : std::vector<int>{}))
         << id;
   ASSERT_FALSE(outbox.empty());
   pipe->read.reset();  // those that wait have their own
@@ -49,7 +57,7 @@ TEST(ControlOutbox, WhatAFullSocketDoesNotTakeComesLaterAndInOrder) {
       m = ReceiveControl(pair.to.get());
     }
     ASSERT_TRUE(m && *m) << id;
-    EXPECT_EQ((*m)->id, id);
+    EXPECT_EQ(NumberOf((*m)->message), id);
     EXPECT_EQ((*m)->fds.size(), id % 100 == 0 ? 1u : 0u);
   }
   EXPECT_TRUE(outbox.empty());
@@ -58,19 +66,20 @@ TEST(ControlOutbox, WhatAFullSocketDoesNotTakeComesLaterAndInOrder) {
 TEST(ControlOutbox, UsageOfOneGuestIsJoined) {
   Pair pair;
   ControlOutbox outbox(pair.from.get());
-  for (int i = 0; i < 200'000; ++i)
-    ASSERT_TRUE(outbox.Send(Usage(static_cast<uint64_t>(i % 3), std::to_string(i))));
-  std::map<uint64_t, std::string> last;
+  for (uint64_t i = 0; i < 200'000; ++i)
+    ASSERT_TRUE(outbox.Send(UsageReport{i % 3, {.requests = i}}));
+  std::map<uint64_t, uint64_t> last;
   for (;;) {
     ASSERT_TRUE(outbox.Flush());
     auto m = ReceiveControl(pair.to.get());
     if (!m) break;
-    last[(*m)->id] = (*m)->payload;
+    const auto& report = std::get<UsageReport>((*m)->message);
+    last[report.guest] = report.usage.requests;
   }
   EXPECT_TRUE(outbox.empty());
-  EXPECT_EQ(last[0], "199998");
-  EXPECT_EQ(last[1], "199999");
-  EXPECT_EQ(last[2], "199997");
+  EXPECT_EQ(last[0], 199'998u);
+  EXPECT_EQ(last[1], 199'999u);
+  EXPECT_EQ(last[2], 199'997u);
 }
 
 TEST(ControlOutbox, WhoIsGoneOrTakesNothingForEverIsAnError) {
@@ -78,7 +87,7 @@ TEST(ControlOutbox, WhoIsGoneOrTakesNothingForEverIsAnError) {
   ControlOutbox outbox(pair.from.get());
   const std::string payload(64 * 1024, 'x');
   size_t taken = 0;
-  while (taken < 10'000 && outbox.Send({.type = ControlType::kLines, .payload = payload})) ++taken;
+  while (taken < 10'000 && outbox.Send(EventLines{.lines = payload})) ++taken;
   EXPECT_GE(taken * payload.size(), ControlOutbox::kMaxBytes - payload.size());
   EXPECT_LT(taken, 10'000u);
   pair.to.reset();
@@ -89,10 +98,9 @@ TEST(ControlOutbox, WhoIsGoneOrTakesNothingForEverIsAnError) {
 TEST(ControlLoop, AFullSocketStopsNoBroker) {
   Pair pair;
   boost::asio::io_context io;
-  ControlLoop loop(io, pair.from.get(), [](ControlMessage) {});
+  ControlLoop loop(io, pair.from.get(), [](const ReceivedControl&) {});
   constexpr uint64_t kMany = 3'000;
-  for (uint64_t id = 1; id <= kMany; ++id)
-    loop.Send({.type = ControlType::kEnded, .id = id, .payload = "{}"});
+  for (uint64_t id = 1; id <= kMany; ++id) loop.Send(ChannelClosed{id, {}});
   EXPECT_FALSE(io.stopped());
   uint64_t seen = 0;
   while (seen < kMany) {
@@ -101,14 +109,14 @@ TEST(ControlLoop, AFullSocketStopsNoBroker) {
     auto m = ReceiveControl(pair.to.get());
     if (!m) continue;
     ASSERT_TRUE(*m);
-    EXPECT_EQ((*m)->id, ++seen);
+    EXPECT_EQ(NumberOf((*m)->message), ++seen);
   }
   // Pings are answered, and the end of the supervisor is the broker's.
-  ASSERT_TRUE(SendControl(pair.to.get(), {.type = ControlType::kPing, .id = 5}));
+  ASSERT_TRUE(SendControl(pair.to.get(), Ping{5}));
   io.poll();
   const auto pong = ReceiveControl(pair.to.get());
   ASSERT_TRUE(pong && *pong);
-  EXPECT_EQ((*pong)->type, ControlType::kPong);
+  EXPECT_EQ((*pong)->message, ControlMessage(Pong{5}));
   pair.to.reset();
   io.run();
   EXPECT_TRUE(io.stopped());
@@ -119,8 +127,8 @@ TEST(Control, AMessageWhoseDescriptorsFindNoRoomIsOneAllTheSame) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const std::vector<int> fds(10, pair.from.get());
-  ASSERT_TRUE(SendControl(pair.from.get(), {.type = ControlType::kSpare, .id = 7}, fds));
-  ASSERT_TRUE(SendControl(pair.from.get(), {.type = ControlType::kExited, .id = 8}));
+  ASSERT_TRUE(SendControl(pair.from.get(), SpareMade{7}, fds));
+  ASSERT_TRUE(SendControl(pair.from.get(), SpareExited{8, {}}));
   const UniqueFd lowest(::dup(0));
   rlimit few = before;
   few.rlim_cur = static_cast<rlim_t>(lowest.get()) + 3;
@@ -128,12 +136,12 @@ TEST(Control, AMessageWhoseDescriptorsFindNoRoomIsOneAllTheSame) {
   const auto m = ReceiveControl(pair.to.get());
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_TRUE(m && *m);
-  EXPECT_EQ((*m)->id, 7u);
+  EXPECT_EQ(NumberOf((*m)->message), 7u);
   EXPECT_TRUE((*m)->lost_fds);
   EXPECT_TRUE((*m)->fds.empty());
   const auto next = ReceiveControl(pair.to.get());
   ASSERT_TRUE(next && *next);
-  EXPECT_EQ((*next)->id, 8u);
+  EXPECT_EQ(NumberOf((*next)->message), 8u);
   EXPECT_FALSE((*next)->lost_fds);
 }
 

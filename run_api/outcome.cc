@@ -91,10 +91,10 @@ std::string Outcome::ToJson() const {
   rest["usage"] = {{"wallMs", usage.wall_ms},
                    {"cpuMs", usage.cpu_ms},
                    {"peakMemoryBytes", usage.peak_memory_bytes},
-                   {"requests", usage.requests},
-                   {"denied", usage.denied},
-                   {"bytesIn", usage.bytes_in},
-                   {"bytesOut", usage.bytes_out}};
+                   {"requests", usage.net.requests},
+                   {"denied", usage.net.denied},
+                   {"bytesIn", usage.net.bytes_in},
+                   {"bytesOut", usage.net.bytes_out}};
   rest["confinement"] = confinement;
   if (!report.empty()) rest["networkReport"] = report;
   return text + "," + Dump(rest).substr(1);

@@ -2,16 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "base/net_usage.h"
 
 namespace postern::run_api {
 
 struct RunUsage {
   int64_t wall_ms = 0, cpu_ms = 0, peak_memory_bytes = 0;
-  uint64_t requests = 0, denied = 0, bytes_in = 0, bytes_out = 0;
-  std::map<std::string, uint64_t> errors;  // requests that failed, by code; not in ToJson
+  NetUsage net;  // its errors are not in ToJson
 };
 
 struct Outcome {

@@ -11,7 +11,7 @@ void TryEmptyRoot(Layers& layers) {
   } else if (!layers.has("mount")) {
     layers.missing.emplace_back("root: it needs a mount namespace");
   } else if (Status s = EnterEmptyRoot(); s) {
-    layers.on.emplace_back("root");
+    layers.active.emplace_back("root");
   } else {
     layers.missing.push_back("root: " + s.error().message);
   }
@@ -21,7 +21,7 @@ Status TryLandlock(const LandlockRules& rules, Layers& layers) {
   if (!LayerWanted("landlock")) return Ok{};
   const auto abi = EnterLandlock(rules);
   if (abi) {
-    layers.on.push_back("landlock:" + std::to_string(*abi));
+    layers.active.push_back("landlock:" + std::to_string(*abi));
   } else if (abi.error().errnum == ENOSYS || abi.error().errnum == EOPNOTSUPP) {
     layers.missing.push_back("landlock: " + abi.error().message);
   } else {

@@ -13,12 +13,12 @@
 namespace postern::sandbox {
 
 struct Layers {
-  std::vector<std::string> on;       // "nobody" (not root), "user", "net", "mount", "pid", "ipc",
+  std::vector<std::string> active;   // "nobody" (not root), "user", "net", "mount", "pid", "ipc",
                                      // "uts", "cgroup", "root", "landlock:ABI", "seccomp"
   std::vector<std::string> missing;  // "layer: reason"
 
   bool has(const std::string& layer) const {
-    return std::find(on.begin(), on.end(), layer) != on.end();
+    return std::find(active.begin(), active.end(), layer) != active.end();
   }
 };
 

@@ -43,7 +43,7 @@ Status WriteFile(const char* path, const std::string& text) {
 // more than its files say.
 Status BecomeNobody(Layers& layers) {
   if (::geteuid() != 0) {
-    layers.on.emplace_back("nobody");
+    layers.active.emplace_back("nobody");
     return Ok{};
   }
   if (::setgroups(0, nullptr) != 0 && errno != EPERM) return SystemError("cannot drop groups");
@@ -53,7 +53,7 @@ Status BecomeNobody(Layers& layers) {
                              std::strerror(errno));
     return Ok{};
   }
-  layers.on.emplace_back("nobody");
+  layers.active.emplace_back("nobody");
   // Changing ids cleared dumpable, and a non-dumpable process cannot write its own uid_map.
   if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return SystemError("cannot restore dumpable");
   return Ok{};
@@ -88,7 +88,7 @@ Result<Layers> EnterNamespaces(const std::vector<std::string>& layers, Identity 
   if (!LayerWanted("user")) {
     report.missing.emplace_back("user: left out");
   } else if (Status s = EnterUserNamespace(); s) {
-    report.on.emplace_back("user");
+    report.active.emplace_back("user");
   } else {
     report.missing.push_back("user: " + s.error().message);
   }
@@ -102,7 +102,7 @@ Result<Layers> EnterNamespaces(const std::vector<std::string>& layers, Identity 
     if (!LayerWanted(layer)) {
       report.missing.push_back(layer + ": left out");
     } else if (granted || ::unshare(kFlags.at(layer)) == 0) {
-      report.on.push_back(layer);
+      report.active.push_back(layer);
     } else {
       report.missing.push_back(layer + ": " + std::strerror(errno));
     }

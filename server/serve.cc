@@ -25,8 +25,8 @@
 #include "server/service_manager.h"
 #include "supervisor/doctor.h"
 #include "supervisor/log_link.h"
-#include "supervisor/missing_layer.h"
 #include "supervisor/orphans.h"
+#include "supervisor/process_layers.h"
 
 namespace postern::server {
 namespace {

@@ -6,11 +6,13 @@
 #include <boost/asio/post.hpp>
 
 #include "base/eintr.h"
+#include "supervisor/process_layers.h"
 
 namespace postern::supervisor {
 namespace {
 
-using channel::ControlType;
+using channel::BindGuest;
+using channel::DropGuest;
 using namespace std::chrono_literals;
 
 constexpr auto kPongWithin = 500ms;
@@ -53,7 +55,7 @@ BrokerBinding::~BrokerBinding() {
   for (const uint64_t id : bound_) {
     link_->bound_.erase(id);
     // What cannot be sent is to a broker that is gone.
-    if (link_->child_) (void)link_->child_->Send({.type = ControlType::kDropGuest, .id = id}).ok();
+    if (link_->child_) (void)link_->child_->Send(DropGuest{id}).ok();
   }
 }
 
@@ -79,12 +81,11 @@ bool BrokerBinding::SendBind() {
   }
   // One channel a guest: a second one at the same time would double its limits.
   for (const uint64_t old : bound_) {
-    if (!link_->child_->Send({.type = ControlType::kDropGuest, .id = old})) return false;
+    if (!link_->child_->Send(DropGuest{old})) return false;
   }
   const uint64_t id = link_->next_id_++;
-  if (!link_->child_->Send(
-          {.type = ControlType::kBind, .id = id, .a = events_ ? 1 : 0, .payload = run_},
-          {waiting_.first.get(), waiting_.second.get(), policy->get()}))
+  if (!link_->child_->Send(BindGuest{.guest = id, .wants_events = events_ != nullptr, .run = run_},
+                           {waiting_.first.get(), waiting_.second.get(), policy->get()}))
     return false;
   bound_.push_back(id);
   link_->bound_[id] = this;
@@ -96,7 +97,7 @@ void BrokerBinding::Close(std::function<void()> done) {
   finished_ = std::move(done);
   if (!link_->child_ || bound_.empty()) return Complete();
   for (const uint64_t id : bound_) {
-    if (!link_->child_->Send({.type = ControlType::kDropGuest, .id = id})) break;
+    if (!link_->child_->Send(DropGuest{id})) break;
   }
   patience_.expires_after(kUsageWithin);
   patience_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
@@ -121,7 +122,7 @@ Status BrokerLink::Start() {
   if (child_) return Ok{};
   auto child = ChildProcess::Start(
       io_, program_,
-      {[this](const channel::ControlMessage& m) { OnMessage(m); }, [this] { OnGone(); }});
+      {[this](const channel::ReceivedControl& m) { OnMessage(m.message); }, [this] { OnGone(); }});
   if (!child) return child.error();
   child_ = *std::move(child);
   ++generation_;
@@ -154,7 +155,7 @@ bool BrokerLink::IsWaitedFor() const {
 }
 
 void BrokerLink::AskWhetherItLives() {
-  if (!child_->Send({.type = ControlType::kPing})) return Replace();
+  if (!child_->Send(channel::Ping{})) return Replace();
   patience_.expires_after(kPongWithin);
   patience_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
     if (!error && *alive && IsWaitedFor()) Replace();
@@ -186,55 +187,64 @@ void BrokerLink::Fail(const std::string& why, bool bad_input) {
   CompleteReady();
 }
 
-void BrokerLink::OnMessage(const channel::ControlMessage& m) {
-  switch (m.type) {
-    case ControlType::kReady:
-      layers_ = nlohmann::json::parse(m.payload, nullptr, false);
-      ready_ = true;
-      return CompleteReady();
-    case ControlType::kFailed:
-      if (const auto guest = bound_.find(m.id); guest != bound_.end())
-        return guest->second->failed_(m.payload, false);
-      return Fail(m.payload, m.a == 1);
-    case ControlType::kPong:
-      patience_.cancel();
-      if (!SendWaiting()) Replace();
-      return;
-    case ControlType::kLines:
-      if (const auto guest = bound_.find(m.id); guest != bound_.end() && guest->second->events_)
-        guest->second->events_(m.payload, m.b);
-      return;
-    case ControlType::kUsage:
-      return OnUsage(m.id, m.payload);
-    case ControlType::kEnded:
-      return OnEnded(m.id, m.payload);
-    default:
-      return;
-  }
+void BrokerLink::OnMessage(const channel::ControlMessage& message) {
+  std::visit(channel::ByType{
+                 [&](const channel::Ready& ready) { OnReady(ready); },
+                 [&](const channel::StartFailed& m) { Fail(m.reason, m.users_input); },
+                 [&](const channel::BindFailed& failed) { OnBindFailed(failed); },
+                 [&](const channel::Pong&) { OnPong(); },
+                 [&](const channel::GuestEvent& event) { OnGuestEvent(event); },
+                 [&](const channel::UsageReport& report) { OnUsage(report); },
+                 [&](const channel::ChannelClosed& closed) { OnChannelClosed(closed); },
+                 [](const auto&) {},
+             },
+             message);
 }
 
-std::vector<nlohmann::json> BrokerBinding::usages() const {
-  auto all = usages_;
-  for (const auto& [id, usage] : so_far_) all.push_back(usage);
+void BrokerLink::OnReady(const channel::Ready& ready) {
+  layers_ = LayersJson(ready);
+  ready_ = true;
+  CompleteReady();
+}
+
+void BrokerLink::OnBindFailed(const channel::BindFailed& failed) {
+  const auto guest = bound_.find(failed.guest);
+  if (guest != bound_.end()) guest->second->failed_(failed.reason, false);
+}
+
+void BrokerLink::OnPong() {
+  patience_.cancel();
+  if (!SendWaiting()) Replace();
+}
+
+void BrokerLink::OnGuestEvent(const channel::GuestEvent& event) {
+  const auto guest = bound_.find(event.guest);
+  if (guest != bound_.end() && guest->second->events_)
+    guest->second->events_(event.line, event.lost);
+}
+
+NetUsage BrokerBinding::usage() const {
+  NetUsage all = closed_;
+  for (const auto& [id, usage] : so_far_) all.Add(usage);
   return all;
 }
 
-void BrokerLink::OnUsage(uint64_t id, const std::string& usage) {
-  const auto found = bound_.find(id);
+void BrokerLink::OnUsage(const channel::UsageReport& report) {
+  const auto found = bound_.find(report.guest);
   if (found == bound_.end()) return;
   BrokerBinding& guest = *found->second;
-  guest.so_far_[id] = nlohmann::json::parse(usage, nullptr, false);
+  guest.so_far_[report.guest] = report.usage;
   if (guest.used) guest.used();
 }
 
-void BrokerLink::OnEnded(uint64_t id, const std::string& usage) {
-  const auto found = bound_.find(id);
+void BrokerLink::OnChannelClosed(const channel::ChannelClosed& closed) {
+  const auto found = bound_.find(closed.guest);
   if (found == bound_.end()) return;
   BrokerBinding& guest = *found->second;
   bound_.erase(found);
-  guest.so_far_.erase(id);
-  guest.usages_.push_back(nlohmann::json::parse(usage, nullptr, false));
-  std::erase(guest.bound_, id);
+  guest.so_far_.erase(closed.guest);
+  guest.closed_.Add(closed.usage);
+  std::erase(guest.bound_, closed.guest);
   if (guest.bound_.empty()) guest.Complete();
 }
 

@@ -37,8 +37,8 @@ class BrokerBinding {
   Status Bind(UniqueFd in, UniqueFd out);
   // Ends the channels and collects what was used; `done` is called once, soon.
   void Close(std::function<void()> done);
-  // What was used until now: one for each channel that a broker lived to tell of.
-  std::vector<nlohmann::json> usages() const;
+  // What was used until now, over all channels that a broker lived to tell of.
+  NetUsage usage() const;
   // Called when there is more of it.
   std::function<void()> used;
 
@@ -54,8 +54,8 @@ class BrokerBinding {
   const EventSink events_;
   std::vector<uint64_t> bound_;  // the link knows them by these
   std::pair<UniqueFd, UniqueFd> waiting_;
-  std::vector<nlohmann::json> usages_;         // of channels that are over
-  std::map<uint64_t, nlohmann::json> so_far_;  // of others
+  NetUsage closed_;                      // of channels that are closed
+  std::map<uint64_t, NetUsage> so_far_;  // of others
   boost::asio::steady_timer patience_;
   std::function<void()> finished_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -96,9 +96,13 @@ class BrokerLink {
   void AskWhetherItLives();
   void Replace();
   bool SendWaiting();
-  void OnMessage(const channel::ControlMessage& m);
-  void OnUsage(uint64_t id, const std::string& usage);
-  void OnEnded(uint64_t id, const std::string& usage);
+  void OnMessage(const channel::ControlMessage& message);
+  void OnReady(const channel::Ready& ready);
+  void OnBindFailed(const channel::BindFailed& failed);
+  void OnPong();
+  void OnGuestEvent(const channel::GuestEvent& event);
+  void OnUsage(const channel::UsageReport& report);
+  void OnChannelClosed(const channel::ChannelClosed& closed);
   void OnGone();
   void Fail(const std::string& why, bool bad_input);
   void CompleteReady();

@@ -120,23 +120,23 @@ void ChildProcess::SendWaiting() {
 }
 
 void ChildProcess::Listen() {
-  control_.async_wait(
-      boost::asio::posix::stream_descriptor::wait_read,
-      [this, alive = alive_](const boost::system::error_code& error) {
-        if (error || !*alive) return;
-        auto message = channel::ReceiveControl(control_.native_handle());
-        // Asio may wake this for what it had still to say of another descriptor that is closed.
-        if (!message && message.error().errnum == EAGAIN) return Listen();
-        if (!message || !*message) {
-          events_.gone();
-          return;
-        }
-        if ((*message)->type == channel::ControlType::kReady && !(*message)->fds.empty()) {
-          inner_ = std::move((*message)->fds[0]);
-        }
-        events_.message(std::move(**message));
-        if (*alive) Listen();
-      });
+  control_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this, alive = alive_](const boost::system::error_code& error) {
+                        if (error || !*alive) return;
+                        auto received = channel::ReceiveControl(control_.native_handle());
+                        // Asio may wake this for what it had still to say of another descriptor
+                        // that is closed.
+                        if (!received && received.error().errnum == EAGAIN) return Listen();
+                        if (!received || !*received) {
+                          events_.gone();
+                          return;
+                        }
+                        auto& [message, fds, lost_fds] = **received;
+                        if (std::holds_alternative<channel::Ready>(message) && !fds.empty())
+                          inner_ = std::move(fds[0]);
+                        events_.message(std::move(**received));
+                        if (*alive) Listen();
+                      });
 }
 
 }  // namespace postern::supervisor

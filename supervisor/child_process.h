@@ -20,7 +20,7 @@ pid_t PidOf(int pidfd);
 class ChildProcess {
  public:
   struct Callbacks {
-    std::function<void(channel::ControlMessage)> message;
+    std::function<void(channel::ReceivedControl)> message;
     std::function<void()> gone;  // its control socket ended; called once
   };
   struct Program {

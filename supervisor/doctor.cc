@@ -9,6 +9,7 @@
 #include <map>
 
 #include "supervisor/memory_cgroup.h"
+#include "supervisor/process_layers.h"
 #include "supervisor/programs.h"
 
 namespace postern::supervisor {
@@ -45,19 +46,18 @@ Result<nlohmann::json> ExamineParts() {
   nlohmann::json report;
   std::string failed;
   const auto take = [&](const char* part) {
-    return ChildProcess::Callbacks{[&, part](const channel::ControlMessage& m) {
-                                     if (m.type == channel::ControlType::kReady)
-                                       report[part] =
-                                           nlohmann::json::parse(m.payload, nullptr, false);
-                                     else
-                                       failed = std::string(part) + ": " + m.payload;
-                                     if (report.size() == std::size(kParts) || !failed.empty())
-                                       io.stop();
-                                   },
-                                   [&, part] {
-                                     failed = std::string(part) + " ended unexpectedly";
-                                     io.stop();
-                                   }};
+    return ChildProcess::Callbacks{
+        [&, part](const channel::ReceivedControl& m) {
+          if (const auto* r = std::get_if<channel::Ready>(&m.message))
+            report[part] = LayersJson(*r);
+          if (const auto* f = std::get_if<channel::StartFailed>(&m.message))
+            failed = std::string(part) + ": " + f->reason;
+          if (report.size() == std::size(kParts) || !failed.empty()) io.stop();
+        },
+        [&, part] {
+          failed = std::string(part) + " ended unexpectedly";
+          io.stop();
+        }};
   };
   std::vector<std::unique_ptr<ChildProcess>> children;
   const std::pair<const char*, ChildProcess::Program> parts[] = {

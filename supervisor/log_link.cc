@@ -7,12 +7,11 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "supervisor/process_layers.h"
 #include "supervisor/programs.h"
 
 namespace postern::supervisor {
 namespace {
-
-using channel::ControlType;
 
 constexpr auto kWrittenWithin = std::chrono::seconds(3);
 constexpr mode_t kPrivate = 0600;  // traffic is nobody else's to read
@@ -79,7 +78,7 @@ Status LogLink::Start(const LogOptions& options, const policy::PolicyFile& polic
   }
   auto child = ChildProcess::Start(
       io_, program,
-      {[this](const channel::ControlMessage& m) { OnMessage(m); }, [this] { OnGone(); }});
+      {[this](const channel::ReceivedControl& m) { OnMessage(m.message); }, [this] { OnGone(); }});
   if (!child) return failed(child.error().message), Status(Ok{});
   child_ = *std::move(child);
   return Ok{};
@@ -89,7 +88,7 @@ Status LogLink::Reopen() {
   if (!child_ || audit_path_.empty()) return Ok{};
   auto audit = OpenAudit(audit_path_);
   if (!audit) return audit.error();
-  return child_->Send({.type = ControlType::kReopen}, {audit->get()});
+  return child_->Send(channel::ReopenAudit{}, {audit->get()});
 }
 
 void LogLink::Finish(std::function<void()> done) {
@@ -110,23 +109,27 @@ void LogLink::Complete() {
   boost::asio::post(io_, std::exchange(finished_, nullptr));
 }
 
-void LogLink::OnMessage(const channel::ControlMessage& m) {
-  if (m.type == ControlType::kFailed && failed) return failed(m.payload);
-  if (m.type == ControlType::kReady) layers_ = nlohmann::json::parse(m.payload, nullptr, false);
-  if (m.type == ControlType::kReport) report_ += m.payload;
-  if (m.type != ControlType::kEnded) return;
+void LogLink::OnMessage(const channel::ControlMessage& message) {
+  std::visit(channel::ByType{
+                 [&](const channel::Ready& ready) { layers_ = LayersJson(ready); },
+                 [&](const channel::StartFailed& m) {
+                   if (failed) failed(m.reason);
+                 },
+                 [&](const channel::ReportPart& part) { report_ += part.yaml; },
+                 [&](const channel::LogClosed& closed) { OnClosed(closed); },
+                 [](const auto&) {},
+             },
+             message);
+}
+
+void LogLink::OnClosed(const channel::LogClosed& closed) {
   ended_ = true;
-  const auto summary = nlohmann::json::parse(m.payload, nullptr, false);
-  if (summary.is_object()) {
-    const auto lost = summary.value("lost", uint64_t{0});
-    std::string error = summary.value("error", std::string());
-    if (error.empty()) error = "too many at once";
-    if (lost > 0) {
-      trouble_ = std::to_string(lost) + (lost == 1 ? " event was" : " events were") +
-                 " not recorded: " + error;
-    } else if (summary.value("noRecording", false)) {
-      trouble_ = "the recording was not written: " + error;
-    }
+  const std::string why = closed.error.empty() ? "too many at once" : closed.error;
+  if (closed.lost > 0) {
+    trouble_ = std::to_string(closed.lost) + (closed.lost == 1 ? " event was" : " events were") +
+               " not recorded: " + why;
+  } else if (closed.no_recording) {
+    trouble_ = "the recording was not written: " + why;
   }
   Complete();
 }

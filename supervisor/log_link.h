@@ -46,7 +46,8 @@ class LogLink {
   std::function<void(const std::string&)> failed;
 
  private:
-  void OnMessage(const channel::ControlMessage& m);
+  void OnMessage(const channel::ControlMessage& message);
+  void OnClosed(const channel::LogClosed& closed);
   void OnGone();
   void Complete();
 

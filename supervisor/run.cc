@@ -413,33 +413,9 @@ void Run::FailToRun(const std::string& why, int status) {
 }
 
 void Run::CountUsage() {
-  run_api::RunUsage total;
-  for (const nlohmann::json& u : net_.usages()) {
-    if (!u.is_object()) continue;
-    total.requests += u.value("requests", uint64_t{0});
-    total.denied += u.value("denied", uint64_t{0});
-    total.bytes_in += u.value("bytesIn", uint64_t{0});
-    total.bytes_out += u.value("bytesOut", uint64_t{0});
-    for (const auto& [code, n] : u.value("errors", std::map<std::string, uint64_t>{}))
-      total.errors[code] += n;
-  }
-  run_api::RunUsage& usage = outcome_.usage;
-  usage.requests = total.requests;
-  usage.denied = total.denied;
-  usage.bytes_in = total.bytes_in;
-  usage.bytes_out = total.bytes_out;
-  usage.errors = total.errors;
-  const run_api::RunUsage before = std::exchange(counted_, total);
-  if (!job_.used) return;
-  total.requests -= std::min(before.requests, total.requests);
-  total.denied -= std::min(before.denied, total.denied);
-  total.bytes_in -= std::min(before.bytes_in, total.bytes_in);
-  total.bytes_out -= std::min(before.bytes_out, total.bytes_out);
-  for (auto& [code, n] : total.errors) {
-    if (const auto old = before.errors.find(code); old != before.errors.end())
-      n -= std::min(n, old->second);
-  }
-  job_.used(total);
+  outcome_.usage.net = net_.usage();
+  const NetUsage before = std::exchange(counted_, outcome_.usage.net);
+  if (job_.used) job_.used(counted_.Since(before));
 }
 
 void Run::CollectUsage() {

@@ -43,7 +43,7 @@ class Run : public std::enable_shared_from_this<Run> {
     // to the next.
     std::function<void(UniqueFd from_guest, UniqueFd to_guest)> channel;
     // What its requests have used since the last call; may be empty.
-    std::function<void(const run_api::RunUsage&)> used;
+    std::function<void(const NetUsage&)> used;
   };
   // What a run works with; all of it outlives the run.
   struct RunEnvironment {
@@ -116,7 +116,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::shared_ptr<Descriptor> order_pipe_;
   std::string heard_;  // the numbers of signals that the guest listens for, a byte each
   std::string result_;
-  run_api::RunUsage counted_;
+  NetUsage counted_;
   int64_t output_ = 0, cpu_before_ms_ = 0;
   int wait_status_ = 0;
   Clock::time_point began_at_{};

@@ -8,11 +8,9 @@
 #include <utility>
 
 #include "channel/spare_fds.h"
+#include "supervisor/process_layers.h"
 
 namespace postern::supervisor {
-
-using channel::ControlMessage;
-using channel::ControlType;
 
 namespace {
 
@@ -49,7 +47,7 @@ Result<SparePool::ZygoteProcess*> SparePool::StartZygote() {
   ZygoteProcess& zygote = zygotes_.emplace_back();
   auto child = ChildProcess::Start(
       io_, options_.program,
-      {[this, &zygote](ControlMessage message) { OnMessage(zygote, std::move(message)); },
+      {[this, &zygote](channel::ReceivedControl m) { OnMessage(zygote, std::move(m)); },
        [this, &zygote] { OnGone(zygote, "the worker ended unexpectedly"); }});
   if (!child) {
     zygotes_.pop_back();
@@ -96,7 +94,7 @@ void SparePool::Refill() {
       return Refill();  // from the next one
     }
     const uint64_t id = next_id_++;
-    if (!zygote->child->Send({.type = ControlType::kFork, .id = id})) return;  // OnGone follows
+    if (!zygote->child->Send(channel::ForkSpare{.spare = id})) return;  // OnGone follows
     zygote->slots[id];
     ++zygote->forks;
     ++untaken;
@@ -135,58 +133,61 @@ void SparePool::Retire(ZygoteProcess& zygote, bool trusted) {
   SweepSoon();
 }
 
-void SparePool::OnMessage(ZygoteProcess& zygote, ControlMessage message) {
-  switch (message.type) {
-    case ControlType::kReady:
-      zygote.layers =
-          std::make_shared<nlohmann::json>(nlohmann::json::parse(message.payload, nullptr, false));
-      return;
-    case ControlType::kSpare: {
-      failures_ = 0;
-      const auto found = zygote.slots.find(message.id);
-      if (found != zygote.slots.end() && message.lost_fds) {
-        found->second.let_go = true;
-        return OnSpareFailed("the server has no room for a guest's descriptors");
-      }
-      if (found == zygote.slots.end() || message.fds.size() != channel::kSpareFdCount + 1) return;
-      if (zygote.distrusted) return;  // its pipes close here, and it ends
-      WarmSpare& idle = found->second.idle;
-      idle.id = message.id;
-      idle.pidfd = std::move(message.fds.back());
-      message.fds.pop_back();
-      idle.fds = std::move(message.fds);
-      idle.layers = zygote.layers;
-      found->second.forked = true;
-      spare_failures_ = 0;
-      return AssignWaiting();
-    }
-    case ControlType::kExited:
-      return OnExited(zygote, message);
-    case ControlType::kFailed:
-      if (zygote.slots.erase(message.id) == 0) return OnGone(zygote, message.payload);
-      if (zygote.retired) SweepSoon();
-      return OnSpareFailed(message.payload);
-    default:
-      return;
-  }
+void SparePool::OnMessage(ZygoteProcess& zygote, channel::ReceivedControl received) {
+  std::visit(channel::ByType{
+                 [&](const channel::Ready& ready) {
+                   zygote.layers = std::make_shared<nlohmann::json>(LayersJson(ready));
+                 },
+                 [&](const channel::StartFailed& failed) { OnGone(zygote, failed.reason); },
+                 [&](const channel::SpareMade& made) {
+                   failures_ = 0;
+                   OnSpareMade(zygote, made.spare, std::move(received.fds), received.lost_fds);
+                 },
+                 [&](const channel::SpareFailed& failed) {
+                   if (zygote.slots.erase(failed.spare) == 0) return;
+                   if (zygote.retired) SweepSoon();
+                   OnSpareFailed(failed.reason);
+                 },
+                 [&](const channel::SpareExited& exited) { OnExited(zygote, exited); },
+                 [](const auto&) {},
+             },
+             received.message);
 }
 
-void SparePool::OnExited(ZygoteProcess& zygote, const ControlMessage& message) {
-  const auto found = zygote.slots.find(message.id);
+void SparePool::OnSpareMade(ZygoteProcess& zygote, uint64_t id, std::vector<UniqueFd> fds,
+                            bool lost_fds) {
+  const auto found = zygote.slots.find(id);
+  if (found == zygote.slots.end()) return;
+  SpareSlot& slot = found->second;
+  if (lost_fds) {
+    slot.let_go = true;
+    return OnSpareFailed("the server has no room for a guest's descriptors");
+  }
+  if (fds.size() != channel::kSpareFdCount + 1) return;
+  if (zygote.distrusted) return;  // its pipes close here, and it ends
+  slot.idle.id = id;
+  slot.idle.pidfd = std::move(fds.back());
+  fds.pop_back();
+  slot.idle.fds = std::move(fds);
+  slot.idle.layers = zygote.layers;
+  slot.forked = true;
+  spare_failures_ = 0;
+  AssignWaiting();
+}
+
+void SparePool::OnExited(ZygoteProcess& zygote, const channel::SpareExited& exited) {
+  const auto found = zygote.slots.find(exited.spare);
   if (found == zygote.slots.end()) return;
   const SpareSlot slot = std::move(found->second);
   zygote.slots.erase(found);
-  const int status = static_cast<int>(message.a);
+  const ProcessExit& exit = exited.exit;
   // A spare that nobody took ends by itself only when it was let go.
   const bool badly =
-      !slot.let_go && (WIFSIGNALED(status) ? !slot.killed : !slot.taken && !zygote.retired);
+      !slot.let_go &&
+      (WIFSIGNALED(exit.wait_status) ? !slot.killed : !slot.taken && !zygote.retired);
   if (badly) Retire(zygote, false);
   if (badly && !slot.taken) OnSpareFailed("a spare ended before it was used");
-  if (slot.taken) {
-    slot.ended({.wait_status = status,
-                .peak_kib = message.b,
-                .cpu_us = std::atoll(message.payload.c_str())});
-  }
+  if (slot.taken) slot.ended(exit);
   if (zygote.retired) SweepSoon();
   if (slot.taken) resting_ = false;  // what it had is free
   AssignWaiting();

@@ -88,8 +88,9 @@ class SparePool {
   void Refill();
   void AssignWaiting();
   void Retire(ZygoteProcess& zygote, bool trusted);
-  void OnMessage(ZygoteProcess& zygote, channel::ControlMessage message);
-  void OnExited(ZygoteProcess& zygote, const channel::ControlMessage& message);
+  void OnMessage(ZygoteProcess& zygote, channel::ReceivedControl received);
+  void OnSpareMade(ZygoteProcess& zygote, uint64_t id, std::vector<UniqueFd> fds, bool lost_fds);
+  void OnExited(ZygoteProcess& zygote, const channel::SpareExited& exited);
   void OnGone(ZygoteProcess& zygote, const std::string& why);
   void OnSpareFailed(const std::string& why);
   bool HasGuests() const;

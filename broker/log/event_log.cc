@@ -9,15 +9,12 @@
 namespace postern::broker {
 namespace {
 
-using channel::ControlMessage;
-using channel::ControlType;
-
 constexpr auto kPatience = std::chrono::seconds(1);
 constexpr auto kBatchFor = std::chrono::milliseconds(100);
 constexpr size_t kBatchBytes = 32 << 10;
 constexpr size_t kMaxWaiting = 4 << 20;  // bytes of events
 constexpr size_t kMaxHeads = 16 << 20;   // bytes of exchanges' heads that wait
-constexpr int kPartsATurn = 16;          // of them, before others have their turn
+constexpr int kPiecesATurn = 16;         // of them, before others have their turn
 
 }  // namespace
 
@@ -60,11 +57,10 @@ void EventLog::Write(std::string_view event) {
 void EventLog::Pack(bool ask) {
   if (lines_.empty() && lost_ == 0 && !ask) return;
   queued_lines_ += lines_.size();
-  queue_.push_back({.type = ControlType::kLines,
-                    .id = ask ? 1U : 0U,
-                    .a = static_cast<int64_t>(number_),
-                    .b = static_cast<int64_t>(std::exchange(lost_, 0)),
-                    .payload = lines_});
+  queue_.push_back(channel::EventLines{.confirm = ask,
+                                       .last = static_cast<int64_t>(number_),
+                                       .lost = static_cast<int64_t>(std::exchange(lost_, 0)),
+                                       .lines = lines_});
   lines_.clear();  // and keeps its memory
 }
 
@@ -82,52 +78,52 @@ bool EventLog::ReserveRecording(size_t bytes) {
 
 void EventLog::WriteEntry(har::HarEntry exchange) {
   QueuedEntry entry;
-  entry.pieces = {har::PackHead(exchange), std::move(exchange.request_body.bytes),
-                  std::move(exchange.response_body.bytes)};
-  if (broken_.empty() && heads_ + entry.pieces[0].size() <= kMaxHeads) {
-    heads_ += entry.pieces[0].size();
+  entry.parts = {har::PackHead(exchange), std::move(exchange.request_body.bytes),
+                 std::move(exchange.response_body.bytes)};
+  if (broken_.empty() && heads_ + entry.parts[0].size() <= kMaxHeads) {
+    heads_ += entry.parts[0].size();
     entries_.push_back(std::move(entry));
     return FlushSoon();
   }
-  ReleaseRecording(entry.pieces[1].size() + entry.pieces[2].size());
+  ReleaseRecording(entry.parts[1].size() + entry.parts[2].size());
   ++lost_;
 }
 
-// The next part of what is left of an exchange.
-channel::ControlMessage EventLog::NextPart(const QueuedEntry& entry) {
-  const std::string& piece = entry.pieces[entry.piece];
-  ControlMessage part{.type = ControlType::kEntry,
-                      .id = entry.piece == 0 && entry.at == 0 ? 1U : 0U,
-                      .a = static_cast<int64_t>(entry.piece),
-                      .payload = piece.substr(entry.at, channel::kMaxPayload)};
-  bool last = entry.at + part.payload.size() == piece.size();
-  for (size_t i = entry.piece + 1; i < entry.pieces.size(); ++i)
-    last = last && entry.pieces[i].empty();
-  part.b = last ? 1 : 0;
-  return part;
+// The next piece of what is left of an exchange.
+channel::EntryPiece EventLog::NextPiece(const QueuedEntry& entry) {
+  const std::string& part = entry.parts[entry.part];
+  channel::EntryPiece piece{.first = entry.part == 0 && entry.at == 0,
+                            .part = static_cast<channel::EntryPart>(entry.part),
+                            .bytes = part.substr(entry.at, channel::kMaxPayload)};
+  piece.last = entry.at + piece.bytes.size() == part.size();
+  for (size_t i = entry.part + 1; i < entry.parts.size(); ++i)
+    piece.last = piece.last && entry.parts[i].empty();
+  return piece;
 }
 
-// All lines, and as many parts of exchanges as a turn has. EAGAIN where the socket is full.
+// All lines, and as many pieces of exchanges as a turn has. EAGAIN where the socket is full.
 Status EventLog::SendQueue() {
   while (!queue_.empty()) {
-    const ControlMessage& m = queue_.front();
-    if (Status s = channel::SendControl(socket_.get(), m); !s) return s;
+    const channel::EventLines& lines = std::get<channel::EventLines>(queue_.front());
+    if (Status s = channel::SendControl(socket_.get(), queue_.front()); !s) return s;
     AwaitProgress();
-    queued_lines_ -= m.payload.size();
+    queued_lines_ -= lines.lines.size();
     queue_.pop_front();
   }
-  for (int turn = 0; turn < kPartsATurn && !entries_.empty(); ++turn) {
+  for (int turn = 0; turn < kPiecesATurn && !entries_.empty(); ++turn) {
     QueuedEntry& entry = entries_.front();
-    const ControlMessage part = NextPart(entry);
-    if (Status s = channel::SendControl(socket_.get(), part); !s) return s;
+    channel::EntryPiece piece = NextPiece(entry);
+    const size_t size = piece.bytes.size();
+    const bool last = piece.last;
+    if (Status s = channel::SendControl(socket_.get(), std::move(piece)); !s) return s;
     AwaitProgress();
-    entry.at += part.payload.size();
-    while (entry.piece < entry.pieces.size() && entry.at == entry.pieces[entry.piece].size()) {
-      (entry.piece == channel::kEntryHead ? heads_ : recording_) -= entry.at;
-      ++entry.piece;
+    entry.at += size;
+    while (entry.part < entry.parts.size() && entry.at == entry.parts[entry.part].size()) {
+      (entry.part == channel::kEntryHead ? heads_ : recording_) -= entry.at;
+      ++entry.part;
       entry.at = 0;
     }
-    if (part.b == 1) entries_.pop_front();
+    if (last) entries_.pop_front();
   }
   return Ok{};
 }
@@ -149,13 +145,15 @@ void EventLog::Flush() {
 }
 
 void EventLog::Readable() {
-  const auto m = channel::ReceiveControl(socket_.get());
-  if (!m && m.error().errnum == EAGAIN) return;
-  if (!m || !*m) return Fail("the log process is gone");
-  if ((*m)->type != ControlType::kLogged) return;
-  const std::string error = (*m)->b == 0 ? std::string() : std::strerror(static_cast<int>((*m)->b));
+  const auto received = channel::ReceiveControl(socket_.get());
+  if (!received && received.error().errnum == EAGAIN) return;
+  if (!received || !*received) return Fail("the log process is gone");
+  const auto* logged = std::get_if<channel::EventsLogged>(&(*received)->message);
+  if (logged == nullptr) return;
+  const std::string error =
+      logged->errnum == 0 ? std::string() : std::strerror(static_cast<int>(logged->errnum));
   const auto alive = alive_;
-  while (!waiting_.empty() && waiting_.front().first <= static_cast<uint64_t>((*m)->a)) {
+  while (!waiting_.empty() && waiting_.front().first <= static_cast<uint64_t>(logged->last)) {
     const Recorded done = std::move(waiting_.front().second);
     waiting_.pop_front();
     done(error);
@@ -169,8 +167,8 @@ void EventLog::Fail(const std::string& why) {
   lines_.clear();
   queued_lines_ = 0;
   for (const QueuedEntry& e : entries_) {
-    for (size_t i = std::max<size_t>(e.piece, 1); i < e.pieces.size(); ++i) {
-      ReleaseRecording(e.pieces[i].size());
+    for (size_t i = std::max<size_t>(e.part, 1); i < e.parts.size(); ++i) {
+      ReleaseRecording(e.parts[i].size());
     }
   }
   heads_ = 0;

@@ -51,10 +51,10 @@ class EventLog {
  private:
   // An exchange on its way: head and bodies (channel::EntryPart), and up to where they are sent.
   struct QueuedEntry {
-    std::array<std::string, 3> pieces;
-    size_t piece = 0, at = 0;
+    std::array<std::string, 3> parts;
+    size_t part = 0, at = 0;
   };
-  static channel::ControlMessage NextPart(const QueuedEntry& entry);
+  static channel::EntryPiece NextPiece(const QueuedEntry& entry);
   Status SendQueue();
   void FlushSoon();
   void Flush();

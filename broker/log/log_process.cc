@@ -14,8 +14,6 @@
 namespace postern::broker {
 namespace {
 
-using channel::ControlMessage;
-using channel::ControlType;
 using nlohmann::json;
 
 // Writes all of `bytes`, waiting where it must. Returns how much was written; less on an error,
@@ -77,30 +75,31 @@ void LogProcess::Run() {
 Status LogProcess::SendSummary() {
   const std::string report = outputs_.report ? report_.ToYaml() : "";
   for (size_t at = 0; at < report.size(); at += channel::kMaxPayload) {
-    const ControlMessage part{.type = ControlType::kReport,
-                              .payload = report.substr(at, channel::kMaxPayload)};
+    const channel::ReportPart part{report.substr(at, channel::kMaxPayload)};
     if (Status sent = channel::SendControl(control_, part); !sent) return sent;
   }
   const bool no_har = outputs_.har.valid() && har_end_ < 0;
-  const json out = {{"lost", lost_}, {"error", error_}, {"noRecording", no_har}};
-  return channel::SendControl(control_, {.type = ControlType::kEnded, .payload = out.dump()});
+  return channel::SendControl(control_, channel::LogClosed{lost_, no_har, error_});
 }
 
 bool LogProcess::OnControl() {
-  auto m = channel::ReceiveControl(control_);
-  if (!m || !*m) return false;
-  if ((*m)->type == ControlType::kReopen && (*m)->fds.size() == 1) {
-    outputs_.audit = std::move((*m)->fds[0]);
+  auto received = channel::ReceiveControl(control_);
+  if (!received || !*received) return false;
+  if (std::holds_alternative<channel::ReopenAudit>((*received)->message) &&
+      (*received)->fds.size() == 1) {
+    outputs_.audit = std::move((*received)->fds[0]);
     owed_.clear();
   }
   return true;
 }
 
 bool LogProcess::OnEvents() {
-  const auto m = channel::ReceiveControl(events_.get());
-  if (!m || !*m) return false;
-  if ((*m)->type == ControlType::kLines) WriteLines(**m);
-  if ((*m)->type == ControlType::kEntry) TakePart(**m);
+  const auto received = channel::ReceiveControl(events_.get());
+  if (!received || !*received) return false;
+  std::visit(channel::ByType{[&](const channel::EventLines& lines) { WriteLines(lines); },
+                             [&](const channel::EntryPiece& piece) { AddPiece(piece); },
+                             [](const auto&) {}},
+             (*received)->message);
   return true;
 }
 
@@ -135,17 +134,16 @@ int LogProcess::WriteAudit(const std::string& lines) {
   return failure;
 }
 
-void LogProcess::WriteLines(const ControlMessage& m) {
-  lost_ += static_cast<uint64_t>(m.b);
-  unnoted_ += static_cast<uint64_t>(m.b);
-  const int failure = outputs_.audit.valid() ? WriteAudit(m.payload) : 0;
-  if (m.id == 1) {
-    const ControlMessage ack{.type = ControlType::kLogged, .a = m.a, .b = failure};
-    // A net broker that takes no answer is gone.
-    if (!channel::SendControl(events_.get(), ack)) return;
-  }
+void LogProcess::WriteLines(const channel::EventLines& events) {
+  lost_ += static_cast<uint64_t>(events.lost);
+  unnoted_ += static_cast<uint64_t>(events.lost);
+  const int failure = outputs_.audit.valid() ? WriteAudit(events.lines) : 0;
+  // A net broker that takes no answer is gone.
+  if (events.confirm &&
+      !channel::SendControl(events_.get(), channel::EventsLogged{events.last, failure}))
+    return;
   if (!outputs_.people.valid() && !outputs_.report) return;
-  std::string_view rest = m.payload;
+  std::string_view rest = events.lines;
   while (!rest.empty()) {
     const size_t end = std::min(rest.find('\n'), rest.size() - 1);
     ForPeople(rest.substr(0, end));
@@ -179,12 +177,11 @@ void LogProcess::ForPeople(std::string_view line) try {
 }
 
 // Bodies are put together here, where no loop of others waits while they become JSON.
-void LogProcess::TakePart(const ControlMessage& m) {
-  if (m.id == 1) entry_ = {};
-  if (m.a < channel::kEntryHead || m.a > channel::kEntryResponseBody) return;
-  std::string& piece = entry_[static_cast<size_t>(m.a)];
-  if (piece.size() <= har::kMaxKeptBody) piece += m.payload;
-  if (m.b != 1) return;
+void LogProcess::AddPiece(const channel::EntryPiece& piece) {
+  if (piece.first) entry_ = {};
+  std::string& part = entry_[piece.part];
+  if (part.size() <= har::kMaxKeptBody) part += piece.bytes;
+  if (!piece.last) return;
   auto exchange = har::UnpackHead(entry_[channel::kEntryHead]);
   if (!exchange) {
     ++lost_;

@@ -36,8 +36,8 @@ class LogProcess {
   bool OnControl();
   bool OnEvents();
   int WriteAudit(const std::string& lines);  // 0, or an errno
-  void WriteLines(const channel::ControlMessage& m);
-  void TakePart(const channel::ControlMessage& m);
+  void WriteLines(const channel::EventLines& events);
+  void AddPiece(const channel::EntryPiece& piece);
   void WriteEntry(const har::HarEntry& entry);
   void ForPeople(std::string_view line);
   Status SendSummary();

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 
+#include "base/net_usage.h"
 #include "broker/log/event_log.h"
 #include "broker/net/own_addresses.h"
 #include "broker/net/resolver.h"
@@ -34,15 +35,6 @@ struct NetShared {
   EventLog* log = nullptr;         // where events are wanted
   bool record = false;             // HAR entries as well
   const Replay* replay = nullptr;  // what the replay adapter answers from
-};
-
-struct NetUsage {
-  uint64_t requests = 0, denied = 0;
-  // Of bodies: from origins, to origins; with placeholders in place of secrets.
-  uint64_t bytes_in = 0, bytes_out = 0;
-  std::map<std::string, uint64_t> errors;  // requests that failed, by code
-
-  bool operator==(const NetUsage&) const = default;
 };
 
 class NetBinding : public channel::Http2Session::Observer {

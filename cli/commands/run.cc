@@ -7,8 +7,8 @@
 #include "cli/print.h"
 #include "supervisor/feeder.h"
 #include "supervisor/log_link.h"
-#include "supervisor/missing_layer.h"
 #include "supervisor/orphans.h"
+#include "supervisor/process_layers.h"
 #include "supervisor/program_source.h"
 #include "supervisor/programs.h"
 #include "supervisor/run.h"
@@ -17,8 +17,6 @@ namespace postern::cli {
 namespace {
 
 namespace asio = boost::asio;
-using channel::ControlMessage;
-using channel::ControlType;
 
 constexpr auto kWorkerReadyWithin = std::chrono::seconds(20);
 
@@ -107,11 +105,12 @@ class RunCommand {
   Status Start() {
     auto worker = supervisor::ChildProcess::Start(
         io_, supervisor::WorkerProgram(settings_.Processes()),
-        {[this](ControlMessage m) { OnWorker(std::move(m)); }, [this] { OnWorkerGone(); }});
+        {[this](channel::ReceivedControl m) { OnWorker(std::move(m)); },
+         [this] { OnWorkerGone(); }});
     if (!worker) return worker.error();
     worker_ = *std::move(worker);
     // Sent ahead: the zygote reads it when it is ready.
-    if (Status s = worker_->Send({.type = ControlType::kFork, .id = 1, .a = 1}); !s) return s;
+    if (Status s = worker_->Send(channel::ForkSpare{.spare = 1, .only = true}); !s) return s;
     patience_.expires_after(kWorkerReadyWithin);
     patience_.async_wait([this](const boost::system::error_code& error) {
       if (!error && !began_) run_->FailToRun("the worker does not start");
@@ -135,28 +134,34 @@ class RunCommand {
     });
   }
 
-  void OnWorker(ControlMessage m) {
-    switch (m.type) {
-      case ControlType::kReady:
-        layers_ = nlohmann::json::parse(m.payload, nullptr, false);
-        return RequireLayers();
-      case ControlType::kSpare: {
-        began_ = true;
-        patience_.cancel();
-        UniqueFd pidfd = m.fds.empty() ? UniqueFd() : std::move(m.fds.back());
-        if (!m.fds.empty()) m.fds.pop_back();
-        return run_->Start(std::move(m.fds), std::move(pidfd));
-      }
-      case ControlType::kExited:
-        exited_ = true;
-        return run_->OnExit({.wait_status = static_cast<int>(m.a),
-                             .peak_kib = m.b,
-                             .cpu_us = std::atoll(m.payload.c_str())});
-      case ControlType::kFailed:
-        return run_->FailToRun("the worker cannot start: " + m.payload);
-      default:
-        return;
-    }
+  void OnWorker(channel::ReceivedControl received) {
+    std::visit(channel::ByType{
+                   [&](const channel::Ready& ready) {
+                     layers_ = supervisor::LayersJson(ready);
+                     RequireLayers();
+                   },
+                   [&](const channel::StartFailed& failed) { OnWorkerFailed(failed.reason); },
+                   [&](const channel::SpareMade&) { StartRun(std::move(received.fds)); },
+                   [&](const channel::SpareFailed& failed) { OnWorkerFailed(failed.reason); },
+                   [&](const channel::SpareExited& exited) {
+                     exited_ = true;
+                     run_->OnExit(exited.exit);
+                   },
+                   [](const auto&) {},
+               },
+               received.message);
+  }
+
+  void StartRun(std::vector<UniqueFd> fds) {
+    began_ = true;
+    patience_.cancel();
+    UniqueFd pidfd = fds.empty() ? UniqueFd() : std::move(fds.back());
+    if (!fds.empty()) fds.pop_back();
+    run_->Start(std::move(fds), std::move(pidfd));
+  }
+
+  void OnWorkerFailed(const std::string& why) {
+    run_->FailToRun("the worker cannot start: " + why);
   }
 
   void OnWorkerGone() {

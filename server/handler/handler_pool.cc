@@ -115,7 +115,7 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                    [guest](UniqueFd from_guest, UniqueFd to_guest) {
                      guest->OnChannel(std::move(from_guest), std::move(to_guest));
                    },
-               .used = [this](const run_api::RunUsage& usage) { metrics_.Fetched(usage); }};
+               .used = [this](const NetUsage& usage) { metrics_.Fetched(usage); }};
   const auto spare = std::make_shared<uint64_t>(0);
   const auto run = std::make_shared<Run>(
       Run::RunEnvironment{io_, code->policy->net, *code->files, cgroups_}, std::move(job),
@@ -185,8 +185,9 @@ void HandlerPool::OnEnded(const std::shared_ptr<HandlerInstance>& guest,
   if (log) {
     log("guest " + std::to_string(guest->id()) + " of the handler ended, " + text + " answered=" +
         std::to_string(guest->answered()) + " cpu_ms=" + std::to_string(outcome.usage.cpu_ms) +
-        " peak_memory_bytes=" + std::to_string(outcome.usage.peak_memory_bytes) + " requests=" +
-        std::to_string(outcome.usage.requests) + " denied=" + std::to_string(outcome.usage.denied));
+        " peak_memory_bytes=" + std::to_string(outcome.usage.peak_memory_bytes) +
+        " requests=" + std::to_string(outcome.usage.net.requests) +
+        " denied=" + std::to_string(outcome.usage.net.denied));
   }
   if (code == next_ && !code->proven) {
     next_ = nullptr;

@@ -145,7 +145,7 @@ void Metrics::Stalled() { f_->stalls.Increment(); }
 
 void Metrics::Spawned(Duration took) { f_->spawn_seconds.Observe(Seconds(took)); }
 
-void Metrics::Fetched(const run_api::RunUsage& usage) {
+void Metrics::Fetched(const NetUsage& usage) {
   const auto add = [](Family<Counter>& family, const char* label, const std::string& value,
                       uint64_t n) {
     if (n > 0) family.Add({{label, value}}).Increment(static_cast<double>(n));

@@ -29,7 +29,7 @@ class Metrics {
   void GuestEnded(const char* outcome);
   // Both: a spare was taken, and what guests have fetched since the last call.
   void Spawned(Duration took);
-  void Fetched(const run_api::RunUsage& usage);
+  void Fetched(const NetUsage& usage);
 
   // A turn of the event loop took too long (loop_watch.h).
   void Stalled();

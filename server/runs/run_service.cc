@@ -160,7 +160,7 @@ void RunService::Start(const RecordPtr& record) {
                .out = record->out,
                .err = record->err,
                .events = record->network,
-               .used = [this](const run_api::RunUsage& usage) { metrics_.Fetched(usage); }};
+               .used = [this](const NetUsage& usage) { metrics_.Fetched(usage); }};
   if (record->input) {
     job.input = [input = record->input](UniqueFd to) { input->Open(std::move(to)); };
   } else if (!record->request.input.empty()) {
@@ -222,8 +222,9 @@ void RunService::OnOutcome(const RecordPtr& record, const Outcome& outcome, bool
   if (log) {
     log("run " + record->id + " of " + record->caller + " " + outcome.KindText() + " status=" +
         std::to_string(outcome.exit_status) + " wall_ms=" + std::to_string(outcome.usage.wall_ms) +
-        " cpu_ms=" + std::to_string(outcome.usage.cpu_ms) + " requests=" +
-        std::to_string(outcome.usage.requests) + " denied=" + std::to_string(outcome.usage.denied));
+        " cpu_ms=" + std::to_string(outcome.usage.cpu_ms) +
+        " requests=" + std::to_string(outcome.usage.net.requests) +
+        " denied=" + std::to_string(outcome.usage.net.denied));
   }
   if (const auto ended = std::exchange(record->ended, nullptr)) ended(*record);
   record->started = nullptr;

@@ -173,12 +173,8 @@ std::string GuessDescriptors(const channel::GuestOrder&) {
 
 // The zygote takes orders on a seqpacket socket: is it among the descriptors, and does it obey?
 std::string OrderTheZygote(const channel::GuestOrder&) {
-  const channel::ControlMessage fork{.type = channel::ControlType::kFork, .id = 99};
-  struct {
-    uint32_t type, size;
-    uint64_t id;
-    int64_t a, b;
-  } header{static_cast<uint32_t>(fork.type), 0, fork.id, 0, 0};
+  const channel::ControlMessage fork = channel::ForkSpare{.spare = 99};
+  const channel::ControlHeader header = channel::EncodedControl(fork).header;
   std::string took;
   for (int fd = 0; fd < 256; ++fd) {
     if (fd <= channel::kResultFd) continue;  // those pipes' readers would see it as output

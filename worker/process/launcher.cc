@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "base/eintr.h"
 #include "base/exit_status.h"
@@ -19,8 +18,6 @@
 
 namespace postern::worker {
 namespace {
-
-using channel::ControlType;
 
 constexpr int kExitNotForYou = 9;  // as Node answers an option that it does not know
 
@@ -65,7 +62,7 @@ Status Confine(const ZygoteOptions& options, sandbox::Layers& layers) {
   if (Status s = sandbox::TryLandlock({}, layers); !s) return s;
   if (Status s = sandbox::DropCapabilities(); !s) return s;
   if (Status s = sandbox::InstallSeccomp("zygote", options.seccomp); !s) return s;
-  layers.on.emplace_back("seccomp");
+  layers.active.emplace_back("seccomp");
   return Ok{};
 }
 
@@ -79,14 +76,11 @@ Status RunWorker(ZygoteOptions options, const StartProgram& start) {
   ReadMappedBytes(status.get(), options);
   status.reset();
   if (Status s = Confine(options, layers); !s) return s;
-  const nlohmann::json report = {{"on", layers.on}, {"missing", layers.missing}};
   // With a pidfd of this process: the launcher's death ends it too, only later.
   const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   if (!self.valid()) return SystemError("cannot open a pidfd");
-  if (Status s = channel::SendControl(
-          options.control, {.type = ControlType::kReady, .payload = report.dump()}, {self.get()});
-      !s)
-    return s;
+  const channel::Ready ready{layers.active, layers.missing};
+  if (Status s = channel::SendControl(options.control, ready, {self.get()}); !s) return s;
   return ServeZygote(**program, options);
 }
 
@@ -104,9 +98,9 @@ void WorkerMain(int argc, char** argv, const StartProgram& start) {
       options.seccomp = sandbox::SeccompMode::kDebug;
   }
   const Status status = RunWorker(options, start);
-  if (!status && !channel::SendControl(options.control, {.type = ControlType::kFailed,
-                                                         .payload = status.error().message})) {
-    ::_exit(kExitCannotRun);
+  if (!status) {
+    const channel::StartFailed failed{.reason = status.error().message};
+    if (!channel::SendControl(options.control, failed)) ::_exit(kExitCannotRun);
   }
   // Never by exit(): Node's static destructors crash with a live isolate.
   ::_exit(status ? 0 : kExitCannotRun);

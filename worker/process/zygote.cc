@@ -17,9 +17,6 @@
 namespace postern::worker {
 namespace {
 
-using channel::ControlMessage;
-using channel::ControlType;
-
 constexpr int kIdlePipeBytes = 4096;  // until a spare becomes a guest; grown by who reads or writes
 
 struct ForkedGuest {
@@ -45,14 +42,14 @@ class Zygote {
       }
       if (once_ && children_.empty()) return Ok{};
       if (fds[0].revents == 0) continue;
-      auto message = channel::ReceiveControl(options_.control);
-      if (!message) return message.error();
-      if (!*message) return Ok{};
-      if ((*message)->type == ControlType::kFork) {
-        once_ = (*message)->a == 1;
+      auto received = channel::ReceiveControl(options_.control);
+      if (!received) return received.error();
+      if (!*received) return Ok{};
+      if (const auto* fork = std::get_if<channel::ForkSpare>(&(*received)->message)) {
+        once_ = fork->only;
         // What spares would compile alike, they share.
         if (!once_ && !std::exchange(warmed_, true)) program_.Warm();
-        if (Status s = Fork((*message)->id, !once_); !s) return s;
+        if (Status s = Fork(fork->spare, !once_); !s) return s;
       }
     }
   }
@@ -62,7 +59,7 @@ class Zygote {
   Status Fork(uint64_t id, bool warm) {
     const Status made = MakeSpare(id, warm);
     if (made) return Ok{};
-    return Send({.type = ControlType::kFailed, .id = id, .payload = made.error().message});
+    return Send(channel::SpareFailed{id, made.error().message});
   }
 
   Status MakeSpare(uint64_t id, bool warm) {
@@ -100,7 +97,7 @@ class Zygote {
     for (const UniqueFd& fd : far) fds.push_back(fd.get());
     fds.push_back(pidfd.get());
     // ETOOMANYREFS: too many descriptors of this user are on their way (unix(7)).
-    if (Status s = Send({.type = ControlType::kSpare, .id = id}, fds); !s) return s;
+    if (Status s = Send(channel::SpareMade{id}, fds); !s) return s;
     children_.push_back({id, pid, std::move(pidfd)});
     return Ok{};
   }
@@ -116,14 +113,13 @@ class Zygote {
     const auto us = [](const timeval& t) {
       return static_cast<int64_t>(t.tv_sec) * 1'000'000 + t.tv_usec;
     };
-    return Send({.type = ControlType::kExited,
-                 .id = child.id,
-                 .a = status,
-                 .b = usage.ru_maxrss,
-                 .payload = std::to_string(us(usage.ru_utime) + us(usage.ru_stime))});
+    return Send(channel::SpareExited{.spare = child.id,
+                                     .exit = {.wait_status = status,
+                                              .peak_kib = usage.ru_maxrss,
+                                              .cpu_us = us(usage.ru_utime) + us(usage.ru_stime)}});
   }
 
-  Status Send(const ControlMessage& message, const std::vector<int>& fds = {}) {
+  Status Send(const channel::ControlMessage& message, const std::vector<int>& fds = {}) {
     return channel::SendControl(options_.control, message, fds);
   }
 

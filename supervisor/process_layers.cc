@@ -1,10 +1,14 @@
-#include "supervisor/missing_layer.h"
+#include "supervisor/process_layers.h"
 
 #include <algorithm>
 
 namespace postern::supervisor {
 
 using nlohmann::json;
+
+json LayersJson(const channel::Ready& ready) {
+  return {{"on", ready.active}, {"missing", ready.missing}};
+}
 
 std::optional<std::string> MissingLayer(const std::vector<std::string>& required,
                                         const json& layers, bool memory_cgroup) {
