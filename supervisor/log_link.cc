@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/format.h"
 #include "supervisor/process_layers.h"
 #include "supervisor/programs.h"
 
@@ -63,8 +64,9 @@ Status LogLink::Start(const LogOptions& options, const policy::PolicyFile& polic
     for (const std::string& read : {program_file, replayed}) {
       std::error_code none;
       if (std::filesystem::equivalent(*options.record_file, read, none))
-        return Error{"the recording " + *options.record_file +
-                     " would overwrite what this run reads; give it a name of its own"};
+        return Error{fmt::format(
+            "the recording {} would overwrite what this run reads; give it a name of its own",
+            *options.record_file)};
     }
     auto record = OpenRecord(*options.record_file);
     if (!record) return record.error();
@@ -126,10 +128,10 @@ void LogLink::OnClosed(const channel::LogClosed& closed) {
   ended_ = true;
   const std::string why = closed.error.empty() ? "too many at once" : closed.error;
   if (closed.lost > 0) {
-    trouble_ = std::to_string(closed.lost) + (closed.lost == 1 ? " event was" : " events were") +
-               " not recorded: " + why;
+    trouble_ = fmt::format("{} {} not recorded: {}", closed.lost,
+                           closed.lost == 1 ? "event was" : "events were", why);
   } else if (closed.no_recording) {
-    trouble_ = "the recording was not written: " + why;
+    trouble_ = fmt::format("the recording was not written: {}", why);
   }
   Complete();
 }
