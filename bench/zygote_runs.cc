@@ -14,6 +14,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/by_type.h"
 #include "channel/guest_order.h"
 #include "channel/spare_fds.h"
 #include "run_api/outcome.h"
@@ -115,7 +116,7 @@ class Runs {
   }
 
   void OnMessage(channel::ReceivedControl received) {
-    std::visit(channel::ByType{
+    std::visit(ByType{
                    [&](const channel::Ready&) {
                      zygote_ = supervisor::PidOf(child_->inner());
                      Next();

@@ -233,13 +233,4 @@ using ControlMessage =
                  DropGuest, Ping, Pong, BindFailed, UsageReport, GuestEvent, ChannelClosed,
                  ReopenAudit, ReportPart, LogClosed, EventLines, EntryPiece, EventsLogged>;
 
-// For std::visit: one function a type of message, and one with (const auto&) for those that the
-// receiver has no use for.
-template <typename... Functions>
-struct ByType : Functions... {
-  using Functions::operator()...;
-};
-template <typename... Functions>
-ByType(Functions...) -> ByType<Functions...>;
-
 }  // namespace postern::channel

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "channel/http2_session.h"
+#include "channel/fields.h"
 
 namespace postern::channel {
 
@@ -30,9 +30,5 @@ std::optional<Failure> ParseProxyStatus(std::string_view value);
 // The fields of a response that reports `failure`: :status 502 (403 for a refusal) and
 // proxy-status.
 Fields FailureResponse(const Failure& failure);
-
-// Percent-encodes what is not printable ASCII, so that any text is an RFC 8941 string; and back.
-std::string EscapeText(std::string_view text);
-std::string UnescapeText(std::string_view text);
 
 }  // namespace postern::channel

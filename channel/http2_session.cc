@@ -32,28 +32,6 @@ std::vector<nghttp2_nv> ToNv(const Fields& fields) {
 
 }  // namespace
 
-const std::string* FindField(const Fields& fields, std::string_view name) {
-  for (const Field& f : fields) {
-    if (f.name == name) return &f.value;
-  }
-  return nullptr;
-}
-
-Status CheckFields(const Fields& fields) {
-  size_t all = 0;
-  for (const Field& f : fields) {
-    const size_t longer = std::max(f.name.size(), f.value.size());
-    if (longer > kMaxFieldBytes) {
-      return Error{"a header field of " + std::to_string(longer) + " bytes (\"" +
-                   f.name.substr(0, 64) + "\"); one has at most " + std::to_string(kMaxFieldBytes)};
-    }
-    all += f.name.size() + f.value.size() + 32;  // as RFC 9113 section 6.5.2 counts
-  }
-  if (all <= kMaxHeaderBytes) return Ok{};
-  return Error{"header fields of " + std::to_string(all) + " bytes; they have at most " +
-               std::to_string(kMaxHeaderBytes)};
-}
-
 struct Http2Session::Callbacks {
   static Http2Session& Self(void* user) { return *static_cast<Http2Session*>(user); }
 

@@ -18,29 +18,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "channel/fields.h"
 
 namespace postern::channel {
-
-struct Field {
-  std::string name;  // lower case
-  std::string value;
-};
-using Fields = std::vector<Field>;
-
-// An origin's Content-Length on its way to the guest: under its own name a body that is cut short
-// would be an HTTP/2 stream error without a cause (RFC 9113 section 8.1.1).
-inline constexpr char kContentLength[] = "postern-content-length";
-
-const std::string* FindField(const Fields& fields, std::string_view name);
-
-inline constexpr size_t kMaxHeaderBytes = 128 * 1024;  // all fields of one block, names and values
-// One name or value: nghttp2 takes none of over 64 KiB, and ends the connection of whoever sends
-// it.
-inline constexpr size_t kMaxFieldBytes = 60 * 1024;
-
-// Whether the fields can be sent as one block: else the peer would end the whole connection for
-// what one stream sends. The error is a sentence's end, as in "a response has …".
-Status CheckFields(const Fields& fields);
 
 inline constexpr uint32_t kMaxFrameSize = 128 * 1024;
 inline constexpr uint32_t kStreamWindow = 1024 * 1024;  // bytes a stream may have unread

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "base/by_type.h"
 #include "channel/endpoint.h"
 #include "loop/control_loop.h"
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "base/by_type.h"
 #include "base/eintr.h"
 #include "supervisor/process_layers.h"
 
@@ -188,7 +189,7 @@ void BrokerLink::Fail(const std::string& why, bool bad_input) {
 }
 
 void BrokerLink::OnMessage(const channel::ControlMessage& message) {
-  std::visit(channel::ByType{
+  std::visit(ByType{
                  [&](const channel::Ready& ready) { OnReady(ready); },
                  [&](const channel::StartFailed& m) { Fail(m.reason, m.users_input); },
                  [&](const channel::BindFailed& failed) { OnBindFailed(failed); },

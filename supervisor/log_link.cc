@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/by_type.h"
 #include "base/format.h"
 #include "supervisor/process_layers.h"
 #include "supervisor/programs.h"
@@ -112,7 +113,7 @@ void LogLink::Complete() {
 }
 
 void LogLink::OnMessage(const channel::ControlMessage& message) {
-  std::visit(channel::ByType{
+  std::visit(ByType{
                  [&](const channel::Ready& ready) { layers_ = LayersJson(ready); },
                  [&](const channel::StartFailed& m) {
                    if (failed) failed(m.reason);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/by_type.h"
 #include "channel/spare_fds.h"
 #include "supervisor/process_layers.h"
 
@@ -134,7 +135,7 @@ void SparePool::Retire(ZygoteProcess& zygote, bool trusted) {
 }
 
 void SparePool::OnMessage(ZygoteProcess& zygote, channel::ReceivedControl received) {
-  std::visit(channel::ByType{
+  std::visit(ByType{
                  [&](const channel::Ready& ready) {
                    zygote.layers = std::make_shared<nlohmann::json>(LayersJson(ready));
                  },

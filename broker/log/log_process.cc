@@ -8,6 +8,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/by_type.h"
 #include "base/printable.h"
 #include "har/har.h"
 
@@ -96,9 +97,8 @@ bool LogProcess::OnControl() {
 bool LogProcess::OnEvents() {
   const auto received = channel::ReceiveControl(events_.get());
   if (!received || !*received) return false;
-  std::visit(channel::ByType{[&](const channel::EventLines& lines) { WriteLines(lines); },
-                             [&](const channel::EntryPiece& piece) { AddPiece(piece); },
-                             [](const auto&) {}},
+  std::visit(ByType{[&](const channel::EventLines& lines) { WriteLines(lines); },
+                    [&](const channel::EntryPiece& piece) { AddPiece(piece); }, [](const auto&) {}},
              (*received)->message);
   return true;
 }

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "broker/net/request.h"
+#include "channel/postern_fields.h"
 
 namespace postern::broker {
 
@@ -79,7 +80,7 @@ void NetBinding::CheckDeadlines() {
 
 void NetBinding::OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) {
   if (requests_.contains(stream)) return;  // request trailers: nothing is made of them
-  if (const std::string* p = FindField(fields, ":protocol"); p && *p == "postern-starttls") {
+  if (const std::string* p = FindField(fields, ":protocol"); p && *p == channel::kStartTls) {
     return StartTls(stream, fields);
   }
   auto& request = requests_[stream];
@@ -90,7 +91,7 @@ void NetBinding::OnHeaders(int32_t stream, channel::Fields fields, bool end_stre
 // The guest asks for TLS on one of its TCP streams, by a stream of its own: ":path" is "/ID".
 void NetBinding::StartTls(int32_t stream, const channel::Fields& fields) {
   const std::string* path = FindField(fields, ":path");
-  const std::string* host = FindField(fields, "postern-host");
+  const std::string* host = FindField(fields, channel::kTlsHost);
   int32_t id = 0;
   if (path != nullptr && path->size() > 1) {
     std::from_chars(path->data() + 1, path->data() + path->size(), id);

@@ -7,7 +7,7 @@
 #include "broker/net/net_binding.h"
 #include "broker/upstream/curl_failure.h"
 #include "broker/upstream/http_fields.h"
-#include "channel/raw_fields.h"
+#include "channel/postern_fields.h"
 #include "policy/address_guard.h"
 
 namespace postern::broker {

@@ -220,7 +220,7 @@ class Request {
   bool expects_ = false;  // 100 before its body is sent
   bool cut_off_ = false;  // what follows the head is not read
   bool sent_ = false;     // it may have reached the origin
-  // For a client that sees the wire (channel/raw_fields.h).
+  // For a client that sees the wire (channel/postern_fields.h).
   bool raw_ = false;
   std::vector<std::string> names_, trailer_names_;  // of the fields, as the origin wrote them
   channel::Fields trailers_;

@@ -14,7 +14,7 @@
 #include "broker/upstream/certificate_names.h"
 #include "broker/upstream/close_notify.h"
 #include "broker/upstream/http_fields.h"
-#include "channel/raw_fields.h"
+#include "channel/postern_fields.h"
 #include "policy/secrets/representation.h"
 #include "policy/trace_context.h"
 

@@ -5,6 +5,7 @@
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 #include "broker/upstream/http_fields.h"
+#include "channel/postern_fields.h"
 #include "policy/secrets/placeholder.h"
 
 namespace postern::broker {
@@ -75,7 +76,7 @@ std::optional<Failure> Request::ReadConnectTarget(const Fields& fields) {
     tls_ = *scheme == "https";
     text = (tls_ ? "wss://" : "ws://") + *authority + *path;
   } else {
-    const std::string* tls = FindField(fields, "postern-tls");
+    const std::string* tls = FindField(fields, channel::kTls);
     tls_ = tls != nullptr && *tls == "on";
   }
   return ParseUrl(text);

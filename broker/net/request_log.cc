@@ -9,6 +9,7 @@
 
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
+#include "channel/postern_fields.h"
 
 namespace postern::broker {
 namespace {

@@ -8,7 +8,7 @@
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 #include "broker/upstream/http_fields.h"
-#include "channel/raw_fields.h"
+#include "channel/postern_fields.h"
 #include "policy/secrets/representation.h"
 
 namespace postern::broker {
@@ -219,7 +219,7 @@ bool Request::EndOfHeaders() {
 // What the guest gets of a response before its body.
 Fields Request::ResponseHead() const {
   Fields fields = {{":status", std::to_string(status_)},
-                   {"postern-status-text", channel::EscapeText(reason_)}};
+                   {channel::kStatusText, channel::EscapeText(reason_)}};
   fields.insert(fields.end(), response_fields_.begin(), response_fields_.end());
   if (!raw_) return fields;
   fields.push_back(

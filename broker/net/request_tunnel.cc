@@ -8,7 +8,7 @@
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 #include "broker/upstream/http_fields.h"
-#include "channel/raw_fields.h"
+#include "channel/postern_fields.h"
 
 namespace postern::broker {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "channel/raw_fields.h"
+#include "channel/postern_fields.h"
 
 namespace postern::broker {
 namespace {

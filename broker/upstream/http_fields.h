@@ -51,7 +51,7 @@ std::optional<std::string> LengthIn(std::string_view value);
 enum class TransferCoding { kIdentity, kChunked, kUnknown };
 TransferCoding TransferCodingIn(std::string_view value);
 
-// The names of fields as they are written, for channel/raw_fields.h: those of a request, by the
+// The names of fields as they are written, for channel/postern_fields.h: those of a request, by the
 // names in lower case. Of two that differ in case the first holds (Fetch standard, header list
 // append).
 class Spellings {

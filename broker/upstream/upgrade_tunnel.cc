@@ -23,7 +23,7 @@
 #include "broker/upstream/beast_text.h"
 #include "broker/upstream/http_fields.h"
 #include "broker/upstream/tunnel.h"
-#include "channel/raw_fields.h"
+#include "channel/postern_fields.h"
 
 namespace postern::broker {
 namespace {
@@ -138,7 +138,7 @@ class UpgradeTunnel : public TcpTunnel {
   // The head's reason and fields; false where they are none.
   bool AddFields(channel::Fields& to) const {
     const auto& head = parser_->get();
-    to.push_back({"postern-status-text", channel::EscapeText(View(head.reason()))});
+    to.push_back({channel::kStatusText, channel::EscapeText(View(head.reason()))});
     std::vector<std::string> names;
     for (const auto& field : head) {
       if (names.size() == field_limit_) return false;

@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 
+#include "base/by_type.h"
 #include "cli/print.h"
 #include "supervisor/feeder.h"
 #include "supervisor/log_link.h"
@@ -135,7 +136,7 @@ class RunCommand {
   }
 
   void OnWorker(channel::ReceivedControl received) {
-    std::visit(channel::ByType{
+    std::visit(ByType{
                    [&](const channel::Ready& ready) {
                      layers_ = supervisor::LayersJson(ready);
                      RequireLayers();

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "channel/connection_fields.h"
 #include "channel/failure.h"
+#include "channel/postern_fields.h"
 #include "policy/rules/url.h"
 
 namespace postern::server {
@@ -24,7 +25,7 @@ constexpr char kPlain[] = "text/plain;charset=utf-8";
 // What belongs to the client's connection, or is Postern's own.
 bool MayPass(const std::string& name) {
   return name[0] != ':' && !channel::IsConnectionField(name) && name != "expect" &&
-         name != "host" && name != "http2-settings" && name != "postern-remote";
+         name != "host" && name != "http2-settings" && name != channel::kRemote;
 }
 
 // Drops the fields whose names Connection fields declare to be of the connection.
@@ -176,7 +177,7 @@ class HandlerFront::Exchange : public HandlerClient {
                {":scheme", "http"},
                {":authority", authority},
                {":path", std::move(path)}};
-    if (!remote_.empty()) fields_.push_back({"postern-remote", remote_});
+    if (!remote_.empty()) fields_.push_back({channel::kRemote, remote_});
     DropConnectionFields(head.fields);
     for (Field& f : head.fields) {
       if (!f.name.empty() && MayPass(f.name)) fields_.push_back(std::move(f));

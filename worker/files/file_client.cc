@@ -3,15 +3,17 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "channel/failure.h"
 #include "channel/spare_fds.h"
 
 namespace postern::worker {
 namespace {
+
+using channel::FileKind;
 
 constexpr double kLatest = 8.64e12;  // milliseconds: the year 2243, within 64 bits of nanoseconds
 
@@ -47,28 +49,6 @@ std::string Piece(const std::string& bytes, int64_t offset, int64_t length) {
 // Of what came with the order and has none: exact in a double, as a guest gets it.
 int64_t InodeOf(const std::string& path) {
   return static_cast<int64_t>(std::hash<std::string>()(path) >> 11);
-}
-
-const char* NameOf(WriteHow how) {
-  switch (how) {
-    case WriteHow::kWrite:
-      return "write";
-    case WriteHow::kNew:
-      return "new";
-    case WriteHow::kAppend:
-      return "append";
-    case WriteHow::kUpdate:
-      return "update";
-    case WriteHow::kWhole:
-      return "whole";
-  }
-  return "";
-}
-
-template <class Number>
-void ReadNumber(const channel::Fields& fields, const char* name, Number* number) {
-  if (const std::string* text = FindField(fields, name))
-    std::from_chars(text->data(), text->data() + text->size(), *number);
 }
 
 }  // namespace
@@ -120,10 +100,8 @@ FileClient::FileReply FileClient::Read(const std::string& path, int64_t offset, 
       return answer;
     }
     case Owner::kBroker: {
-      channel::Fields more;
-      if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
-      if (length >= 0) more.push_back({"postern-length", std::to_string(length)});
-      return Request("GET", path, std::move(more));
+      return Request({path, channel::ReadFile{.offset = std::max<int64_t>(offset, 0),
+                                              .length = length < 0 ? INT64_MAX : length}});
     }
   }
   return {};
@@ -136,41 +114,42 @@ bool FileClient::HasBelow(const std::string& prefix) const {
 
 std::optional<FileClient::FileReply> FileClient::LookAtOwn(const std::string& path) const {
   FileReply answer = From(Ok{});
-  const auto of_order = [&](const char* kind, size_t size) {
-    answer.kind = kind;
-    answer.size = static_cast<int64_t>(size);
-    answer.mode = answer.kind == "file" ? channel::kFileModes : channel::kDirectoryModes;
-    answer.inode = InodeOf(path);
+  const auto of_order = [&](FileKind kind, size_t size) {
+    answer.status = {
+        .kind = kind,
+        .size = static_cast<int64_t>(size),
+        .mode = kind == FileKind::kFile ? channel::kFileModes : channel::kDirectoryModes,
+        .inode = InodeOf(path)};
     return answer;
   };
   switch (OwnerOf(path)) {
     case Owner::kOrder: {
       if (const auto own = files_.find(path); own != files_.end())
-        return of_order("file", own->second.size());
-      if (HasBelow(path == "/" ? path : path + "/")) return of_order("directory", 0);
+        return of_order(FileKind::kFile, own->second.size());
+      if (HasBelow(path == "/" ? path : path + "/")) return of_order(FileKind::kDirectory, 0);
       return Failed(ENOENT, "there is no file " + path);
     }
     case Owner::kMemory: {
       const auto node = memory_.Find(path);
       if (!node) return Failed(node.error().errnum, node.error().message);
-      answer.kind = (*node)->directory ? "directory" : "file";
-      answer.size = static_cast<int64_t>((*node)->bytes.size());
-      answer.times = (*node)->times;
-      answer.mode = (*node)->mode;
-      answer.writable = true;
-      answer.inode = (*node)->inode;
-      answer.device = kMemoryDevice;
+      answer.status = {.kind = (*node)->directory ? FileKind::kDirectory : FileKind::kFile,
+                       .size = static_cast<int64_t>((*node)->bytes.size()),
+                       .times = (*node)->times,
+                       .mode = (*node)->mode,
+                       .writable = true,
+                       .inode = (*node)->inode,
+                       .device = kMemoryDevice};
       return answer;
     }
     case Owner::kBroker:
-      if (HasBelow(path + "/")) return of_order("directory", 0);
+      if (HasBelow(path + "/")) return of_order(FileKind::kDirectory, 0);
   }
   return std::nullopt;
 }
 
 FileClient::FileReply FileClient::Stat(const std::string& path, bool follow) {
   if (auto own = LookAtOwn(path)) return *std::move(own);
-  return Request("HEAD", path, {{"postern-follow", follow ? "1" : "0"}});
+  return Request({path, channel::StatFile{follow}});
 }
 
 FileClient::MountRelation FileClient::RelationTo(const std::string& path) const {
@@ -186,20 +165,19 @@ FileClient::FileReply FileClient::List(const std::string& path, int64_t most) {
   nlohmann::json list = nlohmann::json::array();
   switch (OwnerOf(path)) {
     case Owner::kBroker:
-      return Request(
-          "PROPFIND", path,
-          most < 0 ? channel::Fields() : channel::Fields{{"postern-most", std::to_string(most)}});
+      return Request({path, channel::ListDirectory{most < 0 ? INT64_MAX : most}});
     case Owner::kMemory: {
       const auto names = memory_.List(path);
       if (!names) return Failed(names.error().errnum, names.error().message);
       for (const auto& [name, directory] : *names)
-        list.push_back({name, directory ? "directory" : "file"});
+        list.push_back({name, NameOf(directory ? FileKind::kDirectory : FileKind::kFile)});
       break;
     }
     case Owner::kOrder: {
       const FileReply there = Stat(path);
       if (!there.ok) return there;
-      if (there.kind != "directory") return Failed(ENOTDIR, path + " is no directory");
+      if (there.status.kind != FileKind::kDirectory)
+        return Failed(ENOTDIR, path + " is no directory");
       const std::string prefix = path == "/" ? path : path + "/";
       std::string last;
       for (auto i = files_.lower_bound(prefix); i != files_.end() && i->first.starts_with(prefix);
@@ -207,7 +185,9 @@ FileClient::FileReply FileClient::List(const std::string& path, int64_t most) {
         const size_t slash = i->first.find('/', prefix.size());
         const std::string name = i->first.substr(
             prefix.size(), slash == std::string::npos ? slash : slash - prefix.size());
-        if (name != last) list.push_back({name, slash == std::string::npos ? "file" : "directory"});
+        if (name != last)
+          list.push_back(
+              {name, NameOf(slash == std::string::npos ? FileKind::kFile : FileKind::kDirectory)});
         last = name;
       }
     }
@@ -235,12 +215,12 @@ FileClient::FileReply FileClient::Write(const std::string& path, std::string byt
       return ReadOnly(path);
     case Owner::kMemory:
       return From(memory_.Write(path, bytes, how, static_cast<size_t>(offset), truncate, mode));
-    case Owner::kBroker: {
-      channel::Fields more = {{"postern-how", NameOf(how)}, {"postern-mode", std::to_string(mode)}};
-      if (offset > 0) more.push_back({"postern-offset", std::to_string(offset)});
-      if (truncate >= 0) more.push_back({"postern-truncate", std::to_string(truncate)});
-      return Request("PUT", path, std::move(more), &bytes);
-    }
+    case Owner::kBroker:
+      return Request({path, channel::WriteFile{.how = how,
+                                               .offset = std::max<int64_t>(offset, 0),
+                                               .truncate = std::max<int64_t>(truncate, -1),
+                                               .mode = mode}},
+                     bytes);
   }
   return {};
 }
@@ -253,8 +233,7 @@ FileClient::FileReply FileClient::MakeDirectory(const std::string& path, bool al
     case Owner::kMemory:
       return From(memory_.MakeDirectory(path, all, mode));
     case Owner::kBroker:
-      return Request("MKCOL", path,
-                     {{"postern-all", all ? "1" : "0"}, {"postern-mode", std::to_string(mode)}});
+      return Request({path, channel::MakeDirectory{all, mode}});
   }
   return {};
 }
@@ -267,9 +246,7 @@ FileClient::FileReply FileClient::Remove(const std::string& path, bool directory
     case Owner::kMemory:
       return From(memory_.Remove(path, directory, all));
     case Owner::kBroker:
-      return Request(
-          "DELETE", path,
-          {{"postern-kind", directory ? "directory" : "file"}, {"postern-all", all ? "1" : "0"}});
+      return Request({path, channel::RemoveFile{directory, all}});
   }
   return {};
 }
@@ -282,15 +259,14 @@ FileClient::FileReply FileClient::Move(const std::string& from, const std::strin
     return Failed(
         EXDEV, "cannot rename " + from + " to " + to + ": they are in different places; copy it");
   if (owner == Owner::kMemory) return From(memory_.Move(from, to));
-  return Request("MOVE", from, {{"postern-to", channel::EscapeText(to)}});
+  return Request({from, channel::MoveFile{to}});
 }
 
 FileClient::FileReply FileClient::SetTimes(const std::string& path, double accessed,
                                            double modified) {
   ++writes_;
   const auto nanoseconds = [](double ms) {
-    return std::to_string(static_cast<int64_t>(std::floor(std::clamp(ms, -kLatest, kLatest))) *
-                          1'000'000);
+    return static_cast<int64_t>(std::floor(std::clamp(ms, -kLatest, kLatest))) * 1'000'000;
   };
   switch (OwnerOf(path)) {
     case Owner::kOrder:
@@ -298,34 +274,25 @@ FileClient::FileReply FileClient::SetTimes(const std::string& path, double acces
     case Owner::kMemory:
       return From(memory_.SetTimes(path, accessed, modified));
     case Owner::kBroker:
-      return Request("PROPPATCH", path,
-                     {{"postern-accessed", nanoseconds(accessed)},
-                      {"postern-modified", nanoseconds(modified)}});
+      return Request({path, channel::SetFileTimes{nanoseconds(accessed), nanoseconds(modified)}});
   }
   return {};
 }
 
-FileClient::FileReply FileClient::Request(const char* method, const std::string& path,
-                                          channel::Fields more, const std::string* body) {
-  body_ = body == nullptr ? std::string_view() : std::string_view(*body);
-  return WaitForReply(StartRequest(method, path, std::move(more), body != nullptr));
+FileClient::FileReply FileClient::Request(channel::FilesRequest request, std::string_view body) {
+  body_ = body;
+  return WaitForReply(StartRequest(request));
 }
 
-int32_t FileClient::StartRequest(const char* method, const std::string& path, channel::Fields more,
-                                 bool has_body) {
+int32_t FileClient::StartRequest(const channel::FilesRequest& request) {
   if (!std::exchange(opened_, true)) {
     endpoint_ = std::make_unique<channel::Endpoint>(channel::Http2Session::Role::kGuestClient, 1,
                                                     *this, UniqueFd(channel::kFilesIn),
                                                     UniqueFd(channel::kFilesOut));
   }
   if (!endpoint_) return LostChannel("it ended");
-  channel::Fields fields = {{":method", method},
-                            {":scheme", "file"},
-                            {":authority", "files"},
-                            {":path", "/"},
-                            {"postern-path", channel::EscapeText(path)}};
-  fields.insert(fields.end(), more.begin(), more.end());
-  const auto stream = endpoint_->session().Request(fields, has_body);
+  const bool has_body = std::holds_alternative<channel::WriteFile>(request.operation);
+  const auto stream = endpoint_->session().Request(channel::EncodeFilesRequest(request), has_body);
   if (!stream) return LostChannel(stream.error().message);
   ++streams_;
   exchanges_[*stream];
@@ -362,9 +329,7 @@ void FileClient::ReadAhead(const std::string& path) {
       OwnerOf(path) != Owner::kBroker)
     return;
   const auto [at, is_new] = ahead_.try_emplace(path);
-  if (is_new)
-    at->second =
-        StartRequest("GET", path, {{"postern-most", std::to_string(kMostBytesAhead)}}, false);
+  if (is_new) at->second = StartRequest({path, channel::ReadFile{.most = kMostBytesAhead}});
 }
 
 std::optional<FileClient::FileReply> FileClient::TakePrefetched(const std::string& path) {
@@ -392,29 +357,22 @@ void FileClient::OnHeaders(int32_t stream, channel::Fields fields, bool /*end_st
   const auto exchange = exchanges_.find(stream);
   if (exchange == exchanges_.end()) return;
   FileReply& answer = exchange->second.answer;
+  const auto fail = [&](const std::string& code, const std::string& message) {
+    answer = {};
+    answer.code = code;
+    answer.message = message;
+  };
   if (const std::string* status = FindField(fields, "proxy-status")) {
     const auto failure = channel::ParseProxyStatus(*status);
-    answer = {};
-    answer.code = failure ? failure->code : "EIO";
-    answer.message = failure ? failure->details : "malformed answer";
-  } else if (answer.code.empty()) {
-    answer.ok = true;
-    if (const std::string* kind = FindField(fields, "postern-kind")) answer.kind = *kind;
-    ReadNumber(fields, "postern-size", &answer.size);
-    ReadNumber(fields, "postern-mode", &answer.mode);
-    ReadNumber(fields, "postern-accessed", &answer.times.accessed);
-    ReadNumber(fields, "postern-modified", &answer.times.modified);
-    ReadNumber(fields, "postern-changed", &answer.times.changed);
-    ReadNumber(fields, "postern-inode", &answer.inode);
-    ReadNumber(fields, "postern-device", &answer.device);
-    int writable = 0;
-    ReadNumber(fields, "postern-writable", &writable);
-    answer.writable = writable == 1;
-    if (const std::string* real = FindField(fields, "postern-real"))
-      answer.real = channel::UnescapeText(*real);
-    if (const std::string* target = FindField(fields, "postern-target"))
-      answer.target = channel::UnescapeText(*target);
+    return failure ? fail(failure->code, failure->details) : fail("EIO", "malformed answer");
   }
+  if (!answer.code.empty()) return;
+  auto response = channel::DecodeFilesResponse(fields);
+  if (!response) return fail("EIO", response.error().message);
+  answer.ok = true;
+  answer.real = std::move(response->real);
+  answer.target = std::move(response->target);
+  if (response->status) answer.status = *response->status;
 }
 
 void FileClient::OnData(int32_t stream, std::span<const uint8_t> data) {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "channel/endpoint.h"
-#include "channel/failure.h"
+#include "channel/files_protocol.h"
 #include "worker/files/memory_files.h"
 
 namespace postern::worker {
@@ -21,14 +21,9 @@ class FileClient : public channel::Http2Session::Observer {
   struct FileReply {
     bool ok = false;
     std::string bytes;  // of a file; of a directory, a JSON array of [name, kind]
-    std::string kind;   // "file", "directory", "link" or "other"
-    int64_t size = 0;
-    FileTimes times;
-    uint32_t mode = 0;  // as channel/file_modes.h has it; of a link 0
-    bool writable = false;
-    int64_t inode = 0, device = 0;  // the same for the same file alone
-    std::string real;               // the path without links, where that is another
-    std::string target;             // of a link; "" where it leads out of what is mounted
+    channel::FileStatus status;
+    std::string real;    // the path without links, where that is another
+    std::string target;  // of a link; "" where it leads out of what is mounted
     std::string code;
     std::string message;
   };
@@ -76,11 +71,10 @@ class FileClient : public channel::Http2Session::Observer {
     FileReply answer;
     bool done = false;
   };
-  FileReply Request(const char* method, const std::string& path, channel::Fields more = {},
-                    const std::string* body = nullptr);
-  // The stream of a request, for Await.
-  int32_t StartRequest(const char* method, const std::string& path, channel::Fields more,
-                       bool has_body);
+  // `body`: of what is written.
+  FileReply Request(channel::FilesRequest request, std::string_view body = {});
+  // The stream of a request, for WaitForReply.
+  int32_t StartRequest(const channel::FilesRequest& request);
   FileReply WaitForReply(int32_t stream);
   void OnHeaders(int32_t stream, channel::Fields fields, bool end_stream) override;
   void OnData(int32_t stream, std::span<const uint8_t> data) override;

@@ -8,19 +8,12 @@
 #include <vector>
 
 #include "base/result.h"
-#include "channel/file_modes.h"
+#include "channel/files_protocol.h"
 
 namespace postern::worker {
 
-// How bytes are written: over the whole file; to a file that must be new; after its end; or into
-// one that is there.
-enum class WriteHow { kWrite, kNew, kAppend, kUpdate, kWhole };
-
-// Of a file, in milliseconds since 1970.
-struct FileTimes {
-  double accessed = 0, modified = 0;
-  double changed = 0;  // when any of it was: its bytes, its name, or the other two
-};
+using channel::FileTimes;
+using channel::WriteHow;
 
 class MemoryFiles {
  public:

@@ -11,7 +11,8 @@ constexpr int64_t kMostNames = 2000;  // in a directory that is worth listing fo
 
 FileTree::Kind KindOf(const FileClient::FileReply& answer) {
   if (answer.ok)
-    return answer.kind == "directory" ? FileTree::Kind::kDirectory : FileTree::Kind::kFile;
+    return answer.status.kind == channel::FileKind::kDirectory ? FileTree::Kind::kDirectory
+                                                               : FileTree::Kind::kFile;
   return answer.code == "EACCES" ? FileTree::Kind::kDenied : FileTree::Kind::kNone;
 }
 

@@ -35,18 +35,19 @@ void FileLook(const Args& args) {
   const auto number = [&](auto value) {
     return v8::Number::New(isolate, static_cast<double>(value));
   };
-  set("kind", Str(isolate, answer.kind));
-  set("size", number(answer.size));
-  set("mode", number(answer.mode));
+  const channel::FileStatus& status = answer.status;
+  set("kind", Str(isolate, channel::NameOf(status.kind)));
+  set("size", number(status.size));
+  set("mode", number(status.mode));
   const auto time = [&](double ms) { return number(CoarseSeconds(ms / 1000) * 1000); };
-  set("accessed", time(answer.times.accessed));  // a file's times are clocks too
-  set("modified", time(answer.times.modified));
-  set("changed", time(answer.times.changed));
-  set("writable", v8::Boolean::New(isolate, answer.writable));
+  set("accessed", time(status.times.accessed));  // a file's times are clocks too
+  set("modified", time(status.times.modified));
+  set("changed", time(status.times.changed));
+  set("writable", v8::Boolean::New(isolate, status.writable));
   set("real", Str(isolate, answer.real.empty() ? Text(args, 0) : answer.real));
   set("target", Str(isolate, answer.target));
-  set("inode", number(answer.inode));
-  set("device", number(answer.device));
+  set("inode", number(status.inode));
+  set("device", number(status.device));
   args.GetReturnValue().Set(found);
 }
 

@@ -23,7 +23,7 @@ struct ResponseHead {
   int status = 0;
   std::string status_text;
   channel::Fields fields;  // names in lower case, unless the client sees the wire
-  // For a client that does (channel/raw_fields.h).
+  // For a client that does (channel/postern_fields.h).
   std::string connection;
   bool upgraded = false;
 };

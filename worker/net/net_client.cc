@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "base/text.h"
-#include "channel/raw_fields.h"
+#include "channel/postern_fields.h"
 
 namespace postern::worker {
 namespace {
@@ -109,7 +109,7 @@ ResponseHead NetClient::ReadHead(channel::Fields fields) {
   for (channel::Field& f : fields) {
     if (f.name == ":status") {
       std::from_chars(f.value.data(), f.value.data() + f.value.size(), head.status);
-    } else if (f.name == "postern-status-text") {
+    } else if (f.name == channel::kStatusText) {
       head.status_text = channel::UnescapeText(f.value);
     } else if (f.name == channel::kNames) {
       names = std::move(f.value);
