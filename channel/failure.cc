@@ -1,5 +1,7 @@
 #include "channel/failure.h"
 
+#include "base/format.h"
+
 namespace postern::channel {
 namespace {
 
@@ -8,7 +10,7 @@ constexpr size_t kMaxDetails = 4 * 1024;
 
 // The value of parameter `name` in "postern; a=b; c="d"", unquoted; nullopt if absent or malformed.
 std::optional<std::string> Parameter(std::string_view value, std::string_view name) {
-  const std::string key = "; " + std::string(name) + "=";
+  const std::string key = fmt::format("; {}=", name);
   const size_t at = value.find(key);
   if (at == std::string_view::npos) return std::nullopt;
   std::string_view rest = value.substr(at + key.size());
@@ -25,7 +27,8 @@ std::optional<std::string> Parameter(std::string_view value, std::string_view na
 }  // namespace
 
 std::string FormatProxyStatus(const Failure& failure) {
-  std::string out = "postern; error=" + failure.error + "; code=" + failure.code + "; details=\"";
+  std::string out =
+      fmt::format("postern; error={}; code={}; details=\"", failure.error, failure.code);
   for (const char c : EscapeText(std::string_view(failure.details).substr(0, kMaxDetails))) {
     if (c == '"' || c == '\\') out += '\\';
     out += c;

@@ -9,14 +9,23 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "channel/failure_kinds.h"
 #include "channel/fields.h"
 
 namespace postern::channel {
 
 struct Failure {
+  Failure() = default;
+  Failure(const FailureKind& kind, std::string why)
+      : error(kind.type), code(kind.code), details(std::move(why)) {}
+  // One that was received, or whose code is of another table.
+  Failure(std::string type, std::string its_code, std::string why)
+      : error(std::move(type)), code(std::move(its_code)), details(std::move(why)) {}
+
   std::string error;    // RFC 9209 section 2.3 error type
-  std::string code;     // ERR_…
+  std::string code;     // ERR_… (channel/failure_kinds.h)
   std::string details;  // a sentence a person can act on
 };
 

@@ -262,7 +262,7 @@ std::optional<Failure> RecordedFailure(const json& response, const json& ours) {
   if (why.empty()) why = Text(response, "_failureText");
   const bool no_answer = Number(response, "status").value_or(0) <= 0;
   if (why.empty() && !no_answer) return std::nullopt;
-  return Failure{"proxy_internal_error", "ERR_REPLAY_FAILED",
+  return Failure{channel::kErrReplayFailed,
                  "the recorded request failed: " + (why.empty() ? "unknown" : why)};
 }
 
@@ -287,8 +287,7 @@ bool IsOutdated(const HarEntry& e, std::string_view name) {
 
 // A response that cannot be given as it was, told where it is asked for.
 Failure Unusable(const HarEntry& e, size_t number, const std::string& why) {
-  return {"proxy_configuration_error", "ERR_REPLAY_MISS",
-          "the recording's " + EntryName(number, e) + ": " + why};
+  return {channel::kErrReplayMiss, "the recording's " + EntryName(number, e) + ": " + why};
 }
 
 void ReadResponse(const json& entry, size_t number, const HarSource& source, HarEntry& e) {

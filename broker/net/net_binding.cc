@@ -106,8 +106,7 @@ void NetBinding::StartTls(int32_t stream, const channel::Fields& fields) {
   };
   const auto r = requests_.find(id);
   if (r == requests_.end()) {
-    return answer(channel::Failure{"http_request_denied", "ERR_SOCKET_STATE",
-                                   "there is no such stream (any more)"});
+    return answer(channel::Failure{channel::kErrSocketState, "there is no such stream (any more)"});
   }
   r->second->StartTls(host == nullptr ? std::string() : *host, answer);
 }

@@ -72,7 +72,7 @@ void Request::Perform() {
   performed_ = Clock::now();
   if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
     if (kind_ != Kind::kHttp) {
-      return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS",
+      return Fail({channel::kErrReplayMiss,
                    "a recording holds no TCP stream, no WebSocket and no look-up"});
     }
     EnterPhase(Phase::kSend);
@@ -93,7 +93,7 @@ void Request::Resolve() {
   const policy::Adapter& adapter = guest_.policy().adapter;
   if (adapter.kind == policy::AdapterKind::kProxy && adapter.resolve_remote) {
     if (kind_ != Kind::kLookup) return ResolveProxy();
-    return Fail({"proxy_configuration_error", "ERR_DNS",
+    return Fail({channel::kErrDnsConfiguration,
                  "names are looked up by the proxy (resolve: remote), and by nothing here; connect "
                  "by name"});
   }
@@ -121,9 +121,9 @@ void Request::Check(const std::vector<IpAddress>& addresses) {
         url_.host_is_ip
             ? "--allow-net=" + std::string(url_.scheme == "tcp" ? "tcp://" : "") + url_.HostPort()
             : "addresses: [" + first + "] on its rule in a policy";
-    return Fail({"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
-                 "the address " + first + " of " + url_.HostPort() + " is blocked (" + why + "); " +
-                     change + " would allow it"});
+    return Fail({channel::kErrAddressBlocked, "the address " + first + " of " + url_.HostPort() +
+                                                  " is blocked (" + why + "); " + change +
+                                                  " would allow it"});
   }
   if (kind_ == Kind::kLookup) return SendAddresses();
   if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return ResolveProxy();
@@ -165,8 +165,7 @@ void Request::ResolveProxy() {
 void Request::Connect() {
   resolved_ = Clock::now();
   easy_ = guest_.curl().Acquire();
-  if (easy_ == nullptr)
-    return Fail({"proxy_internal_error", "ERR_BROKER_RESOURCES", "the broker is out of memory"});
+  if (easy_ == nullptr) return Fail({channel::kErrBrokerResources, "the broker is out of memory"});
   SetUp(easy_);
   EnterPhase(Phase::kConnect);
   running_ = true;
@@ -186,7 +185,7 @@ void Request::ReplayNow() {
   const auto found =
       guest_.shared().replay->Find(guest_.replay_cursor(), method_, url_.ToString(),
                                    {.type = type == nullptr ? "" : *type, .bytes = upload_});
-  if (!found) return Fail({"proxy_configuration_error", "ERR_REPLAY_MISS", found.error().message});
+  if (!found) return Fail({channel::kErrReplayMiss, found.error().message});
   const har::HarEntry& e = **found;
   if (e.failure && e.status == 0) return Fail(*e.failure);
   status_ = e.status;
@@ -217,9 +216,9 @@ void Request::OnUpload(std::span<const uint8_t> data) {
   }
   const int64_t limit = guest_.policy().limits.request_bytes;
   if (kind_ == Kind::kHttp && upload_total_ > limit) {
-    return Fail({"http_request_denied", "ERR_LIMIT",
-                 "the request body is larger than the limit of " + std::to_string(limit) +
-                     " bytes (request_bytes)"});
+    return Fail({channel::kErrLimitOfRequest, "the request body is larger than the limit of " +
+                                                  std::to_string(limit) +
+                                                  " bytes (request_bytes)"});
   }
   const std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
   KeepForRecording(&har::HarEntry::request_body, bytes);
@@ -303,7 +302,7 @@ void Request::Finished(CURLcode code) {
   }
   if (code == CURLE_OUT_OF_MEMORY && !responded_ && phase_ >= Phase::kSend) {
     // What libcurl says of a header line of over 100 kB.
-    failure_ = Failure{"http_response_header_section_size", "ERR_LIMIT",
+    failure_ = Failure{channel::kErrLimitOfHeaders,
                        "a line of the header section of " + url_.HostPort() +
                            " is larger than the limit of " +
                            std::to_string(guest_.policy().limits.header_bytes) + " (header_bytes)"};
@@ -321,13 +320,12 @@ void Request::Finished(CURLcode code) {
   }
   if (code == CURLE_OK) failure_.reset();
   if (code == CURLE_OK && !responded_) {
-    failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
-                       url_.HostPort() + " sent no response"};
+    failure_ = Failure{channel::kErrResponseIncomplete, url_.HostPort() + " sent no response"};
   }
   // RFC 9112 section 9.8: else whoever is between could cut a response short.
   if (!failure_ && !cut_off_ && tls_ended_ && !*tls_ended_ && EndsWithItsConnection()) {
     failure_ = Failure{
-        "http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+        channel::kErrResponseIncomplete,
         url_.HostPort() + " ended the connection before TLS: its response may have been cut short"};
   }
   if (!failure_) EndBody();

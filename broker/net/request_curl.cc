@@ -276,14 +276,14 @@ curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_so
   const auto& known = proxied ? self->proxy_addresses_ : self->addresses_;
   const bool checked = ip && std::find(known.begin(), known.end(), *ip) != known.end();
   if (!checked || (!proxied && self->Blocked(*ip))) {
-    self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
+    self->failure_ = Failure{channel::kErrAddressBlocked,
                              "an address of " + self->url_.HostPort() + " is blocked"};
     return CURL_SOCKET_BAD;
   }
   const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd < 0) {
     self->failure_ =
-        Failure{"connection_limit_reached", "ERR_BROKER_RESOURCES",
+        Failure{channel::kErrBrokerConnections,
                 std::string("the broker cannot open another connection: ") + std::strerror(errno)};
     return CURL_SOCKET_BAD;
   }
@@ -321,7 +321,7 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
   // libcurl sends again what a kept connection ended under. Whether that was carried out already
   // nobody knows (RFC 9110 section 9.2.2).
   if (std::exchange(self->sent_, self->kind_ == Kind::kHttp) && !IsIdempotent(self->method_)) {
-    self->failure_ = Failure{"connection_terminated", "ERR_CONNECTION_RESET",
+    self->failure_ = Failure{channel::kErrConnectionReset,
                              self->url_.HostPort() + " closed a kept connection; a " +
                                  self->method_ + " is not sent again"};
     return CURL_PREREQFUNC_ABORT;
@@ -329,9 +329,9 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
   // A kept connection may have been opened under another rule, which opened more.
   if (const auto ip = IpAddress::Parse(address);
       self->proxy_addresses_.empty() && (!ip || self->Blocked(*ip))) {
-    self->failure_ = Failure{"destination_ip_prohibited", "ERR_ADDRESS_BLOCKED",
-                             "the address " + std::string(address) + " of " +
-                                 self->url_.HostPort() + " is blocked for this rule"};
+    self->failure_ = Failure{channel::kErrAddressBlocked, "the address " + std::string(address) +
+                                                              " of " + self->url_.HostPort() +
+                                                              " is blocked for this rule"};
     return CURL_PREREQFUNC_ABORT;
   }
   if (self->raw_) self->NotePeer(address, port);

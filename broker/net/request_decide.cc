@@ -18,9 +18,7 @@ using channel::FindField;
 // With 4 KiB a secret, below the 128 KiB beyond which libcurl 7.88 sends no head to its end.
 constexpr size_t kMaxSecretsInHead = 8, kMaxHeadWithSecrets = 32 * 1024;
 
-Failure Denied(std::string why) {
-  return {"http_request_denied", "ERR_NETWORK_DENIED", std::move(why)};
-}
+Failure Denied(std::string why) { return {channel::kErrNetworkDenied, std::move(why)}; }
 
 }  // namespace
 
@@ -95,13 +93,13 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
   LogDecision(decision, decision.allow ? "allow" : reported ? "report" : "deny");
   if (!decision.allow && !reported) {
     Failure denied = Denied(decision.Sentence());
-    if (decision.http_only) denied.code = "ERR_STREAM_DENIED";
+    if (decision.http_only) denied.code = channel::kErrStreamDenied.code;
     return denied;
   }
   if (decision.allow) rule_ = decision.rule;
   secrets_ = guest_.SecretsOf(url_.host);
   if (secrets_ != nullptr && (kind_ == Kind::kTcp || kind_ == Kind::kWebSocket)) {
-    return Failure{"http_request_denied", "ERR_SECRET_STREAM",
+    return Failure{channel::kErrSecretStream,
                    "secrets go to " + url_.host +
                        ", and a stream or WebSocket from there cannot be filtered; use fetch() "
                        "there, or name another host in the secret's rule"};
@@ -110,8 +108,7 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
     if (auto failure = CheckSecretsInHead(fields)) return failure;
   }
   if (policy.adapter.kind == policy::AdapterKind::kNone) {
-    return Failure{"proxy_configuration_error", "ERR_NO_NETWORK_ADAPTER",
-                   std::string(channel::kNoAdapter)};
+    return Failure{channel::kErrNoNetworkAdapter, std::string(channel::kNoAdapter)};
   }
   return std::nullopt;
 }
@@ -131,14 +128,14 @@ std::optional<Failure> Request::CheckSecretsInHead(const Fields& fields) const {
   }
   // Origins sort by names, and merge what has the same: that would tell a value by its order.
   if (named) {
-    return Failure{"http_request_denied", "ERR_SECRET_NAME",
+    return Failure{channel::kErrSecretName,
                    "a secret is the value of a cookie or of a query's parameter, and never its "
                    "name: write name=SECRET"};
   }
   if (placeholders == 0 || (placeholders <= kMaxSecretsInHead && bytes <= kMaxHeadWithSecrets)) {
     return std::nullopt;
   }
-  return Failure{"http_request_denied", "ERR_LIMIT",
+  return Failure{channel::kErrLimitOfRequest,
                  "a request whose URL and header fields hold secrets has at most " +
                      std::to_string(kMaxSecretsInHead) + " of them, and " +
                      std::to_string(kMaxHeadWithSecrets) + " bytes of both"};
@@ -150,21 +147,21 @@ bool Request::OverTotalBytes() const {
 }
 
 Failure Request::TotalBytesFailure() const {
-  return {"connection_limit_reached", "ERR_LIMIT",
-          "this run has moved more than its limit of " +
-              std::to_string(guest_.policy().limits.total_bytes) + " bytes (total_bytes)"};
+  return {channel::kErrLimitOfConnections, "this run has moved more than its limit of " +
+                                               std::to_string(guest_.policy().limits.total_bytes) +
+                                               " bytes (total_bytes)"};
 }
 
 std::optional<Failure> Request::CheckLimits() {
   const policy::NetworkLimits& l = guest_.policy().limits;
   if (number_ > static_cast<uint64_t>(l.requests)) {
     return Failure{
-        "connection_limit_reached", "ERR_LIMIT",
+        channel::kErrLimitOfConnections,
         "this guest has used up its " + std::to_string(l.requests) + " requests (requests)"};
   }
   if (OverTotalBytes()) return TotalBytesFailure();
   if (const auto wait = guest_.TakeToken()) {
-    return Failure{"connection_limit_reached", "ERR_RATE_LIMIT",
+    return Failure{channel::kErrRateLimit,
                    "this guest makes more requests than its rate allows (rate); the next one may "
                    "be made in " +
                        std::to_string(*wait) + " ms"};
@@ -178,8 +175,8 @@ void Request::Record() {
   guest_.shared().log->WhenRecorded([this, alive = alive_](const std::string& error) {
     if (!*alive || phase_ != Phase::kRecord) return;
     if (error.empty()) return Perform();
-    Fail({"proxy_internal_error", "ERR_AUDIT",
-          "the request cannot be recorded (audit: {required: true}): " + error});
+    Fail(
+        {channel::kErrAudit, "the request cannot be recorded (audit: {required: true}): " + error});
   });
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
@@ -25,9 +26,9 @@ constexpr size_t kFilteredBlock = 4 * 1024;
 // After how long a pause of the origin whole lines go before their block is full.
 constexpr auto kLinesAfter = std::chrono::milliseconds(5);
 
-Failure TooLarge(const char* error, const std::string& what, int64_t limit, const char* key) {
-  return {error, "ERR_LIMIT",
-          what + " is larger than the limit of " + std::to_string(limit) + " (" + key + ")"};
+Failure TooLarge(const channel::FailureKind& kind, const std::string& what, int64_t limit,
+                 const char* key) {
+  return {kind, fmt::format("{} is larger than the limit of {} ({})", what, limit, key)};
 }
 
 }  // namespace
@@ -54,8 +55,8 @@ bool Request::CountHeader(size_t bytes) {
   const int64_t limit = guest_.policy().limits.header_bytes;
   header_bytes_ += bytes;
   if (header_bytes_ <= static_cast<size_t>(limit)) return true;
-  failure_ = TooLarge("http_response_header_section_size",
-                      "the header section of " + url_.HostPort(), limit, "header_bytes");
+  failure_ = TooLarge(channel::kErrLimitOfHeaders, "the header section of " + url_.HostPort(),
+                      limit, "header_bytes");
   return false;
 }
 
@@ -72,7 +73,7 @@ bool Request::ParseStatusLine(std::string_view line) {
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), status_);
   reason_ = Trim(std::string_view(rest).substr(static_cast<size_t>(end - rest.data())));
   if (absolute_form_ && status_ == 407) {
-    failure_ = Failure{"proxy_configuration_error", "ERR_PROXY_AUTHENTICATION",
+    failure_ = Failure{channel::kErrProxyAuthentication,
                        "the proxy wants other credentials than the policy's"};
     return false;
   }
@@ -91,7 +92,7 @@ bool Request::ParseStatusLine(std::string_view line) {
 }
 
 bool Request::Malformed(const std::string& what) {
-  failure_ = Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL", url_.HostPort() + " " + what};
+  failure_ = Failure{channel::kErrHttpProtocol, url_.HostPort() + " " + what};
   return false;
 }
 
@@ -109,9 +110,9 @@ bool Request::ParseField(std::string_view line) {
   if (!valid) return Malformed("answered with a malformed header field");
   const policy::NetworkLimits& limits = guest_.policy().limits;
   if (++header_count_ > static_cast<size_t>(limits.header_count)) {
-    failure_ = TooLarge("http_response_header_section_size",
-                        "the number of header fields of " + url_.HostPort(), limits.header_count,
-                        "header_count");
+    failure_ =
+        TooLarge(channel::kErrLimitOfHeaders, "the number of header fields of " + url_.HostPort(),
+                 limits.header_count, "header_count");
     return false;
   }
   if (name == "transfer-encoding") return TakeTransferEncoding(value);
@@ -187,7 +188,7 @@ void Request::ForgetLengthOfChunks() {
 bool Request::Unfilterable(const std::string& why) {
   body_.clear();
   body_at_ = 0;
-  failure_ = Failure{"http_response_content_coding", "ERR_SECRET_CODING",
+  failure_ = Failure{channel::kErrSecretCoding,
                      url_.HostPort() + " sent " + policy::WithoutSecrets(why, secrets_) +
                          "; a secret could hide in it, so that nothing of it is let through"};
   return false;
@@ -204,7 +205,7 @@ bool Request::EndOfHeaders() {
   const Fields fields = ResponseHead();
   if (const Status sent = guest_.channel().session().Respond(stream_, fields, true); !sent) {
     failure_ =
-        Failure{"http_response_header_section_size", "ERR_LIMIT",
+        Failure{channel::kErrLimitOfHeaders,
                 url_.HostPort() + " answered what a guest cannot get: " + sent.error().message};
     return false;
   }
@@ -284,7 +285,7 @@ bool Request::CountBody(size_t bytes) {
   guest_.usage().bytes_in += bytes;
   const int64_t limit = guest_.policy().limits.response_bytes;
   if (body_total_ > limit) {
-    failure_ = TooLarge("http_response_body_size", "the response of " + url_.HostPort(), limit,
+    failure_ = TooLarge(channel::kErrLimitOfBody, "the response of " + url_.HostPort(), limit,
                         "response_bytes");
     return false;
   }

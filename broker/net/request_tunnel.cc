@@ -73,7 +73,7 @@ void Request::OnTunnelOpen(Fields response) {
   if (kind_ == Kind::kWebSocket && switched) status_ = 101;
   if (raw_) response.push_back({channel::kConnection, "1.1" + peer_});
   if (const Status sent = guest_.channel().session().Respond(stream_, response, true); !sent) {
-    return Fail({"http_response_header_section_size", "ERR_LIMIT",
+    return Fail({channel::kErrLimitOfHeaders,
                  url_.HostPort() + " answered what a guest cannot get: " + sent.error().message});
   }
   responded_ = true;
@@ -107,7 +107,7 @@ void Request::OnTunnelData(std::string_view bytes) {
 void Request::StartTls(const std::string& host, TcpTunnel::TlsDone done) {
   auto* tcp = dynamic_cast<TcpTunnel*>(tunnel_.get());
   if (tcp == nullptr || tls_ || phase_ != Phase::kStream) {
-    return done(Failure{"http_request_denied", "ERR_SOCKET_STATE", "there is no plain stream"});
+    return done(Failure{channel::kErrSocketState, "there is no plain stream"});
   }
   const LaterTls tls{guest_.shared().tls, host.empty() ? url_.host : host,
                      rule_ == nullptr ? nullptr : &rule_->tls};

@@ -58,7 +58,7 @@ void Request::DropUploadUnlessMoved() {
         // libcurl is to find that it has sent all, and must not tell the origin so: that would take
         // a part for the whole.
         if (!guest_.curl().SendNowhere(easy_))
-          return Fail({"proxy_internal_error", "ERR_BROKER_RESOURCES", "no descriptor is free"});
+          return Fail({channel::kErrBrokerResources, "no descriptor is free"});
         upload_dropped_ = true;
         UnpauseUpload();
       });
@@ -74,7 +74,7 @@ CURLcode Request::JudgeEarlyAnswer() {
   const bool all = content_length_ && *content_length_ == std::to_string(came);
   if (kept_open_ || all || EndsWithItsConnection()) return CURLE_OK;
   if (content_length_) return CURLE_PARTIAL_FILE;
-  failure_ = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+  failure_ = Failure{channel::kErrResponseIncomplete,
                      url_.HostPort() +
                          " ended the connection before it had the whole request; whether its "
                          "response is complete cannot be told"};

@@ -17,22 +17,22 @@ constexpr int kTryMs = 1500;          // c-ares' first patience with a server; i
 channel::Failure DnsFailure(const std::string& name, int status) {
   switch (status) {
     case ARES_ENOTFOUND:
-      return {"dns_error", "ERR_DNS", "the name " + name + " does not exist (NXDOMAIN)"};
+      return {channel::kErrDns, "the name " + name + " does not exist (NXDOMAIN)"};
     case ARES_ENODATA:
-      return {"dns_error", "ERR_DNS", "the name " + name + " has no address"};
+      return {channel::kErrDns, "the name " + name + " has no address"};
     case ARES_ESERVFAIL:
-      return {"dns_error", "ERR_DNS", "the resolver failed for " + name + " (SERVFAIL)"};
+      return {channel::kErrDns, "the resolver failed for " + name + " (SERVFAIL)"};
     case ARES_EREFUSED:
-      return {"dns_error", "ERR_DNS", "the resolver refused to look up " + name + " (REFUSED)"};
+      return {channel::kErrDns, "the resolver refused to look up " + name + " (REFUSED)"};
     case ARES_EBADNAME:
-      return {"dns_error", "ERR_DNS", name + " is no name that DNS can hold"};
+      return {channel::kErrDns, name + " is no name that DNS can hold"};
     case ARES_ECONNREFUSED:
-      return {"dns_error", "ERR_DNS",
+      return {channel::kErrDns,
               "no resolver could look up " + name + ": each was unreachable or failed"};
     case ARES_ETIMEOUT:
-      return {"dns_timeout", "ERR_DNS_TIMEOUT", "the resolver did not answer for " + name};
+      return {channel::kErrDnsTimeout, "the resolver did not answer for " + name};
     default:
-      return {"dns_error", "ERR_DNS", "looking up " + name + " failed: " + ares_strerror(status)};
+      return {channel::kErrDns, "looking up " + name + " failed: " + ares_strerror(status)};
   }
 }
 
@@ -103,8 +103,7 @@ uint64_t Resolver::Resolve(const std::string& name, Done done) {
     cache_.erase(hit);
   }
   if (!setup_error_.empty()) {
-    done({},
-         channel::Failure{"dns_error", "ERR_DNS", "cannot look up " + name + ": " + setup_error_});
+    done({}, channel::Failure{channel::kErrDns, "cannot look up " + name + ": " + setup_error_});
     return 0;
   }
   const uint64_t id = next_id_++;

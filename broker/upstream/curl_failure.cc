@@ -19,18 +19,17 @@ Failure ConnectFailure(CURL* easy, const std::string& where) {
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
   switch (error) {
     case ECONNREFUSED:
-      return {"connection_refused", "ERR_CONNECTION_REFUSED", where + " refused the connection"};
+      return {channel::kErrConnectionRefused, where + " refused the connection"};
     case ENETUNREACH:
     case EHOSTUNREACH:
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT:
-      return {"destination_ip_unroutable", "ERR_ADDRESS_UNREACHABLE",
+      return {channel::kErrAddressUnreachable,
               where + " cannot be reached: " + std::strerror(static_cast<int>(error))};
     case ETIMEDOUT:
-      return {"connection_timeout", "ERR_CONNECTION_TIMEOUT",
-              "connecting to " + where + " took too long"};
+      return {channel::kErrConnectionTimeout, "connecting to " + where + " took too long"};
     default:
-      return {"connection_refused", "ERR_CONNECTION_REFUSED",
+      return {channel::kErrConnectionRefused,
               "cannot connect to " + where +
                   (error != 0 ? std::string(": ") + std::strerror(static_cast<int>(error)) : "")};
   }
@@ -45,16 +44,14 @@ Failure CertificateFailure(CURL* easy, const std::string& where, std::string_vie
   const std::string why = !of_names       ? X509_verify_cert_error_string(verify)
                           : names.empty() ? std::string(text)
                                           : "it is for " + names;
-  return {"tls_certificate_error", "ERR_TLS_CERTIFICATE",
-          "the certificate of " + where + " is not accepted: " + why};
+  return {channel::kErrTlsCertificate, "the certificate of " + where + " is not accepted: " + why};
 }
 
 Failure TlsFailure(const std::string& where, std::string_view text) {
   if (Mentions(text, "alert")) {
-    return {"tls_alert_received", "ERR_TLS_ALERT",
-            where + " ended the TLS handshake: " + std::string(text)};
+    return {channel::kErrTlsAlert, where + " ended the TLS handshake: " + std::string(text)};
   }
-  return {"tls_protocol_error", "ERR_TLS_PROTOCOL",
+  return {channel::kErrTlsProtocol,
           "the TLS handshake with " + where + " failed: " + std::string(text)};
 }
 
@@ -68,11 +65,11 @@ long ConnectStatus(CURL* easy) {
 Failure ProxyFailure(CURL* easy, const std::string& where, std::string_view text) {
   const long status = ConnectStatus(easy);
   if (status == 407) {
-    return {"proxy_configuration_error", "ERR_PROXY_AUTHENTICATION",
+    return {channel::kErrProxyAuthentication,
             "the proxy wants other credentials than the policy's"};
   }
   if (status != 0) {
-    return {"connection_refused", "ERR_PROXY",
+    return {channel::kErrProxy,
             "the proxy did not connect to " + where + ": it answered " + std::to_string(status) +
                 (status == 403 || status == 405
                      ? "; names that are checked here are reached by CONNECT: let the proxy allow "
@@ -83,18 +80,16 @@ Failure ProxyFailure(CURL* easy, const std::string& where, std::string_view text
   curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &code);
   switch (code) {
     case CURLPX_REPLY_CONNECTION_REFUSED:
-      return {"connection_refused", "ERR_CONNECTION_REFUSED",
-              where + " refused the proxy's connection"};
+      return {channel::kErrConnectionRefused, where + " refused the proxy's connection"};
     case CURLPX_REPLY_HOST_UNREACHABLE:
     case CURLPX_REPLY_NETWORK_UNREACHABLE:
-      return {"destination_ip_unroutable", "ERR_ADDRESS_UNREACHABLE",
-              where + " cannot be reached from the proxy"};
+      return {channel::kErrAddressUnreachable, where + " cannot be reached from the proxy"};
     case CURLPX_NO_AUTH:
     case CURLPX_USER_REJECTED:
-      return {"proxy_configuration_error", "ERR_PROXY_AUTHENTICATION",
+      return {channel::kErrProxyAuthentication,
               "the proxy wants other credentials than the policy's"};
     default:
-      return {"connection_refused", "ERR_PROXY",
+      return {channel::kErrProxy,
               "the proxy did not connect to " + where + ": " + std::string(text)};
   }
 }
@@ -136,10 +131,9 @@ Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::st
     case CURLE_PEER_FAILED_VERIFICATION:
       return CertificateFailure(easy, where, text, names);
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-      return {"tls_certificate_error", "ERR_TLS_PIN",
-              "the public key of " + where + " is none that its rule pins"};
+      return {channel::kErrTlsPin, "the public key of " + where + " is none that its rule pins"};
     case CURLE_SSL_CERTPROBLEM:
-      return {"proxy_configuration_error", "ERR_TLS_CLIENT_CERTIFICATE",
+      return {channel::kErrTlsClientCertificate,
               "the client certificate for " + where + " cannot be used: " + std::string(text)};
     case CURLE_PROXY:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -147,28 +141,26 @@ Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::st
     case CURLE_SSL_CONNECT_ERROR:
       return TlsFailure(where, text);
     case CURLE_GOT_NOTHING:
-      return {"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
-              where + " closed the connection without an answer"};
+      return {channel::kErrResponseIncomplete, where + " closed the connection without an answer"};
     case CURLE_PARTIAL_FILE:
-      return {"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
-              "the response of " + where + " was cut short"};
+      return {channel::kErrResponseIncomplete, "the response of " + where + " was cut short"};
     case CURLE_RECV_ERROR:
       if (ConnectStatus(easy) >= 300) return ProxyFailure(easy, where, text);
       if (Mentions(text, "alert")) return TlsFailure(where, text);  // TLS 1.3: after the handshake
       if (Mentions(text, "hunk") || Mentions(text, "hexadecimal")) break;
-      return {"connection_terminated", "ERR_CONNECTION_RESET", where + " reset the connection"};
+      return {channel::kErrConnectionReset, where + " reset the connection"};
     case CURLE_SEND_ERROR:
-      return {"connection_terminated", "ERR_CONNECTION_RESET",
+      return {channel::kErrConnectionReset,
               where + " reset the connection while the request was sent"};
     case CURLE_SEND_FAIL_REWIND:
-      return {"connection_terminated", "ERR_CONNECTION_RESET",
+      return {channel::kErrConnectionReset,
               where + " closed a kept connection; the request's body cannot be sent again"};
     case CURLE_OUT_OF_MEMORY:
-      return {"proxy_internal_error", "ERR_BROKER_RESOURCES", "the broker is out of memory"};
+      return {channel::kErrBrokerResources, "the broker is out of memory"};
     default:
       break;
   }
-  return {"http_protocol_error", "ERR_HTTP_PROTOCOL",
+  return {channel::kErrHttpProtocol,
           "the answer of " + where + " is not valid HTTP: " +
               (text.empty() ? curl_easy_strerror(code) : std::string(text))};
 }

@@ -20,7 +20,7 @@ using channel::Failure;
 constexpr size_t kReadBytes = 64 * 1024;
 
 Failure Reset(const std::string& where) {
-  return {"connection_terminated", "ERR_CONNECTION_RESET", where + " reset the connection"};
+  return {channel::kErrConnectionReset, where + " reset the connection"};
 }
 
 std::string PinOf(X509* certificate) {
@@ -49,11 +49,11 @@ Failure HandshakeFailure(SSL* connection, const std::string& where, const error_
     X509* certificate = SSL_get_peer_certificate(connection);
     const std::string names = other && certificate != nullptr ? CertificateNames(certificate) : "";
     X509_free(certificate);
-    return {"tls_certificate_error", "ERR_TLS_CERTIFICATE",
+    return {channel::kErrTlsCertificate,
             "the certificate of " + where + " is not accepted: " +
                 (names.empty() ? X509_verify_cert_error_string(verified) : "it is for " + names)};
   }
-  return {"tls_protocol_error", "ERR_TLS_PROTOCOL",
+  return {channel::kErrTlsProtocol,
           "the TLS handshake with " + where + " failed: " + error.message()};
 }
 
@@ -162,7 +162,7 @@ std::optional<Failure> TcpTunnel::SetUpTls(const LaterTls& later) {
   SSL_CTX* context = tls_->context.native_handle();
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   if (const Status s = later.store.ApplyTo(context); !s) {
-    return Failure{"proxy_internal_error", "ERR_BROKER_RESOURCES", s.error().message};
+    return Failure{channel::kErrBrokerResources, s.error().message};
   }
   error_code error;
   if (later.rule != nullptr && !later.rule->certificate.empty()) {
@@ -171,9 +171,8 @@ std::optional<Failure> TcpTunnel::SetUpTls(const LaterTls& later) {
       tls_->context.use_private_key(asio::buffer(later.rule->key), ssl::context::pem, error);
     }
     if (error) {
-      return Failure{
-          "proxy_configuration_error", "ERR_TLS_CLIENT_CERTIFICATE",
-          "the client certificate for " + where() + " cannot be used: " + error.message()};
+      return Failure{channel::kErrTlsClientCertificate, "the client certificate for " + where() +
+                                                            " cannot be used: " + error.message()};
     }
   }
   tls_->stream.emplace(stream(), tls_->context);
@@ -190,8 +189,7 @@ std::optional<Failure> TcpTunnel::SetUpTls(const LaterTls& later) {
 
 void TcpTunnel::StartTls(const LaterTls& later, TlsDone done) {
   if (tls_) {
-    return done(
-        Failure{"http_request_denied", "ERR_SOCKET_STATE", "TLS has begun on this stream already"});
+    return done(Failure{channel::kErrSocketState, "TLS has begun on this stream already"});
   }
   if (auto failure = SetUpTls(later)) {
     done(*failure);
@@ -210,7 +208,7 @@ void TcpTunnel::StartTls(const LaterTls& later, TlsDone done) {
           if (error) {
             failure = HandshakeFailure(connection, where(), error);
           } else if (!Pinned(connection, pins)) {
-            failure = Failure{"tls_certificate_error", "ERR_TLS_PIN",
+            failure = Failure{channel::kErrTlsPin,
                               "the public key of " + where() + " is none that its rule pins"};
           }
           done(failure);

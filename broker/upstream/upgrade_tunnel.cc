@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/base64.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "broker/upstream/beast_text.h"
 #include "broker/upstream/http_fields.h"
@@ -83,13 +84,13 @@ class UpgradeTunnel : public TcpTunnel {
     for (const channel::Field& f : request_.fields) {
       const bool fits = IsToken(f.name) &&
                         f.value.find_first_of(std::string_view("\0\r\n", 3)) == std::string::npos;
-      if (!fits) return Failure{"http_request_denied", "ERR_NETWORK_DENIED", "a malformed field"};
+      if (!fits) return Failure{channel::kErrNetworkDenied, "a malformed field"};
       if (EqualsIgnoringCase(f.name, "sec-websocket-key")) key_ = f.value;
       head_ += f.name + ": " + f.value + "\r\n";
     }
     head_ += "\r\n";
     if (!key_.empty()) return std::nullopt;
-    return Failure{"http_request_denied", "ERR_WEBSOCKET",
+    return Failure{channel::kErrWebSocketRequest,
                    "an upgrade to websocket needs a Sec-WebSocket-Key"};
   }
 
@@ -111,7 +112,7 @@ class UpgradeTunnel : public TcpTunnel {
     if (status < 100) return BadHead();
     if (status < 200 && status != 101) return TakeInformation();
     if (status == 101 && !Agreed(head)) {
-      return End(Failure{"http_protocol_error", "ERR_WEBSOCKET",
+      return End(Failure{channel::kErrWebSocket,
                          where() + " switched to another protocol than was asked for, or answered "
                                    "another key"});
     }
@@ -125,9 +126,9 @@ class UpgradeTunnel : public TcpTunnel {
 
   void TakeInformation() {
     if (++informational_ > kMaxInformational) {
-      return End(Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
-                         where() + " sent more than " + std::to_string(kMaxInformational) +
-                             " informational responses"});
+      return End(Failure{channel::kErrHttpProtocol, where() + " sent more than " +
+                                                        std::to_string(kMaxInformational) +
+                                                        " informational responses"});
     }
     channel::Fields information = {{":status", std::to_string(parser_->get().result_int())}};
     if (!AddFields(information)) return BadHead();
@@ -205,33 +206,32 @@ class UpgradeTunnel : public TcpTunnel {
   std::string Unanswered() const { return where() + " closed the connection without an answer"; }
 
   void BadHead() {
-    End(Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+    End(Failure{channel::kErrHttpProtocol,
                 where() + " answered an upgrade with a malformed header section"});
   }
 
   // `early`: the sentence where the connection ended too soon.
   void Failed(const error_code& error, std::string early) {
-    const auto limit = [this](const char* kind, const char* what, uint64_t bytes, const char* key) {
-      End(Failure{kind, "ERR_LIMIT",
-                  std::string(what) + where() + " is larger than the limit of " +
-                      std::to_string(bytes) + " (" + key + ")"});
+    const auto limit = [this](const channel::FailureKind& kind, const char* what, uint64_t bytes,
+                              const char* key) {
+      End(Failure{kind, fmt::format("{}{} is larger than the limit of {} ({})", what, where(),
+                                    bytes, key)});
     };
     if (error == http::error::body_limit) {  // as its length says, or by what came
-      return limit("http_response_body_size", "the response of ", body_limit_, "response_bytes");
+      return limit(channel::kErrLimitOfBody, "the response of ", body_limit_, "response_bytes");
     }
     if (error == http::error::header_limit) {
-      return limit("http_response_header_section_size", "the header section of ", head_limit_,
+      return limit(channel::kErrLimitOfHeaders, "the header section of ", head_limit_,
                    "header_bytes");
     }
     if (error == asio::error::connection_reset) {
-      return End(Failure{"connection_terminated", "ERR_CONNECTION_RESET",
-                         where() + " reset the connection"});
+      return End(Failure{channel::kErrConnectionReset, where() + " reset the connection"});
     }
     if (error == asio::error::eof || error == http::error::end_of_stream ||
         error == http::error::partial_message) {
-      return End(Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE", std::move(early)});
+      return End(Failure{channel::kErrResponseIncomplete, std::move(early)});
     }
-    End(Failure{"http_protocol_error", "ERR_HTTP_PROTOCOL",
+    End(Failure{channel::kErrHttpProtocol,
                 "the answer of " + where() + " is not valid HTTP: " + error.message()});
   }
 

@@ -110,7 +110,7 @@ class WebSocketTunnel : public Tunnel {
       const size_t size = size_t{head[1]} << 24 | head[2] << 16 | head[3] << 8 | head[4];
       const bool known = head[0] == kText || head[0] == kBinary || head[0] == kClose;
       if (!known || size > max_message_ || (head[0] == kClose && size > 125)) {
-        return End(Failure{"http_request_denied", "ERR_LIMIT",
+        return End(Failure{channel::kErrLimitOfRequest,
                            "a WebSocket message is larger than the limit of " +
                                std::to_string(max_message_) + " bytes (message_bytes)"});
       }
@@ -150,7 +150,7 @@ class WebSocketTunnel : public Tunnel {
   // are any (RFC 6455, 4.1; the WebSockets Standard, "establish a WebSocket connection").
   std::optional<Failure> BadChoice() const {
     const auto failure = [this](const char* what) {
-      return Failure{"http_protocol_error", "ERR_WEBSOCKET", where() + " chose " + what};
+      return Failure{channel::kErrWebSocket, where() + " chose " + what};
     };
     if (answer_.count("sec-websocket-extensions") > 0) {
       return failure("an extension that was not offered");
@@ -173,19 +173,19 @@ class WebSocketTunnel : public Tunnel {
 
   Failure HandshakeFailure(const error_code& error) const {
     if (error == websocket::error::upgrade_declined) {
-      return {"http_protocol_error", "ERR_WEBSOCKET",
-              where() + " answered " + std::to_string(answer_.result_int()) +
-                  " instead of switching to WebSocket"};
+      return {channel::kErrWebSocket, where() + " answered " +
+                                          std::to_string(answer_.result_int()) +
+                                          " instead of switching to WebSocket"};
     }
     if (error == beast::error::timeout) {
-      return {"http_response_timeout", "ERR_RESPONSE_TIMEOUT",
+      return {channel::kErrResponseTimeout,
               where() + " did not answer the WebSocket handshake in time (headers_timeout)"};
     }
     if (error == asio::error::eof || error == beast::http::error::end_of_stream) {
-      return {"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
+      return {channel::kErrResponseIncomplete,
               where() + " closed the connection without an answer"};
     }
-    return {"http_protocol_error", "ERR_WEBSOCKET",
+    return {channel::kErrWebSocket,
             "the WebSocket handshake with " + where() + " failed: " + error.message()};
   }
 
@@ -213,20 +213,19 @@ class WebSocketTunnel : public Tunnel {
       return End(std::nullopt);
     }
     if (error == websocket::error::message_too_big || error == websocket::error::buffer_overflow) {
-      return End(Failure{"http_response_body_size", "ERR_LIMIT",
+      return End(Failure{channel::kErrLimitOfBody,
                          "a message of " + where() + " is larger than the limit of " +
                              std::to_string(max_message_) + " bytes (message_bytes)"});
     }
     if (error == beast::error::timeout) {
-      return End(Failure{"connection_read_timeout", "ERR_BODY_TIMEOUT",
-                         where() + " answered no ping (idle_timeout)"});
+      return End(Failure{channel::kErrBodyTimeout, where() + " answered no ping (idle_timeout)"});
     }
     if (error == asio::error::eof || error == asio::error::connection_reset ||
         error == asio::error::operation_aborted) {
-      return End(Failure{"connection_terminated", "ERR_CONNECTION_RESET",
+      return End(Failure{channel::kErrConnectionReset,
                          where() + " ended the WebSocket without closing it"});
     }
-    End(Failure{"http_protocol_error", "ERR_WEBSOCKET",
+    End(Failure{channel::kErrWebSocket,
                 where() + " broke the WebSocket protocol: " + error.message()});
   }
 

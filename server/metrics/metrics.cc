@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "channel/failure_kinds.h"
+
 namespace postern::server {
 namespace {
 
@@ -154,7 +156,10 @@ void Metrics::Fetched(const NetUsage& usage) {
   add(f_->fetches, "decision", "denied", usage.denied);
   add(f_->fetch_bytes, "direction", "received", usage.bytes_in);
   add(f_->fetch_bytes, "direction", "sent", usage.bytes_out);
-  for (const auto& [code, n] : usage.errors) add(f_->fetch_errors, "code", code, n);
+  // A label is of the table: a recording may have any code, and so may a broker that was taken
+  // over.
+  for (const auto& [code, n] : usage.errors)
+    add(f_->fetch_errors, "code", channel::FindFailureKind(code) != nullptr ? code : "other", n);
 }
 
 std::string Metrics::Text(const Now& now) {

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 
 import compatibility
+import errors_doc
 import package_programs
 import pytest
 import runtime_doc
@@ -50,6 +51,25 @@ def test_what_packages_do_is_what_their_tests_run():
     assert run <= set(package_programs.BY_VALUE)
     elsewhere = {"@duckdb/duckdb-wasm", "react", "react-dom", "reflect-metadata", "tsyringe", "socket.io", "socket.io-client", "ws"}
     assert set(package_programs.BY_VALUE) - run == elsewhere
+
+
+def test_the_tables_of_errors_are_the_failure_kinds():
+    assert errors_doc.document() == (ROOT / "docs" / "errors.md").read_text(), "docs/errors.md is not current: ./dev docs writes it"
+    text = (ROOT / "channel" / "failure_kinds.h").read_text()
+    listed = re.findall(r"&(kErr\w+)", text)
+    assert listed == list(errors_doc.kinds()) and len(listed) > 40
+
+
+def test_no_other_file_spells_a_failure():
+    """Whoever makes a failure names its kind."""
+    codes = set(errors_doc.codes())
+    spelled = {}
+    for room in ("broker", "channel", "har", "loop", "server", "supervisor", "worker"):
+        for file in [*(ROOT / room).rglob("*.cc"), *(ROOT / room).rglob("*.h")]:
+            if file.name != "failure_kinds.h" and not file.name.endswith("_test.cc"):
+                for code in codes & set(re.findall(r"\"(ERR_[A-Z_]+)\"", file.read_text())):
+                    spelled[code] = str(file.relative_to(ROOT))
+    assert spelled == {}
 
 
 def test_every_code_is_documented():

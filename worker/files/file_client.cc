@@ -76,7 +76,7 @@ FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
 
 int32_t FileClient::LostChannel(const std::string& why) {
   lost_ = {};
-  lost_.code = "ERR_BROKER_LOST";
+  lost_.code = channel::kErrBrokerLost.code;
   lost_.message = "the files broker was lost: " + why;
   endpoint_.reset();
   return kNoStream;

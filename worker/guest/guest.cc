@@ -465,8 +465,8 @@ void Guest::OnCollected(uint32_t id, std::string body) {
   v8::Local<v8::Uint8Array> bytes;
   v8::TryCatch caught(isolate);
   if (!AdoptBytes(isolate, std::move(body)).ToLocal(&bytes)) {
-    return OnFailure(id, {"http_response_body_size", "ERR_LIMIT",
-                          "the body does not fit into this guest's memory"});
+    return OnFailure(id,
+                     {channel::kErrLimitOfBody, "the body does not fit into this guest's memory"});
   }
   Call("netCollected", {v8::Integer::NewFromUnsigned(isolate, id), bytes});
 }

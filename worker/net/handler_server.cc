@@ -8,9 +8,7 @@ namespace {
 // The supervisor sends fewer at a time (--concurrency).
 constexpr uint32_t kMaxStreams = 10'000;
 
-channel::Failure ClientGone(const std::string& why) {
-  return {"connection_terminated", "ERR_CLIENT_GONE", why};
-}
+channel::Failure ClientGone(const std::string& why) { return {channel::kErrClientGone, why}; }
 
 }  // namespace
 
@@ -39,7 +37,7 @@ Status HandlerServer::Respond(uint32_t id, HandlerResponse answer) {
   e->upload = std::move(answer.body);
   e->upload_ended = !answer.streaming;
   const Status sent = endpoint_->session().Respond(e->stream, answer.fields, answer.has_body);
-  if (!sent) FailLater(id, {"proxy_internal_error", "ERR_RESPONSE", sent.error().message});
+  if (!sent) FailLater(id, {channel::kErrResponse, sent.error().message});
   return Ok{};
 }
 

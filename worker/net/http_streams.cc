@@ -146,7 +146,7 @@ HttpStreams::ReadState HttpStreams::NextPiece(HttpStream& e, std::string* out) {
       const bool had_input = !e.undecoded.empty() || !e.received.empty();
       const auto step = DecodePiece(e, out);
       if (!step) {
-        e.failure = Failure{"http_response_content_coding", "ERR_CONTENT_DECODING",
+        e.failure = Failure{channel::kErrContentDecoding,
                             "the body cannot be decoded: " + step.error().message};
         return ReadState::kEnd;
       }
@@ -154,7 +154,7 @@ HttpStreams::ReadState HttpStreams::NextPiece(HttpStream& e, std::string* out) {
     }
     e.decoded_bytes += static_cast<int64_t>(out->size());
     if (e.decoded_bytes > decoded_limit_) {
-      e.failure = Failure{"http_response_body_size", "ERR_LIMIT",
+      e.failure = Failure{channel::kErrLimitOfBody,
                           "the decoded body is larger than the limit of " +
                               std::to_string(decoded_limit_) + " bytes (response_bytes)"};
       return ReadState::kEnd;
@@ -167,8 +167,7 @@ HttpStreams::ReadState HttpStreams::NextPiece(HttpStream& e, std::string* out) {
   }
   if (!e.ended) return ReadState::kWait;
   if (!e.decoders.empty() && !e.decoders.front()->Finished() && e.any_received) {
-    e.failure = Failure{"http_response_incomplete", "ERR_RESPONSE_INCOMPLETE",
-                        "the compressed body was cut short"};
+    e.failure = Failure{channel::kErrResponseIncomplete, "the compressed body was cut short"};
   }
   return ReadState::kEnd;
 }
@@ -216,7 +215,7 @@ void HttpStreams::Deliver(uint32_t id, HttpStream& e) {
   std::optional<std::string> body;
   if (state == ReadState::kEnd && !e.failure) body = Join(e);
   if (!e.failure && (state == ReadState::kData || (state == ReadState::kEnd && !body))) {
-    e.failure = Failure{"http_response_body_size", "ERR_LIMIT",
+    e.failure = Failure{channel::kErrLimitOfBody,
                         "the body does not fit into this guest's memory (--memory)"};
   }
   if (e.failure) {

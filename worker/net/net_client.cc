@@ -20,7 +20,7 @@ constexpr uint32_t kMaxStreams = 1000;
 constexpr size_t kMaxCodings = 4;  // of one body
 
 Failure BrokerLost(const std::string& why) {
-  return {"proxy_internal_error", "ERR_BROKER_LOST",
+  return {channel::kErrBrokerLost,
           "the network broker was lost: " + why + "; the request was not repeated"};
 }
 
@@ -47,12 +47,11 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
                   [](const channel::Field& f) { return f.name == channel::kNames; });
   }
   if (Status s = channel::CheckFields(outgoing.fields); !s)
-    return FailLater(id,
-                     {"http_request_denied", "ERR_LIMIT", "the request has " + s.error().message});
+    return FailLater(id, {channel::kErrLimitOfRequest, "the request has " + s.error().message});
   if (gone_ && endpoint_) OnLost("it closed the channel");
   if (!OpenChannel()) return FailLater(id, BrokerLost("it was replaced too often"));
   if (ids_.size() >= limits_.concurrent + limits_.queue) {
-    return FailLater(id, {"connection_limit_reached", "ERR_LIMIT",
+    return FailLater(id, {channel::kErrLimitOfConnections,
                           std::to_string(limits_.queue) + " requests wait already for one of the " +
                               std::to_string(limits_.concurrent) + " places (concurrent, queue)"});
   }
@@ -62,7 +61,7 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
   e.endless = outgoing.endless;
   e.raw = outgoing.raw;
   const auto stream = endpoint_->session().Request(outgoing.fields, outgoing.has_body);
-  if (!stream) return FailLater(id, {"http_request_denied", "ERR_LIMIT", stream.error().message});
+  if (!stream) return FailLater(id, {channel::kErrLimitOfRequest, stream.error().message});
   e.stream = *stream;
   ids_[*stream] = id;
   AddDue(queue_due_, limits_.queue_seconds, id, *stream);
@@ -84,9 +83,9 @@ void NetClient::OnHeaders(int32_t stream, channel::Fields fields, bool end_strea
   if (e == nullptr) return;
   if (const std::string* status = FindField(fields, "proxy-status")) {
     const auto failure = channel::ParseProxyStatus(*status);
-    return FailLater(id, failure ? *failure
-                                 : Failure{"proxy_internal_error", "ERR_BROKER_LOST",
-                                           "the broker's answer is malformed"});
+    return FailLater(
+        id,
+        failure ? *failure : Failure{channel::kErrBrokerLost, "the broker's answer is malformed"});
   }
   ResponseHead head = ReadHead(std::move(fields));
   if (e->responded) {  // an end of body without a failure
@@ -143,7 +142,7 @@ std::optional<Failure> NetClient::SetDecoders(HttpStream& e, const channel::Fiel
     if (!decoder) return std::nullopt;  // handed on as it is, as browsers do
     // A long chain helps only a bomb.
     if (chain.size() == kMaxCodings) {
-      return Failure{"http_response_content_coding", "ERR_CONTENT_DECODING",
+      return Failure{channel::kErrContentDecoding,
                      "the body is coded more than " + std::to_string(kMaxCodings) + " times"};
     }
     chain.push_back(std::move(decoder));
@@ -158,7 +157,7 @@ void NetClient::OnClosed(int32_t stream, uint32_t error) {
   HttpStream* e = ByStream(stream, &id);
   ids_.erase(stream);
   if (e == nullptr || e->ended || e->failed()) return;
-  FailLater(id, {"proxy_internal_error", "ERR_BROKER_LOST",
+  FailLater(id, {channel::kErrBrokerLost,
                  std::string("the broker reset the request: ") + nghttp2_http2_strerror(error)});
 }
 
@@ -209,15 +208,13 @@ void NetClient::Expire() {
     }
   };
   expire(queue_due_, [](const HttpStream& e) { return e.sent; },
-         {"connection_limit_reached", "ERR_LIMIT",
-          "the request waited too long for one of the " + std::to_string(limits_.concurrent) +
-              " places (queue_timeout)"});
-  expire(
-      headers_due_, [](const HttpStream& e) { return e.responded || !e.upload_ended; },
-      {"http_response_timeout", "ERR_RESPONSE_TIMEOUT", "the broker reported no response in time"});
+         {channel::kErrLimitOfConnections, "the request waited too long for one of the " +
+                                               std::to_string(limits_.concurrent) +
+                                               " places (queue_timeout)"});
+  expire(headers_due_, [](const HttpStream& e) { return e.responded || !e.upload_ended; },
+         {channel::kErrResponseTimeout, "the broker reported no response in time"});
   expire(total_due_, [](const HttpStream& e) { return e.endless && e.responded; },
-         {"http_response_timeout", "ERR_TOTAL_TIMEOUT",
-          "the broker reported no end of the response in time"});
+         {channel::kErrTotalTimeout, "the broker reported no end of the response in time"});
 }
 
 double NetClient::Deadline() const {

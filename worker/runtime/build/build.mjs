@@ -17,6 +17,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { getSystemErrorMap } from 'node:util';
 import zlib from 'node:zlib';
+import { failureCodes } from './failure_codes.mjs';
 import { harden } from './harden.mjs';
 
 const here = dirname(dirname(fileURLToPath(import.meta.url))); // worker/runtime
@@ -232,7 +233,7 @@ async function buildRuntime() {
     entryPoints: [join(here, 'main.js')],
     globalName: 'runtime',
     keepNames: true,
-    plugins: [inspectWithNatives, streamsWithImports],
+    plugins: [inspectWithNatives, streamsWithImports, failureCodes],
   });
   notePackages(bundle);
   for (const path of Object.keys(bundle.metafile.inputs)) everyGuestHas.add(join(process.cwd(), path));
@@ -261,7 +262,7 @@ async function buildPart(name) {
     mainFields: ['module', 'main'],
     // Its package would take our own class, which is made of it.
     define: name === 'encodings' ? { TextDecoder: 'undefined', 'globalThis.TextDecoder': 'undefined' } : {},
-    plugins: [sharedModules, lexerKeepsNames, compilerAlone],
+    plugins: [sharedModules, lexerKeepsNames, compilerAlone, failureCodes],
     charset: 'ascii',
   });
   notePackages(bundle);

@@ -1,5 +1,6 @@
 // The network below fetch, sockets and WebSocket: exchanges on the channel to the net broker. Every one of them
 // settles: the broker and the channel's C++ side each have a last word.
+import { fetchCodes } from 'failure-codes';
 import { MapDelete, MapGet, MapSet, withResolvers } from '../core/primordials.js';
 import { ReadableStream, nextChunk } from '../web/streams.js';
 
@@ -16,21 +17,6 @@ const { netFetch, netWrite, netEndWrite, netRead, netCollect, netCancel, netRef 
 const exchanges = new Map();
 let nextId = 1;
 
-/** What fetch of Node.js calls the same failure, in `cause.code`. @type {Record<string, string>} */
-const fetchCodes = {
-  // @ts-ignore
-  __proto__: null,
-  ERR_CONNECTION_REFUSED: 'ECONNREFUSED',
-  ERR_CONNECTION_RESET: 'ECONNRESET',
-  ERR_RESPONSE_INCOMPLETE: 'UND_ERR_SOCKET',
-  ERR_DNS: 'ENOTFOUND',
-  ERR_DNS_TIMEOUT: 'EAI_AGAIN',
-  ERR_ADDRESS_UNREACHABLE: 'EHOSTUNREACH',
-  ERR_CONNECTION_TIMEOUT: 'UND_ERR_CONNECT_TIMEOUT',
-  ERR_TLS_TIMEOUT: 'UND_ERR_CONNECT_TIMEOUT',
-  ERR_RESPONSE_TIMEOUT: 'UND_ERR_HEADERS_TIMEOUT',
-  ERR_BODY_TIMEOUT: 'UND_ERR_BODY_TIMEOUT',
-};
 /** @param {Failure} failure @param {string} [what] */
 export function netError(failure, what = 'fetch') {
   const cause = /** @type {any} */ (new Error(failure.message));

@@ -1,4 +1,5 @@
 // The clients of node:net and node:tls, over the broker's TCP (sockets.js), or where rules allow HTTP alone over that (http_socket.js).
+import { nodeCodes } from 'failure-codes';
 import constants from 'node-constants';
 import { process } from './process.js';
 import { connect, refSocket } from '../fetch/sockets.js';
@@ -8,25 +9,6 @@ import { HttpSocket } from './http_socket.js';
 import { load } from './loader.js';
 import { addServers } from './servers.js';
 
-/** What Node calls what went wrong. @type {Record<string, string>} */
-const names = {
-  __proto__: null,
-  ERR_CONNECTION_REFUSED: 'ECONNREFUSED',
-  ERR_CONNECTION_RESET: 'ECONNRESET',
-  ERR_RESPONSE_INCOMPLETE: 'ECONNRESET',
-  ERR_DNS: 'ENOTFOUND',
-  ERR_DNS_TIMEOUT: 'EAI_AGAIN',
-  ERR_ADDRESS_UNREACHABLE: 'EHOSTUNREACH',
-  ERR_CONNECTION_TIMEOUT: 'ETIMEDOUT',
-  ERR_TLS_TIMEOUT: 'ETIMEDOUT',
-  ERR_BODY_TIMEOUT: 'ETIMEDOUT',
-  ERR_RESPONSE_TIMEOUT: 'ETIMEDOUT',
-  ERR_TOTAL_TIMEOUT: 'ETIMEDOUT',
-  ERR_NETWORK_DENIED: 'EACCES',
-  ERR_STREAM_DENIED: 'EACCES',
-  ERR_ADDRESS_BLOCKED: 'EACCES',
-  ERR_NO_NETWORK_ADAPTER: 'ENETUNREACH',
-};
 /** By Node's code: the number and the call that its errors have. @type {Record<string, [number, string]>} */
 const system = {
   __proto__: null,
@@ -46,7 +28,7 @@ export function nodeError(error, peer) {
   const posternCode = error?.cause?.posternCode;
   if (posternCode === undefined) return error;
   const { message } = error.cause;
-  const code = names[posternCode] ?? posternCode;
+  const code = nodeCodes[posternCode] ?? posternCode;
   const cause = Object.assign(new Error(message), { code: posternCode });
   const [errno, syscall] = system[code] ?? [];
   const where = syscall === 'getaddrinfo' ? { hostname: peer?.address } : syscall === 'connect' ? peer : undefined;
