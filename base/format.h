@@ -5,3 +5,20 @@
 #pragma once
 
 #include <fmt/core.h>
+
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+namespace postern {
+
+// fmt::print on stderr, which throws where nobody reads any more: there is nowhere to say so.
+template <typename... Values>
+void PrintError(fmt::format_string<Values...> format, Values&&... values) {
+  try {
+    fmt::print(stderr, format, std::forward<Values>(values)...);
+  } catch (const std::exception&) {
+  }
+}
+
+}  // namespace postern
