@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/manual.h"
@@ -103,8 +104,8 @@ Status AddRules(const std::vector<std::string>& texts, bool allow, policy::Polic
   for (const std::string& text : texts) {
     // "a.test:80,443"
     if (before != nullptr && text.find_first_not_of("0123456789") == std::string::npos)
-      return Error{flag + ": each port has its host: write " + *before + "," +
-                   std::string(SplitPort(*before).first) + ":" + text};
+      return Error{fmt::format("{}: each port has its host: write {},{}:{}", flag, *before,
+                               SplitPort(*before).first, text)};
     before = &text;
     auto rule = RuleOfFlag(text, allow, flag);
     if (!rule) return rule.error();
@@ -118,14 +119,15 @@ Status AddSecret(const std::string& text, policy::PolicyFile& p) {
   const size_t at = text.find('@');
   const std::string name = text.substr(0, at);
   if (!policy::IsSecretName(name)) {
-    return Error{"--secret: \"" + name + "\" is no name of a variable, as in API_KEY"};
+    return Error{fmt::format("--secret: \"{}\" is no name of a variable, as in API_KEY", name)};
   }
   p.secrets[name] = {.name = name};
   if (at == std::string::npos) return Ok{};
   auto rule = RuleOfFlag(text.substr(at + 1), true, "--secret");
-  if (!rule) return Error{"--secret: " + rule.error().message};
+  if (!rule) return Error{fmt::format("--secret: {}", rule.error().message)};
   rule->secrets = {name};
-  if (Status s = policy::CheckRule(*rule); !s) return Error{"--secret: " + s.error().message};
+  if (Status s = policy::CheckRule(*rule); !s)
+    return Error{fmt::format("--secret: {}", s.error().message)};
   p.network.permission = true;
   p.network.rules.push_back(*std::move(rule));
   return Ok{};
@@ -139,12 +141,13 @@ Status SetAdapter(const std::string& text, policy::Adapter& adapter) {
   } else if (text.starts_with("proxy:")) {
     adapter = {.kind = K::kProxy, .target = text.substr(6)};
     if (const auto url = policy::ParseProxyUrl(adapter.target); !url) {
-      return Error{"--adapter: " + url.error().message};
+      return Error{fmt::format("--adapter: {}", url.error().message)};
     }
   } else if (text.starts_with("replay:") && text.size() > 7) {
     adapter = {.kind = K::kReplay, .target = text.substr(7)};
   } else {
-    return Error{"--adapter: \"" + text + "\" is none of: none, direct, proxy:URL, replay:FILE"};
+    return Error{
+        fmt::format("--adapter: \"{}\" is none of: none, direct, proxy:URL, replay:FILE", text)};
   }
   return Ok{};
 }
@@ -161,7 +164,7 @@ Status SetRunLimits(const Raw& raw, policy::RunLimits& limits) {
     for (const policy::RunLimitName& l : policy::kRunLimits) {
       if (std::string_view(l.name) != name) continue;
       const auto value = policy::ParseRunLimit(l, text);
-      if (!value) return Error{std::string(flag) + ": " + value.error().message};
+      if (!value) return Error{fmt::format("{}: {}", flag, value.error().message)};
       limits.*(l.member) = *value;
     }
   }
@@ -171,13 +174,14 @@ Status SetRunLimits(const Raw& raw, policy::RunLimits& limits) {
 Status SetVariable(const std::string& entry, std::map<std::string, std::string>& env) {
   const size_t eq = entry.find('=');
   const std::string name = entry.substr(0, eq);
-  if (name.empty()) return Error{"--env: \"" + entry + "\" has no name"};
+  if (name.empty()) return Error{fmt::format("--env: \"{}\" has no name", entry)};
   if (eq != std::string::npos) {
     env[name] = entry.substr(eq + 1);
   } else if (const char* value = std::getenv(name.c_str())) {
     env[name] = value;
   } else {
-    return Error{"--env: " + name + " is not set here; give it a value: --env=" + name + "=VALUE"};
+    return Error{
+        fmt::format("--env: {} is not set here; give it a value: --env={}=VALUE", name, name)};
   }
   return Ok{};
 }
@@ -193,14 +197,15 @@ Status AddMount(const std::string& entry, std::vector<policy::MountSetting>& mou
   std::stringstream text(entry);
   for (std::string part; std::getline(text, part, ':');) parts.push_back(part);
   const auto refuse = [&](const std::string& why) {
-    return Error{"--mount: " + entry + ": " + why + "; write HOST, HOST:GUEST or HOST:GUEST:rw"};
+    return Error{
+        fmt::format("--mount: {}: {}; write HOST, HOST:GUEST or HOST:GUEST:rw", entry, why)};
   };
   std::string mode = "ro";
   if (parts.size() > 1 && (parts.back() == "ro" || parts.back() == "rw")) {
     mode = parts.back();
     parts.pop_back();
   }
-  if (parts.size() > 2) return refuse("\"" + parts.back() + "\" is neither ro nor rw");
+  if (parts.size() > 2) return refuse(fmt::format("\"{}\" is neither ro nor rw", parts.back()));
   if (parts.empty() || parts[0].empty()) return refuse("there is no directory");
   if (entry.ends_with(':')) return refuse("nothing stands behind the last colon");
   const std::string guest = parts.size() == 2 ? parts[1] : OwnPlace(parts[0]);
@@ -215,8 +220,10 @@ Status AddLayer(const std::string& layer, std::vector<std::string>& layers) {
                                                 "pid",  "ipc",      "uts",     "cgroup",
                                                 "root", "landlock", "seccomp", "memory-cgroup"};
   if (!kLayers.contains(layer)) {
-    return Error{"--require: there is no layer \"" + layer +
-                 "\"; see postern doctor (a module is imported by the program)"};
+    return Error{
+        fmt::format("--require: there is no layer \"{}\"; see postern doctor (a module is imported "
+                    "by the program)",
+                    layer)};
   }
   layers.push_back(layer);
   return Ok{};
@@ -253,9 +260,10 @@ Status Merge(const Raw& raw, Settings& s) {
 Status CheckExtension(const Settings& s) {
   if (s.extension.empty()) return Ok{};
   if (s.command == Settings::Command::kRun && s.target != "-")
-    return Error{"--ext is for code that is in no file; " + s.target + " says what it is itself"};
+    return Error{
+        fmt::format("--ext is for code that is in no file; {} says what it is itself", s.target)};
   if (IsCodeExtension(s.extension)) return Ok{};
-  return Error{"--ext: \"" + s.extension + "\" is none of " + kCodeExtensions};
+  return Error{fmt::format("--ext: \"{}\" is none of {}", s.extension, kCodeExtensions)};
 }
 
 // Everything that a run needs from disk and environment, before anything starts.
@@ -301,7 +309,7 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
     // Those are never parsed: cli/words.h
     command->add_option("ARGS", raw.words, "The program's own: process.argv, from its third on")
         ->type_name("");
-    command->footer(std::string("Examples:\n") + kExamples);
+    command->footer(fmt::format("Examples:\n{}", kExamples));
     command->add_flag("--network-report", raw.report,
                       "Let through what the rules would deny, and print the policy that allows it");
     command
@@ -349,15 +357,16 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
       app.add_subcommand("completions", "Print the completions for SHELL: bash, zsh or fish");
   completions->add_option("SHELL", raw.shell)->required()->type_name("");
   // Last: a subcommand takes it over when it is added.
-  app.footer(std::string("Examples:\n") + kExamples +
-             "  postern serve --handler=app.mjs --listen=8080\n");
+  app.footer(
+      fmt::format("Examples:\n{}  postern serve --handler=app.mjs --listen=8080\n", kExamples));
   auto read = ReadWords({argv + 1, argv + argc}, app);
   if (!read) return UsageError{kExitWrongUsage, read.error().message};
   s.arguments = std::move(read->guest);
   if (!read->misplaced.empty()) {
-    s.hint = read->misplaced +
-             " is the program's: options of postern stand before it (\"--\" between them says that "
-             "this is meant)";
+    s.hint = fmt::format(
+        "{} is the program's: options of postern stand before it (\"--\" between them says that "
+        "this is meant)",
+        read->misplaced);
   }
   std::vector<std::string> words(read->own.rbegin(), read->own.rend());  // as CLI11 takes them
   try {
@@ -369,12 +378,13 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     const auto parsed = app.get_subcommands();
     if (raw.url.empty() && raw.method.find("://") != std::string::npos)
-      return UsageError{kExitWrongUsage,
-                        "METHOD is required before the URL, as in: postern explain " + raw.policy +
-                            " GET " + raw.method};
-    return UsageError{kExitWrongUsage, std::string(e.what()) + "; see postern " +
-                                           (parsed.empty() ? "" : parsed[0]->get_name() + " ") +
-                                           "--help"};
+      return UsageError{
+          kExitWrongUsage,
+          fmt::format("METHOD is required before the URL, as in: postern explain {} GET {}",
+                      raw.policy, raw.method)};
+    return UsageError{kExitWrongUsage,
+                      fmt::format("{}; see postern {}--help", e.what(),
+                                  parsed.empty() ? "" : fmt::format("{} ", parsed[0]->get_name()))};
   }
   if (manual->parsed()) {
     return UsageError{0, "", ManualPage(app)};
@@ -382,8 +392,10 @@ std::variant<Settings, UsageError> ParseCommandLine(int argc, char** argv) {
   if (completions->parsed()) {
     const auto text = Completions(app, raw.shell);
     if (!text) {
-      return UsageError{kExitWrongUsage, "there are no completions for \"" + raw.shell +
-                                             "\"; there are some for bash, zsh and fish"};
+      return UsageError{
+          kExitWrongUsage,
+          fmt::format("there are no completions for \"{}\"; there are some for bash, zsh and fish",
+                      raw.shell)};
     }
     return UsageError{0, "", *text};
   }

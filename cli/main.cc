@@ -3,13 +3,13 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "base/printable.h"
 #include "cli/commands/check.h"
 #include "cli/commands/doctor.h"
@@ -35,9 +35,10 @@ std::string ProxyHint(const Settings& settings, const run_api::Outcome& outcome)
   for (const char* name : {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"}) {
     const char* url = std::getenv(name);
     if (url != nullptr && *url != '\0')
-      return std::string(name) +
-             " is set, and Postern does not follow it; write --adapter=proxy:URL "
-             "for requests to go through a proxy";
+      return fmt::format(
+          "{} is set, and Postern does not follow it; write --adapter=proxy:URL for requests to go "
+          "through a proxy",
+          name);
   }
   return {};
 }
@@ -62,17 +63,17 @@ std::string WorkingDirectoryHint(const Settings& settings, const run_api::Outcom
   if (relative.empty() || *relative.begin() == ".." || *relative.begin() == "." ||
       !fs::exists(here / relative, error))
     return {};
-  return relative.string() +
-         " is in your working directory, and the program's is that of its file; " +
-         (supervisor::IsMounted(here, settings.policy.mounts) ? "" : "--mount=. ") +
-         "--cwd=. lets it begin in yours";
+  return fmt::format(
+      "{} is in your working directory, and the program's is that of its file; {}--cwd=. lets it "
+      "begin in yours",
+      relative.string(), supervisor::IsMounted(here, settings.policy.mounts) ? "" : "--mount=. ");
 }
 
 // `postern serve` is a program of its own.
 int BecomeServer(char** argv) {
   const std::string program = supervisor::ServerProgram();
   ::execv(program.c_str(), argv);
-  Say(SystemError("cannot start " + program).message);
+  Say(SystemError(fmt::format("cannot start {}", program)).message);
   return kExitCannotRun;
 }
 
@@ -117,6 +118,6 @@ int main(int argc, char** argv) try {
   return postern::cli::Main(argc, argv);
 } catch (
     const std::exception& e) {  // out of memory, say: whatever was started ends with this process
-  std::fprintf(stderr, "postern: %s\n", e.what());
+  postern::PrintError("postern: {}\n", e.what());
   return postern::kExitCannotRun;
 }

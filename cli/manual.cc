@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "cli/commands.h"
 
 namespace postern::cli {
@@ -19,7 +20,7 @@ std::vector<Written> OptionsOf(const CLI::App& command) {
   std::vector<Written> list;
   for (const CLI::Option* option : command.get_options()) {
     if (option->get_lnames().empty()) continue;
-    Written w{.name = "--" + option->get_lnames().front(),
+    Written w{.name = fmt::format("--{}", option->get_lnames().front()),
               .description = option->get_description()};
     if (option->get_items_expected_max() > 0) {
       w.value = option->get_type_name();
@@ -34,7 +35,8 @@ std::vector<Written> OptionsOf(const CLI::App& command) {
 std::string Positional(const CLI::App& command) {
   std::string text;
   for (const CLI::Option* option : command.get_options()) {
-    if (option->get_positional()) text += " " + option->get_name(true);
+    if (option->get_positional())
+      fmt::format_to(std::back_inserter(text), " {}", option->get_name(true));
   }
   return text;
 }
@@ -62,9 +64,9 @@ std::string Roff(const std::string& text) {
 }
 
 std::string RoffOption(const Written& o) {
-  std::string head = ".TP\n\\fB" + Roff(o.name) + "\\fR";
-  if (!o.value.empty()) head += "=\\fI" + Roff(o.value) + "\\fR";
-  return head + "\n" + Roff(o.description) + ".\n";
+  std::string head = fmt::format(".TP\n\\fB{}\\fR", Roff(o.name));
+  if (!o.value.empty()) fmt::format_to(std::back_inserter(head), "=\\fI{}\\fR", Roff(o.value));
+  return fmt::format("{}\n{}.\n", head, Roff(o.description));
 }
 
 std::string Quoted(const std::string& text, char quote) {
@@ -79,10 +81,11 @@ std::string Quoted(const std::string& text, char quote) {
 std::string Bash(const CLI::App& app) {
   std::string names, cases;
   for (const CLI::App* c : Commands(app)) {
-    names += c->get_name() + " ";
+    fmt::format_to(std::back_inserter(names), "{} ", c->get_name());
     std::string options;
     for (const Written& o : OptionsOf(*c)) options += o.name + (o.value.empty() ? " " : "= ");
-    cases += "    " + c->get_name() + ") options=\"" + options + "\" ;;\n";
+    fmt::format_to(std::back_inserter(cases), "    {}) options=\"{}\" ;;\n", c->get_name(),
+                   options);
   }
   std::string alternatives = names.substr(0, names.size() - 1);
   std::replace(alternatives.begin(), alternatives.end(), ' ', '|');
@@ -122,43 +125,50 @@ std::string Zsh(const CLI::App& app) {
   std::string out =
       "#compdef postern\n\n_postern() {\n  local state\n  local -a commands\n  commands=(\n";
   for (const CLI::App* c : Commands(app))
-    out += "    " + Quoted(c->get_name() + ":" + ZshText(c->get_description()), '\'') + "\n";
+    fmt::format_to(
+        std::back_inserter(out), "    {}\n",
+        Quoted(fmt::format("{}:{}", c->get_name(), ZshText(c->get_description())), '\''));
   out +=
       "  )\n  _arguments -C '--help[Print help]' '--version[Print the version]' '1: :->command' "
       "'*:: :->rest'\n"
       "  case $state in\n    command) _describe command commands ;;\n    rest)\n      case "
       "${words[1]} in\n";
   for (const CLI::App* c : Commands(app)) {
-    out += "        " + c->get_name() + ") _arguments";
+    fmt::format_to(std::back_inserter(out), "        {}) _arguments", c->get_name());
     for (const Written& o : OptionsOf(*c)) {
-      std::string spec = o.name + (o.value.empty() ? "" : "=") + "[" + ZshText(o.description) + "]";
-      if (!o.value.empty()) spec += ":" + ZshText(o.value) + ":" + (o.is_file ? "_files" : "");
-      out += " \\\n          " + Quoted(spec, '\'');
+      std::string spec =
+          fmt::format("{}{}[{}]", o.name, o.value.empty() ? "" : "=", ZshText(o.description));
+      if (!o.value.empty())
+        fmt::format_to(std::back_inserter(spec), ":{}:{}", ZshText(o.value),
+                       o.is_file ? "_files" : "");
+      fmt::format_to(std::back_inserter(out), " \\\n          {}", Quoted(spec, '\''));
     }
     out += " \\\n          '*:FILE:_files' ;;\n";
   }
-  return out +
-         "      esac ;;\n  esac\n}\n\n[ \"$funcstack[1]\" = _postern ] && _postern \"$@\" || "
-         "compdef _postern postern\n";
+  out +=
+      "      esac ;;\n  esac\n}\n\n[ \"$funcstack[1]\" = _postern ] && _postern \"$@\" || "
+      "compdef _postern postern\n";
+  return out;
 }
 
 std::string Fish(const CLI::App& app) {
   std::string names;
   for (const CLI::App* c : Commands(app)) names += (names.empty() ? "" : " ") + c->get_name();
-  const std::string none = "\"not __fish_seen_subcommand_from " + names + "\"";
+  const std::string none = fmt::format("\"not __fish_seen_subcommand_from {}\"", names);
   std::string out = "# fish completion for postern\n";
   for (const CLI::App* c : Commands(app)) {
-    out += "complete -c postern -f -n " + none + " -a " + c->get_name() + " -d " +
-           Quoted(c->get_description(), '"') + "\n";
+    fmt::format_to(std::back_inserter(out), "complete -c postern -f -n {} -a {} -d {}\n", none,
+                   c->get_name(), Quoted(c->get_description(), '"'));
   }
   for (const CLI::App* c : Commands(app)) {
     for (const Written& o : OptionsOf(*c)) {
-      out += "complete -c postern -n \"__fish_seen_subcommand_from " + c->get_name() + "\" -l " +
-             o.name.substr(2) +
-             (o.value.empty() ? ""
-              : o.is_file     ? " -r -F"
-                              : " -x") +
-             " -d " + Quoted(o.description, '"') + "\n";
+      fmt::format_to(std::back_inserter(out),
+                     "complete -c postern -n \"__fish_seen_subcommand_from {}\" -l {}{} -d {}\n",
+                     c->get_name(), o.name.substr(2),
+                     o.value.empty() ? ""
+                     : o.is_file     ? " -r -F"
+                                     : " -x",
+                     Quoted(o.description, '"'));
     }
   }
   return out;
@@ -169,15 +179,17 @@ std::string Fish(const CLI::App& app) {
 std::string ManualPage(const CLI::App& app) {
   std::string version = app.version();
   std::replace(version.begin(), version.end(), '-', ' ');
-  std::string out = ".TH POSTERN 1 \"\" \"" + version +
-                    "\" \"User Commands\"\n.SH NAME\npostern \\- run JavaScript that nobody has "
-                    "vetted\n.SH SYNOPSIS\n";
+  std::string out = fmt::format(
+      ".TH POSTERN 1 \"\" \"{}\" \"User Commands\"\n.SH NAME\npostern \\- run JavaScript that "
+      "nobody has vetted\n.SH SYNOPSIS\n",
+      version);
   for (const CLI::App* c : Commands(app)) {
-    out += ".B postern " + c->get_name() + "\n";
+    fmt::format_to(std::back_inserter(out), ".B postern {}\n", c->get_name());
     if (!OptionsOf(*c).empty()) out += "[\\fIOPTIONS\\fR]";
-    out += "\\fI" + Roff(Positional(*c)) + "\\fR\n.br\n";
+    fmt::format_to(std::back_inserter(out), "\\fI{}\\fR\n.br\n", Roff(Positional(*c)));
   }
-  out += ".SH DESCRIPTION\n" + Roff(app.get_description()) + "\n.SH COMMANDS\n";
+  fmt::format_to(std::back_inserter(out), ".SH DESCRIPTION\n{}\n.SH COMMANDS\n",
+                 Roff(app.get_description()));
   const std::vector<Written> shared = CommandOf(app, "run") != nullptr
                                           ? OptionsOf(*CommandOf(app, "eval"))
                                           : std::vector<Written>();
@@ -186,8 +198,8 @@ std::string ManualPage(const CLI::App& app) {
     return Has(shared, o) && Has(OptionsOf(*run), o) && Has(OptionsOf(*serve), o);
   };
   for (const CLI::App* c : Commands(app)) {
-    out += ".SS postern " + c->get_name() + Roff(Positional(*c)) + "\n" +
-           Roff(c->get_description()) + ".\n";
+    fmt::format_to(std::back_inserter(out), ".SS postern {}{}\n{}.\n", c->get_name(),
+                   Roff(Positional(*c)), Roff(c->get_description()));
     for (const Written& o : OptionsOf(*c)) {
       if (!is_shared(o)) out += RoffOption(o);
     }
@@ -200,7 +212,7 @@ std::string ManualPage(const CLI::App& app) {
 That of the guest, or
 )";
   for (const ExitMeaning& e : kExitMeanings)
-    out += ".TP\n" + std::to_string(e.status) + "\n" + e.meaning + "\n";
+    fmt::format_to(std::back_inserter(out), ".TP\n{}\n{}\n", static_cast<int>(e.status), e.meaning);
   out += R"(.SH ENVIRONMENT
 .TP
 .B POSTERN_SERVER

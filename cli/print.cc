@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 
+#include "base/format.h"
 #include "base/printable.h"
 #include "supervisor/forwarder.h"
 
@@ -24,6 +25,8 @@ void WriteStderr(std::string_view text) {
   waits = waits && over;
 }
 
-void Say(std::string_view sentence) { WriteStderr("postern: " + Printable(sentence) + "\n"); }
+void Say(std::string_view sentence) {
+  WriteStderr(fmt::format("postern: {}\n", Printable(sentence)));
+}
 
 }  // namespace postern::cli

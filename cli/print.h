@@ -9,6 +9,7 @@
 
 #include "base/eintr.h"
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "base/result.h"
 
 namespace postern::cli {
@@ -19,7 +20,8 @@ struct Unwritten {
   Unwritten(const std::string& what, int error)
       : exit_status(error == EPIPE || error == ECONNRESET ? kExitNobodyReads : kExitCannotWrite) {
     errno = error;
-    if (exit_status == kExitCannotWrite) message = SystemError("cannot write " + what).message;
+    if (exit_status == kExitCannotWrite)
+      message = SystemError(fmt::format("cannot write {}", what)).message;
   }
   int exit_status;
   std::string message;

@@ -5,6 +5,7 @@
 #include <thread>
 #include <tuple>
 
+#include "base/format.h"
 #include "base/units.h"
 
 namespace postern::cli {
@@ -60,7 +61,7 @@ Status ReadServeOptions(const CLI::App& serve, const ServeTexts& texts, server::
   for (const char* option :
        {"--guests", "--guest-requests", "--concurrency", "--handler-timeout", "--cwd"}) {
     if (s.handler.empty() && serve.count(option) > 0)
-      return Error{std::string(option) + " is for --handler=FILE, which is not given"};
+      return Error{fmt::format("{} is for --handler=FILE, which is not given", option)};
   }
   if (!s.handler.empty() && !s.token_file.empty())
     return Error{
@@ -74,7 +75,7 @@ Status ReadServeOptions(const CLI::App& serve, const ServeTexts& texts, server::
   for (const auto& [flag, text, to] : durations) {
     if (text.empty()) continue;
     const auto value = ParseDuration(text);
-    if (!value) return Error{std::string(flag) + ": " + value.error().message};
+    if (!value) return Error{fmt::format("{}: {}", flag, value.error().message)};
     *to = *value;
   }
   const size_t processors = std::max(1U, std::thread::hardware_concurrency());

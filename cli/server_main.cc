@@ -2,10 +2,10 @@
 // command that runs one guest should have to load.
 #include <malloc.h>
 
-#include <cstdio>
 #include <exception>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "cli/command_line.h"
 #include "cli/startup.h"
 #include "server/serve.h"
@@ -33,7 +33,7 @@ int Main(int argc, char** argv) {
   if (const int* status = std::get_if<int>(&started)) return *status;
   const auto& settings = std::get<Settings>(started);
   if (settings.command != Settings::Command::kServe) {
-    std::fprintf(stderr, "postern: this program serves only; use postern\n");
+    PrintError("postern: this program serves only; use postern\n");
     return kExitWrongUsage;
   }
   return server::Serve(Options(settings), [&]() -> Result<server::ServeOptions> {
@@ -50,6 +50,6 @@ int main(int argc, char** argv) try {
   return postern::cli::Main(argc, argv);
 } catch (
     const std::exception& e) {  // out of memory, say: whatever was started ends with this process
-  std::fprintf(stderr, "postern: %s\n", e.what());
+  postern::PrintError("postern: {}\n", e.what());
   return postern::kExitCannotRun;
 }

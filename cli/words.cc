@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/elsewhere.h"
@@ -39,7 +40,7 @@ const CLI::Option* OptionOf(const CLI::App& command, std::string_view word) {
 }
 
 Error NoCommand(const std::string& word, const CLI::App& app) {
-  if (IsScript(word)) return Error{"to run " + word + ", write: postern run " + word};
+  if (IsScript(word)) return Error{fmt::format("to run {}, write: postern run {}", word, word)};
   std::vector<std::string> names;
   for (const CLI::App* command : Commands(app)) names.push_back(command->get_name());
   const std::string nearest = Nearest(word, names);
@@ -47,14 +48,15 @@ Error NoCommand(const std::string& word, const CLI::App& app) {
   for (size_t i = 0; i < names.size(); ++i) {
     all += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
   }
-  return Error{"there is no command \"" + word + "\"" +
-               (nearest.empty() ? "; the commands are " + all
-                                : "; did you mean \"" + nearest + "\"? The commands are " + all)};
+  if (nearest.empty())
+    return Error{fmt::format("there is no command \"{}\"; the commands are {}", word, all)};
+  return Error{fmt::format("there is no command \"{}\"; did you mean \"{}\"? The commands are {}",
+                           word, nearest, all)};
 }
 
 std::string Help(const CLI::App& command) {
   return command.get_parent() == nullptr ? "postern --help"
-                                         : "postern " + command.get_name() + " --help";
+                                         : fmt::format("postern {} --help", command.get_name());
 }
 
 std::vector<std::string> OptionsOf(const CLI::App& command) {
@@ -74,7 +76,7 @@ std::string Instead(const std::string& name, const CLI::App& command) {
   const bool one_hyphen = !name.starts_with("--");
   const std::string nearest =
       Nearest(std::string_view(name).substr(one_hyphen ? 1 : 2), OptionsOf(command));
-  if (!nearest.empty()) return "did you mean --" + nearest + "?";
+  if (!nearest.empty()) return fmt::format("did you mean --{}?", nearest);
   if (one_hyphen && name.size() > 2) return std::string(AdviceFor(name.substr(0, 2), serves));
   return {};
 }
@@ -85,10 +87,10 @@ Error NoOption(const std::string& word, const CLI::App& command) {
   const CLI::App* app = command.get_parent();
   for (const CLI::App* other : app == nullptr ? std::vector<const CLI::App*>() : Commands(*app)) {
     if (instead.empty() && OptionOf(*other, name) != nullptr)
-      instead = "it is one of postern " + other->get_name();
+      instead = fmt::format("it is one of postern {}", other->get_name());
   }
-  return Error{"there is no option " + name +
-               (instead.empty() ? "; see " + Help(command) : "; " + instead)};
+  if (instead.empty()) instead = fmt::format("see {}", Help(command));
+  return Error{fmt::format("there is no option {}; {}", name, instead)};
 }
 
 // What one word of ours says that is an option: nothing, or why it cannot be.
@@ -98,12 +100,14 @@ Status CheckOption(const std::string& word, const CLI::App& command) {
   const size_t equals = word.find('=');
   if (equals == std::string::npos) return Ok{};
   if (option->get_expected_max() == 0)
-    return Error{NameOf(word) + " takes no value; leave out \"" + word.substr(equals) + "\""};
-  if (equals + 1 == word.size()) return Error{word + " has no value; see " + Help(command)};
+    return Error{
+        fmt::format("{} takes no value; leave out \"{}\"", NameOf(word), word.substr(equals))};
+  if (equals + 1 == word.size())
+    return Error{fmt::format("{} has no value; see {}", word, Help(command))};
   const std::string value = word.substr(equals + 1);
   if (option->get_delimiter() == ',' &&
       (value.front() == ',' || value.back() == ',' || value.find(",,") != std::string::npos))
-    return Error{"one of the values in " + word + " is empty"};
+    return Error{fmt::format("one of the values in {} is empty", word)};
   return Ok{};
 }
 
@@ -127,12 +131,13 @@ bool IsCode(const std::string& word) { return word.find_first_of(" (){};'\"`") !
 Error NoTarget(const CLI::App& command, const Taken& last) {
   const bool run = command.get_name() == "run";
   const std::string what = run ? "FILE" : "CODE";
-  if (last.option.empty()) return Error{what + " is required; see " + Help(command)};
+  if (last.option.empty()) return Error{fmt::format("{} is required; see {}", what, Help(command))};
   const bool meant = run ? last.value == "-" || HasCodeExtension(last.value) : IsCode(last.value);
   if (!meant)
-    return Error{what + " is required; " + last.value + " is the value of " + last.option};
-  return Error{last.option + " has taken " + last.value + " as its value; write " + last.option +
-               "=VALUE before it"};
+    return Error{
+        fmt::format("{} is required; {} is the value of {}", what, last.value, last.option)};
+  return Error{fmt::format("{} has taken {} as its value; write {}=VALUE before it", last.option,
+                           last.value, last.option)};
 }
 
 }  // namespace
@@ -155,7 +160,7 @@ Result<Words> ReadWords(std::vector<std::string> words, const CLI::App& app) {
   }
   if (words[0].starts_with("-")) {
     if (OptionOf(app, words[0]) == nullptr && OptionOf(*CommandOf(app, "run"), words[0]) != nullptr)
-      return Error{"the command comes first: postern run " + words[0] + " FILE"};
+      return Error{fmt::format("the command comes first: postern run {} FILE", words[0])};
     if (Status s = CheckOption(words[0], app); !s) return s.error();
     read.own = words;
     return read;
@@ -177,20 +182,21 @@ Result<Words> ReadWords(std::vector<std::string> words, const CLI::App& app) {
       const CLI::Option* option = OptionOf(*command, word);
       if (word == "--allow-net" && has_guest) {
         if (i + 1 < words.size() && IsMeantAsRule(words[i + 1], *command, i + 2 == words.size()))
-          return Error{"write --allow-net=" + words[i + 1] +
-                       ": without \"=\" it grants every public address"};
+          return Error{fmt::format(
+              "write --allow-net={}: without \"=\" it grants every public address", words[i + 1])};
         word = "--allow-net=*";
       } else if (option->get_expected_max() > 0 && word.find('=') == std::string::npos) {
         const bool ends = i + 1 == words.size();
         if (ends || (words[i + 1].starts_with("--") && OptionOf(*command, words[i + 1]) != nullptr))
-          return Error{word + " has no value; see " + Help(*command)};
+          return Error{fmt::format("{} has no value; see {}", word, Help(*command))};
         last = {word, words[++i]};
       }
       continue;
     }
     if (words[0] == "serve" && IsScript(word))
-      return Error{"to let " + word + " answer requests, write: postern serve --handler=" + word +
-                   " --listen=8080"};
+      return Error{
+          fmt::format("to let {} answer requests, write: postern serve --handler={} --listen=8080",
+                      word, word)};
     if (!has_guest) continue;
     has_target = true;
     read.guest.assign(words.begin() + static_cast<ptrdiff_t>(i) + 1, words.end());

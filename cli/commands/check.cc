@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "cli/print.h"
 #include "supervisor/load_policy.h"
 
@@ -28,12 +29,12 @@ std::vector<std::string> NotHere(const policy::PolicyFile& file) {
   std::error_code error;
   for (const policy::MountSetting& m : file.mounts) {
     if (!std::filesystem::is_directory(m.host, error))
-      missing.push_back("there is no directory " + m.host + " here, which mounts names");
+      missing.push_back(fmt::format("there is no directory {} here, which mounts names", m.host));
   }
   const policy::Adapter& adapter = file.network.adapter;
   if (adapter.kind == policy::AdapterKind::kReplay &&
       !std::filesystem::exists(adapter.target, error))
-    missing.push_back("there is no file " + adapter.target + " here, which adapter names");
+    missing.push_back(fmt::format("there is no file {} here, which adapter names", adapter.target));
   return missing;
 }
 
@@ -53,9 +54,10 @@ int CheckPolicies(const Settings& settings) {
     if (file) {
       const size_t rules = file->network.rules.size();
       status = PrintAndExit(
-          path + ": ok, " + std::to_string(rules) + (rules == 1 ? " rule\n" : " rules\n"), status);
-      if (const char* why = GrantsNothing(file->network); why != nullptr) Say(path + ": " + why);
-      for (const std::string& why : NotHere(*file)) Say(path + ": " + why);
+          fmt::format("{}: ok, {}{}", path, rules, rules == 1 ? " rule\n" : " rules\n"), status);
+      if (const char* why = GrantsNothing(file->network); why != nullptr)
+        Say(fmt::format("{}: {}", path, why));
+      for (const std::string& why : NotHere(*file)) Say(fmt::format("{}: {}", path, why));
     } else {
       Say(file.error().message);
       status = kExitBadInput;

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "base/by_type.h"
+#include "base/format.h"
 #include "cli/print.h"
 #include "supervisor/feeder.h"
 #include "supervisor/log_link.h"
@@ -57,7 +58,7 @@ class RunCommand {
 
   run_api::Outcome Execute() {
     log_.failed = [this](const std::string& why) {
-      run_->FailToRun("the log process cannot run: " + why);
+      run_->FailToRun(fmt::format("the log process cannot run: {}", why));
     };
     if (Status s = OpenFiles(); !s) {
       run_->FailToRun(s.error().message, kExitBadInput);
@@ -129,7 +130,7 @@ class RunCommand {
     rotation_.async_wait([this](const boost::system::error_code& error, int) {
       if (error) return;
       if (const Status s = log_.Reopen(); !s) {
-        Say(s.error().message + "; the old one is kept");
+        Say(fmt::format("{}; the old one is kept", s.error().message));
       }
       AwaitRotation();
     });
@@ -162,7 +163,7 @@ class RunCommand {
   }
 
   void OnWorkerFailed(const std::string& why) {
-    run_->FailToRun("the worker cannot start: " + why);
+    run_->FailToRun(fmt::format("the worker cannot start: {}", why));
   }
 
   void OnWorkerGone() {
@@ -172,8 +173,9 @@ class RunCommand {
   void RequireLayers() {
     if (const auto missing =
             supervisor::MissingLayer(settings_.required_layers, layers_, cgroups_.ok()))
-      run_->FailToRun("the layer \"" + *missing +
-                      "\" that --require names is not available here; see postern doctor");
+      run_->FailToRun(fmt::format(
+          "the layer \"{}\" that --require names is not available here; see postern doctor",
+          *missing));
   }
 
   void OnDone(run_api::Outcome outcome) {

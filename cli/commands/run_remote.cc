@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/descriptor_rights.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "cli/print.h"
 #include "clients/cpp/run_client.h"
@@ -31,7 +32,7 @@ Result<json> AskedPolicy(const policy::PolicyFile& p) {
       {n.adapter.kind == policy::AdapterKind::kReplay, "a replay"}};
   for (const auto& [said, what] : served) {
     if (said)
-      return Error{std::string(what) + " is the server's to give; leave it out with --server"};
+      return Error{fmt::format("{} is the server's to give; leave it out with --server", what)};
   }
   json rules = json::array();
   for (const policy::Rule& r : n.rules) {
@@ -41,8 +42,10 @@ Result<json> AskedPolicy(const policy::PolicyFile& p) {
       if (r.target.path.empty()) rule["paths"].push_back(path.text());
     }
     if (!r.headers.empty() || !r.secrets.empty() || !r.addresses.empty())
-      return Error{"headers, secrets and addresses of the rule \"" + r.text +
-                   "\" are the server's to give; leave them out with --server"};
+      return Error{
+          fmt::format("headers, secrets and addresses of the rule \"{}\" are the server's to give; "
+                      "leave them out with --server",
+                      r.text)};
     rules.push_back(std::move(rule));
   }
   json network = {{"permission", n.permission ? "allow" : "deny"}, {"rules", std::move(rules)}};
@@ -52,9 +55,10 @@ Result<json> AskedPolicy(const policy::PolicyFile& p) {
   for (const policy::RunLimitName& l : policy::kRunLimits) {
     if (p.limits.*(l.member) == usual.*(l.member)) continue;
     const std::string_view unit = l.unit;  // " bytes" is what a number without one is of
-    limits[l.name] = std::to_string(p.limits.*(l.member)) + (unit == " ms"  ? "ms"
-                                                             : unit == "us" ? "us"
-                                                                            : "");
+    limits[l.name] = fmt::format("{}{}", p.limits.*(l.member),
+                                 unit == " ms"  ? "ms"
+                                 : unit == "us" ? "us"
+                                                : "");
   }
   return json{{"version", 1}, {"network", std::move(network)}, {"limits", std::move(limits)}};
 }
@@ -68,7 +72,7 @@ Status CheckOptions(const Settings& s) {
       {s.jitless, "--jitless is an option of postern serve; leave it out"},
       {s.debug_seccomp, "--debug-seccomp is an option of postern serve; leave it out"}};
   for (const auto& [said, what] : served) {
-    if (said) return Error{std::string(what) + " with --server"};
+    if (said) return Error{fmt::format("{} with --server", what)};
   }
   return Ok{};
 }
@@ -134,7 +138,7 @@ RemoteResult FromRefusal(const Settings& settings, const client::RunAnswer& answ
   const int status = answer.status;
   const bool cannot = status >= 500 || status == 429 || status == 401;
   const char* next = status == 401 ? "; the variable POSTERN_TOKEN gives one" : "";
-  return Failed(settings, "the server refuses: " + answer.refusal + next,
+  return Failed(settings, fmt::format("the server refuses: {}{}", answer.refusal, next),
                 cannot ? kExitCannotRun : kExitBadInput);
 }
 
@@ -154,9 +158,9 @@ RemoteResult RunRemotely(const Settings& settings) {
   if (!server->same_user()) entry->mounts.clear();
   if (entry->mounts.size() > kMaxFds)
     return Failed(settings,
-                  "a run with --server has at most " + std::to_string(kMaxFds) +
-                      " directories, its module's among them; this one has " +
-                      std::to_string(entry->mounts.size()) + ": mount one that has others in it",
+                  fmt::format("a run with --server has at most {} directories, its module's among "
+                              "them; this one has {}: mount one that has others in it",
+                              kMaxFds, entry->mounts.size()),
                   kExitWrongUsage);
   const auto request = Request(settings, *entry);
   if (!request) return Failed(settings, request.error().message, kExitWrongUsage);
