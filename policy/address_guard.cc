@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/format.h"
+
 namespace postern::policy {
 namespace {
 
@@ -52,7 +54,7 @@ std::optional<std::string> AddressBlocked(const Policy& policy, const Rule* rule
   const auto embedded = EmbeddedIpv4(address);
   for (const Cidr& denied : policy.denied_addresses) {
     if (denied.Contains(address) || (embedded && denied.Contains(*embedded))) {
-      return "denied by addresses: {deny: [" + denied.ToString() + "]}";
+      return fmt::format("denied by addresses: {{deny: [{}]}}", denied.ToString());
     }
   }
   const auto opens = [&](const Cidr& range) { return Opens(range, address, own); };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::policy {
@@ -98,7 +99,7 @@ auto Specificity(const Rule& r) {
 }
 
 std::string Quoted(const Rule& rule) {
-  return "the rule \"" + rule.text + "\" (" + rule.origin + ")";
+  return fmt::format("the rule \"{}\" ({})", rule.text, rule.origin);
 }
 
 // Whether a rule can name a method: those in lower case, as fetch sends "patch", are none of
@@ -132,8 +133,9 @@ SmallestRule::SmallestRule(const RequestLine& request) {
 }
 
 std::string SmallestRule::ToYaml() const {
-  return "{allow: \"" + origin + "\"" + (method.empty() ? "" : ", methods: [" + method + "]") +
-         (path.empty() ? "" : ", paths: [\"" + path + "\"]") + "}";
+  return fmt::format("{{allow: \"{}\"{}{}}}", origin,
+                     method.empty() ? "" : fmt::format(", methods: [{}]", method),
+                     path.empty() ? "" : fmt::format(", paths: [\"{}\"]", path));
 }
 
 Decider::Decider(const Policy& policy) : policy_(policy) {
@@ -214,9 +216,11 @@ Decision Decider::Decide(const RequestLine& request) const {
   });
   if (denied != nullptr) {
     Decision d{false, denied, {}, {}};
-    d.reason = "network access to " + request.url.HostPort() + " is denied by " + Quoted(*denied);
-    d.change = "take out or narrow the deny \"" + denied->text + "\" (" + denied->origin + ")";
-    if (allowed == nullptr) d.change += ", and " + Denied(request).change;
+    d.reason = fmt::format("network access to {} is denied by {}", request.url.HostPort(),
+                           Quoted(*denied));
+    d.change = fmt::format("take out or narrow the deny \"{}\" ({})", denied->text, denied->origin);
+    if (allowed == nullptr)
+      fmt::format_to(std::back_inserter(d.change), ", and {}", Denied(request).change);
     return d;
   }
   if (allowed == nullptr) return Denied(request);
@@ -238,13 +242,14 @@ Decision Decider::Denied(const RequestLine& request) const {
   const bool stream = url.scheme == "tcp";
   const bool http_only = stream && AllowsHttp(url);
   // A client that speaks HTTP on a socket of its own needs no more than fetch does.
-  const std::string flag = stream ? (http_only ? "" : "--allow-net=" + where + " for HTTP, or ") +
-                                        "--allow-net=tcp://" + where
-                                  : "--allow-net=" + where;
+  const std::string flag =
+      !stream     ? fmt::format("--allow-net={}", where)
+      : http_only ? fmt::format("--allow-net=tcp://{}", where)
+                  : fmt::format("--allow-net={} for HTTP, or --allow-net=tcp://{}", where, where);
   Decision d;
-  d.reason = "network access to " + where + " is denied: ";
+  d.reason = fmt::format("network access to {} is denied: ", where);
   if (!policy_.permission) {
-    d.change = "add " + flag;
+    d.change = fmt::format("add {}", flag);
     d.reason += "this guest has no network permission";
     return d;
   }
@@ -270,17 +275,20 @@ Decision Decider::Denied(const RequestLine& request) const {
       const bool is_known = std::find(known.begin(), known.end(), wanted) != known.end();
       if (is_known) wanted = other;
     }
-    d.change = CanBeNamed(wanted)
-                   ? "add " + wanted + " to the methods of " + Quoted(*method)
-                   : "send a method of HTTP's, in upper case, or leave the methods out of " +
-                         Quoted(*method);
-    d.reason += Quoted(*method) + " allows " + list + " only, not " + wanted;
+    d.change =
+        CanBeNamed(wanted)
+            ? fmt::format("add {} to the methods of {}", wanted, Quoted(*method))
+            : fmt::format("send a method of HTTP's, in upper case, or leave the methods out of {}",
+                          Quoted(*method));
+    fmt::format_to(std::back_inserter(d.reason), "{} allows {} only, not {}", Quoted(*method), list,
+                   wanted);
   } else if (path != nullptr) {
     const std::string shown = url.path.substr(0, kShownPath);
-    d.change = "add \"" + shown + "\" to the paths of " + Quoted(*path);
-    d.reason += "no path of " + Quoted(*path) + " is sure to match " + shown;
+    d.change = fmt::format("add \"{}\" to the paths of {}", shown, Quoted(*path));
+    fmt::format_to(std::back_inserter(d.reason), "no path of {} is sure to match {}", Quoted(*path),
+                   shown);
   } else {
-    d.change = "add " + flag;
+    d.change = fmt::format("add {}", flag);
     d.http_only = http_only;
     d.reason += d.http_only ? "its rules allow HTTP, and no TCP stream" : "no rule allows it";
   }

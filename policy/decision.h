@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/format.h"
 #include "policy/policy.h"
 
 namespace postern::policy {
@@ -36,7 +37,9 @@ struct Decision {
   bool http_only = false;
 
   // Reason and, where no rule forbids it, change: what a guest is told.
-  std::string Sentence() const { return rule == nullptr ? reason + "; " + change : reason; }
+  std::string Sentence() const {
+    return rule == nullptr ? fmt::format("{}; {}", reason, change) : reason;
+  }
 };
 
 // The smallest rule that allows a request: its origin, its method ("" where the scheme has none)

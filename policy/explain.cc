@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "policy/address_guard.h"
 #include "policy/decision.h"
@@ -24,20 +25,21 @@ std::string AdapterText(const Policy& policy) {
     case AdapterKind::kDirect:
       return "direct";
     case AdapterKind::kReplay:
-      return "replay of " + a.target;
+      return fmt::format("replay of {}", a.target);
     case AdapterKind::kProxy:
       break;
   }
   const auto proxy = ParseProxyUrl(a.target);
-  return "proxy " +
-         (proxy ? proxy->scheme + "://" + proxy->host + ":" + std::to_string(proxy->port)
-                : a.target) +
-         (a.resolve_remote ? ", which looks names up: without the address guard" : "");
+  return fmt::format(
+      "proxy {}{}",
+      proxy ? fmt::format("{}://{}:{}", proxy->scheme, proxy->host, proxy->port) : a.target,
+      a.resolve_remote ? ", which looks names up: without the address guard" : "");
 }
 
 std::string AddressText(const Policy& policy, const Rule* rule, const Url& url) {
   if (IpAddress::Parse(url.host))
-    return url.host + ", unless it is one of the host's own that the rule does not name";
+    return fmt::format("{}, unless it is one of the host's own that the rule does not name",
+                       url.host);
   if (IsLocalhost(url.host) && rule != nullptr && IsLocalhost(rule->target.host)) {
     return "loopback ones";
   }
@@ -45,29 +47,29 @@ std::string AddressText(const Policy& policy, const Rule* rule, const Url& url) 
   for (const Cidr& c : rule == nullptr ? std::vector<Cidr>{} : rule->addresses) {
     opened.push_back(c.ToString());
   }
-  return "public ones" + (opened.empty() ? "" : ", and those in " + Joined(opened)) +
-         ", as looked up when the request is made";
+  return fmt::format("public ones{}, as looked up when the request is made",
+                     opened.empty() ? "" : fmt::format(", and those in {}", Joined(opened)));
 }
 
 }  // namespace
 
 Result<Explanation> Explain(const Policy& policy, std::string_view method, std::string_view text) {
   if (!IsToken(method)) {
-    return Error{"\"" + std::string(method) + "\" is no HTTP method" +
-                 (ParseUrl(method) ? "; the method comes before the URL" : "")};
+    return Error{fmt::format("\"{}\" is no HTTP method{}", method,
+                             ParseUrl(method) ? "; the method comes before the URL" : "")};
   }
   std::string upper(method);
   std::transform(upper.begin(), upper.end(), upper.begin(), ::toupper);
   if (method != upper)
-    return Error{"methods are upper case: write " + upper + " for " + std::string(method)};
+    return Error{fmt::format("methods are upper case: write {} for {}", upper, method)};
   auto url = ParseUrl(text);
   if (!url && text.starts_with('/'))
-    return Error{url.error().message + "; write https://HOST" + std::string(text)};
+    return Error{fmt::format("{}; write https://HOST{}", url.error().message, text)};
   const std::string scheme = method == "LOOKUP"    ? "dns://"
                              : method == "CONNECT" ? "tcp://"
                                                    : "https://";
   if (!url && text.find("://") == text.npos && ParseUrl(scheme + std::string(text)))
-    return Error{url.error().message + "; write " + scheme + std::string(text)};
+    return Error{fmt::format("{}; write {}{}", url.error().message, scheme, text)};
   if (!url) return url.error();
   if (url->has_credentials) {
     return Error{"a URL with user info is refused; send an Authorization header"};
@@ -95,9 +97,9 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
     if (!value.empty()) out.parts.emplace_back(name, std::move(value));
   };
   add("decision", out.allow ? "allow" : "deny");
-  add("request", std::string(request.method) + " " + url->ToString());
+  add("request", fmt::format("{} {}", request.method, url->ToString()));
   if (decision.rule != nullptr)
-    add("rule", decision.rule->text + " (" + decision.rule->origin + ")");
+    add("rule", fmt::format("{} ({})", decision.rule->text, decision.rule->origin));
   if (!decision.allow) {
     add("reason", decision.reason);
     Policy permitted = policy;
@@ -108,20 +110,20 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
     } else {
       add("change", !new_rule
                         ? decision.change
-                        : std::string(policy.permission ? "" : "set permission: allow, and ") +
-                              "add the rule " + SmallestRule(request).ToYaml() + ", or " +
-                              decision.change.substr(4));
+                        : fmt::format("{}add the rule {}, or {}",
+                                      policy.permission ? "" : "set permission: allow, and ",
+                                      SmallestRule(request).ToYaml(), decision.change.substr(4)));
     }
     if (policy.report) add("mode", "report: the request is let through, and told of at the end");
   }
   if (unfiltered) {
-    add("reason",
-        "secrets go to " + url->host +
-            ", and a stream or WebSocket from there cannot be filtered: ERR_SECRET_STREAM");
+    add("reason", fmt::format("secrets go to {}, and a stream or WebSocket from there cannot be "
+                              "filtered: ERR_SECRET_STREAM",
+                              url->host));
     return out;
   }
   if (blocked) {
-    add("reason", url->host + " is blocked (" + *blocked + "): ERR_ADDRESS_BLOCKED");
+    add("reason", fmt::format("{} is blocked ({}): ERR_ADDRESS_BLOCKED", url->host, *blocked));
     return out;
   }
   if (!decision.allow && !policy.report) return out;

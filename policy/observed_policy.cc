@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/format.h"
 #include "policy/decision.h"
 
 namespace postern::policy {
@@ -46,20 +47,20 @@ std::string ObservedPolicy::ToYaml() const {
       ObservedRule& rule = rules[seen.any_method ? std::set<std::string>() : seen.methods];
       rule.denied |= seen.denied;
       rule.any_path |= path.empty();
-      rule.paths += (rule.paths.empty() ? "\"" : ", \"") + path + "\"";
+      rule.paths += fmt::format("{}{}\"", rule.paths.empty() ? "\"" : ", \"", path);
     }
     for (const auto& [methods, rule] : rules) {
       std::string names;
       for (const std::string& m : methods) names += (names.empty() ? "" : ", ") + m;
-      out += "    - {allow: \"" + origin + "\"";
-      if (!names.empty()) out += ", methods: [" + names + "]";
-      if (!rule.any_path) out += ", paths: [" + rule.paths + "]";
+      fmt::format_to(std::back_inserter(out), "    - {{allow: \"{}\"", origin);
+      if (!names.empty()) fmt::format_to(std::back_inserter(out), ", methods: [{}]", names);
+      if (!rule.any_path) fmt::format_to(std::back_inserter(out), ", paths: [{}]", rule.paths);
       out += rule.denied ? "}\n" : "}  # allowed already\n";
     }
   }
   if (more_origins_) {
-    out += "    # and further origins: only the first " + std::to_string(kMaxOrigins) +
-           " are listed\n";
+    fmt::format_to(std::back_inserter(out),
+                   "    # and further origins: only the first {} are listed\n", kMaxOrigins);
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::policy {
@@ -58,19 +59,19 @@ Status CheckRule(const Rule& r) {
   }
   if (t.scheme == "tcp" && !r.paths.empty()) return Error{"a tcp rule has no paths"};
   for (const SetHeader& h : r.headers) {
-    if (!IsToken(h.name)) return Error{"\"" + h.name + "\" is no name of a header field"};
+    if (!IsToken(h.name)) return Error{fmt::format("\"{}\" is no name of a header field", h.name)};
     if (kUnsettable.contains(h.name) || h.name.starts_with("postern-")) {
-      return Error{"the header field \"" + h.name + "\" is not a rule's to set"};
+      return Error{fmt::format("the header field \"{}\" is not a rule's to set", h.name)};
     }
     if (!IsFieldValue(h.value)) {
-      return Error{"the value of \"" + h.name + "\" is none that a header field can have"};
+      return Error{fmt::format("the value of \"{}\" is none that a header field can have", h.name)};
     }
     if (const auto names = SecretsIn(h.value); !names) return names.error();
   }
   const bool tls =
       t.scheme.empty() || t.scheme == "https" || t.scheme == "wss" || t.scheme == "tcp";
   if (!tls && (!r.tls.pins.empty() || !r.tls.certificate_file.empty())) {
-    return Error{"tls is for https, wss and tcp; this rule is for " + t.scheme};
+    return Error{fmt::format("tls is for https, wss and tcp; this rule is for {}", t.scheme)};
   }
   if (r.tls.certificate_file.empty() != r.tls.key_file.empty()) {
     return Error{"a client certificate needs both certificate and key"};

@@ -2,6 +2,7 @@
 // are parsed again rather than their parsed forms written out.
 #include <nlohmann/json.hpp>
 
+#include "base/format.h"
 #include "policy/policy.h"
 
 namespace postern::policy {
@@ -155,7 +156,7 @@ Result<Policy> FromJson(std::string_view text) try {
   p.limits.rate_period = in.at("limits").at("rate_period");
   return p;
 } catch (const json::exception& e) {
-  return Error{std::string("malformed policy: ") + e.what()};
+  return Error{fmt::format("malformed policy: {}", e.what())};
 }
 
 }  // namespace postern::policy
