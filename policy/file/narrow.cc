@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/format.h"
+
 namespace postern::policy {
 namespace {
 
@@ -15,9 +17,9 @@ bool HostCovers(const Target& wide, const Target& narrow) {
     case K::kAddress:
       return narrow.kind == wide.kind && narrow.host == wide.host;
     case K::kSubdomains:
-      return (narrow.kind == K::kHost && narrow.host.ends_with("." + wide.host)) ||
+      return (narrow.kind == K::kHost && narrow.host.ends_with(fmt::format(".{}", wide.host))) ||
              (narrow.kind == K::kSubdomains &&
-              (narrow.host == wide.host || narrow.host.ends_with("." + wide.host)));
+              (narrow.host == wide.host || narrow.host.ends_with(fmt::format(".{}", wide.host))));
     case K::kRange:
       return (narrow.kind == K::kAddress || narrow.kind == K::kRange) &&
              narrow.range.prefix >= wide.range.prefix && wide.range.Contains(narrow.range.base);
@@ -46,20 +48,20 @@ bool Covers(const Rule& wide, const Rule& narrow) {
 }
 
 Status CheckRule(const PolicyFile& ceiling, const Rule& rule) {
-  const std::string quoted = "the rule \"" + rule.text + "\"";
+  const std::string quoted = fmt::format("the rule \"{}\"", rule.text);
   const bool extras = !rule.headers.empty() || rule.trace || !rule.secrets.empty() ||
                       !rule.addresses.empty() || !rule.tls.pins.empty() ||
                       !rule.tls.certificate_file.empty();
   if (extras)
-    return Error{
-        quoted +
-        " has headers, trace, secrets, addresses or tls, which only the server's policy can have"};
+    return Error{fmt::format(
+        "{} has headers, trace, secrets, addresses or tls, which only the server's policy can have",
+        quoted)};
   if (!rule.allow) return Ok{};
   const auto& rules = ceiling.network.rules;
   const bool within = std::any_of(rules.begin(), rules.end(),
                                   [&](const Rule& r) { return r.allow && Covers(r, rule); });
   if (ceiling.network.permission && within) return Ok{};
-  return Error{quoted + " allows more than the server's policy does"};
+  return Error{fmt::format("{} allows more than the server's policy does", quoted)};
 }
 
 // What a run cannot say at all.
@@ -75,7 +77,7 @@ Status CheckForm(const PolicyFile& asked) {
       {!p.dns.servers.empty() || !p.dns.hosts.empty(), "DNS settings"},
       {p.report, "report mode"}};
   for (const auto& [said, what] : served) {
-    if (said) return Error{std::string(what) + " can only be in the server's policy"};
+    if (said) return Error{fmt::format("{} can only be in the server's policy", what)};
   }
   return Ok{};
 }
@@ -94,7 +96,7 @@ bool IsAtMost(const PolicyFile& ceiling, const PolicyFile& asked, const LimitNam
 
 Status CheckLimits(const PolicyFile& ceiling, const PolicyFile& asked) {
   const auto beyond = [](const char* name) {
-    return Error{std::string("limits: ") + name + " goes beyond the server's policy"};
+    return Error{fmt::format("limits: {} goes beyond the server's policy", name)};
   };
   for (const LimitName& l : LimitNames()) {
     if (!IsAtMost(ceiling, asked, l)) return beyond(l.name);

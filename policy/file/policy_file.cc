@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/format.h"
 #include "base/units.h"
 #include "policy/file/policy_file_network.h"
 
@@ -18,8 +19,10 @@ void ReadSecrets(const YamlReader& r, const YAML::Node& node,
   r.Entries(node, "secrets", [&](const YAML::Node& key, const YAML::Node& value) {
     const std::string& name = key.Scalar();
     if (!IsSecretName(name)) {
-      r.Refuse(key.Mark(),
-               "a secret's name is letters, digits and \"_\", as in API_KEY; not \"" + name + "\"");
+      r.Refuse(
+          key.Mark(),
+          fmt::format("a secret's name is letters, digits and \"_\", as in API_KEY; not \"{}\"",
+                      name));
     }
     int sources = 0;
     SecretSource source;
@@ -72,9 +75,9 @@ void CheckSecrets(const YamlReader& r, const YAML::Node& root, const PolicyFile&
   for (const auto& node : network["rules"]) {
     for (const std::string& name : file.network.rules[i++].SecretNames()) {
       if (file.secrets.contains(name)) continue;
-      r.Refuse(node.Mark(), "the rule names the secret " + name +
-                                ", which is none of the policy's secrets; add secrets: {" + name +
-                                ": {env: " + name + "}}");
+      r.Refuse(node.Mark(), fmt::format("the rule names the secret {}, which is none of the "
+                                        "policy's secrets; add secrets: {{{}: {{env: {}}}}}",
+                                        name, name, name));
     }
   }
 }
@@ -148,15 +151,14 @@ class BoundsCheck : public YAML::EventHandler {
  private:
   void Count(const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (++values_ > bounds_.values)
-      reader_.Refuse(mark, "this policy has at most " + std::to_string(bounds_.values) + " values");
+      reader_.Refuse(mark, fmt::format("this policy has at most {} values", bounds_.values));
     if (anchor != YAML::NullAnchor && !bounds_.anchors)
       reader_.Refuse(mark, "this policy has no anchors (&) and aliases (*)");
   }
   void Begin(const YAML::Mark& mark, YAML::anchor_t anchor) {
     Count(mark, anchor);
     if (++depth_ > bounds_.depth)
-      reader_.Refuse(
-          mark, "a policy is nested at most " + std::to_string(bounds_.depth) + " levels deep");
+      reader_.Refuse(mark, fmt::format("a policy is nested at most {} levels deep", bounds_.depth));
   }
 
   const YamlReader& reader_;
@@ -188,12 +190,12 @@ Result<int64_t> ParseRunLimit(const RunLimitName& limit, std::string_view text) 
     const bool small = *value < limit.min;
     const int64_t bound = small ? limit.min : limit.max;
     const bool bytes = limit.parse == ParseBytes;
-    const std::string shown = bytes ? BytesText(bound) : std::to_string(bound) + limit.unit;
+    const std::string shown = bytes ? BytesText(bound) : fmt::format("{}{}", bound, limit.unit);
     const bool no_unit = bytes && text.find_first_not_of("0123456789") == std::string_view::npos &&
                          *value <= limit.max / kMebibyte && *value * kMebibyte >= limit.min;
-    return Error{std::string(limit.name) + (small ? " is at least " : " is at most ") + shown +
-                 ", not " + std::string(text) +
-                 (no_unit ? " bytes; did you mean " + std::string(text) + "MiB?" : "")};
+    return Error{fmt::format("{}{}{}, not {}{}", limit.name,
+                             small ? " is at least " : " is at most ", shown, text,
+                             no_unit ? fmt::format(" bytes; did you mean {}MiB?", text) : "")};
   }
   return value;
 }
@@ -210,7 +212,7 @@ Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& nam
                                    const PolicyFile& base, const PolicyBounds& bounds) {
   const YamlReader reader(name);
   if (text.size() > bounds.bytes) {
-    return Error{name + ":1:1: a policy has at most " + std::to_string(bounds.bytes) + " bytes"};
+    return Error{fmt::format("{}:1:1: a policy has at most {} bytes", name, bounds.bytes)};
   }
   try {
     CheckBounds(reader, std::string(text), bounds);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <set>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -57,8 +58,8 @@ void ReadLimit(const YamlReader& r, const YAML::Node& node, const LimitName& lim
     }
   }
   if (value < limit.min || value > limit.max) {
-    r.Refuse(node.Mark(), std::string(limit.name) + " is out of range: " +
-                              std::to_string(limit.min) + " to " + std::to_string(limit.max));
+    r.Refuse(node.Mark(),
+             fmt::format("{} is out of range: {} to {}", limit.name, limit.min, limit.max));
   }
   to.*(limit.member) = value;
 }
@@ -74,14 +75,14 @@ std::vector<Cidr> ReadRanges(const YamlReader& r, const YAML::Node& node, const 
 void ReadMethods(const YamlReader& r, const YAML::Node& node, Rule& rule) {
   r.Each(node, "methods", [&](const YAML::Node& item) {
     const std::string method = r.Text(item, "a method");
-    if (!IsToken(method)) r.Refuse(item.Mark(), "\"" + method + "\" is no HTTP method");
+    if (!IsToken(method)) r.Refuse(item.Mark(), fmt::format("\"{}\" is no HTTP method", method));
     std::string upper = method;
     std::transform(upper.begin(), upper.end(), upper.begin(), ::toupper);
     if (method != upper) {
-      r.Refuse(item.Mark(), "methods are upper case: write " + upper + " for " + method);
+      r.Refuse(item.Mark(), fmt::format("methods are upper case: write {} for {}", upper, method));
     }
     if (method == "CONNECT" || method == "TRACE" || method == "TRACK") {
-      r.Refuse(item.Mark(), method + " is never sent; leave it out");
+      r.Refuse(item.Mark(), fmt::format("{} is never sent; leave it out", method));
     }
     rule.methods.push_back(method);
   });
@@ -100,7 +101,7 @@ void ReadHeaders(const YamlReader& r, const YAML::Node& node, Rule& rule) {
   r.Entries(node, "headers", [&](const YAML::Node& key, const YAML::Node& value) {
     rule.headers.push_back({AsciiLower(key.Scalar()), r.Text(value, "a header's value")});
     if (!names.insert(rule.headers.back().name).second)
-      r.Refuse(key.Mark(), "the header " + rule.headers.back().name + " stands twice");
+      r.Refuse(key.Mark(), fmt::format("the header {} stands twice", rule.headers.back().name));
   });
 }
 
@@ -190,10 +191,9 @@ void ReadDns(const YamlReader& r, const YAML::Node& node, Dns& dns) {
   const auto server = [&](const YAML::Node& n) {
     const std::string text = r.Text(n, "a server");
     if (!IsDnsServer(text)) {
-      r.Refuse(n.Mark(),
-               "a DNS server is an IP address, with or without a port, as in 10.0.0.53, "
-               "10.0.0.53:5353 or [fd00::53]:5353; not \"" +
-                   text + "\"");
+      r.Refuse(n.Mark(), fmt::format("a DNS server is an IP address, with or without a port, as in "
+                                     "10.0.0.53, 10.0.0.53:5353 or [fd00::53]:5353; not \"{}\"",
+                                     text));
     }
     dns.servers.push_back(text);
   };
@@ -201,7 +201,7 @@ void ReadDns(const YamlReader& r, const YAML::Node& node, Dns& dns) {
     auto& to = dns.hosts[r.Must(key, CanonicalHost(key.Scalar()))];
     const auto add = [&](const YAML::Node& a) {
       const std::string text = r.Text(a, "an address");
-      if (!IpAddress::Parse(text)) r.Refuse(a.Mark(), "\"" + text + "\" is no IP address");
+      if (!IpAddress::Parse(text)) r.Refuse(a.Mark(), fmt::format("\"{}\" is no IP address", text));
       to.push_back(text);
     };
     if (value.IsSequence())

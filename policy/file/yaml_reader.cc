@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::policy {
@@ -17,7 +18,7 @@ std::string Shown(const std::string& text) {
   if (text.size() <= kShownBytes) return text;
   size_t end = kShownBytes;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end) + "…";
+  return fmt::format("{}…", text.substr(0, end));
 }
 
 // Where keys belong that stand elsewhere in a file.
@@ -55,7 +56,7 @@ constexpr std::pair<std::string_view, std::string_view> kForms[] = {
 
 std::string FormOf(const std::string& what) {
   for (const auto& [name, form] : kForms) {
-    if (what == name) return "; as in " + std::string(form);
+    if (what == name) return fmt::format("; as in {}", form);
   }
   return {};
 }
@@ -98,32 +99,32 @@ std::string YamlReader::Explain(const YAML::Exception& error, std::string_view t
   if (line.size() > kSearchedBytes)  // around the place
     line = line.substr(std::min(line.size(), column - std::min(column, kSearchedBytes / 2)),
                        kSearchedBytes);
-  const std::string said = Where(error.mark) + ": " + error.msg;
+  const std::string said = fmt::format("{}: {}", Where(error.mark), error.msg);
   const size_t indent = std::min(line.find_first_not_of(kBlanks), line.size());
   if (line.substr(0, indent).find('\t') != line.npos)
-    return said + "; indent with blanks: YAML takes no tab there";
+    return fmt::format("{}; indent with blanks: YAML takes no tab there", said);
   if (const std::string value = Unquoted(line); !value.empty())
-    return said + "; quote it: \"" + Shown(value) + "\"";
+    return fmt::format("{}; quote it: \"{}\"", said, Shown(value));
   const size_t colon = line.find(": ");
   if (colon != line.npos && line.find(": ", colon + 2) != line.npos)
-    return said + "; a value that holds \": \" needs quotes";
+    return fmt::format("{}; a value that holds \": \" needs quotes", said);
   return said;
 }
 
 std::string YamlReader::Where(const YAML::Mark& mark) const {
-  if (mark.is_null()) return file_ + ":1:1";
-  return file_ + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+  if (mark.is_null()) return fmt::format("{}:1:1", file_);
+  return fmt::format("{}:{}:{}", file_, mark.line + 1, mark.column + 1);
 }
 
 void YamlReader::Entries(
     const YAML::Node& node, const std::string& what,
     const std::function<void(const YAML::Node&, const YAML::Node&)>& entry) const {
-  if (!node.IsMap()) Refuse(node.Mark(), what + " must be a mapping" + FormOf(what));
+  if (!node.IsMap()) Refuse(node.Mark(), fmt::format("{} must be a mapping{}", what, FormOf(what)));
   std::set<std::string> seen;
   for (const auto& e : node) {
     const std::string key = Text(e.first, "a key");
     if (!seen.insert(key).second)
-      Refuse(e.first.Mark(), "key \"" + Shown(key) + "\" stands twice in " + what);
+      Refuse(e.first.Mark(), fmt::format("key \"{}\" stands twice in {}", Shown(key), what));
     entry(e.first, e.second);
   }
 }
@@ -136,36 +137,37 @@ void YamlReader::Map(const YAML::Node& node, const std::string& what,
         std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return name == f.first; });
     if (known != fields.end()) return known->second(value);
     const std::string shown = Shown(name);
-    const std::string unknown = "unknown key \"" + shown + "\" in " + what;
+    const std::string unknown = fmt::format("unknown key \"{}\" in {}", shown, what);
     for (const auto& [elsewhere, place] : kPlaces) {
       if (shown == elsewhere && what != place)
-        Refuse(key.Mark(), unknown + "; it belongs in " + std::string(place));
+        Refuse(key.Mark(), fmt::format("{}; it belongs in {}", unknown, place));
     }
     std::vector<std::string> names;
     for (const Field& f : fields) names.emplace_back(f.first);
     const auto longer = std::find_if(names.begin(), names.end(),
                                      [&](const auto& n) { return n.starts_with(shown); });
     const std::string meant = longer != names.end() ? *longer : Nearest(shown, names);
-    if (!meant.empty()) Refuse(key.Mark(), unknown + "; did you mean \"" + meant + "\"?");
+    if (!meant.empty()) Refuse(key.Mark(), fmt::format("{}; did you mean \"{}\"?", unknown, meant));
     std::string all;
     for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
-    Refuse(key.Mark(), unknown + ", which has " + all);
+    Refuse(key.Mark(), fmt::format("{}, which has {}", unknown, all));
   });
 }
 
 std::string YamlReader::Text(const YAML::Node& node, const std::string& what) const {
-  if (!node.IsScalar()) Refuse(node.Mark(), what + " must be a single value");
+  if (!node.IsScalar()) Refuse(node.Mark(), fmt::format("{} must be a single value", what));
   if (!IsPrintableUtf8(node.Scalar())) {
-    Refuse(node.Mark(), what + " has characters that do not print");
+    Refuse(node.Mark(), fmt::format("{} has characters that do not print", what));
   }
   if (node.Tag().size() > 1 && node.Tag()[0] == '!')
-    Refuse(node.Mark(), what + " has a tag; quote what begins with \"!\"");
+    Refuse(node.Mark(), fmt::format("{} has a tag; quote what begins with \"!\"", what));
   return node.Scalar();
 }
 
 void YamlReader::Each(const YAML::Node& node, const std::string& what,
                       const std::function<void(const YAML::Node&)>& item) const {
-  if (!node.IsSequence()) Refuse(node.Mark(), what + " must be a list" + FormOf(what));
+  if (!node.IsSequence())
+    Refuse(node.Mark(), fmt::format("{} must be a list{}", what, FormOf(what)));
   for (const auto& n : node) item(n);
 }
 
@@ -178,7 +180,7 @@ std::string YamlReader::OneOf(const YAML::Node& node, const std::string& what,
     list += (list.empty() ? "" : ", ") + std::string(w);
   }
   Refuse(node.Mark(),
-         what + " must be one of " + list + ", not \"" + Shown(text) + "\"" + FormOf(what));
+         fmt::format("{} must be one of {}, not \"{}\"{}", what, list, Shown(text), FormOf(what)));
 }
 
 bool YamlReader::Boolean(const YAML::Node& node, const std::string& what) const {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "base/result.h"
 
 namespace postern::policy {
@@ -27,7 +28,7 @@ class YamlReader {
   explicit YamlReader(std::string file) : file_(std::move(file)) {}
 
   [[noreturn]] void Refuse(const YAML::Mark& mark, const std::string& why) const {
-    throw PolicyFileError(Where(mark) + ": " + why);
+    throw PolicyFileError(fmt::format("{}: {}", Where(mark), why));
   }
   std::string Where(const YAML::Mark& mark) const;
   // What the library says of `text`, and what to write instead.
