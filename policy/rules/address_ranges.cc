@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
+
 namespace postern::policy {
 namespace {
 
@@ -108,7 +110,7 @@ std::string_view Embedding(const IpAddress& a) {
 Result<Cidr> Cidr::Parse(const std::string& text) {
   const size_t slash = text.find('/');
   const auto base = IpAddress::Parse(text.substr(0, slash));
-  if (!base) return Error{"not an IP address or range: " + text};
+  if (!base) return Error{fmt::format("not an IP address or range: {}", text)};
   Cidr cidr{*base, base->v6 ? 128 : 32};
   if (slash == std::string::npos) return cidr;
   const char* first = text.data() + slash + 1;
@@ -116,11 +118,11 @@ Result<Cidr> Cidr::Parse(const std::string& text) {
   const int bits = cidr.prefix;
   const auto [end, error] = std::from_chars(first, last, cidr.prefix);
   if (error != std::errc() || end != last || cidr.prefix < 0 || cidr.prefix > bits) {
-    return Error{"a range's prefix must be 0 to " + std::to_string(bits) + " bits: " + text};
+    return Error{fmt::format("a range's prefix must be 0 to {} bits: {}", bits, text)};
   }
   if (const IpAddress begin = cidr.base.Masked(cidr.prefix); begin != cidr.base) {
-    return Error{"a range begins with its first address: write " +
-                 Cidr{begin, cidr.prefix}.ToString() + " for " + text};
+    return Error{fmt::format("a range begins with its first address: write {} for {}",
+                             Cidr{begin, cidr.prefix}.ToString(), text)};
   }
   return cidr;
 }
@@ -135,7 +137,7 @@ bool Cidr::Contains(const IpAddress& a) const {
   return ((a.bytes[whole] ^ base.bytes[whole]) & mask) == 0;
 }
 
-std::string Cidr::ToString() const { return base.ToString() + "/" + std::to_string(prefix); }
+std::string Cidr::ToString() const { return fmt::format("{}/{}", base.ToString(), prefix); }
 
 std::optional<IpAddress> EmbeddedIpv4(const IpAddress& address) {
   const std::string_view how = Embedding(address);
@@ -157,7 +159,7 @@ std::optional<std::string> NotPublic(const IpAddress& address) {
   if (!embedded) return Find(address);
   const std::string how(Embedding(address));
   const auto inner = Find(*embedded);
-  return inner ? how + " " + *inner : how;
+  return inner ? fmt::format("{} {}", how, *inner) : how;
 }
 
 }  // namespace postern::policy

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/characters.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::policy {
@@ -282,7 +283,7 @@ PathReadings ReadPath(std::string_view path) {
 
 Result<PathPattern> PathPattern::Parse(std::string_view text) {
   const auto bad = [&](const std::string& why) {
-    return Error{"path \"" + std::string(text) + "\": " + why};
+    return Error{fmt::format("path \"{}\": {}", text, why)};
   };
   if (!text.starts_with('/')) return bad("a path begins with \"/\", as in /v1/**");
   if (text.find_first_of("?#") != std::string_view::npos) {

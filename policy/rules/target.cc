@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::policy {
 namespace {
 
 Error BadRule(std::string_view rule, const std::string& why) {
-  return Error{"rule \"" + std::string(rule) + "\": " + why +
-               "; a rule is HOST[:PORT], *.HOST, *, SCHEME://HOST[:PORT][/PATH], an IP address or "
-               "a range"};
+  return Error{
+      fmt::format("rule \"{}\": {}; a rule is HOST[:PORT], *.HOST, *, SCHEME://HOST[:PORT][/PATH], "
+                  "an IP address or a range",
+                  rule, why)};
 }
 
 bool EndsInLabel(std::string_view host, std::string_view suffix) {
@@ -59,12 +61,14 @@ bool IsOneOf(const std::string_view (&words)[kSize], std::string_view word) {
 std::string NoHost(std::string_view host) {
   const std::string name(host), lower = AsciiLower(host);
   if (IsDigits(host) && ParsePort(host))
-    return "a port stands behind a host, as in a.example:" + name;
+    return fmt::format("a port stands behind a host, as in a.example:{}", name);
   if (IsOneOf(kEverything, lower))
-    return "write * for every public address (or --allow-net alone), " + name +
-           ":PORT for a host of that name";
+    return fmt::format(
+        "write * for every public address (or --allow-net alone), {}:PORT for a host of that name",
+        name);
   if (IsOneOf(kNothing, lower))
-    return "leave it out for no network, or write " + name + ":PORT for a host of that name";
+    return fmt::format("leave it out for no network, or write {}:PORT for a host of that name",
+                       name);
   return {};
 }
 
@@ -82,7 +86,8 @@ Result<Target> Target::Parse(std::string_view text) {
     rest.remove_prefix(at + 3);
     static const char* const kSchemes[] = {"http", "https", "ws", "wss", "tcp"};
     if (std::find(std::begin(kSchemes), std::end(kSchemes), t.scheme) == std::end(kSchemes)) {
-      return BadRule(text, "scheme \"" + t.scheme + "\" is none of http, https, ws, wss, tcp");
+      return BadRule(text,
+                     fmt::format("scheme \"{}\" is none of http, https, ws, wss, tcp", t.scheme));
     }
   }
   if (rest.find('@') < rest.find('/')) return BadRule(text, "user info has no place in a rule");
@@ -98,7 +103,7 @@ Result<Target> Target::Parse(std::string_view text) {
     rest = {};
   } else if (const size_t slash = rest.find('/'); slash != std::string_view::npos) {
     if (t.scheme.empty()) {
-      return BadRule(text, "a path needs a scheme before it, as in https://" + std::string(rest));
+      return BadRule(text, fmt::format("a path needs a scheme before it, as in https://{}", rest));
     }
     if (t.scheme == "tcp") return BadRule(text, "a tcp rule has no path");
     if (rest.size() > slash + 1) t.path = rest.substr(slash);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/base64.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::policy {
@@ -21,9 +22,7 @@ std::string Exchange(std::string_view text, std::string_view from, std::string_v
 
 }  // namespace
 
-std::string Placeholder(std::string_view name) {
-  return "postern-secret-" + std::string(name) + "-";
-}
+std::string Placeholder(std::string_view name) { return fmt::format("postern-secret-{}-", name); }
 
 std::string SubstituteSecrets(std::string_view text,
                               const std::map<std::string, std::string>& secrets,
@@ -71,7 +70,8 @@ size_t CountPlaceholders(std::string_view text) {
 std::string ExpandSecrets(std::string_view text,
                           const std::map<std::string, std::string>& secrets) {
   std::string out(text);
-  for (const auto& [name, value] : secrets) out = Exchange(out, "${secret:" + name + "}", value);
+  for (const auto& [name, value] : secrets)
+    out = Exchange(out, fmt::format("${{secret:{}}}", name), value);
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::policy {
@@ -100,14 +101,14 @@ std::optional<std::string> UnfilterableStatus(int status) {
 std::optional<std::string> UnfilterableField(std::string_view name, std::string_view value) {
   if (name == "content-range") return "a part of its content (Content-Range)";
   if (name == "content-encoding" && !EqualsIgnoringCase(value, "identity")) {
-    return "a coded body (" + std::string(value) + ") though none was asked for";
+    return fmt::format("a coded body ({}) though none was asked for", value);
   }
   if (name != "content-type") return std::nullopt;
   if (AsciiLower(value).starts_with("multipart/byteranges")) {
     return "parts of its content (multipart/byteranges)";
   }
   for (const std::string& charset : Charsets(value)) {
-    if (!IsAmong(kCharsets, charset)) return "text in the charset " + charset;
+    if (!IsAmong(kCharsets, charset)) return fmt::format("text in the charset {}", charset);
   }
   return std::nullopt;
 }

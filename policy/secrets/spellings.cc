@@ -1,8 +1,7 @@
 #include "policy/secrets/spellings.h"
 
-#include <cstdio>
-
 #include "base/base64.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::policy {
@@ -16,9 +15,7 @@ std::string Json(std::string_view value, const JsonStyle& style) {
   std::string out;
   for (const char c : value) {
     if (style.html && std::string_view("<>&'").find(c) != std::string_view::npos) {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned char>(c));
-      out += escape;
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
       continue;
     }
     if (c == '"' || c == '\\' || (style.slash && c == '/')) out += '\\';
