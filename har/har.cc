@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/base64.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::har {
@@ -190,7 +191,7 @@ Result<HarEntry> UnpackHead(std::string_view packed) try {
   if (const json& f = head.at(8); !f.is_null()) e.failure = Failure{f.at(0), f.at(1), f.at(2)};
   return e;
 } catch (const json::exception& error) {
-  return Error{std::string("a recorded exchange is malformed: ") + error.what()};
+  return Error{fmt::format("a recorded exchange is malformed: {}", error.what())};
 }
 
 std::string_view Beginning() {

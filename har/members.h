@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "base/format.h"
+
 namespace postern::har {
 
 using nlohmann::json;
@@ -27,7 +29,7 @@ inline const json& Member(const json& object, const char* name) {
 inline std::string Text(const json& object, const char* name) {
   const json& text = Member(object, name);
   if (text.is_null()) return {};
-  if (!text.is_string()) throw Malformed{"its \"" + std::string(name) + "\" is no text"};
+  if (!text.is_string()) throw Malformed{fmt::format("its \"{}\" is no text", name)};
   return text;
 }
 
@@ -37,7 +39,7 @@ inline std::optional<int64_t> Number(const json& object, const char* name) {
   constexpr double kMaxNumber = 1e15;
   const double value = number.is_number() ? number.get<double>() : NAN;
   if (!(std::abs(value) < kMaxNumber) || value != std::trunc(value)) {
-    throw Malformed{"its \"" + std::string(name) + "\" is no whole number"};
+    throw Malformed{fmt::format("its \"{}\" is no whole number", name)};
   }
   return static_cast<int64_t>(value);
 }
@@ -50,7 +52,7 @@ inline std::optional<int64_t> Size(const json& object, const char* name) {
 
 inline const json& Required(const json& entry, const char* name) {
   const json& object = Member(entry, name);
-  if (!object.is_object()) throw Malformed{"it has no " + std::string(name)};
+  if (!object.is_object()) throw Malformed{fmt::format("it has no {}", name)};
   return object;
 }
 
@@ -58,7 +60,7 @@ inline const json& List(const json& object, const char* name) {
   static const json kEmpty = json::array();
   const json& list = Member(object, name);
   if (list.is_null()) return kEmpty;
-  if (!list.is_array()) throw Malformed{"its \"" + std::string(name) + "\" is no list"};
+  if (!list.is_array()) throw Malformed{fmt::format("its \"{}\" is no list", name)};
   return list;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/base64.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "har/har.h"
 #include "har/members.h"
@@ -45,7 +46,7 @@ Fields ReadFields(const json& list) {
       const size_t end = std::min(values.find('\n', at), values.size());
       const std::string value = Trimmed(std::string_view(values).substr(at, end - at));
       if (!IsToken(name) || !IsFieldValue(value)) {
-        throw Malformed{"its header field \"" + name + "\" is none that HTTP has"};
+        throw Malformed{fmt::format("its header field \"{}\" is none that HTTP has", name)};
       }
       fields.push_back({name, value});
       at = end + 1;
@@ -67,7 +68,7 @@ bool IsBase64(const json& body) {
   const std::string encoding = Text(body, "encoding");
   if (encoding.empty()) return false;
   if (AsciiLower(encoding) == "base64") return true;
-  throw Malformed{"its body has the encoding \"" + encoding + "\", and not base64"};
+  throw Malformed{fmt::format("its body has the encoding \"{}\", and not base64", encoding)};
 }
 
 // A body that Playwright keeps in a file beside the HAR; null where it says that of none.
@@ -75,12 +76,13 @@ const std::string* BodyBeside(const json& body, const Files& files) {
   constexpr std::string_view kAdvice = "; record with recordHar: { content: 'embed' }";
   const std::string name = Text(body, "_file"), zipped = Text(body, "_sha1");
   if (!zipped.empty())
-    throw Malformed{"its body is in a trace or a zip file" + std::string(kAdvice)};
+    throw Malformed{fmt::format("its body is in a trace or a zip file{}", kAdvice)};
   if (name.empty()) return nullptr;
   const auto found = files.find(name);
   if (found != files.end()) return &found->second;
-  throw Malformed{"its body is in the file \"" + name +
-                  "\", which cannot be read beside the recording" + std::string(kAdvice)};
+  throw Malformed{
+      fmt::format("its body is in the file \"{}\", which cannot be read beside the recording{}",
+                  name, kAdvice)};
 }
 
 // ---- requests
@@ -97,19 +99,21 @@ std::string FormBody(const json& params, const std::string& type) {
     const std::string name = Text(param, "name"), value = Text(param, "value");
     const std::string file = Text(param, "fileName"), kind = Text(param, "contentType");
     if (!multipart) {
-      out += (out.empty() ? "" : "&") + PercentEncode(name, kUnescaped) + "=" +
-             PercentEncode(value, kUnescaped);
+      out += fmt::format("{}{}={}", out.empty() ? "" : "&", PercentEncode(name, kUnescaped),
+                         PercentEncode(value, kUnescaped));
       continue;
     }
     if (!file.empty() && !Member(param, "value").is_string()) {
-      throw Malformed{"its request has the file \"" + file + "\" without its bytes"};
+      throw Malformed{fmt::format("its request has the file \"{}\" without its bytes", file)};
     }
-    out += "--postern\r\nContent-Disposition: form-data; name=\"" + name + "\"";
-    if (!file.empty()) out += "; filename=\"" + file + "\"";
-    if (!kind.empty()) out += "\r\nContent-Type: " + kind;
-    out += "\r\n\r\n" + value + "\r\n";
+    fmt::format_to(std::back_inserter(out),
+                   "--postern\r\nContent-Disposition: form-data; name=\"{}\"", name);
+    if (!file.empty()) fmt::format_to(std::back_inserter(out), "; filename=\"{}\"", file);
+    if (!kind.empty()) fmt::format_to(std::back_inserter(out), "\r\nContent-Type: {}", kind);
+    fmt::format_to(std::back_inserter(out), "\r\n\r\n{}\r\n", value);
   }
-  return multipart ? out + "--postern--\r\n" : out;
+  if (multipart) out += "--postern--\r\n";
+  return out;
 }
 
 std::string RequestBody(const json& request, const json& ours, const Files& files) {
@@ -189,7 +193,8 @@ std::string TextBytes(const std::string& text, std::optional<int64_t> size, cons
     return narrow;
   }
   if (charset.empty()) return text;
-  throw Malformed{"its body was in " + charset + ", of which a text does not tell the bytes"};
+  throw Malformed{
+      fmt::format("its body was in {}, of which a text does not tell the bytes", charset)};
 }
 
 // Whether a body without text was empty indeed; what else its size is said to be, if not.
@@ -208,9 +213,11 @@ void RequireEmpty(const json& response, const HarEntry& e, const json& ours) {
   const bool none = has_text || (size && !unknown) || sized || e.failure;
   if (!some && none) return;
   std::string why = "its body is not in the recording";
-  if (size.value_or(0) > 0) why += ", only its size of " + std::to_string(*size) + " bytes";
+  if (size.value_or(0) > 0)
+    fmt::format_to(std::back_inserter(why), ", only its size of {} bytes", *size);
   const std::string comment = Text(content, "comment");
-  throw Malformed{why + (comment.empty() ? "" : " (" + comment + ")")};
+  if (!comment.empty()) fmt::format_to(std::back_inserter(why), " ({})", comment);
+  throw Malformed{why};
 }
 
 // What the entries of a file have in common.
@@ -241,8 +248,7 @@ std::string Content(const json& response, const HarEntry& e, const json& ours,
   const bool omits_mark = source.tool == "WebInspector" || source.tool == "mitmproxy";
   if (decoded && omits_mark && size && has() + 3 == *size && IsUtf8(bytes)) bytes.insert(0, kMark);
   if (size && has() < *size && !e.failure) {
-    throw Malformed{"its body is cut short: " + std::to_string(has()) + " of " +
-                    std::to_string(*size) + " bytes"};
+    throw Malformed{fmt::format("its body is cut short: {} of {} bytes", has(), *size)};
   }
   const bool coded = FindField(e.response_fields, "content-encoding") != nullptr;
   if (coded && decoded && bytes.starts_with("\x1f\x8b")) {
@@ -263,7 +269,7 @@ std::optional<Failure> RecordedFailure(const json& response, const json& ours) {
   const bool no_answer = Number(response, "status").value_or(0) <= 0;
   if (why.empty() && !no_answer) return std::nullopt;
   return Failure{channel::kErrReplayFailed,
-                 "the recorded request failed: " + (why.empty() ? "unknown" : why)};
+                 fmt::format("the recorded request failed: {}", why.empty() ? "unknown" : why)};
 }
 
 // Where a tool left the fields out, it still says what they were.
@@ -287,7 +293,8 @@ bool IsOutdated(const HarEntry& e, std::string_view name) {
 
 // A response that cannot be given as it was, told where it is asked for.
 Failure Unusable(const HarEntry& e, size_t number, const std::string& why) {
-  return {channel::kErrReplayMiss, "the recording's " + EntryName(number, e) + ": " + why};
+  return {channel::kErrReplayMiss,
+          fmt::format("the recording's {}: {}", EntryName(number, e), why)};
 }
 
 void ReadResponse(const json& entry, size_t number, const HarSource& source, HarEntry& e) {
@@ -300,7 +307,7 @@ void ReadResponse(const json& entry, size_t number, const HarSource& source, Har
   e.response_fields = ReadFields(List(response, "headers"));
   if (*status <= 0) return;
   if (*status < 200 || *status > 599) {
-    throw Malformed{"its status is " + std::to_string(*status)};
+    throw Malformed{fmt::format("its status is {}", *status)};
   }
   e.status = static_cast<int>(*status);
   if (!ours.is_object()) AddKnownFields(response, e.response_fields);
@@ -336,7 +343,7 @@ Result<HarEntry> ReadEntry(const json& entry, size_t number, const HarSource& so
   try {
     ReadRequest(entry, source.files, e);
   } catch (const Malformed& m) {
-    return Error{EntryName(number, e) + ": " + m.what};
+    return Error{fmt::format("{}: {}", EntryName(number, e), m.what)};
   }
   try {
     ReadResponse(entry, number, source, e);
@@ -375,10 +382,10 @@ std::string WithoutHalves(std::string text) {
 }  // namespace
 
 std::string EntryName(size_t number, const HarEntry& exchange) {
-  std::string name = "entry " + std::to_string(number);
+  std::string name = fmt::format("entry {}", number);
   if (exchange.method.empty() || exchange.url.empty()) return name;
-  return name + " (" + exchange.method.substr(0, kNamedMethod) + " " +
-         exchange.url.substr(0, kNamedUrl) + ")";
+  return fmt::format("{} ({} {})", name, exchange.method.substr(0, kNamedMethod),
+                     exchange.url.substr(0, kNamedUrl));
 }
 
 Result<std::vector<HarEntry>> Parse(std::string_view text, const Files& files) {
@@ -387,7 +394,7 @@ Result<std::vector<HarEntry>> Parse(std::string_view text, const Files& files) {
     har = json::parse(text, nullptr, false);
     if (har.is_discarded()) har = json::parse(WithoutHalves(std::string(text)));
   } catch (const json::parse_error& e) {
-    return Error{"byte " + std::to_string(e.byte) + ": no valid JSON"};
+    return Error{fmt::format("byte {}: no valid JSON", e.byte)};
   } catch (const json::out_of_range&) {
     return Error{"it has a number that is too large"};
   }
