@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/format.h"
 #include "report_page.h"
 
 namespace postern::report {
@@ -102,7 +103,7 @@ class LogReader {
     has_lines_ = true;
     if (kind == "lost") lost_ += Number(event, "count", Number(event, "lost"));
     if (kind != "decision" && kind != "end") return Ok{};
-    const auto key = Text(event, "run") + " " + Text(event, "request");
+    const auto key = fmt::format("{} {}", Text(event, "run"), Text(event, "request"));
     auto found = at_.find(key);
     if (found == at_.end()) {
       if (requests_.size() >= kMaxRequests) {
@@ -118,8 +119,8 @@ class LogReader {
     if (kind == "decision") {
       r["decision"] = Text(event, "decision");
       const json& rule = Member(event, "rule");
-      r["rule"] =
-          Text(rule, "text") + (Text(rule, "at").empty() ? "" : " (" + Text(rule, "at") + ")");
+      const std::string at = Text(rule, "at");
+      r["rule"] = at.empty() ? Text(rule, "text") : fmt::format("{} ({})", Text(rule, "text"), at);
       r["reason"] = Text(event, "reason");
       return Ok{};
     }
@@ -159,7 +160,7 @@ Result<json> ReadLog(std::string_view text) {
     const json event = json::parse(line, nullptr, false);
     if (event.is_discarded() && end == text.size() && number > 1) break;  // still being written
     const Status read = event.is_discarded() ? Status(Error{"is no JSON"}) : reader.Line(event);
-    if (!read) return Error{"line " + std::to_string(number) + " " + read.error().message};
+    if (!read) return Error{fmt::format("line {} {}", number, read.error().message)};
   }
   if (reader.IsOther())
     return Error{
@@ -168,11 +169,7 @@ Result<json> ReadLog(std::string_view text) {
   return reader.Result();
 }
 
-std::string Bytes(double size) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.0f bytes", size);
-  return text;
-}
+std::string Bytes(double size) { return fmt::format("{:.0f} bytes", size); }
 
 json FieldPairs(const json& list) {
   json out = json::array();
@@ -185,10 +182,11 @@ json FieldPairs(const json& list) {
 std::string Body(const json& content, double size, size_t& left) {
   std::string text = Text(content, "text");
   if (Text(content, "encoding") == "base64" && !text.empty())
-    return "(binary, " + Bytes(size) + ")";
+    return fmt::format("(binary, {})", Bytes(size));
   if (text.empty() && size > 0) {
     const std::string comment = Text(content, "comment");
-    return "(not in the recording, " + Bytes(size) + (comment.empty() ? "" : ": " + comment) + ")";
+    return fmt::format("(not in the recording, {}{})", Bytes(size),
+                       comment.empty() ? "" : fmt::format(": {}", comment));
   }
   if (text.size() > kMaxBodyBytes) {
     text.resize(kMaxBodyBytes);
@@ -220,7 +218,7 @@ json EntryOfHar(const json& e, size_t& bodies_left) {
   r["out"] = sent;
   r["sent"] = FieldPairs(Member(request, "headers"));
   r["received"] = FieldPairs(Member(response, "headers"));
-  r["upload"] = own.contains("requestBody") ? "(binary, " + Bytes(sent) + ")"
+  r["upload"] = own.contains("requestBody") ? fmt::format("(binary, {})", Bytes(sent))
                                             : Body(Member(request, "postData"), sent, bodies_left);
   r["body"] = Body(content, size, bodies_left);
   const json& failure = Member(own, "failure");
@@ -247,7 +245,7 @@ Result<json> ReadHar(const json& har) {
       out["left"] = entries.size() - i;
       break;
     }
-    if (!entries[i].is_object()) return Error{"entry " + std::to_string(i + 1) + " is no object"};
+    if (!entries[i].is_object()) return Error{fmt::format("entry {} is no object", i + 1)};
     out["requests"].push_back(EntryOfHar(entries[i], bodies_left));
   }
   return out;
