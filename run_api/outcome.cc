@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/format.h"
+
 namespace postern::run_api {
 namespace {
 
@@ -75,8 +77,8 @@ std::string Outcome::ToJson() const {
   // The value goes in as the text that it is: parsing what a guest wrote is not this program's
   // business.
   std::string text =
-      "{\"outcome\":" + Dump(KindName(kind)) + ",\"exitCode\":" + std::to_string(exit_status);
-  if (!value.empty()) text += ",\"value\":" + value;
+      fmt::format("{{\"outcome\":{},\"exitCode\":{}", Dump(KindName(kind)), exit_status);
+  if (!value.empty()) fmt::format_to(std::back_inserter(text), ",\"value\":{}", value);
   json rest = json::object();
   if (has_error) {
     json error = {{"name", error_name}, {"message", error_message}};
@@ -97,7 +99,8 @@ std::string Outcome::ToJson() const {
                    {"bytesOut", usage.net.bytes_out}};
   rest["confinement"] = confinement;
   if (!report.empty()) rest["networkReport"] = report;
-  return text + "," + Dump(rest).substr(1);
+  text.append(",").append(Dump(rest), 1);
+  return text;
 }
 
 }  // namespace postern::run_api

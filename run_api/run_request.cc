@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::run_api {
@@ -54,41 +55,42 @@ json::parser_callback_t KeysOnce() {
     if (event == json::parse_event_t::object_end) objects.pop_back();
     if (event == json::parse_event_t::key &&
         !objects.back().insert(value.get_ref<const std::string&>()).second)
-      RefuseRequest("the key \"" + value.get_ref<const std::string&>().substr(0, 100) +
-                    "\" stands twice in one object");
+      RefuseRequest(fmt::format("the key \"{}\" stands twice in one object",
+                                value.get_ref<const std::string&>().substr(0, 100)));
     return true;
   };
 }
 
 const std::string& Text(const json& value, const std::string& what) {
-  if (!value.is_string()) RefuseRequest(what + " must be a string");
+  if (!value.is_string()) RefuseRequest(fmt::format("{} must be a string", what));
   return value.get_ref<const std::string&>();
 }
 
 bool Boolean(const json& value, const std::string& what) {
-  if (!value.is_boolean()) RefuseRequest(what + " must be true or false");
+  if (!value.is_boolean()) RefuseRequest(fmt::format("{} must be true or false", what));
   return value.get<bool>();
 }
 
 std::string Directory(const std::string& path) {
-  if (path.size() > kMaxPath)
-    RefuseRequest("cwd is longer than " + std::to_string(kMaxPath) + " bytes");
+  if (path.size() > kMaxPath) RefuseRequest(fmt::format("cwd is longer than {} bytes", kMaxPath));
   const auto directory = WorkingDirectory(path);
-  if (!directory) RefuseRequest("cwd must be an absolute path, not " + path);
+  if (!directory) RefuseRequest(fmt::format("cwd must be an absolute path, not {}", path));
   return *directory;
 }
 
 // An absolute path without "." and "..".
 std::string FilePath(const std::string& path) {
   const std::string absolute =
-      path.starts_with('/') ? path : std::string(RunRequest::kHome) + "/" + path;
+      path.starts_with('/') ? path : fmt::format("{}/{}", RunRequest::kHome, path);
+  const std::string names = fmt::format("{}/", absolute);
   const bool bad = path.empty() || path.size() > kMaxPath || path.find('\0') != std::string::npos ||
                    absolute.find("//") != std::string::npos || absolute.ends_with('/') ||
-                   (absolute + "/").find("/../") != std::string::npos ||
-                   (absolute + "/").find("/./") != std::string::npos;
+                   names.find("/../") != std::string::npos ||
+                   names.find("/./") != std::string::npos;
   if (bad)
-    RefuseRequest("files: \"" + path.substr(0, 100) +
-                  "\" is no path of a file, as in \"main.mjs\" or \"/app/lib/a.mjs\"");
+    RefuseRequest(
+        fmt::format("files: \"{}\" is no path of a file, as in \"main.mjs\" or \"/app/lib/a.mjs\"",
+                    path.substr(0, 100)));
   return absolute;
 }
 
@@ -96,34 +98,35 @@ std::string FilePath(const std::string& path) {
 std::string Content(const json& value, const std::string& what) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_object() || value.size() != 1 || !value.contains("base64"))
-    RefuseRequest(what + " must be a string, or {\"base64\": …}");
+    RefuseRequest(fmt::format("{} must be a string, or {{\"base64\": …}}", what));
   auto bytes = DecodeBase64(Text(value["base64"], what));
-  if (!bytes) RefuseRequest(what + " is no base64");
+  if (!bytes) RefuseRequest(fmt::format("{} is no base64", what));
   return *std::move(bytes);
 }
 
 void ReadFiles(const json& value, std::map<std::string, std::string>& files) {
   if (!value.is_object()) RefuseRequest("files must be an object: path to content");
   if (value.size() > kMaxFiles)
-    RefuseRequest("files: more than " + std::to_string(kMaxFiles) + " are too many");
+    RefuseRequest(fmt::format("files: more than {} are too many", kMaxFiles));
   for (const auto& [path, content] : value.items()) {
-    if (!files.emplace(FilePath(path), Content(content, "files: what " + path + " holds")).second)
-      RefuseRequest("files: " + path + " stands twice");
+    if (!files.emplace(FilePath(path), Content(content, fmt::format("files: what {} holds", path)))
+             .second)
+      RefuseRequest(fmt::format("files: {} stands twice", path));
   }
   // Nothing is a file and a directory.
   for (const auto& [path, content] : files) {
     for (size_t slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1)) {
       if (files.contains(path.substr(0, slash)))
-        RefuseRequest("files: " + path.substr(0, slash) + " is a file, and " + path +
-                      " lies below it");
+        RefuseRequest(
+            fmt::format("files: {} is a file, and {} lies below it", path.substr(0, slash), path));
     }
   }
 }
 
 void ReadTexts(const json& value, const std::string& name, std::vector<std::string>& to) {
-  if (!value.is_array()) RefuseRequest(name + " must be a list of strings");
-  for (const json& item : value) to.push_back(Text(item, "what stands in " + name));
+  if (!value.is_array()) RefuseRequest(fmt::format("{} must be a list of strings", name));
+  for (const json& item : value) to.push_back(Text(item, fmt::format("what stands in {}", name)));
 }
 
 void ReadMounts(const json& value, std::vector<RunRequest::Mount>& to) {
@@ -131,7 +134,7 @@ void ReadMounts(const json& value, std::vector<RunRequest::Mount>& to) {
   ReadTexts(value, "mounts", texts);
   for (std::string& guest : texts) {
     if (guest.size() > kMaxPath)
-      RefuseRequest("a mount's path is longer than " + std::to_string(kMaxPath) + " bytes");
+      RefuseRequest(fmt::format("a mount's path is longer than {} bytes", kMaxPath));
     const bool writable = guest.ends_with(":rw");
     if (writable) guest.resize(guest.size() - 3);
     to.push_back({guest, writable});
@@ -143,7 +146,7 @@ void ReadEnv(const json& value, std::map<std::string, std::string>& env) {
   for (const auto& [name, content] : value.items()) {
     if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
       RefuseRequest("env: a variable's name is not empty and has no \"=\"");
-    env[name] = Text(content, "env: " + name);
+    env[name] = Text(content, fmt::format("env: {}", name));
   }
 }
 
@@ -159,7 +162,8 @@ void ReadFields(const json& body, const std::vector<Field>& fields) {
     }
     std::string known;
     for (const Field& f : fields) known += (known.empty() ? "" : ", ") + std::string(f.first);
-    RefuseRequest("there is no field \"" + name.substr(0, 100) + "\"; the fields are " + known);
+    RefuseRequest(
+        fmt::format("there is no field \"{}\"; the fields are {}", name.substr(0, 100), known));
   }
 }
 
@@ -170,7 +174,7 @@ RunRequest Read(const json& body) {
                      [&](const json& v) {
                        run.extension = Text(v, "ext");
                        if (!IsCodeExtension(run.extension))
-                         RefuseRequest(std::string("ext is one of ") + kCodeExtensions);
+                         RefuseRequest(fmt::format("ext is one of {}", kCodeExtensions));
                      }},
                     {"files", [&](const json& v) { ReadFiles(v, run.files); }},
                     {"entry", [&](const json& v) { run.entry = FilePath(Text(v, "entry")); }},
@@ -201,7 +205,7 @@ RunRequest Read(const json& body) {
   if (run.eval && !run.code) RefuseRequest("eval is for code");
   if (!run.extension.empty() && !run.code) RefuseRequest("ext is for code");
   if (!run.code && !run.files.contains(run.entry))
-    RefuseRequest("the entry " + run.entry + " is none of the files");
+    RefuseRequest(fmt::format("the entry {} is none of the files", run.entry));
   return run;
 }
 
@@ -239,7 +243,7 @@ std::variant<RunRequest, ApiProblem> ParseRunRequest(std::string_view body) try 
   const Shape shape(body);
   if (shape.depth > kMaxDepth) RefuseRequest("the body is nested too deeply");
   if (shape.values > kMaxValues)
-    RefuseRequest("the body has more than " + std::to_string(kMaxValues) + " values");
+    RefuseRequest(fmt::format("the body has more than {} values", kMaxValues));
   const json parsed = json::parse(body, KeysOnce(), false);
   if (parsed.is_discarded()) RefuseRequest("the body is no JSON");
   if (!parsed.is_object()) RefuseRequest("the body must be a JSON object");
