@@ -16,6 +16,7 @@
 #include "base/base64.h"
 #include "base/descriptor_rights.h"
 #include "base/eintr.h"
+#include "base/format.h"
 #include "base/ip_address.h"
 #include "base/socket_address.h"
 
@@ -51,12 +52,12 @@ Result<RunClient::Connection> RunClient::ConnectUnix(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path)
-    return Error{"\"" + path + "\" is no path of a socket"};
+    return Error{fmt::format("\"{}\" is no path of a socket", path)};
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Connection c{UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), "postern"};
   if (!c.fd.valid() ||
       ::connect(c.fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return SystemError("no server answers at " + path);
+    return SystemError(fmt::format("no server answers at {}", path));
   ucred peer{};
   socklen_t size = sizeof peer;
   c.same_user = ::getsockopt(c.fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
@@ -71,11 +72,11 @@ Result<RunClient::Connection> RunClient::ConnectTcp(const std::string& host_port
   const auto ip = IpAddress::Parse(
       name.starts_with('[') && name.ends_with(']') ? name.substr(1, name.size() - 2) : name);
   if (!ip || !port)
-    return Error{"\"" + host_port + "\" is no IP address and port, as in 127.0.0.1:8080"};
+    return Error{fmt::format("\"{}\" is no IP address and port, as in 127.0.0.1:8080", host_port)};
   const SocketAddress address(*ip, *port);
   Connection c{UniqueFd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)), host_port};
   if (!c.fd.valid() || ::connect(c.fd.get(), address.generic(), address.size) != 0)
-    return SystemError("no server answers at " + host_port);
+    return SystemError(fmt::format("no server answers at {}", host_port));
   return c;
 }
 
@@ -86,7 +87,7 @@ Result<RunClient::Connection> RunClient::Open(const std::string& server) {
     while (rest.ends_with('/')) rest.pop_back();
     return ConnectTcp(rest);
   }
-  return Error{"\"" + server + "\" is no server; write unix:PATH or http://IP:PORT"};
+  return Error{fmt::format("\"{}\" is no server; write unix:PATH or http://IP:PORT", server)};
 }
 
 // What the server says, while the input goes to the run.
@@ -100,9 +101,9 @@ class RunClient::Transfer {
 
   // The head of a request, but for its first line and its last.
   static std::string Head(const Connection& c, size_t body_bytes, const std::string& token) {
-    std::string head =
-        "Host: " + c.host + "\r\nContent-Length: " + std::to_string(body_bytes) + "\r\n";
-    if (!token.empty()) head += "Authorization: Bearer " + token + "\r\n";
+    std::string head = fmt::format("Host: {}\r\nContent-Length: {}\r\n", c.host, body_bytes);
+    if (!token.empty())
+      fmt::format_to(std::back_inserter(head), "Authorization: Bearer {}\r\n", token);
     return head;
   }
 
@@ -175,11 +176,11 @@ class RunClient::Transfer {
     last_ = n <= 0;  // what cannot be read is at its end, as without a server
     const std::string_view body(piece.data(), static_cast<size_t>(std::max<ssize_t>(n, 0)));
     auto connection = Open(server_);
-    if (connection &&
-        Send(connection->fd.get(),
-             "POST /v1/runs/" + id_ + "/stdin" + (last_ ? "?last=true" : "") + " HTTP/1.1\r\n" +
-                 Head(*connection, body.size(), options_.token) + "\r\n" + std::string(body),
-             {}))
+    if (connection && Send(connection->fd.get(),
+                           fmt::format("POST /v1/runs/{}/stdin{} HTTP/1.1\r\n{}\r\n{}", id_,
+                                       last_ ? "?last=true" : "",
+                                       Head(*connection, body.size(), options_.token), body),
+                           {}))
       sending_ = *std::move(connection);
     else
       wants_input_ = false;
@@ -204,7 +205,9 @@ class RunClient::Transfer {
     }
   }
 
-  static Error ServerLost(const std::string& why) { return Error{"the server was lost: " + why}; }
+  static Error ServerLost(const std::string& why) {
+    return Error{fmt::format("the server was lost: {}", why)};
+  }
 
   const std::string& server_;
   const Options& options_;
@@ -227,10 +230,11 @@ Result<RunClient> RunClient::Connect(const std::string& server) {
 Result<RunAnswer> RunClient::Run(const run_api::RunRequest& request,
                                  const std::vector<int>& directories, const Options& options) {
   const std::string body = ToJson(request);
-  const std::string head = "POST /v1/runs HTTP/1.1\r\n" +
-                           Transfer::Head(connection_, body.size(), options.token) +
-                           (options.trace.empty() ? "" : "Traceparent: " + options.trace + "\r\n") +
-                           "Content-Type: application/json\r\nAccept: text/event-stream\r\n\r\n";
+  const std::string head = fmt::format(
+      "POST /v1/runs HTTP/1.1\r\n{}{}Content-Type: application/json\r\nAccept: "
+      "text/event-stream\r\n\r\n",
+      Transfer::Head(connection_, body.size(), options.token),
+      options.trace.empty() ? "" : fmt::format("Traceparent: {}\r\n", options.trace));
   // Not all may be taken: a server that refuses early has said why, and one that is gone says no
   // more. Reading tells either.
   (void)Send(connection_.fd.get(), head + body, directories).ok();
