@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/format.h"
 #include "base/unique_fd.h"
 
 namespace postern::sandbox {
@@ -57,7 +58,7 @@ int LandlockAbi() {
 
 Result<int> EnterLandlock(const LandlockRules& rules) {
   const int abi = LandlockAbi();
-  if (abi == 0) return Error{std::string("not offered here: ") + std::strerror(errno), ENOSYS};
+  if (abi == 0) return Error{fmt::format("not offered here: {}", std::strerror(errno)), ENOSYS};
   RulesetAttr attr{};
   attr.handled_access_fs = kFsV1 | (abi >= 2 ? kFsRefer : 0) | (abi >= 3 ? kFsTruncate : 0) |
                            (abi >= 5 ? kFsIoctlDev : 0);
@@ -89,7 +90,7 @@ Result<int> EnterLandlock(const LandlockRules& rules) {
     const NetPortAttr attr_port{kNetConnectTcp, port};
     if (abi >= 4 &&
         ::syscall(SYS_landlock_add_rule, ruleset.get(), kRuleNetPort, &attr_port, 0) != 0) {
-      return SystemError("cannot add a Landlock rule for port " + std::to_string(port));
+      return SystemError(fmt::format("cannot add a Landlock rule for port {}", port));
     }
   }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) {

@@ -1,5 +1,6 @@
 #include "sandbox/layers.h"
 
+#include "base/format.h"
 #include "sandbox/layer_switch.h"
 #include "sandbox/namespaces.h"
 
@@ -13,7 +14,7 @@ void TryEmptyRoot(Layers& layers) {
   } else if (Status s = EnterEmptyRoot(); s) {
     layers.active.emplace_back("root");
   } else {
-    layers.missing.push_back("root: " + s.error().message);
+    layers.missing.push_back(fmt::format("root: {}", s.error().message));
   }
 }
 
@@ -21,9 +22,9 @@ Status TryLandlock(const LandlockRules& rules, Layers& layers) {
   if (!LayerWanted("landlock")) return Ok{};
   const auto abi = EnterLandlock(rules);
   if (abi) {
-    layers.active.push_back("landlock:" + std::to_string(*abi));
+    layers.active.push_back(fmt::format("landlock:{}", *abi));
   } else if (abi.error().errnum == ENOSYS || abi.error().errnum == EOPNOTSUPP) {
-    layers.missing.push_back("landlock: " + abi.error().message);
+    layers.missing.push_back(fmt::format("landlock: {}", abi.error().message));
   } else {
     return abi.error();
   }

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 
+#include "base/format.h"
 #include "base/hidden_streams.h"
 #include "base/unique_fd.h"
 #include "sandbox/layer_switch.h"
@@ -31,9 +32,9 @@ constexpr uid_t kNobody = 65534;
 
 Status WriteFile(const char* path, const std::string& text) {
   UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
-  if (!fd.valid()) return SystemError(std::string("cannot open ") + path);
+  if (!fd.valid()) return SystemError(fmt::format("cannot open {}", path));
   if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    return SystemError(std::string("cannot write ") + path);
+    return SystemError(fmt::format("cannot write {}", path));
   }
   return Ok{};
 }
@@ -49,8 +50,8 @@ Status BecomeNobody(Layers& layers) {
   if (::setgroups(0, nullptr) != 0 && errno != EPERM) return SystemError("cannot drop groups");
   if (::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0) {
     if (errno != EPERM) return SystemError("cannot drop user root");
-    layers.missing.push_back(std::string("nobody: root without CAP_SETUID and CAP_SETGID: ") +
-                             std::strerror(errno));
+    layers.missing.push_back(
+        fmt::format("nobody: root without CAP_SETUID and CAP_SETGID: {}", std::strerror(errno)));
     return Ok{};
   }
   layers.active.emplace_back("nobody");
@@ -64,9 +65,9 @@ Status EnterUserNamespace() {
   const gid_t gid = ::getegid();
   if (::unshare(CLONE_NEWUSER) != 0) return SystemError("the kernel or container refuses it");
   if (Status s = WriteFile("/proc/self/setgroups", "deny"); !s) return s;
-  const std::string id = std::to_string(kNobody) + " ";
-  if (Status s = WriteFile("/proc/self/uid_map", id + std::to_string(uid) + " 1"); !s) return s;
-  return WriteFile("/proc/self/gid_map", id + std::to_string(gid) + " 1");
+  if (Status s = WriteFile("/proc/self/uid_map", fmt::format("{} {} 1", kNobody, uid)); !s)
+    return s;
+  return WriteFile("/proc/self/gid_map", fmt::format("{} {} 1", kNobody, gid));
 }
 
 struct NlClose {
@@ -90,7 +91,7 @@ Result<Layers> EnterNamespaces(const std::vector<std::string>& layers, Identity 
   } else if (Status s = EnterUserNamespace(); s) {
     report.active.emplace_back("user");
   } else {
-    report.missing.push_back("user: " + s.error().message);
+    report.missing.push_back(fmt::format("user: {}", s.error().message));
   }
   // All at once is the quick way; one by one tells which of them is refused.
   int all = 0;
@@ -100,11 +101,11 @@ Result<Layers> EnterNamespaces(const std::vector<std::string>& layers, Identity 
   const bool granted = ::unshare(all) == 0;
   for (const std::string& layer : layers) {
     if (!LayerWanted(layer)) {
-      report.missing.push_back(layer + ": left out");
+      report.missing.push_back(fmt::format("{}: left out", layer));
     } else if (granted || ::unshare(kFlags.at(layer)) == 0) {
       report.active.push_back(layer);
     } else {
-      report.missing.push_back(layer + ": " + std::strerror(errno));
+      report.missing.push_back(fmt::format("{}: {}", layer, std::strerror(errno)));
     }
   }
   return report;

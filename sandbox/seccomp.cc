@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 
+#include "base/format.h"
 #include "sandbox/layer_switch.h"
 #include "seccomp_filters.inc"  // generated: kSeccompFilters
 
@@ -25,7 +26,8 @@ namespace {
 constexpr int kExitForbiddenCall = 159;  // 128 + SIGSYS, as a shell would say
 
 // A debugging aid, never on in production: snprintf and dladdr are no guest's business, but they
-// make no system call beyond write.
+// make no system call beyond write. A signal handler: its lines stand in a buffer of a fixed size,
+// and fmt, which may allocate, puts none of them together.
 void NameTheCall(int /*signal*/, siginfo_t* info, void* context) {
   const auto* regs = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   char line[256];
@@ -71,7 +73,7 @@ std::string_view SyscallName(int number) {
 Status InstallSeccomp(std::string_view name, SeccompMode mode) {
   if (!LayerWanted("seccomp")) return Ok{};
   const auto code = SeccompProgram(name, mode);
-  if (code.empty()) return Error{"no seccomp policy named " + std::string(name)};
+  if (code.empty()) return Error{fmt::format("no seccomp policy named {}", name)};
   if (mode == SeccompMode::kDebug) {
     void* frame[1];
     ::backtrace(frame, 1);  // loads libgcc now, while files can still be opened

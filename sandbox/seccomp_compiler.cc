@@ -6,7 +6,6 @@
 // The order of calls is the order in which the filter tests them: the hot ones stand first.
 #include <seccomp.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -17,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format.h"
 #include "sandbox/seccomp_file.h"
 
 namespace {
@@ -62,10 +62,11 @@ int main(int argc, char** argv) try {
     for (const auto& [name, kill] : {std::pair{"kFilter_", SeccompKill::kKillProcess},
                                      std::pair{"kFilterDebug_", SeccompKill::kTrap}}) {
       const auto code = CompileSeccompFile(text, kill);
-      if (!code) throw std::runtime_error(std::string(argv[i]) + ": " + code.error().message);
+      if (!code) throw std::runtime_error(fmt::format("{}: {}", argv[i], code.error().message));
       EmitArray(out, name + id, *code);
     }
-    table += "{\"" + stem + "\", kFilter_" + id + ", kFilterDebug_" + id + "},\n";
+    fmt::format_to(std::back_inserter(table), "{{\"{}\", kFilter_{}, kFilterDebug_{}}},\n", stem,
+                   id, id);
   }
   out << "struct SeccompFilter { std::string_view name; std::span<const unsigned char> kill, "
          "debug; };\n"
@@ -82,6 +83,6 @@ int main(int argc, char** argv) try {
   out.flush();
   return out ? 0 : 1;
 } catch (const std::exception& e) {
-  std::fprintf(stderr, "seccomp_compiler: %s\n", e.what());
+  postern::PrintError("seccomp_compiler: {}\n", e.what());
   return 1;
 }

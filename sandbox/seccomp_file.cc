@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/format.h"
 #include "base/unique_fd.h"
 
 namespace postern::sandbox {
@@ -27,27 +28,27 @@ constexpr unsigned kArguments = 6;  // of a system call
 [[noreturn]] void Refuse(const std::string& why) { throw std::runtime_error(why); }
 
 void Must(int rc, const std::string& what) {
-  if (rc < 0) Refuse(what + ": " + std::strerror(-rc));
+  if (rc < 0) Refuse(fmt::format("{}: {}", what, std::strerror(-rc)));
 }
 
 void OnlyKeys(const json& object, const std::set<std::string>& known, const std::string& what) {
-  if (!object.is_object()) Refuse(what + " must be an object");
+  if (!object.is_object()) Refuse(fmt::format("{} must be an object", what));
   for (const auto& [key, value] : object.items()) {
-    if (!known.contains(key)) Refuse(what + " has the unknown key \"" + key + "\"");
+    if (!known.contains(key)) Refuse(fmt::format("{} has the unknown key \"{}\"", what, key));
   }
 }
 
 std::string Text(const json& object, const char* key, const std::string& what) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_string() || found->get<std::string>().empty())
-    Refuse(what + " needs the text \"" + key + "\"");
+    Refuse(fmt::format("{} needs the text \"{}\"", what, key));
   return *found;
 }
 
 uint64_t Number(const json& object, const char* key, uint64_t max, const std::string& what) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_number_unsigned() || found->get<uint64_t>() > max)
-    Refuse(what + " needs the number \"" + key + "\", at most " + std::to_string(max));
+    Refuse(fmt::format("{} needs the number \"{}\", at most {}", what, key, max));
   return *found;
 }
 
@@ -55,7 +56,7 @@ uint64_t Number(const json& object, const char* key, uint64_t max, const std::st
 const json& List(const json& object, const char* key, std::string_view what) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_array())
-    Refuse(std::string(what) + " needs the list \"" + key + "\"");
+    Refuse(fmt::format("{} needs the list \"{}\"", what, key));
   return *found;
 }
 
@@ -65,7 +66,7 @@ uint32_t Action(const json& rule, uint32_t kill) {
   if (name == "SCMP_ACT_KILL_PROCESS") return kill;
   if (name == "SCMP_ACT_ERRNO")
     return SCMP_ACT_ERRNO(static_cast<uint32_t>(Number(rule, "errnoRet", 4095, "a rule")));
-  Refuse("unknown action " + name);
+  Refuse(fmt::format("unknown action {}", name));
 }
 
 scmp_compare Compare(const std::string& op) {
@@ -78,7 +79,7 @@ scmp_compare Compare(const std::string& op) {
       {"SCMP_CMP_GT", SCMP_CMP_GT},
       {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ}};
   const auto found = kOps.find(op);
-  if (found == kOps.end()) Refuse("unknown comparison " + op);
+  if (found == kOps.end()) Refuse(fmt::format("unknown comparison {}", op));
   return found->second;
 }
 
@@ -114,7 +115,7 @@ void AddRule(scmp_filter_ctx filter, const json& rule, std::set<int>& places, ui
     const int number = text.find('\0') == std::string::npos
                            ? ::seccomp_syscall_resolve_name(text.c_str())
                            : __NR_SCMP_ERROR;
-    if (number < 0) Refuse("unknown system call " + text);
+    if (number < 0) Refuse(fmt::format("unknown system call {}", text));
     Must(::seccomp_rule_add_array(filter, action, number, static_cast<unsigned>(args.size()),
                                   args.data()),
          text);
