@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "worker/resolver/tsconfig.h"
 
@@ -79,7 +80,7 @@ std::string InsteadOf(const std::string& specifier) {
     if (name.starts_with('/')) name.erase(0, 1);
     const std::string install = (scheme == "jsr:" ? "npx jsr add " : "npm install ") + name;
     // The version of npm:name@1.2 is npm's to remember.
-    return ": " + install + ", and import '" + name.substr(0, name.find('@', 1)) + "'";
+    return fmt::format(": {}, and import '{}'", install, name.substr(0, name.find('@', 1)));
   }
   if (specifier.starts_with("http://") || specifier.starts_with("https://"))
     return ": nothing is imported over the network; download it, or install its package, and "
@@ -139,7 +140,7 @@ bool MoreParticular(const std::string& a, const std::string& b) {
 
 std::string Joined(const std::string& directory, std::string_view relative) {
   if (relative.starts_with("./")) relative.remove_prefix(2);
-  return directory + "/" + std::string(relative);
+  return fmt::format("{}/{}", directory, relative);
 }
 
 // The name of a package at the start of a bare specifier, and "." with what follows it; empty where
@@ -153,7 +154,7 @@ std::pair<std::string, std::string> SplitBare(const std::string& specifier) {
   const std::string name = specifier.substr(0, end);
   if (name.empty() || name.starts_with('.') || name.find_first_of("\\%") != std::string::npos)
     return {};
-  return {name, end == std::string::npos ? "." : "." + specifier.substr(end)};
+  return {name, end == std::string::npos ? "." : fmt::format(".{}", specifier.substr(end))};
 }
 
 }  // namespace
@@ -174,8 +175,9 @@ struct ModuleResolver::Package {
 namespace {
 // `whence`: " while importing …", or "".
 ModuleError InvalidPackage(const std::string& directory, const std::string& whence = "") {
-  return {"ERR_INVALID_PACKAGE_CONFIG", "Invalid package config " + directory + "/package.json" +
-                                            whence + ": it is no JSON object"};
+  return {"ERR_INVALID_PACKAGE_CONFIG",
+          fmt::format("Invalid package config {}/package.json{}: it is no JSON object", directory,
+                      whence)};
 }
 }  // namespace
 
@@ -243,7 +245,7 @@ const ModuleResolver::Package* ModuleResolver::PackageIn(const std::string& dire
   const auto known = packages_.find(directory);
   if (known != packages_.end()) return known->second.get();
   std::shared_ptr<Package>& package = packages_[directory];
-  if (const auto text = files_.ReadFile(directory + "/package.json")) {
+  if (const auto text = files_.ReadFile(fmt::format("{}/package.json", directory))) {
     auto json = ordered_json::parse(*text, nullptr, false);
     const bool valid = json.is_object();
     package =
@@ -282,20 +284,23 @@ std::variant<FileFormat, ModuleError> ModuleResolver::FormatOf(const std::string
   if (ends(".mts")) return FileFormat{ModuleFormat::kModule, true};
   if (ends(".cts")) return FileFormat{ModuleFormat::kCommonJs, true};
   if (ends(".node"))
-    return ModuleError{"ERR_NATIVE_ADDON", path +
-                                               " is a native addon, which a guest cannot load: use "
-                                               "a package that is JavaScript or WebAssembly alone"};
+    return ModuleError{"ERR_NATIVE_ADDON",
+                       fmt::format("{} is a native addon, which a guest cannot load: use a package "
+                                   "that is JavaScript or WebAssembly alone",
+                                   path)};
   if (ends(".wasm"))
     return ModuleError{
         "ERR_MODULE_TYPE",
-        path + " is WebAssembly: read its bytes and give them to WebAssembly.instantiate"};
+        fmt::format("{} is WebAssembly: read its bytes and give them to WebAssembly.instantiate",
+                    path)};
   const bool typescript = ends(".ts") || ends(".tsx") || ends(".jsx");
   const std::string name = path.substr(path.rfind('/') + 1);
   if (name.rfind('.') != std::string::npos && name.rfind('.') != 0 && !typescript && !ends(".js"))
-    return ModuleError{"ERR_UNKNOWN_FILE_EXTENSION",
-                       path +
-                           " has an extension that no code has: import it with { type: 'text' } "
-                           "for its text; name ES modules .mjs, CommonJS .cjs, TypeScript .ts"};
+    return ModuleError{
+        "ERR_UNKNOWN_FILE_EXTENSION",
+        fmt::format("{} has an extension that no code has: import it with {{ type: 'text' }} for "
+                    "its text; name ES modules .mjs, CommonJS .cjs, TypeScript .ts",
+                    path)};
   const auto of_package = PackageType(path);
   if (const auto* error = std::get_if<ModuleError>(&of_package)) return *error;
   const std::string& type = std::get<std::string>(of_package);
@@ -309,18 +314,18 @@ std::string ModuleResolver::Hint(const std::string& path) {
   if (files_.Stat(path) == FileTree::Kind::kDirectory) {
     for (const char* index : {"/index.js", "/index.mjs", "/index.ts", "/index.tsx"}) {
       if (files_.Stat(path + index) == FileTree::Kind::kFile)
-        return "it is a directory; did you mean " + name + index + "?";
+        return fmt::format("it is a directory; did you mean {}{}?", name, index);
     }
     return "it is a directory";
   }
   for (const char* extension : {".js", ".mjs", ".cjs", ".json", ".ts", ".mts", ".tsx", ".jsx"}) {
     if (files_.Stat(path + extension) == FileTree::Kind::kFile)
-      return "did you mean " + name + extension + "? An import names the whole file";
+      return fmt::format("did you mean {}{}? An import names the whole file", name, extension);
   }
   if (path.ends_with(".js") &&
-      files_.Stat(path.substr(0, path.size() - 2) + "ts") == FileTree::Kind::kFile)
-    return "did you mean " + name.substr(0, name.size() - 2) +
-           "ts? An import names the file as it is";
+      files_.Stat(fmt::format("{}ts", path.substr(0, path.size() - 2))) == FileTree::Kind::kFile)
+    return fmt::format("did you mean {}ts? An import names the file as it is",
+                       name.substr(0, name.size() - 2));
   return {};
 }
 
@@ -329,9 +334,9 @@ std::string ModuleResolver::WhereCodeLooks(const std::string& importer) {
   if (path.empty() || !IsCode(path)) return {};
   const std::string directory = DirectoryOf(path);
   if (!directory.empty() && files_.Stat(directory) == FileTree::Kind::kDirectory) return {};
-  return "code that is in no file imports from its working directory, which is " +
-         (directory.empty() ? "/: add --mount=. --cwd=. for the present one"
-                            : directory + ": add --mount=" + directory);
+  return fmt::format("code that is in no file imports from its working directory, which is {}",
+                     directory.empty() ? "/: add --mount=. --cwd=. for the present one"
+                                       : fmt::format("{}: add --mount={}", directory, directory));
 }
 
 ModuleResolver::Url ModuleResolver::Resolve(const std::string& specifier,
@@ -350,7 +355,7 @@ ModuleResolver::Url ModuleResolver::Settle(Url found, const std::string& specifi
   const std::string path = PathOfUrl(*url);
   if (path.empty())
     return ModuleError{"ERR_INVALID_MODULE_SPECIFIER",
-                       "\"" + specifier + "\" is no file that " + importer + " could import"};
+                       fmt::format("\"{}\" is no file that {} could import", specifier, importer)};
   if (const std::string real = files_.RealPath(path); real != path)
     *url = UrlOfPath(real) + url->substr(std::min(url->find_first_of("?#"), url->size()));
   return found;
@@ -365,7 +370,7 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
         how == How::kRequire && !specifier.starts_with("file:")
             ? UrlOfPath(specifier.starts_with('/')
                             ? specifier
-                            : DirectoryOf(PathOfUrl(importer)) + "/" + specifier)
+                            : fmt::format("{}/{}", DirectoryOf(PathOfUrl(importer)), specifier))
             : specifier;
     const auto url = ada::parse<ada::url_aggregator>(reference, base ? &*base : nullptr);
     return url ? File(std::string(url->get_href()), specifier, importer, how) : Url();
@@ -374,9 +379,10 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
     const std::string name = specifier.substr(kNodeBuiltin.size());
     const std::string nearest = IsNodeBuiltin(name) ? "" : Nearest(name);
     if (nearest.empty()) return specifier;
-    return ModuleError{"ERR_UNKNOWN_BUILTIN_MODULE", "there is no module " + specifier +
-                                                         " in a guest (imported from " + importer +
-                                                         "); did you mean 'node:" + nearest + "'?"};
+    return ModuleError{
+        "ERR_UNKNOWN_BUILTIN_MODULE",
+        fmt::format("there is no module {} in a guest (imported from {}); did you mean 'node:{}'?",
+                    specifier, importer, nearest)};
   }
   if (specifier.starts_with(kBuiltin)) return specifier;
   if (IsNodeBuiltin(specifier)) return std::string(kNodeBuiltin) + specifier;
@@ -388,28 +394,27 @@ ModuleResolver::Url ModuleResolver::Find(const std::string& specifier, const std
   if (importer.starts_with(kData) && !ada::can_parse(specifier))
     return ModuleError{
         "ERR_UNSUPPORTED_RESOLVE_REQUEST",
-        "\"" + specifier + "\" is looked for in no directory: a data: URL imported it"};
+        fmt::format("\"{}\" is looked for in no directory: a data: URL imported it", specifier)};
   if (specifier.starts_with('#')) return Internal(specifier, importer, how);
   if (const auto url = ada::parse<ada::url_aggregator>(specifier)) {
     if (how == How::kImport && url->get_protocol() == kData) return std::string(url->get_href());
     if (url->get_protocol() == kData)
       return ModuleError{"ERR_UNSUPPORTED_ESM_URL_SCHEME",
-                         "a data: URL is imported, not required, and this is CommonJS: write await "
-                         "import('data:…') (required from " +
-                             importer + ")"};
-    return ModuleError{"ERR_UNSUPPORTED_ESM_URL_SCHEME",
-                       "only files and data: URLs can be imported, not " + specifier +
-                           " (imported from " + importer + ")" + InsteadOf(specifier)};
+                         fmt::format("a data: URL is imported, not required, and this is CommonJS: "
+                                     "write await import('data:…') (required from {})",
+                                     importer)};
+    return ModuleError{
+        "ERR_UNSUPPORTED_ESM_URL_SCHEME",
+        fmt::format("only files and data: URLs can be imported, not {} (imported from {}){}",
+                    specifier, importer, InsteadOf(specifier))};
   }
   if (specifier.starts_with("@/") || specifier.starts_with("~/"))
-    return ModuleError{"ERR_MODULE_NOT_FOUND",
-                       "'" + specifier +
-                           "' is an alias that a bundler knows, or a tsconfig.json "
-                           "(imported from " +
-                           importer +
-                           "): import the file by its relative path, or "
-                           "name it in package.json, \"imports\": {\"#" +
-                           specifier.substr(2) + "\": \"./src/" + specifier.substr(2) + "\"}"};
+    return ModuleError{
+        "ERR_MODULE_NOT_FOUND",
+        fmt::format("'{}' is an alias that a bundler knows, or a tsconfig.json (imported from {}): "
+                    "import the file by its relative path, or name it in package.json, "
+                    "\"imports\": {{\"#{}\": \"./src/{}\"}}",
+                    specifier, importer, specifier.substr(2), specifier.substr(2))};
   return Bare(specifier, importer, how);
 }
 
@@ -430,11 +435,12 @@ ModuleResolver::Url ModuleResolver::File(const std::string& url, const std::stri
     return *std::move(main);
   const bool denied = files_.Stat(path) == FileTree::Kind::kDenied;
   const std::string where = specifier.starts_with('/') ? "" : WhereCodeLooks(importer);
-  return ModuleError{"MODULE_NOT_FOUND", "cannot find the module '" + specifier +
-                                             "' (required from " + importer + ")" +
-                                             (!where.empty() ? ": " + where
-                                              : denied       ? ": " + OutsideMounts(path)
-                                                             : "")};
+  return ModuleError{
+      "MODULE_NOT_FOUND",
+      fmt::format("cannot find the module '{}' (required from {}){}", specifier, importer,
+                  !where.empty() ? fmt::format(": {}", where)
+                  : denied       ? fmt::format(": {}", OutsideMounts(path))
+                                 : "")};
 }
 
 std::optional<std::string> ModuleResolver::AsTypeScript(const std::string& path) {
@@ -452,8 +458,8 @@ std::optional<std::string> ModuleResolver::AsTypeScript(const std::string& path)
       if (is_file(at)) return at;
     }
   }
-  const std::string directory = path.ends_with('/') ? path : path + "/";
-  for (const std::string& stem : {path, directory + "index"}) {
+  const std::string directory = path.ends_with('/') ? path : fmt::format("{}/", path);
+  for (const std::string& stem : {path, fmt::format("{}index", directory)}) {
     if (stem.ends_with('/')) continue;
     for (const char* ending : {".ts", ".tsx", ".mts", ".cts", ".js", ".mjs", ".cjs", ".jsx"}) {
       if (is_file(stem + ending)) return stem + ending;
@@ -470,9 +476,9 @@ ModuleResolver::Url ModuleResolver::Mapped(const std::string& specifier) {
     if (const auto found = AsTypeScript(place)) return UrlOfPath(*found);
   }
   if (places.named && files_.Stat(places.paths.front()) == FileTree::Kind::kDenied)
-    return ModuleError{"ERR_MODULE_NOT_FOUND", "tsconfig.json says that '" + specifier + "' is " +
-                                                   places.paths.front() + ": " +
-                                                   OutsideMounts(places.paths.front())};
+    return ModuleError{"ERR_MODULE_NOT_FOUND",
+                       fmt::format("tsconfig.json says that '{}' is {}: {}", specifier,
+                                   places.paths.front(), OutsideMounts(places.paths.front()))};
   return "";
 }
 
@@ -489,7 +495,7 @@ std::optional<ModuleResolver::Url> ModuleResolver::AsDirectory(const std::string
     if (!package->valid) return InvalidPackage(path);
     if (auto main = Main(*package, path, How::kRequire)) return UrlOfPath(*main);
   }
-  if (auto index = AsFile(path + "/index")) return UrlOfPath(*index);
+  if (auto index = AsFile(fmt::format("{}/index", path))) return UrlOfPath(*index);
   return std::nullopt;
 }
 
@@ -499,11 +505,11 @@ std::optional<std::string> ModuleResolver::Main(const Package& package,
   if (!main.empty()) {
     const std::string path = Joined(directory, main);
     if (auto file = AsFile(path)) return file;
-    if (auto index =
-            AsFile((path.ends_with('/') ? path.substr(0, path.size() - 1) : path) + "/index"))
+    if (auto index = AsFile(
+            fmt::format("{}/index", path.ends_with('/') ? path.substr(0, path.size() - 1) : path)))
       return index;
   }
-  return how == How::kRequire ? std::nullopt : AsFile(directory + "/index");
+  return how == How::kRequire ? std::nullopt : AsFile(fmt::format("{}/index", directory));
 }
 
 ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std::string& importer,
@@ -514,30 +520,33 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
   if (name.empty())
     return ModuleError{
         "ERR_INVALID_MODULE_SPECIFIER",
-        "\"" + specifier + "\" is no name of a package (imported from " + importer + ")"};
+        fmt::format("\"{}\" is no name of a package (imported from {})", specifier, importer)};
   const std::string path = PathOfUrl(importer);
   const auto unfold = [&, subpath = subpath, name = name](const Package* package,
                                                           const std::string& directory) -> Url {
     Found found;
     if (package != nullptr && !package->valid)
-      return InvalidPackage(directory, how == How::kImport ? " while importing \"" + specifier +
-                                                                 "\" from " + PathOfUrl(importer)
-                                                           : "");
+      return InvalidPackage(directory, how == How::kImport
+                                           ? fmt::format(" while importing \"{}\" from {}",
+                                                         specifier, PathOfUrl(importer))
+                                           : "");
     if (package != nullptr && package->Value("exports") != nullptr) {
       found = Exports(*package, directory, subpath, how);
       if (std::holds_alternative<std::monostate>(found))
         return ModuleError{
             "ERR_PACKAGE_PATH_NOT_EXPORTED",
-            "the package '" + name + "' does not export " +
-                (subpath == "." ? std::string("a main module") : "\"" + subpath + "\"") +
-                " (\"exports\" in " + directory + "/package.json; imported from " + importer + ")"};
+            fmt::format("the package '{}' does not export {} (\"exports\" in "
+                        "{}/package.json; imported from {})",
+                        name, subpath == "." ? "a main module" : fmt::format("\"{}\"", subpath),
+                        directory, importer)};
       if (auto* error = std::get_if<ModuleError>(&found)) return *error;
       return UrlOfPath(std::get<std::string>(found));
     }
     if (subpath != ".") {
       const std::string file = directory + subpath.substr(1);
       if (how == How::kImport && !IsOfProject(importer)) {
-        const auto base = ada::parse<ada::url_aggregator>(UrlOfPath(directory + "/package.json"));
+        const auto base =
+            ada::parse<ada::url_aggregator>(UrlOfPath(fmt::format("{}/package.json", directory)));
         const auto url = ada::parse<ada::url_aggregator>(subpath, &*base);
         return url ? std::string(url->get_href()) : "";
       }
@@ -547,13 +556,13 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
       if (auto main = AsDirectory(directory)) return *std::move(main);
     } else if (package != nullptr) {
       if (auto main = Main(*package, directory, how)) return UrlOfPath(*main);
-    } else if (auto index = AsFile(directory + "/index")) {
+    } else if (auto index = AsFile(fmt::format("{}/index", directory))) {
       return UrlOfPath(*index);
     }
-    return ModuleError{missing_code,
-                       "the package '" + name + "' in " + directory + " has no " +
-                           (subpath == "." ? std::string("main module") : "\"" + subpath + "\"") +
-                           " (imported from " + importer + ")"};
+    return ModuleError{
+        missing_code,
+        fmt::format("the package '{}' in {} has no {} (imported from {})", name, directory,
+                    subpath == "." ? "main module" : fmt::format("\"{}\"", subpath), importer)};
   };
   // A package may import itself by its own name, through its exports.
   std::string own;
@@ -565,32 +574,41 @@ ModuleResolver::Url ModuleResolver::Bare(const std::string& specifier, const std
   bool denied = false;
   for (std::string at = DirectoryOf(path);; at = DirectoryOf(at)) {
     if (!at.ends_with("/node_modules")) {
-      const std::string directory = at + "/node_modules/" + name;
+      const std::string directory = fmt::format("{}/node_modules/{}", at, name);
       const FileTree::Kind kind = files_.Stat(directory);
       if (kind == FileTree::Kind::kDirectory) return unfold(PackageIn(directory), directory);
       if (kind == FileTree::Kind::kDenied &&
-          files_.Stat(at + "/node_modules") == FileTree::Kind::kDirectory)
-        return ModuleError{missing_code,
-                           "the package '" + name + "' imported from " + importer +
-                               " is a link: " + files_.WhyDenied(directory + "/package.json")};
+          files_.Stat(fmt::format("{}/node_modules", at)) == FileTree::Kind::kDirectory)
+        return ModuleError{
+            missing_code,
+            fmt::format("the package '{}' imported from {} is a link: {}", name, importer,
+                        files_.WhyDenied(fmt::format("{}/package.json", directory)))};
       denied = denied || kind == FileTree::Kind::kDenied;
     }
     if (at.empty()) break;
   }
   if (const std::string builtin = NearestBuiltin(specifier); !builtin.empty())
-    return ModuleError{missing_code, "cannot find the module '" + specifier + "' imported from " +
-                                         importer + "; did you mean '" + builtin + "'?"};
+    return ModuleError{
+        missing_code,
+        fmt::format("cannot find the module '{}' imported from {}; did you mean '{}'?", specifier,
+                    importer, builtin)};
   if (const std::string where = WhereCodeLooks(importer); !where.empty())
-    return ModuleError{missing_code, "cannot find the package '" + name + "' imported from " +
-                                         importer + ": " + where + ", where npm install " + name +
-                                         " puts it"};
+    return ModuleError{
+        missing_code,
+        fmt::format(
+            "cannot find the package '{}' imported from {}: {}, where npm install {} puts it", name,
+            importer, where, name)};
   return ModuleError{
       missing_code,
-      "cannot find the package '" + name + "' imported from " + importer + ": " +
-          (denied ? "it is in no node_modules that the program sees; install it (npm install " +
-                        name + "), or add --mount=DIR for the directory whose node_modules has it"
-                  : "install it beside the code (npm install " + name +
-                        "), or import a file by its relative path ('./" + specifier + "')")};
+      fmt::format(
+          "cannot find the package '{}' imported from {}: {}", name, importer,
+          denied ? fmt::format(
+                       "it is in no node_modules that the program sees; install it (npm install "
+                       "{}), or add --mount=DIR for the directory whose node_modules has it",
+                       name)
+                 : fmt::format("install it beside the code (npm install {}), or import a file by "
+                               "its relative path ('./{}')",
+                               name, specifier))};
 }
 
 ModuleResolver::Url ModuleResolver::Internal(const std::string& specifier,
@@ -609,13 +627,14 @@ ModuleResolver::Url ModuleResolver::Internal(const std::string& specifier,
     // A target that is no path of this package is the name of another, or of a builtin.
     if (url->starts_with(kNodeBuiltin)) return *url;
     if (IsNodeBuiltin(*url)) return std::string(kNodeBuiltin) + *url;
-    return Bare(*url, UrlOfPath(directory + "/package.json"), how);
+    return Bare(*url, UrlOfPath(fmt::format("{}/package.json", directory)), how);
   }
   return ModuleError{
       "ERR_PACKAGE_IMPORT_NOT_DEFINED",
-      "\"" + specifier + "\" is not among the \"imports\" of " +
-          (package == nullptr ? "a package: " + importer + " is in none"
-                              : directory + "/package.json (imported from " + importer + ")")};
+      fmt::format("\"{}\" is not among the \"imports\" of {}", specifier,
+                  package == nullptr
+                      ? fmt::format("a package: {} is in none", importer)
+                      : fmt::format("{}/package.json (imported from {})", directory, importer))};
 }
 
 ModuleResolver::Found ModuleResolver::Exports(const Package& package, const std::string& directory,
@@ -657,7 +676,7 @@ ModuleResolver::Found ModuleResolver::Target(const ordered_json& target,
   const auto invalid = [&](const std::string& text) {
     return ModuleError{
         "ERR_INVALID_PACKAGE_TARGET",
-        "\"" + text + "\" in " + directory + "/package.json leads to no file of that package"};
+        fmt::format("\"{}\" in {}/package.json leads to no file of that package", text, directory)};
   };
   if (depth > kMaxDepth) return invalid("…");
   if (target.is_string()) {

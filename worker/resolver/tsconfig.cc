@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/format.h"
+
 namespace postern::worker {
 namespace {
 
@@ -57,7 +59,7 @@ std::string WithoutLastCommas(std::string text) {
 std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 std::string At(const std::string& directory, const std::string& path) {
-  const std::filesystem::path joined = std::filesystem::path(directory + "/") / path;
+  const std::filesystem::path joined = std::filesystem::path(fmt::format("{}/", directory)) / path;
   std::string normal = joined.lexically_normal().string();
   if (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
   return normal;
@@ -70,7 +72,7 @@ std::string Extended(FileTree& files, const std::string& path, const std::string
     places = {At(DirectoryOf(path), name)};
   } else {
     for (std::string at = DirectoryOf(path);; at = DirectoryOf(at)) {
-      places.push_back(at + "/node_modules/" + name);
+      places.push_back(fmt::format("{}/node_modules/{}", at, name));
       if (at.empty()) break;
     }
   }
@@ -99,7 +101,7 @@ struct TsConfigReader {
     open.push_back(path);
     const auto json = ordered_json::parse(WithoutLastCommas(*text), nullptr, false, true);
     if (!json.is_object()) {
-      error = ModuleError{"ERR_INVALID_TSCONFIG", path + " is no JSON object"};
+      error = ModuleError{"ERR_INVALID_TSCONFIG", fmt::format("{} is no JSON object", path)};
       open.pop_back();
       return;
     }
@@ -124,7 +126,7 @@ struct TsConfigReader {
     }
     const auto here = [&](std::string where) {
       constexpr std::string_view kTop = "${configDir}";
-      if (where.starts_with(kTop)) return At(top, "." + where.substr(kTop.size()));
+      if (where.starts_with(kTop)) return At(top, fmt::format(".{}", where.substr(kTop.size())));
       return At(DirectoryOf(path), where);
     };
     const auto base = own.find("baseUrl");
@@ -148,7 +150,7 @@ struct TsConfigReader {
 TsConfig TsConfig::Find(FileTree& files, const std::string& directory) {
   TsConfig config;
   for (std::string at = directory;; at = DirectoryOf(at)) {
-    const std::string path = at + "/tsconfig.json";
+    const std::string path = fmt::format("{}/tsconfig.json", at);
     if (files.Stat(path) == FileTree::Kind::kFile) {
       TsConfigReader reader{.files = files};
       reader.Read(path, at);
