@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/format.h"
 #include "base/units.h"
 #include "worker/engine/v8_values.h"
 
@@ -44,12 +45,13 @@ std::string HowToRename(ModuleLoader& modules, const std::string& path) {
   const bool typescript = extension == ".ts" || extension == ".mts" || extension == ".tsx";
   const std::string to = NameOf(path.substr(0, dot)) + (typescript ? ".cts" : ".cjs");
   if (extension == ".mjs" || extension == ".mts")
-    return "\n" + path + " is an ES module by its name: rename it to " + to + " for CommonJS";
+    return fmt::format("\n{} is an ES module by its name: rename it to {} for CommonJS", path, to);
   const auto type = modules.resolver().PackageType(path);
   if (const auto* text = std::get_if<std::string>(&type); text != nullptr && *text == "module")
-    return "\n" + path +
-           " is an ES module, as its package.json says \"type\": \"module\": " + "rename it to " +
-           to + " for CommonJS";
+    return fmt::format(
+        "\n{} is an ES module, as its package.json says \"type\": \"module\": rename it to {} for "
+        "CommonJS",
+        path, to);
   return {};
 }
 
@@ -59,13 +61,13 @@ std::string AsAnotherLanguage(ModuleLoader& modules, const std::string& path, bo
   const std::string stem = path.substr(0, dot), from = dot == path.npos ? "" : path.substr(dot);
   if ((from != ".js" && from != ".mjs" && from != ".cjs") || modules.sources().IsJavaScript(path))
     return {};
-  const std::string typescript = "." + std::string(from == ".js" ? "" : from.substr(1, 1)) + "ts";
+  const std::string typescript = fmt::format(".{}ts", from == ".js" ? "" : from.substr(1, 1));
   const std::pair<std::string, std::string_view> languages[] = {
       {has_tags ? ".jsx" : typescript, has_tags ? "in JSX" : "in TypeScript"},
       {".tsx", "in TypeScript with JSX"}};
   for (const auto& [to, what] : languages) {
     if (modules.sources().IsOfLanguage(path, stem + to))
-      return path + " is written " + std::string(what) + ": rename it to " + NameOf(stem + to);
+      return fmt::format("{} is written {}: rename it to {}", path, what, NameOf(stem + to));
   }
   return {};
 }
@@ -88,8 +90,8 @@ void ExplainModuleScope(v8::Local<v8::Context> context, ModuleLoader& modules,
   const std::string path = FileOf(isolate, v8::Exception::CreateMessage(isolate, error));
   if (path.empty() || !IsModule(isolate, modules, path)) return;
   (void)object->Set(context, Str(isolate, "message"),
-                    Str(isolate, message + " in ES module scope" + std::string(global->instead) +
-                                     HowToRename(modules, path)));
+                    Str(isolate, fmt::format("{} in ES module scope{}{}", message, global->instead,
+                                             HowToRename(modules, path))));
 }
 
 std::string AdviceOn(v8::Local<v8::Context> context, ModuleLoader& modules,
@@ -104,15 +106,16 @@ std::string AdviceOn(v8::Local<v8::Context> context, ModuleLoader& modules,
   if (error.name == "ReferenceError") {
     for (const std::string other : {"Deno", "Bun"}) {
       if (error.message == other + std::string(kNotDefined))
-        return "a guest has Web APIs and Node's modules, and nothing of " + other +
-               "'s own; what " + other +
-               ".serve does is export default { fetch(request) { … } } under "
-               "postern serve --handler=FILE --listen=PORT";
+        return fmt::format(
+            "a guest has Web APIs and Node's modules, and nothing of {}'s own; what {}.serve does "
+            "is export default {{ fetch(request) {{ … }} }} under postern serve --handler=FILE "
+            "--listen=PORT",
+            other, other);
     }
   }
   if (error.name == "RangeError" && error.message == "Array buffer allocation failed")
-    return "the guest has " + BytesText(memory) + " of memory; --memory=" + BytesText(4 * memory) +
-           " gives it more";
+    return fmt::format("the guest has {} of memory; --memory={} gives it more", BytesText(memory),
+                       BytesText(4 * memory));
   return {};
 }
 
@@ -127,10 +130,10 @@ std::string AdviceOnEnd(v8::Local<v8::Context> context, ModuleLoader& modules,
       !handler.As<v8::Object>()->Get(context, Str(isolate, "fetch")).ToLocal(&fetch) ||
       !fetch->IsFunction())
     return {};
-  return path +
-         " exports fetch, which nothing calls here; it answers requests under "
-         "postern serve --handler=" +
-         NameOf(path) + " --listen=8080";
+  return fmt::format(
+      "{} exports fetch, which nothing calls here; it answers requests under postern serve "
+      "--handler={} --listen=8080",
+      path, NameOf(path));
 }
 
 }  // namespace postern::worker

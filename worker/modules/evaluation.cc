@@ -1,5 +1,6 @@
 #include "worker/modules/evaluation.h"
 
+#include "base/format.h"
 #include "worker/engine/v8_values.h"
 
 namespace postern::worker {
@@ -28,7 +29,8 @@ class Evaluation {
     // stay, in a function that is called from here, which is no frame.
     {
       const v8::TryCatch ignored(engine_.isolate());
-      if (Mentions("await") && Compile("async () => (\n" + source_ + "\n)", -1).ToLocal(&script))
+      if (Mentions("await") &&
+          Compile(fmt::format("async () => (\n{}\n)", source_), -1).ToLocal(&script))
         caught.Reset();
     }
     if (!script.IsEmpty()) return OrRethrow(Called(AsScript(script)), caught);
@@ -95,9 +97,9 @@ class Evaluation {
 
   v8::MaybeLocal<v8::Value> AsTypeScript(const std::string& path, v8::TryCatch& error) {
     std::string text;
-    if (!sources_.AsTypeScript(path + ".ts", source_, error).To(&text)) return {};
+    if (!sources_.AsTypeScript(fmt::format("{}.ts", path), source_, error).To(&text)) return {};
     error.Reset();
-    return Evaluation(engine_, modules_, url_ + ".ts", source_).Run();
+    return Evaluation(engine_, modules_, fmt::format("{}.ts", url_), source_).Run();
   }
 
   Engine& engine_;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <vector>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "worker/engine/v8_values.h"
 #include "worker/modules/advice.h"
@@ -27,7 +28,7 @@ std::string TypeAttribute(v8::Isolate* isolate, v8::Local<v8::FixedArray> attrib
 }
 
 std::string Key(const std::string& type, const std::string& url) {
-  return type.empty() ? url : type + " " + url;
+  return type.empty() ? url : fmt::format("{} {}", type, url);
 }
 
 // Whether a program is code of which nobody says in what it is written.
@@ -136,12 +137,13 @@ v8::MaybeLocal<v8::Function> ModuleLoader::CompileCommonJs(const std::string& ur
     const std::string where = WhereThrown(url, message);
     sources_.Throw(
         "ERR_MODULE_TYPE",
-        PathOfUrl(url) + where +
-            (PathOfUrl(url).ends_with(".cjs")
-                 ? " is written as an ES module, but .cjs means CommonJS: rename it to .mjs"
-                 : " is written as an ES module, and would be CommonJS: rename it to .mjs, or "
-                   "put \"type\": "
-                   "\"module\" into its package.json"),
+        fmt::format(
+            "{}{}{}", PathOfUrl(url), where,
+            PathOfUrl(url).ends_with(".cjs")
+                ? " is written as an ES module, but .cjs means CommonJS: rename it to .mjs"
+                : " is written as an ES module, and would be CommonJS: rename it to .mjs, or "
+                  "put \"type\": "
+                  "\"module\" into its package.json"),
         true);
     caught.ReThrow();
     return {};
@@ -162,7 +164,7 @@ v8::MaybeLocal<v8::Module> ModuleLoader::MakeJson(const std::string& url,
     if (!v8::JSON::Parse(engine_.context(), text).ToLocal(&value)) {
       const std::string why = Utf8(isolate, caught.Exception());
       caught.Reset();
-      sources_.Throw("ERR_INVALID_JSON", url + ": " + why, true);
+      sources_.Throw("ERR_INVALID_JSON", fmt::format("{}: {}", url, why), true);
       caught.ReThrow();
       return {};
     }
@@ -198,8 +200,9 @@ v8::MaybeLocal<v8::Module> ModuleLoader::MakeOfData(const std::string& url, cons
   if (mime == "text/javascript" || mime == "application/javascript") return Compile(url, source);
   sources_.Throw(
       mime == "application/json" ? "ERR_IMPORT_ATTRIBUTE_MISSING" : "ERR_UNKNOWN_MODULE_FORMAT",
-      "a data: URL of the type " + mime + " is no JavaScript: import it with { type: '" +
-          (mime == "application/json" ? "json" : "text") + "' } (imported from " + importer + ")");
+      fmt::format("a data: URL of the type {} is no JavaScript: import it with {{ type: '{}' }} "
+                  "(imported from {})",
+                  mime, mime == "application/json" ? "json" : "text", importer));
   return {};
 }
 
@@ -284,13 +287,15 @@ v8::MaybeLocal<v8::Module> ModuleLoader::Load(const std::string& url, const std:
   if (const auto known = loaded_.find(Key(type, url)); known != loaded_.end())
     return known->second.Get(isolate);
   if (loaded_.size() >= kMaxGraph) {
-    sources_.Throw("ERR_MODULE_LIMIT", "more than " + std::to_string(kMaxGraph) + " modules");
+    sources_.Throw("ERR_MODULE_LIMIT", fmt::format("more than {} modules", kMaxGraph));
     return {};
   }
   if (!type.empty() && type != "json" && type != "text") {
-    sources_.Throw("ERR_IMPORT_ATTRIBUTE_UNSUPPORTED", "import attribute type \"" + type +
-                                                           "\" is not supported (imported from " +
-                                                           importer + "): json and text are");
+    sources_.Throw(
+        "ERR_IMPORT_ATTRIBUTE_UNSUPPORTED",
+        fmt::format(
+            "import attribute type \"{}\" is not supported (imported from {}): json and text are",
+            type, importer));
     return {};
   }
   if (url.starts_with(kBuiltin) || url.starts_with(kNodeBuiltin)) return MakeBuiltin(url, importer);
@@ -308,7 +313,8 @@ v8::MaybeLocal<v8::Module> ModuleLoader::Load(const std::string& url, const std:
       std::string text = Utf8(isolate, message);
       const bool has_advice = text.find("--mount=/") != std::string::npos || sources_.IsThere(path);
       const std::string where = has_advice ? "" : resolver_.WhereCodeLooks(importer);
-      text += " (imported from " + importer + ")" + (where.empty() ? "" : "; " + where);
+      fmt::format_to(std::back_inserter(text), " (imported from {}){}", importer,
+                     where.empty() ? "" : fmt::format("; {}", where));
       error.As<v8::Object>()
           ->CreateDataProperty(engine_.context(), Str(isolate, "message"), Str(isolate, text))
           .Check();
@@ -318,9 +324,9 @@ v8::MaybeLocal<v8::Module> ModuleLoader::Load(const std::string& url, const std:
   };
   if (type.empty() && !sources_.Format(path).To(&format)) return from_there();
   if (type.empty() && format.format == ModuleFormat::kJson) {
-    sources_.Throw(
-        "ERR_IMPORT_ATTRIBUTE_MISSING",
-        path + " is JSON: import it with { type: 'json' } (imported from " + importer + ")");
+    sources_.Throw("ERR_IMPORT_ATTRIBUTE_MISSING",
+                   fmt::format("{} is JSON: import it with {{ type: 'json' }} (imported from {})",
+                               path, importer));
     caught.ReThrow();
     return {};
   }
@@ -365,8 +371,8 @@ bool ModuleLoader::LoadRequests(v8::Local<v8::Module> root, const std::string& r
     for (int i = 0; i < requests->Length(); ++i) {
       const auto request = requests->Get(i).As<v8::ModuleRequest>();
       auto where = module->SourceOffsetToLocation(request->GetSourceOffset());
-      const std::string importer = url + ":" + std::to_string(where.GetLineNumber() + 1) + ":" +
-                                   std::to_string(where.GetColumnNumber() + 1);
+      const std::string importer =
+          fmt::format("{}:{}:{}", url, where.GetLineNumber() + 1, where.GetColumnNumber() + 1);
       std::string target;
       const auto at = static_cast<size_t>(i);
       for (; ahead < found.size() && ahead < at + FileClient::kMostAhead; ++ahead) {
@@ -452,7 +458,7 @@ v8::MaybeLocal<v8::Promise> ModuleLoader::Run(const std::string& url, const std:
       (!sources_.Format(path).To(&format) || !sources_.Source(path, format).To(&body)))
     return {};
   if (format.format == ModuleFormat::kJson) {
-    sources_.Throw("ERR_MODULE_TYPE", path + " is JSON, which is no program");
+    sources_.Throw("ERR_MODULE_TYPE", fmt::format("{} is JSON, which is no program", path));
     return {};
   }
   v8::TryCatch caught(engine_.isolate());
@@ -463,9 +469,10 @@ v8::MaybeLocal<v8::Promise> ModuleLoader::Run(const std::string& url, const std:
   if (is_module ? Compile(url, body).ToLocal(&module)
                 : !no_language || sources_.IsCommonJs(url, body)) {
     ran = is_module ? RunCompiled(module, url) : RunCommonJs(url, body);
-  } else if (no_language && sources_.AsTypeScript(path + ".ts", source, caught).IsJust()) {
+  } else if (no_language &&
+             sources_.AsTypeScript(fmt::format("{}.ts", path), source, caught).IsJust()) {
     caught.Reset();
-    ran = Run(url + ".ts", source);
+    ran = Run(fmt::format("{}.ts", url), source);
   }
   if (ran.IsEmpty()) caught.ReThrow();
   return ran;
@@ -481,13 +488,15 @@ v8::MaybeLocal<v8::Value> ModuleLoader::Require(const std::string& url) {
   if (module->IsGraphAsync()) {
     sources_.Throw(
         "ERR_REQUIRE_ASYNC_MODULE",
-        PathOfUrl(url) + " awaits at its top level, so that it cannot be required: import() it");
+        fmt::format("{} awaits at its top level, so that it cannot be required: import() it",
+                    PathOfUrl(url)));
     return {};
   }
   if (module->GetStatus() == v8::Module::kEvaluating) {
     sources_.Throw(
         "ERR_REQUIRE_CYCLE_MODULE",
-        PathOfUrl(url) + " is required while it is being evaluated: it imports who requires it");
+        fmt::format("{} is required while it is being evaluated: it imports who requires it",
+                    PathOfUrl(url)));
     return {};
   }
   v8::Local<v8::Promise> evaluated;

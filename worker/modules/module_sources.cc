@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/format.h"
 #include "worker/engine/v8_values.h"
 #include "worker/resolver/tsconfig.h"
 
@@ -53,10 +54,12 @@ const FileClient::FileReply* ModuleSources::ReadOrThrow(const std::string& path)
   const std::string code = answer.code, message = answer.message;
   std::string hint = missing ? resolver_.Hint(path) : "";
   if (hint.empty() && client_.InMemory(path))
-    hint = "/tmp is the guest's own; --mount=" + path.substr(0, path.rfind('/')) +
-           " shows it the host's";
+    hint = fmt::format("/tmp is the guest's own; --mount={} shows it the host's",
+                       path.substr(0, path.rfind('/')));
   Throw(missing ? "ERR_MODULE_NOT_FOUND" : code,
-        missing ? "cannot find the module " + path + (hint.empty() ? "" : ": " + hint) : message);
+        missing ? fmt::format("cannot find the module {}{}", path,
+                              hint.empty() ? "" : fmt::format(": {}", hint))
+                : message);
   return nullptr;
 }
 
@@ -75,7 +78,7 @@ v8::MaybeLocal<v8::String> ModuleSources::Text(const std::string& url, const std
       !v8::String::NewFromUtf8(engine_.isolate(), source.data(), v8::NewStringType::kNormal,
                                static_cast<int>(source.size()))
            .ToLocal(&text)) {
-    Throw("ERR_MODULE_TOO_LARGE", url + " is too large to be a module");
+    Throw("ERR_MODULE_TOO_LARGE", fmt::format("{} is too large to be a module", url));
     return {};
   }
   return text;
@@ -187,10 +190,9 @@ void ModuleSources::ThrowFailure(const Transpiler::TranspileError& failure, cons
                                  const std::string& source) {
   v8::Isolate* isolate = engine_.isolate();
   const std::string place =
-      failure.line == 0 ? ""
-                        : ":" + std::to_string(failure.line) + ":" + std::to_string(failure.column);
+      failure.line == 0 ? "" : fmt::format(":{}:{}", failure.line, failure.column);
   const std::string code = "ERR_INVALID_TYPESCRIPT_SYNTAX";
-  const std::string message = path + place + ": " + failure.message;
+  const std::string message = fmt::format("{}{}: {}", path, place, failure.message);
   if (failure.line == 0) return Throw(code, message, true);
   v8::Local<v8::Value> args[] = {Str(isolate, code),
                                  Str(isolate, message),

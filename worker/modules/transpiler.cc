@@ -1,5 +1,6 @@
 #include "worker/modules/transpiler.h"
 
+#include "base/format.h"
 #include "worker/engine/v8_values.h"
 
 namespace postern::worker {
@@ -45,7 +46,7 @@ std::variant<Transpiler::Script, Transpiler::TranspileError> Transpiler::Run(
     const std::string why = caught.HasCaught() ? Utf8(isolate, caught.Exception()) : "";
     if (why.find("call stack") != std::string::npos)
       return {"it is nested too deeply to be read as TypeScript"};
-    return {"it cannot be made JavaScript: " + why};
+    return {fmt::format("it cannot be made JavaScript: {}", why)};
   };
   v8::Local<v8::Function> compile;
   if (!compile_.IsEmpty())
