@@ -7,6 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/format.h"
 #include "channel/failure.h"
 #include "channel/spare_fds.h"
 
@@ -67,7 +68,7 @@ FileClient::FileClient(std::map<std::string, std::string> files, std::vector<std
 FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
   if (files_.contains(path)) return Owner::kOrder;
   for (const std::string& mount : mounts_) {
-    if (path == mount || path.starts_with(mount + "/")) return Owner::kBroker;
+    if (path == mount || path.starts_with(fmt::format("{}/", mount))) return Owner::kBroker;
   }
   if (memory_.Has(path)) return Owner::kMemory;
   // The broker says best why there is nothing.
@@ -77,7 +78,7 @@ FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
 int32_t FileClient::LostChannel(const std::string& why) {
   lost_ = {};
   lost_.code = channel::kErrBrokerLost.code;
-  lost_.message = "the files broker was lost: " + why;
+  lost_.message = fmt::format("the files broker was lost: {}", why);
   endpoint_.reset();
   return kNoStream;
 }
@@ -86,7 +87,7 @@ FileClient::FileReply FileClient::Read(const std::string& path, int64_t offset, 
   switch (OwnerOf(path)) {
     case Owner::kOrder: {
       const auto own = files_.find(path);
-      if (own == files_.end()) return Failed(ENOENT, "there is no file " + path);
+      if (own == files_.end()) return Failed(ENOENT, fmt::format("there is no file {}", path));
       FileReply answer = From(Ok{});
       answer.bytes = Piece(own->second, offset, length);
       return answer;
@@ -94,7 +95,7 @@ FileClient::FileReply FileClient::Read(const std::string& path, int64_t offset, 
     case Owner::kMemory: {
       const auto node = memory_.Find(path);
       if (!node) return Failed(node.error().errnum, node.error().message);
-      if ((*node)->directory) return Failed(EISDIR, path + " is a directory");
+      if ((*node)->directory) return Failed(EISDIR, fmt::format("{} is a directory", path));
       FileReply answer = From(Ok{});
       answer.bytes = Piece((*node)->bytes, offset, length);
       return answer;
@@ -126,8 +127,9 @@ std::optional<FileClient::FileReply> FileClient::LookAtOwn(const std::string& pa
     case Owner::kOrder: {
       if (const auto own = files_.find(path); own != files_.end())
         return of_order(FileKind::kFile, own->second.size());
-      if (HasBelow(path == "/" ? path : path + "/")) return of_order(FileKind::kDirectory, 0);
-      return Failed(ENOENT, "there is no file " + path);
+      if (HasBelow(path == "/" ? path : fmt::format("{}/", path)))
+        return of_order(FileKind::kDirectory, 0);
+      return Failed(ENOENT, fmt::format("there is no file {}", path));
     }
     case Owner::kMemory: {
       const auto node = memory_.Find(path);
@@ -142,7 +144,7 @@ std::optional<FileClient::FileReply> FileClient::LookAtOwn(const std::string& pa
       return answer;
     }
     case Owner::kBroker:
-      if (HasBelow(path + "/")) return of_order(FileKind::kDirectory, 0);
+      if (HasBelow(fmt::format("{}/", path))) return of_order(FileKind::kDirectory, 0);
   }
   return std::nullopt;
 }
@@ -156,7 +158,7 @@ FileClient::MountRelation FileClient::RelationTo(const std::string& path) const 
   MountRelation place = MountRelation::kOutside;
   for (const std::string& mount : mounts_) {
     if (path == mount || (mount.empty() && path == "/")) return MountRelation::kMount;
-    if (path.starts_with(mount + "/")) place = MountRelation::kBeneath;
+    if (path.starts_with(fmt::format("{}/", mount))) place = MountRelation::kBeneath;
   }
   return place;
 }
@@ -177,8 +179,8 @@ FileClient::FileReply FileClient::List(const std::string& path, int64_t most) {
       const FileReply there = Stat(path);
       if (!there.ok) return there;
       if (there.status.kind != FileKind::kDirectory)
-        return Failed(ENOTDIR, path + " is no directory");
-      const std::string prefix = path == "/" ? path : path + "/";
+        return Failed(ENOTDIR, fmt::format("{} is no directory", path));
+      const std::string prefix = path == "/" ? path : fmt::format("{}/", path);
       std::string last;
       for (auto i = files_.lower_bound(prefix); i != files_.end() && i->first.starts_with(prefix);
            ++i) {
@@ -202,8 +204,9 @@ FileClient::FileReply ReadOnly(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string above =
       slash == 0 || slash == std::string::npos ? "DIR" : path.substr(0, slash);
-  return Failed(EACCES,
-                path + " cannot be written: add --mount=" + above + ":rw, or write beneath /tmp");
+  return Failed(
+      EACCES,
+      fmt::format("{} cannot be written: add --mount={}:rw, or write beneath /tmp", path, above));
 }
 }  // namespace
 
@@ -242,7 +245,8 @@ FileClient::FileReply FileClient::Remove(const std::string& path, bool directory
   ++writes_;
   switch (OwnerOf(path)) {
     case Owner::kOrder:
-      return files_.contains(path) ? ReadOnly(path) : Failed(ENOENT, "there is no file " + path);
+      return files_.contains(path) ? ReadOnly(path)
+                                   : Failed(ENOENT, fmt::format("there is no file {}", path));
     case Owner::kMemory:
       return From(memory_.Remove(path, directory, all));
     case Owner::kBroker:
@@ -257,7 +261,8 @@ FileClient::FileReply FileClient::Move(const std::string& from, const std::strin
   if (owner == Owner::kOrder) return ReadOnly(from);
   if (owner != OwnerOf(to))
     return Failed(
-        EXDEV, "cannot rename " + from + " to " + to + ": they are in different places; copy it");
+        EXDEV,
+        fmt::format("cannot rename {} to {}: they are in different places; copy it", from, to));
   if (owner == Owner::kMemory) return From(memory_.Move(from, to));
   return Request({from, channel::MoveFile{to}});
 }
@@ -394,7 +399,7 @@ void FileClient::OnClosed(int32_t stream, uint32_t error) {
     FileReply& answer = exchange->second.answer = {};
     answer.code = "EIO";
     answer.message =
-        std::string("the files broker reset the request: ") + nghttp2_http2_strerror(error);
+        fmt::format("the files broker reset the request: {}", nghttp2_http2_strerror(error));
   }
 }
 

@@ -4,11 +4,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/format.h"
+
 namespace postern::worker {
 namespace {
 
 Error FileError(const std::string& what, const std::string& path, int errnum) {
-  return Error{"cannot " + what + " " + path + ": " + std::strerror(errnum), errnum};
+  return Error{fmt::format("cannot {} {}: {}", what, path, std::strerror(errnum)), errnum};
 }
 
 std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
@@ -54,7 +56,7 @@ Result<std::vector<std::pair<std::string, bool>>> MemoryFiles::List(
   if (!node) return node.error();
   if (!(*node)->directory) return FileError("list", path, ENOTDIR);
   std::vector<std::pair<std::string, bool>> names;
-  const std::string prefix = path + "/";
+  const std::string prefix = fmt::format("{}/", path);
   for (auto i = nodes_.lower_bound(prefix); i != nodes_.end() && i->first.starts_with(prefix);
        ++i) {
     if (i->first.find('/', prefix.size()) == std::string::npos)
@@ -74,7 +76,7 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
     if (Status s = CheckParent(path); !s) return s;
     if (nodes_.size() >= kMaxFiles)
       return Error{
-          path + " would be one file more than the " + std::to_string(kMaxFiles) + " of " + root_,
+          fmt::format("{} would be one file more than the {} of {}", path, kMaxFiles, root_),
           ENOSPC};
   }
   const size_t before = known == nodes_.end() ? 0 : known->second.bytes.size();
@@ -93,9 +95,8 @@ Status MemoryFiles::Write(const std::string& given, const std::string& bytes, Wr
       after = bytes.size();
   }
   if (bytes_ - before + after > kMaxBytes)
-    return Error{
-        path + " would be more than the " + std::to_string(kMaxBytes) + " bytes of " + root_,
-        ENOSPC};
+    return Error{fmt::format("{} would be more than the {} bytes of {}", path, kMaxBytes, root_),
+                 ENOSPC};
   Node& node = nodes_[path];
   const double now = now_();
   if (known == nodes_.end()) {
@@ -129,9 +130,8 @@ Status MemoryFiles::MakeDirectory(const std::string& given, bool all, uint32_t m
   }
   if (Status s = CheckParent(path); !s) return s;
   if (nodes_.size() >= kMaxFiles)
-    return Error{
-        path + " would be one file more than the " + std::to_string(kMaxFiles) + " of " + root_,
-        ENOSPC};
+    return Error{fmt::format("{} would be one file more than the {} of {}", path, kMaxFiles, root_),
+                 ENOSPC};
   const double now = now_();
   nodes_[path] = {.directory = true,
                   .bytes = {},
@@ -142,8 +142,8 @@ Status MemoryFiles::MakeDirectory(const std::string& given, bool all, uint32_t m
 }
 
 bool MemoryFiles::Empty(const std::string& path) const {
-  const auto next = nodes_.lower_bound(path + "/");
-  return next == nodes_.end() || !next->first.starts_with(path + "/");
+  const auto next = nodes_.lower_bound(fmt::format("{}/", path));
+  return next == nodes_.end() || !next->first.starts_with(fmt::format("{}/", path));
 }
 
 Status MemoryFiles::Remove(const std::string& given, bool directory, bool all) {
@@ -156,7 +156,7 @@ Status MemoryFiles::Remove(const std::string& given, bool directory, bool all) {
     if (!directory && node->second.directory) return FileError("remove", path, EISDIR);
     if (node->second.directory && !Empty(path)) return FileError("remove", path, ENOTEMPTY);
   }
-  const std::string prefix = path + "/";
+  const std::string prefix = fmt::format("{}/", path);
   for (auto i = nodes_.lower_bound(prefix); i != nodes_.end() && i->first.starts_with(prefix);) {
     bytes_ -= i->second.bytes.size();
     i = nodes_.erase(i);
@@ -179,7 +179,7 @@ Status MemoryFiles::Move(const std::string& given, const std::string& given_to) 
   if (from == root_ || to == root_) return FileError("rename", from, EBUSY);
   if (source == nodes_.end()) return FileError("rename", from, WhyMissing(from));
   if (from == to) return Ok{};
-  if (to.starts_with(from + "/")) return FileError("rename", from, EINVAL);
+  if (to.starts_with(fmt::format("{}/", from))) return FileError("rename", from, EINVAL);
   if (Status s = CheckParent(to); !s) return s;
   if (const auto target = nodes_.find(to); target != nodes_.end()) {
     if (target->second.directory != source->second.directory)
@@ -188,7 +188,7 @@ Status MemoryFiles::Move(const std::string& given, const std::string& given_to) 
     if (Status s = Remove(to, target->second.directory, false); !s) return s;
   }
   std::vector<std::pair<std::string, Node>> moved;
-  const std::string prefix = from + "/";
+  const std::string prefix = fmt::format("{}/", from);
   for (auto i = nodes_.lower_bound(prefix); i != nodes_.end() && i->first.starts_with(prefix);) {
     moved.emplace_back(to + i->first.substr(from.size()), std::move(i->second));
     i = nodes_.erase(i);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format.h"
 #include "base/result.h"
 #include "channel/files_protocol.h"
 
@@ -31,7 +32,9 @@ class MemoryFiles {
   // `root`: its path, as "/tmp"; `now`: milliseconds since 1970.
   MemoryFiles(std::string root, std::function<double()> now);
 
-  bool Has(const std::string& path) const { return path == root_ || path.starts_with(root_ + "/"); }
+  bool Has(const std::string& path) const {
+    return path == root_ || path.starts_with(fmt::format("{}/", root_));
+  }
   // Errors have an errnum: ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, ENOSPC, EBUSY, ENAMETOOLONG.
   Result<const Node*> Find(const std::string& path) const;
   Result<std::vector<std::pair<std::string, bool>>> List(
