@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/eintr.h"
+#include "base/format.h"
 #include "base/unique_fd.h"
 #include "worker/native/natives.h"
 #include "worker/process/launcher.h"
@@ -53,14 +54,14 @@ std::string SnapshotPath() {
   Dl_info self{};
   if (::dladdr(reinterpret_cast<void*>(&SnapshotPath), &self) == 0) return {};
   const std::string path = self.dli_fname;
-  return path.substr(0, path.rfind('/') + 1) + "postern-worker.snapshot";
+  return fmt::format("{}postern-worker.snapshot", path.substr(0, path.rfind('/') + 1));
 }
 
 int Main(int argc, char** argv, char** /*environment*/) {
   const Engine::Natives natives{MakeNatives, NativeAddresses()};
   if (argc == 4 && std::strcmp(argv[1], "--postern-snapshot") == 0) {
     const Status made = Engine::MakeSnapshot(ReadFile(argv[2]), argv[3], natives);
-    if (!made) std::fprintf(stderr, "postern-worker: %s\n", made.error().message.c_str());
+    if (!made) PrintError("postern-worker: {}\n", made.error().message);
     ::_exit(made ? 0 : 1);
   }
   Engine::Options engine{.natives = natives, .snapshot = MapFile(SnapshotPath())};

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "worker/engine/allocation.h"
 #include "worker/engine/snapshot_file.h"
 #include "worker/engine/v8_values.h"
@@ -206,14 +207,14 @@ Status Engine::MakeSnapshot(const std::string& source, const std::string& path,
     }
     creator.SetDefaultContext(context);
   }
-  if (!failed.empty()) return Error{"the runtime failed: " + failed};
+  if (!failed.empty()) return Error{fmt::format("the runtime failed: {}", failed)};
   const v8::StartupData blob = creator.CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
   std::ofstream out(path, std::ios::binary);
   const std::string sealed =
       SealSnapshot({blob.data, static_cast<size_t>(blob.raw_size)}, v8::V8::GetVersion());
   out.write(sealed.data(), static_cast<std::streamsize>(sealed.size()));
   out.flush();
-  if (!out) return SystemError("cannot write " + path);
+  if (!out) return SystemError(fmt::format("cannot write {}", path));
   return Ok{};
 }
 

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <memory>
 
+#include "base/format.h"
 #include "worker/engine/v8_values.h"
 
 extern "C" const char postern_parts_begin[], postern_parts_end[];
@@ -46,11 +47,11 @@ v8::MaybeLocal<v8::Function> CompilePart(v8::Isolate* isolate, v8::Local<v8::Con
   if (text.empty() ||
       !v8::String::NewExternalOneByte(isolate, std::make_unique<PartString>(text).release())
            .ToLocal(&source)) {
-    ThrowType(isolate, "there is no part " + std::string(name));
+    ThrowType(isolate, fmt::format("there is no part {}", name));
     return {};
   }
-  v8::ScriptCompiler::Source script(source,
-                                    v8::ScriptOrigin(Str(isolate, "postern:" + std::string(name))));
+  v8::ScriptCompiler::Source script(
+      source, v8::ScriptOrigin(Str(isolate, fmt::format("postern:{}", name))));
   return v8::ScriptCompiler::CompileFunction(context, &script, parameters.size(),
                                              parameters.data());
 }

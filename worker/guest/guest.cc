@@ -8,6 +8,7 @@
 
 #include "base/eintr.h"
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "channel/spare_fds.h"
 #include "worker/engine/allocation.h"
 #include "worker/engine/v8_values.h"
@@ -44,17 +45,19 @@ std::string SourceExcerpt(v8::Isolate* isolate, v8::Local<v8::Context> context,
   if (resource.empty() || resource == "undefined" || resource.starts_with("postern:") ||
       !message->GetSourceLine(context).ToLocal(&line))
     return {};
-  std::string out = resource + ":" + std::to_string(message->GetLineNumber(context).FromMaybe(0)) +
-                    ":" + std::to_string(message->GetStartColumn(context).FromMaybe(0) + 1) + "\n";
+  std::string out =
+      fmt::format("{}:{}:{}\n", resource, message->GetLineNumber(context).FromMaybe(0),
+                  message->GetStartColumn(context).FromMaybe(0) + 1);
   const std::string text = Utf8(isolate, line);
-  if (text.size() > 200) return out + "\n";
+  if (text.size() > 200) return fmt::format("{}\n", out);
   const int from = message->GetStartColumn(context).FromMaybe(0);
   const int to = std::max(message->GetEndColumn(context).FromMaybe(from), from + 1);
-  out += text + "\n";
+  fmt::format_to(std::back_inserter(out), "{}\n", text);
   for (int i = 0; i < from; ++i)
     out +=
         static_cast<size_t>(i) < text.size() && text[static_cast<size_t>(i)] == '\t' ? '\t' : ' ';
-  return out + std::string(static_cast<size_t>(std::min(to - from, 100)), '^') + "\n\n";
+  return fmt::format("{}{}\n\n", out,
+                     std::string(static_cast<size_t>(std::min(to - from, 100)), '^'));
 }
 
 // operator new has nothing left to give: said without allocating anything.
@@ -182,10 +185,11 @@ void Guest::ExitWithError(v8::Local<v8::Value> error, v8::Local<v8::Message> mes
   if (parts[6].empty()) parts[6] = ExcerptAt(message);
   WriteAll(
       channel::kStderr,
-      (parts[6].empty() ? SourceExcerpt(isolate, context, message) : parts[6]) + parts[5] + "\n");
+      fmt::format("{}{}\n", parts[6].empty() ? SourceExcerpt(isolate, context, message) : parts[6],
+                  parts[5]));
   const std::string advice =
       AdviceOn(context, modules_, {parts[0], parts[1], message}, order_.memory);
-  if (!advice.empty()) WriteAll(channel::kStderr, "postern: " + advice + "\n");
+  if (!advice.empty()) WriteAll(channel::kStderr, fmt::format("postern: {}\n", advice));
   const ResultTag tags[] = {ResultTag::kErrorName, ResultTag::kErrorMessage, ResultTag::kErrorStack,
                             ResultTag::kCauseCode, ResultTag::kCauseMessage};
   for (size_t i = 0; i < std::size(tags); ++i) {
@@ -316,7 +320,7 @@ void Guest::Rehearse(Engine& engine) {
   channel::GuestOrder order;
   order.url = "file:///rehearsal.mjs";
   static int times = 0;
-  order.source = "__return(" + std::to_string(++times) + ")";
+  order.source = fmt::format("__return({})", ++times);
   for (const bool eval : {true, false}) {
     order.eval = eval;
     Guest guest(engine, *channel::GuestOrder::Decode(order.Encode()));
@@ -367,8 +371,11 @@ std::optional<int> Guest::RunProgram() {
       loop_.Run([] { return false; });
     }
     if (promise->State() == v8::Promise::kPending) {
-      const auto text = Str(isolate, "the top-level await of " + order_.url +
-                                         " never settles: nothing is left that could settle it");
+      const auto text =
+          Str(isolate,
+              fmt::format(
+                  "the top-level await of {} never settles: nothing is left that could settle it",
+                  order_.url));
       ExitWithError(v8::Exception::Error(text), {}, kExitUnsettled);
     }
     value = promise->Result();
@@ -385,7 +392,7 @@ std::optional<int> Guest::RunProgram() {
   const auto code = ExitCode();
   if (!order_.eval && !order_.handler && !has_output_ && code.value_or(0) == 0) {
     const std::string advice = AdviceOnEnd(context, modules_, PathOfUrl(order_.url));
-    if (!advice.empty()) WriteAll(channel::kStderr, "postern: " + advice + "\n");
+    if (!advice.empty()) WriteAll(channel::kStderr, fmt::format("postern: {}\n", advice));
   }
   return code;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "base/format.h"
 #include "worker/native/key_handle.h"
 #include "worker/native/natives.h"
 
@@ -79,9 +80,7 @@ std::string AltName(std::string_view kind, std::string_view name, bool utf8) {
     } else if (plain(byte)) {
       out += c;
     } else {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u00%02x", byte);
-      out += escaped;
+      fmt::format_to(std::back_inserter(out), "\\u00{:02x}", byte);
     }
   }
   return out + '"';
@@ -90,16 +89,16 @@ std::string AltName(std::string_view kind, std::string_view name, bool utf8) {
 std::string AddressText(std::string_view bytes) {
   const auto byte = [&](size_t i) { return static_cast<unsigned>(static_cast<uint8_t>(bytes[i])); };
   std::string out = "IP Address:";
-  char part[8];
   if (bytes.size() == 4) {
-    for (size_t i = 0; i < 4; ++i) out += (i > 0 ? "." : "") + std::to_string(byte(i));
+    for (size_t i = 0; i < 4; ++i)
+      fmt::format_to(std::back_inserter(out), "{}{}", i > 0 ? "." : "", byte(i));
   } else if (bytes.size() == 16) {
     for (size_t i = 0; i < 16; i += 2) {
-      std::snprintf(part, sizeof part, "%X", byte(i) << 8 | byte(i + 1));
-      (out += i > 0 ? ":" : "") += part;
+      fmt::format_to(std::back_inserter(out), "{}{:X}", i > 0 ? ":" : "",
+                     byte(i) << 8 | byte(i + 1));
     }
   } else {
-    out += "<invalid length=" + std::to_string(bytes.size()) + ">";
+    fmt::format_to(std::back_inserter(out), "<invalid length={}>", bytes.size());
   }
   return out;
 }
@@ -124,7 +123,7 @@ std::string GeneralName(const GENERAL_NAME* name) {
     case GEN_RID: {
       char oid[256];
       OBJ_obj2txt(oid, sizeof oid, name->d.registeredID, 1);
-      return "Registered ID:" + std::string(oid);
+      return fmt::format("Registered ID:{}", oid);
     }
     case GEN_OTHERNAME:
       return "othername:<unsupported>";
@@ -161,7 +160,8 @@ std::string InfoAccess(const X509* x509) {
     const ACCESS_DESCRIPTION* access = sk_ACCESS_DESCRIPTION_value(all.get(), i);
     char method[256];
     OBJ_obj2txt(method, sizeof method, access->method, 0);
-    out += (i > 0 ? "\n" : "") + std::string(method) + " - " + GeneralName(access->location);
+    fmt::format_to(std::back_inserter(out), "{}{} - {}", i > 0 ? "\n" : "", method,
+                   GeneralName(access->location));
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <functional>
 
+#include "base/format.h"
 #include "worker/native/arguments.h"
 #include "worker/native/handle.h"
 #include "worker/native/natives.h"
@@ -250,7 +251,7 @@ class BrotliDecoder : public Codec {
     if (rc == BROTLI_DECODER_RESULT_ERROR) {
       step->error = "Decompression failed";
       std::string words = BrotliDecoderErrorString(BrotliDecoderGetErrorCode(state_.get()));
-      step->code = "ERR_" + words;
+      step->code = fmt::format("ERR_{}", words);
       step->number = -1;
     } else if (rc == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT && flush == BROTLI_OPERATION_FINISH) {
       step->error = "unexpected end of file";

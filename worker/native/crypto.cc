@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/format.h"
 #include "worker/native/handle.h"
 #include "worker/native/natives.h"
 #include "worker/native/openssl.h"
@@ -437,7 +438,7 @@ void CipherPadding(const Args& args) {
 void Aes(const Args& args) {
   StartOpenSsl();
   const auto key = Bytes(args[2]), data = Bytes(args[4]);
-  const std::string name = "AES-" + std::to_string(key.size() * 8) + "-" + Text(args, 0);
+  const std::string name = fmt::format("AES-{}-{}", key.size() * 8, Text(args, 0));
   const OwnCipher cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
   if (!cipher) return ERR_clear_error();
   Return(args, RunCipher(cipher.get(), args[1]->IsTrue(), key, Bytes(args[3]), data, Bytes(args[5]),
@@ -452,7 +453,7 @@ void AesCtr(const Args& args) {
   const auto given = Bytes(args[1]);
   const int bits = Int(args, 2);
   if (given.size() != kBlock || bits < 1 || bits > 128) return;
-  const std::string name = "AES-" + std::to_string(key.size() * 8) + "-CTR";
+  const std::string name = fmt::format("AES-{}-CTR", key.size() * 8);
   const OwnCipher cipher(EVP_CIPHER_fetch(nullptr, name.c_str(), nullptr));
   if (!cipher) return ERR_clear_error();
   using Wide = unsigned __int128;

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format.h"
 #include "worker/native/arguments.h"
 
 namespace postern::worker {
@@ -45,7 +46,7 @@ void InInts(const Args& args) {
   for (int i = 0; i < args.Length(); ++i) {
     if (Bytes(args[i]).size() > kMostBytes)
       return ThrowRange(args.GetIsolate(),
-                        "more than " + std::to_string(kMostBytes) + " bytes are too many at once");
+                        fmt::format("more than {} bytes are too many at once", kMostBytes));
   }
   function(args);
 }

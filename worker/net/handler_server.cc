@@ -1,5 +1,6 @@
 #include "worker/net/handler_server.h"
 
+#include "base/format.h"
 #include "channel/spare_fds.h"
 
 namespace postern::worker {
@@ -31,7 +32,7 @@ Status HandlerServer::Respond(uint32_t id, HandlerResponse answer) {
   HttpStream* e = Find(id);
   if (e == nullptr || e->failure || e->responded || !endpoint_) return Ok{};
   if (Status s = channel::CheckFields(answer.fields); !s) {
-    return Error{"the response has " + s.error().message};
+    return Error{fmt::format("the response has {}", s.error().message)};
   }
   e->responded = true;
   e->upload = std::move(answer.body);
@@ -51,7 +52,7 @@ void HandlerServer::OnClosed(int32_t stream, uint32_t error) {
 }
 
 void HandlerServer::OnLost(const std::string& why) {
-  FailAll(ClientGone("the server went away: " + why));
+  FailAll(ClientGone(fmt::format("the server went away: {}", why)));
   endpoint_.reset();
   lost_ = true;
 }

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "base/format.h"
+
 namespace postern::worker {
 namespace {
 
@@ -147,16 +149,17 @@ HttpStreams::ReadState HttpStreams::NextPiece(HttpStream& e, std::string* out) {
       const auto step = DecodePiece(e, out);
       if (!step) {
         e.failure = Failure{channel::kErrContentDecoding,
-                            "the body cannot be decoded: " + step.error().message};
+                            fmt::format("the body cannot be decoded: {}", step.error().message)};
         return ReadState::kEnd;
       }
       if (!*step || (!had_input && out->empty())) break;
     }
     e.decoded_bytes += static_cast<int64_t>(out->size());
     if (e.decoded_bytes > decoded_limit_) {
-      e.failure = Failure{channel::kErrLimitOfBody,
-                          "the decoded body is larger than the limit of " +
-                              std::to_string(decoded_limit_) + " bytes (response_bytes)"};
+      e.failure = Failure{
+          channel::kErrLimitOfBody,
+          fmt::format("the decoded body is larger than the limit of {} bytes (response_bytes)",
+                      decoded_limit_)};
       return ReadState::kEnd;
     }
   }

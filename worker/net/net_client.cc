@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "channel/postern_fields.h"
 
@@ -21,7 +22,7 @@ constexpr size_t kMaxCodings = 4;  // of one body
 
 Failure BrokerLost(const std::string& why) {
   return {channel::kErrBrokerLost,
-          "the network broker was lost: " + why + "; the request was not repeated"};
+          fmt::format("the network broker was lost: {}; the request was not repeated", why)};
 }
 
 }  // namespace
@@ -47,13 +48,15 @@ void NetClient::Fetch(uint32_t id, Outgoing outgoing) {
                   [](const channel::Field& f) { return f.name == channel::kNames; });
   }
   if (Status s = channel::CheckFields(outgoing.fields); !s)
-    return FailLater(id, {channel::kErrLimitOfRequest, "the request has " + s.error().message});
+    return FailLater(
+        id, {channel::kErrLimitOfRequest, fmt::format("the request has {}", s.error().message)});
   if (gone_ && endpoint_) OnLost("it closed the channel");
   if (!OpenChannel()) return FailLater(id, BrokerLost("it was replaced too often"));
   if (ids_.size() >= limits_.concurrent + limits_.queue) {
-    return FailLater(id, {channel::kErrLimitOfConnections,
-                          std::to_string(limits_.queue) + " requests wait already for one of the " +
-                              std::to_string(limits_.concurrent) + " places (concurrent, queue)"});
+    return FailLater(
+        id, {channel::kErrLimitOfConnections,
+             fmt::format("{} requests wait already for one of the {} places (concurrent, queue)",
+                         limits_.queue, limits_.concurrent)});
   }
   const bool idle = ids_.empty();
   e.upload = std::move(outgoing.body);
@@ -143,7 +146,7 @@ std::optional<Failure> NetClient::SetDecoders(HttpStream& e, const channel::Fiel
     // A long chain helps only a bomb.
     if (chain.size() == kMaxCodings) {
       return Failure{channel::kErrContentDecoding,
-                     "the body is coded more than " + std::to_string(kMaxCodings) + " times"};
+                     fmt::format("the body is coded more than {} times", kMaxCodings)};
     }
     chain.push_back(std::move(decoder));
   }
@@ -158,7 +161,7 @@ void NetClient::OnClosed(int32_t stream, uint32_t error) {
   ids_.erase(stream);
   if (e == nullptr || e->ended || e->failed()) return;
   FailLater(id, {channel::kErrBrokerLost,
-                 std::string("the broker reset the request: ") + nghttp2_http2_strerror(error)});
+                 fmt::format("the broker reset the request: {}", nghttp2_http2_strerror(error))});
 }
 
 void NetClient::OnLost(const std::string& why) {
@@ -208,9 +211,9 @@ void NetClient::Expire() {
     }
   };
   expire(queue_due_, [](const HttpStream& e) { return e.sent; },
-         {channel::kErrLimitOfConnections, "the request waited too long for one of the " +
-                                               std::to_string(limits_.concurrent) +
-                                               " places (queue_timeout)"});
+         {channel::kErrLimitOfConnections,
+          fmt::format("the request waited too long for one of the {} places (queue_timeout)",
+                      limits_.concurrent)});
   expire(headers_due_, [](const HttpStream& e) { return e.responded || !e.upload_ended; },
          {channel::kErrResponseTimeout, "the broker reported no response in time"});
   expire(total_due_, [](const HttpStream& e) { return e.endless && e.responded; },

@@ -10,6 +10,7 @@
 
 #include "base/eintr.h"
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "base/hidden_streams.h"
 #include "channel/control.h"
 #include "sandbox/layers.h"
@@ -88,7 +89,7 @@ Status RunWorker(ZygoteOptions options, const StartProgram& start) {
 
 void WorkerMain(int argc, char** argv, const StartProgram& start) {
   if (argc < 2 || std::strcmp(argv[1], "--postern-worker") != 0) {
-    std::fprintf(stderr, "postern-worker: this program is started by postern\n");
+    PrintError("postern-worker: this program is started by postern\n");
     ::_exit(kExitNotForYou);
   }
   ZygoteOptions options;

@@ -6,6 +6,7 @@
 
 #include "base/eintr.h"
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "channel/spare_fds.h"
 #include "sandbox/process.h"
 
@@ -17,7 +18,7 @@ namespace {
 constexpr uint64_t kSpareAddresses = 16ULL << 30;
 
 [[noreturn]] void GiveUp(const std::string& why) {
-  const std::string text = "postern: a spare cannot start: " + why + "\n";
+  const std::string text = fmt::format("postern: a spare cannot start: {}\n", why);
   if (::write(channel::kStderr, text.data(), text.size()) < 0) ::_exit(kExitCannotRun);
   ::_exit(kExitCannotRun);
 }
