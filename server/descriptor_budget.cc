@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/format.h"
 #include "channel/spare_fds.h"
 
 namespace postern::server {
@@ -47,9 +48,10 @@ Result<DescriptorBudget> DescriptorBudget::Share(size_t granted, const Wanted& w
   left -= kDoors * b.connections;
   b.handler_connections = std::min(w.handler_connections, left);
   if (b.connections < kFewestConnections)
-    return Error{"a server needs more descriptors than the " + std::to_string(granted) +
-                 " that it may have; raise the hard limit (ulimit -Hn, LimitNOFILE=), or ask for "
-                 "fewer --spares"};
+    return Error{
+        fmt::format("a server needs more descriptors than the {} that it may have; raise the hard "
+                    "limit (ulimit -Hn, LimitNOFILE=), or ask for fewer --spares",
+                    granted)};
   return b;
 }
 

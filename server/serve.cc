@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "base/printable.h"
 #include "base/text.h"
 #include "server/descriptor_budget.h"
@@ -49,17 +50,13 @@ bool InJournal() {
 // A line for people; the journal takes the number for its priority (sd-daemon(3)).
 void Say(int priority, const std::string& line) {
   // A guest's error may be a part of it.
-  std::fprintf(stderr, "%s%s\n",
-               InJournal() ? ("<" + std::to_string(priority) + ">").c_str() : "postern: ",
-               Printable(line).c_str());
+  PrintError("{}{}\n", InJournal() ? fmt::format("<{}>", priority) : "postern: ", Printable(line));
 }
 
 // A line that a guest of the handler printed: what a terminal would obey is shown.
 void PrintLine(uint64_t guest, bool err, std::string_view line) {
-  std::string text = "[" + std::to_string(guest) + "] ";
-  if (InJournal()) text = "<" + std::to_string(err ? kWarning : kInfo) + ">" + text;
-  text += Printable(line);
-  text.push_back('\n');
+  const std::string priority = InJournal() ? fmt::format("<{}>", err ? kWarning : kInfo) : "";
+  const std::string text = fmt::format("{}[{}] {}\n", priority, guest, Printable(line));
   std::FILE* to = err || InJournal() ? stderr : stdout;
   std::fwrite(text.data(), 1, text.size(), to);
   std::fflush(to);
@@ -68,7 +65,7 @@ void PrintLine(uint64_t guest, bool err, std::string_view line) {
 // "NAME TOKEN" lines, or a token alone; "#" begins a comment.
 Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
   std::ifstream file(path);
-  if (!file) return SystemError("cannot read the tokens in " + path);
+  if (!file) return SystemError(fmt::format("cannot read the tokens in {}", path));
   std::map<std::string, std::string> tokens;
   int number = 0;
   for (std::string line; std::getline(file, line);) {
@@ -77,14 +74,13 @@ Result<std::map<std::string, std::string>> ReadTokens(const std::string& path) {
     std::string first, second, rest;
     if (!(words >> first)) continue;
     if (!(words >> second)) second = std::exchange(first, "default");
-    const std::string where = path + ":" + std::to_string(number) + ": ";
-    if (words >> rest) return Error{where + "a line is a name and a token"};
+    const std::string where = fmt::format("{}:{}", path, number);
+    if (words >> rest) return Error{fmt::format("{}: a line is a name and a token", where)};
     if (second.size() < kMinTokenBytes)
-      return Error{where + "a token has at least " + std::to_string(kMinTokenBytes) +
-                   " characters"};
+      return Error{fmt::format("{}: a token has at least {} characters", where, kMinTokenBytes)};
     tokens[second] = first;
   }
-  if (tokens.empty()) return Error{path + " has no token"};
+  if (tokens.empty()) return Error{fmt::format("{} has no token", path)};
   return tokens;
 }
 
@@ -158,7 +154,9 @@ class Server {
     const auto cannot = [](const Status& s, int status = kExitCannotRun) {
       return StartFailure{status, s.error().message};
     };
-    log_.failed = [this](const std::string& why) { Fail("the log process cannot run: " + why); };
+    log_.failed = [this](const std::string& why) {
+      Fail(fmt::format("the log process cannot run: {}", why));
+    };
     if (Status s =
             log_.Start(options_.log, options_.policy, options_.processes, options_.program.target);
         !s)
@@ -169,7 +167,7 @@ class Server {
       return cannot(s, s.error().errnum == 0 ? kExitWrongUsage : kExitCannotRun);
     SayBudget();
     if (!listeners_.addresses().empty()) {
-      if (Status s = runs_.Warm("uid:" + std::to_string(::geteuid())); !s) return cannot(s);
+      if (Status s = runs_.Warm(fmt::format("uid:{}", ::geteuid())); !s) return cannot(s);
     }
     runs_.log = [](const std::string& line) { Say(kInfo, line); };
     if (handler_) {
@@ -186,10 +184,9 @@ class Server {
     LoopWatch([this](LoopWatch::Duration took, LoopWatch::Duration cpu) {
       using std::chrono::duration_cast, std::chrono::milliseconds;
       metrics_.Stalled();
-      Say(kWarning, "one turn of the event loop took " +
-                        std::to_string(duration_cast<milliseconds>(took).count()) + " ms, " +
-                        std::to_string(duration_cast<milliseconds>(cpu).count()) +
-                        " ms of CPU time");
+      Say(kWarning, fmt::format("one turn of the event loop took {} ms, {} ms of CPU time",
+                                duration_cast<milliseconds>(took).count(),
+                                duration_cast<milliseconds>(cpu).count()));
     }).Run(io_);
     listeners_.Close();
     admin_.Close();
@@ -239,8 +236,10 @@ class Server {
     pool.print = PrintLine;
     pool.loaded = [this](const std::string& failure) {
       if (failure.empty()) return OnHandlerLoaded();
-      if (!pool_was_ready_) return Fail("the handler cannot start: " + failure, kExitFailed);
-      Say(kErrorPriority, "the new code does not start: " + failure + "; the old code stays");
+      if (!pool_was_ready_)
+        return Fail(fmt::format("the handler cannot start: {}", failure), kExitFailed);
+      Say(kErrorPriority,
+          fmt::format("the new code does not start: {}; the old code stays", failure));
       Notify("READY=1");
     };
     return LoadHandler(runs_.policy());
@@ -261,16 +260,19 @@ class Server {
 
   void AwaitWarm(std::chrono::steady_clock::time_point until) {
     const bool warm =
-        listeners_.addresses().empty() || runs_.IsWarm("uid:" + std::to_string(::geteuid()));
+        listeners_.addresses().empty() || runs_.IsWarm(fmt::format("uid:{}", ::geteuid()));
     if (warm && (!handler_ || pool_was_ready_)) {
       std::string where;
-      for (const std::string& a : listeners_.addresses()) where += " " + a;
+      for (const std::string& a : listeners_.addresses())
+        fmt::format_to(std::back_inserter(where), " {}", a);
       if (handler_) {
-        for (const std::string& a : handler_->listeners.addresses()) where += " " + a;
+        for (const std::string& a : handler_->listeners.addresses())
+          fmt::format_to(std::back_inserter(where), " {}", a);
       }
-      for (const std::string& a : admin_.addresses()) where += " (admin) " + a;
-      Say(kInfo, "ready at" + where);
-      return Notify("READY=1\nSTATUS=ready at" + where);
+      for (const std::string& a : admin_.addresses())
+        fmt::format_to(std::back_inserter(where), " (admin) {}", a);
+      Say(kInfo, fmt::format("ready at{}", where));
+      return Notify(fmt::format("READY=1\nSTATUS=ready at{}", where));
     }
     if (std::chrono::steady_clock::now() > until) return Fail("the worker does not start");
     poll_.expires_after(std::chrono::milliseconds(2));
@@ -285,8 +287,8 @@ class Server {
       if (error) return;
       if (std::exchange(stopping_, true)) return EndNow("the server was stopped");
       const std::string left = What();
-      Notify("STOPPING=1\nSTATUS=waiting for " + left);
-      Say(kInfo, "stopping: " + left + " to end");
+      Notify(fmt::format("STOPPING=1\nSTATUS=waiting for {}", left));
+      Say(kInfo, fmt::format("stopping: {} to end", left));
       listeners_.Close();
       api_.Drain();
       if (handler_) {
@@ -320,8 +322,9 @@ class Server {
   }
 
   std::string What() const {
-    std::string text = std::to_string(runs_.running() + runs_.waiting()) + " runs";
-    if (handler_) text += ", " + std::to_string(handler_->pool.outstanding()) + " requests";
+    std::string text = fmt::format("{} runs", runs_.running() + runs_.waiting());
+    if (handler_)
+      fmt::format_to(std::back_inserter(text), ", {} requests", handler_->pool.outstanding());
     return text;
   }
 
@@ -364,8 +367,8 @@ class Server {
       if (error) return;
       timespec now{};
       ::clock_gettime(CLOCK_MONOTONIC, &now);
-      Notify("RELOADING=1\nMONOTONIC_USEC=" +
-             std::to_string(now.tv_sec * 1'000'000 + now.tv_nsec / 1'000));
+      Notify(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                         now.tv_sec * 1'000'000 + now.tv_nsec / 1'000));
       // New code is ready when its first guest is.
       if (!Reload()) Notify("READY=1");
       AwaitReload();
@@ -375,20 +378,20 @@ class Server {
   // True where it is not complete yet.
   bool Reload() {
     if (const Status s = log_.Reopen(); !s)
-      Say(kErrorPriority, s.error().message + "; the old one is kept");
+      Say(kErrorPriority, fmt::format("{}; the old one is kept", s.error().message));
     auto read = reload_();
     if (!read) {
-      Say(kErrorPriority, read.error().message + "; the old policy stays in force");
+      Say(kErrorPriority, fmt::format("{}; the old policy stays in force", read.error().message));
       return false;
     }
     auto policy = MakePolicy(io_, *read);
     if (const Status s = policy->Open(log_.broker_end()); !s) {
-      Say(kErrorPriority, s.error().message + "; the old policy stays in force");
+      Say(kErrorPriority, fmt::format("{}; the old policy stays in force", s.error().message));
       return false;
     }
     if (handler_) {
       if (const Status s = LoadHandler(policy); !s) {
-        Say(kErrorPriority, s.error().message + "; the old code and policy stay");
+        Say(kErrorPriority, fmt::format("{}; the old code and policy stay", s.error().message));
         return false;
       }
     }
@@ -416,14 +419,16 @@ class Server {
   // What was granted of what was wanted.
   void SayBudget() const {
     const DescriptorBudget& b = budget_;
-    std::string line = "of " + std::to_string(b.granted) +
-                       " descriptors: " + std::to_string(b.runs) + " runs at a time, " +
-                       std::to_string(b.connections) + " connections at each door";
-    if (handler_) line += ", " + std::to_string(b.handler_connections) + " to the handler";
+    std::string line =
+        fmt::format("of {} descriptors: {} runs at a time, {} connections at each door", b.granted,
+                    b.runs, b.connections);
+    if (handler_)
+      fmt::format_to(std::back_inserter(line), ", {} to the handler", b.handler_connections);
     Say(kInfo, line);
     if (b.runs < options_.runs)
-      Say(kWarning, "fewer than --runs=" + std::to_string(options_.runs) +
-                        ": raise the hard limit on descriptors (ulimit -Hn, LimitNOFILE=)");
+      Say(kWarning, fmt::format("fewer than --runs={}: raise the hard limit on descriptors (ulimit "
+                                "-Hn, LimitNOFILE=)",
+                                options_.runs));
   }
 
   const ServeOptions& options_;
@@ -445,7 +450,7 @@ class Server {
 };
 
 int Refuse(const std::string& why, int status) {
-  std::fprintf(stderr, "postern: %s\n", why.c_str());
+  PrintError("postern: {}\n", why);
   return status;
 }
 
@@ -474,9 +479,11 @@ int Serve(const ServeOptions& options, const std::function<Result<ServeOptions>(
   const bool cgroup = (*doctor)["memoryCgroup"].contains("version");
   if (const auto missing =
           supervisor::MissingLayer(options.required_layers, (*doctor)["parts"]["worker"], cgroup))
-    return Refuse("the layer \"" + *missing +
-                      "\" that --require names is not available here; see postern doctor",
-                  kExitCannotRun);
+    return Refuse(
+        fmt::format(
+            "the layer \"{}\" that --require names is not available here; see postern doctor",
+            *missing),
+        kExitCannotRun);
   Server server(options, *budget, *std::move(doctor), std::move(tokens), reload);
   if (const auto refusal = server.Start()) return Refuse(refusal->message, refusal->exit_status);
   return server.Run();
