@@ -13,6 +13,7 @@
 
 #include "base/descriptor_rights.h"
 #include "base/eintr.h"
+#include "base/format.h"
 #include "base/socket_address.h"
 #include "base/text.h"
 
@@ -50,11 +51,7 @@ const std::string& DateLine() {
   return line;
 }
 
-std::string ChunkLine(size_t size) {
-  char line[20];
-  std::snprintf(line, sizeof line, "%zx\r\n", size);
-  return line;
-}
+std::string ChunkLine(size_t size) { return fmt::format("{:x}\r\n", size); }
 
 }  // namespace
 
@@ -113,9 +110,8 @@ void HttpConnection::OnTimeout() {
   if (slow_body && (answered_ || finishing_ || framing_ != ResponseFraming::kNone)) return Close();
   if (!answering_ && finishing_) RefuseWith(503, "stopping", "the server is stopping");
   if (!answering_ || slow_body)
-    RefuseWith(
-        408, "request_timeout",
-        "the request did not arrive within " + std::to_string(limits_.request.count()) + " ms");
+    RefuseWith(408, "request_timeout",
+               fmt::format("the request did not arrive within {} ms", limits_.request.count()));
 }
 
 // Also while a request is being answered: a client that goes away is noticed.
@@ -322,7 +318,7 @@ void HttpConnection::Start(int status, const channel::Fields& fields, bool has_b
   if (over_ || answered_) return;
   // What of the request is not there yet will not be read.
   if (!complete_) keep_alive_ = false;
-  std::string head = "HTTP/1.1 " + std::to_string(status) + " " + StatusText(status) + "\r\n";
+  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", status, StatusText(status));
   head += DateLine();
   bool length = false;
   for (const channel::Field& f : fields) {
@@ -339,7 +335,8 @@ void HttpConnection::Start(int status, const channel::Fields& fields, bool has_b
   } else if (!http11_) {
     head += "Connection: keep-alive\r\n";
   }
-  Send(head + "\r\n");
+  head += "\r\n";
+  Send(std::move(head));
 }
 
 void HttpConnection::Write(std::string piece, std::function<void()> written) {

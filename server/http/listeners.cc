@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/format.h"
 #include "base/ip_address.h"
 #include "base/socket_address.h"
 
@@ -26,8 +27,8 @@ Result<sockaddr_un> UnixAddress(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path)
-    return Error{"a socket's path has 1 to " + std::to_string(sizeof address.sun_path - 1) +
-                 " bytes, not " + std::to_string(path.size()) + ": " + path};
+    return Error{fmt::format("a socket's path has 1 to {} bytes, not {}: {}",
+                             sizeof address.sun_path - 1, path.size(), path)};
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
 }
@@ -58,11 +59,12 @@ Status Listeners::AddUnix(const std::string& path) {
   if (!probe.valid()) return SystemError("cannot make a socket");
   struct stat st {};
   if (::lstat(path.c_str(), &st) == 0) {
-    if (!S_ISSOCK(st.st_mode)) return Error{path + " is there already, and is no socket"};
+    if (!S_ISSOCK(st.st_mode))
+      return Error{fmt::format("{} is there already, and is no socket", path)};
     if (::connect(probe.get(), Generic(&*address), sizeof *address) == 0)
-      return Error{"a server listens at " + path + " already", EADDRINUSE};
+      return Error{fmt::format("a server listens at {} already", path), EADDRINUSE};
     if (errno != ECONNREFUSED)
-      return SystemError("cannot tell whether a server listens at " + path);
+      return SystemError(fmt::format("cannot tell whether a server listens at {}", path));
     ::unlink(path.c_str());
   }
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -71,7 +73,7 @@ Status Listeners::AddUnix(const std::string& path) {
   const int bound = ::bind(fd.get(), Generic(&*address), sizeof *address);
   const int error = errno;
   ::umask(before);
-  if (bound != 0) return SystemError("cannot listen at " + path, error);
+  if (bound != 0) return SystemError(fmt::format("cannot listen at {}", path), error);
   own_path_ = path;
   return Add(std::move(fd), AF_UNIX, path);
 }
@@ -86,15 +88,15 @@ Status Listeners::AddTcp(const std::string& text) {
                                    : host == "localhost" ? "127.0.0.1"
                                                          : std::string(host));
   if (!port || !ip)
-    return Error{"\"" + text +
-                 "\" is no address to listen at, as in 8080, 127.0.0.1:8080 or :8080"};
+    return Error{fmt::format(
+        "\"{}\" is no address to listen at, as in 8080, 127.0.0.1:8080 or :8080", text)};
   const SocketAddress address(*ip, *port);
   UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return SystemError("cannot make a socket");
   const int yes = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   if (::bind(fd.get(), address.generic(), address.size) != 0)
-    return SystemError("cannot listen at " + text);
+    return SystemError(fmt::format("cannot listen at {}", text));
   return Add(std::move(fd), address.family(), text);
 }
 
@@ -112,15 +114,15 @@ Status Listeners::AddGiven(UniqueFd socket) {
   socklen_t type_size = sizeof type;
   if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
       ::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
-    return SystemError("descriptor " + std::to_string(socket.get()) +
-                       " that was given is no socket");
+    return SystemError(fmt::format("descriptor {} that was given is no socket", socket.get()));
   if (type != SOCK_STREAM) return Error{"a socket that was given is no stream socket"};
   ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
   return Add(std::move(socket), address.ss_family, "the socket that was given");
 }
 
 Status Listeners::Add(UniqueFd fd, int family, const std::string& address) {
-  if (::listen(fd.get(), kBacklog) != 0) return SystemError("cannot listen at " + address);
+  if (::listen(fd.get(), kBacklog) != 0)
+    return SystemError(fmt::format("cannot listen at {}", address));
   addresses_.push_back(NameOf(fd.get()));
   if (family != AF_UNIX) has_tcp_ = true;
   listeners_.push_back(std::make_shared<Listener>(io_, fd.release(), family));

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::server {
@@ -145,9 +146,9 @@ std::optional<std::string_view> RequestParser::Line(std::string_view bytes, size
     const bool fields =
         state_ == State::kStart || state_ == State::kFields || state_ == State::kTrailers;
     if (fields) {
-      Refuse(std::string(what) + " have at most " + std::to_string(kHeaderBytes) + " bytes", 431);
+      Refuse(fmt::format("{} have at most {} bytes", what, kHeaderBytes), 431);
     } else {
-      Refuse(std::string(what) + " has at most " + std::to_string(limit) + " bytes");
+      Refuse(fmt::format("{} has at most {} bytes", what, limit));
     }
     return std::nullopt;
   }
@@ -265,7 +266,7 @@ void RequestParser::EndOfHead() {
         end != text.data() + text.size())
       return Refuse("the request's Content-Length is no number");
     if (head_.length > body_limit_)
-      return Refuse("a body has at most " + std::to_string(body_limit_) + " bytes", 413);
+      return Refuse(fmt::format("a body has at most {} bytes", body_limit_), 413);
   }
   left_ = head_.length;
   state_ = head_.chunked ? State::kChunkLine : State::kLength;
@@ -286,11 +287,11 @@ void RequestParser::ChunkLine(std::string_view line) {
     if (!Trimmed(extension).starts_with(';')) return Refuse("a chunk's size is no number");
     extension_bytes_ += extension.size();
     if (extension_bytes_ > kChunkExtensionBytes)
-      return Refuse("a body's chunk extensions have at most " +
-                    std::to_string(kChunkExtensionBytes) + " bytes");
+      return Refuse(
+          fmt::format("a body's chunk extensions have at most {} bytes", kChunkExtensionBytes));
   }
   if (size > body_limit_ - body_bytes_)
-    return Refuse("a body has at most " + std::to_string(body_limit_) + " bytes", 413);
+    return Refuse(fmt::format("a body has at most {} bytes", body_limit_), 413);
   body_bytes_ += size;
   left_ = size;
   state_ = size == 0 ? State::kTrailers : State::kChunk;
