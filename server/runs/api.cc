@@ -8,6 +8,7 @@
 
 #include "base/base64.h"
 #include "base/descriptor_rights.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "policy/trace_context.h"
 
@@ -41,13 +42,13 @@ void AnswerProblem(HttpConnection& c, const run_api::ApiProblem& problem,
 }
 
 void AnswerMethods(HttpConnection& c, const std::string& methods) {
-  AnswerProblem(c, {405, "method_not_allowed", "the methods here are " + methods},
+  AnswerProblem(c, {405, "method_not_allowed", fmt::format("the methods here are {}", methods)},
                 {{"Allow", methods}});
 }
 
 // `data` is one line of JSON.
 std::string Event(const std::string& name, const std::string& data) {
-  return "event: " + name + "\ndata: " + data + "\n\n";
+  return fmt::format("event: {}\ndata: {}\n\n", name, data);
 }
 
 // Bytes as text where they are that; a piece may end within a character, and is no text then.
@@ -59,7 +60,7 @@ std::string OutputData(std::string_view bytes) {
 
 void AnswerNoSuchRun(HttpConnection& c, const std::string& id) {
   AnswerProblem(c, {404, "no_such_run",
-                    "there is no run " + id.substr(0, 64) + " of yours, or not any more"});
+                    fmt::format("there is no run {} of yours, or not any more", id.substr(0, 64))});
 }
 
 // RFC 9112 section 3.2.2: a server takes a URL as well. Without its query.
@@ -113,7 +114,7 @@ void Api::Accept(HttpConnection::Socket socket, Door door) {
   Client client{.door = door, .number = next_number_++};
   if (local) {
     client.uid = connection->PeerUid();
-    client.caller = client.uid ? "uid:" + std::to_string(*client.uid) : "local";
+    client.caller = client.uid ? fmt::format("uid:{}", *client.uid) : "local";
   }
   if (!MakeRoom(client)) return connection->Close();
   connections_[connection.get()] = {connection, std::move(client)};
@@ -174,7 +175,7 @@ bool Api::Authorized(HttpConnection& c, Client& client, const HttpRequest& reque
       if (token.size() != known.size() ||
           CRYPTO_memcmp(token.data(), known.data(), known.size()) != 0)
         continue;
-      client.caller = "token:" + name;
+      client.caller = fmt::format("token:{}", name);
       return true;
     }
   }
@@ -228,8 +229,9 @@ void Api::OnRequest(HttpConnection& c, HttpRequest request) {
     if (!id.ends_with(kInput)) return OnRun(c, client, request, id);
     return OnInput(c, client, std::move(request), id.substr(0, id.size() - kInput.size()));
   }
-  AnswerProblem(c, {404, "not_found",
-                    "there is nothing at " + target.substr(0, 200) + "; see docs/openapi.yaml"});
+  AnswerProblem(
+      c, {404, "not_found",
+          fmt::format("there is nothing at {}; see docs/openapi.yaml", target.substr(0, 200))});
 }
 
 void Api::OnRuns(HttpConnection& c, Client& client, HttpRequest request) {
@@ -263,9 +265,8 @@ void Api::OnInput(HttpConnection& c, Client& client, HttpRequest request, const 
     return AnswerProblem(
         c, {400, "bad_request", "the query is last=true, for the last piece, or none"});
   if (request.body.size() > kMaxInput)
-    return AnswerProblem(c,
-                         {413, "body_too_large",
-                          "a piece of stdin has at most " + std::to_string(kMaxInput) + " bytes"});
+    return AnswerProblem(c, {413, "body_too_large",
+                             fmt::format("a piece of stdin has at most {} bytes", kMaxInput)});
   if (!run->input)
     return AnswerProblem(c, {409, "no_stdin", "the run was not asked for with \"stdin\": true"});
   const auto connection = c.shared_from_this();
@@ -314,14 +315,16 @@ void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
     return AnswerProblem(c, *problem);
   auto& run = std::get<AdmittedRun>(parsed);
   if (request.lost_fds)
-    return AnswerProblem(c, {400, "bad_request",
-                             "a request has at most " + std::to_string(kMaxFds) +
-                                 " descriptors, as far as the server can have more of them"});
+    return AnswerProblem(
+        c, {400, "bad_request",
+            fmt::format(
+                "a request has at most {} descriptors, as far as the server can have more of them",
+                kMaxFds)});
   if (run.mounts.size() != fds.size())
     return AnswerProblem(c, {400, "bad_request",
-                             "mounts names " + std::to_string(run.mounts.size()) +
-                                 " directories, and " + std::to_string(fds.size()) +
-                                 " descriptors came with the request (over a Unix socket)"});
+                             fmt::format("mounts names {} directories, and {} descriptors came "
+                                         "with the request (over a Unix socket)",
+                                         run.mounts.size(), fds.size())});
   // The files broker reads with this server's rights, not with those of who opened them.
   if (!fds.empty() && client.uid != ::geteuid())
     return AnswerProblem(
@@ -353,7 +356,8 @@ void Api::OnParsed(HttpConnection& c, Client& client, HttpRequest request,
         c, {429, "too_many_runs", "the server is busy, and as many runs wait as may wait"},
         {{"Retry-After", "1"}});
   if (!wait)
-    return c.RespondShared(202, kJson, RunText(*record), {{"Location", "/v1/runs/" + record->id}});
+    return c.RespondShared(202, kJson, RunText(*record),
+                           {{"Location", fmt::format("/v1/runs/{}", record->id)}});
   if (stream) {
     c.Start(200, {{"Content-Type", kEvents}, {"Cache-Control", "no-store"}}, true);
     c.SetFiller(":\n\n");

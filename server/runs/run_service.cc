@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "supervisor/programs.h"
 
 namespace postern::server {
@@ -127,7 +128,7 @@ RunService::RecordPtr RunService::Submit(const std::string& caller, AdmittedRun 
 
 void RunService::TurnAway(const RecordPtr& record, run_api::ApiProblem problem) {
   metrics_.RunRefused(problem.status == 429 ? "queue_full" : "queue_timeout");
-  const std::string why = "the server is busy: " + problem.detail;
+  const std::string why = fmt::format("the server is busy: {}", problem.detail);
   record->turned_away = std::move(problem);
   OnEnded(record, Outcome::Refused(why, kExitCannotRun), false);
 }
@@ -220,11 +221,10 @@ void RunService::OnOutcome(const RecordPtr& record, const Outcome& outcome, bool
   record->ended_at = std::chrono::steady_clock::now();
   if (started) metrics_.RunEnded(outcome, record->ended_at - record->started_at);
   if (log) {
-    log("run " + record->id + " of " + record->caller + " " + outcome.KindText() + " status=" +
-        std::to_string(outcome.exit_status) + " wall_ms=" + std::to_string(outcome.usage.wall_ms) +
-        " cpu_ms=" + std::to_string(outcome.usage.cpu_ms) +
-        " requests=" + std::to_string(outcome.usage.net.requests) +
-        " denied=" + std::to_string(outcome.usage.net.denied));
+    log(fmt::format("run {} of {} {} status={} wall_ms={} cpu_ms={} requests={} denied={}",
+                    record->id, record->caller, outcome.KindText(), outcome.exit_status,
+                    outcome.usage.wall_ms, outcome.usage.cpu_ms, outcome.usage.net.requests,
+                    outcome.usage.net.denied));
   }
   if (const auto ended = std::exchange(record->ended, nullptr)) ended(*record);
   record->started = nullptr;
