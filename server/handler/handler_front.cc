@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "channel/connection_fields.h"
 #include "channel/failure.h"
@@ -65,7 +66,8 @@ class HandlerFront::Exchange : public HandlerClient {
     status_ = 0;
     const std::string problem = Prepare(head);
     if (!problem.empty())
-      return connection_.Respond(problem == kNotImplemented ? 501 : 400, kPlain, problem + "\n");
+      return connection_.Respond(problem == kNotImplemented ? 501 : 400, kPlain,
+                                 fmt::format("{}\n", problem));
     auto request = std::make_shared<HandlerRequest>();
     request->fields = std::move(fields_);
     request->has_body = head.has_body;
@@ -131,7 +133,7 @@ class HandlerFront::Exchange : public HandlerClient {
         {"Proxy-Status",
          channel::FormatProxyStatus({failure.error, "ERR_HANDLER", failure.detail})}};
     if (failure.status == 503) fields.emplace_back("Retry-After", "1");
-    connection_.Respond(failure.status, kPlain, failure.detail + "\n", fields);
+    connection_.Respond(failure.status, kPlain, fmt::format("{}\n", failure.detail), fields);
   }
   size_t ReadBody(std::span<uint8_t> out, bool* end) override {
     const size_t n = std::min(out.size(), upload_.size() - upload_at_);
@@ -167,7 +169,7 @@ class HandlerFront::Exchange : public HandlerClient {
     if (path[0] != '/') return "the request's target is neither a path nor a URL";
     if (authority.empty()) authority = "localhost";
     if (authority != host_) {
-      const auto url = policy::ParseUrl("http://" + authority + "/");
+      const auto url = policy::ParseUrl(fmt::format("http://{}/", authority));
       if (!url || url->has_credentials || url->path != "/" || !url->query.empty() ||
           authority.find_first_of("/?#@\\") != std::string::npos)
         return "the request's Host is no host";

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <charconv>
 
+#include "base/format.h"
 #include "channel/connection_fields.h"
 
 namespace postern::server {
@@ -211,11 +212,12 @@ void HandlerInstance::OnClosed(int32_t stream, uint32_t error) {
   }
   const bool malformed = error == NGHTTP2_PROTOCOL_ERROR;
   Fail(r, {502, malformed ? "http_protocol_error" : "http_response_incomplete",
-           std::string(r->answered ? "the handler ended its response early"
+           fmt::format("{} ({})",
+                       r->answered ? "the handler ended its response early"
                        : malformed ? "the handler's response is none that HTTP has: its status, "
                                      "fields and length do not go together"
-                                   : "the handler ended the request without a response") +
-               " (" + nghttp2_http2_strerror(error) + ")"});
+                                   : "the handler ended the request without a response",
+                       nghttp2_http2_strerror(error))});
 }
 
 void HandlerInstance::OnPong() {
@@ -246,8 +248,8 @@ void HandlerInstance::OnPatience() {
       continue;
     }
     Fail(r, {504, "http_response_timeout",
-             "the handler did nothing for the request for " +
-                 std::to_string(options_.patience.count()) + " ms (--handler-timeout)"});
+             fmt::format("the handler did nothing for the request for {} ms (--handler-timeout)",
+                         options_.patience.count())});
     // It may be this request alone that hangs, or all of the guest.
     if (channel_ && !std::exchange(awaiting_pong_, true)) {
       channel_->session().Ping();
@@ -291,8 +293,8 @@ void HandlerInstance::OnEnded(const Outcome& outcome) {
   // What the guest's own errors say is not for its clients.
   const bool ours = outcome.kind != Outcome::Kind::kSucceeded &&
                     outcome.kind != Outcome::Kind::kFailed && !outcome.error_message.empty();
-  const std::string why =
-      "the guest ended before it answered" + (ours ? ": " + outcome.error_message : std::string());
+  const std::string why = fmt::format("the guest ended before it answered{}",
+                                      ours ? fmt::format(": {}", outcome.error_message) : "");
   for (const HandlerRequestPtr& r : std::list<HandlerRequestPtr>(requests_))
     Fail(r, {502, "http_response_incomplete", why});
   Post([this, outcome] {

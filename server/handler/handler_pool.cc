@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "supervisor/programs.h"
 
 namespace postern::server {
@@ -177,17 +178,18 @@ void HandlerPool::OnEnded(const std::shared_ptr<HandlerInstance>& guest,
   metrics_.GuestEnded(outcome.KindText());
   std::string text = outcome.KindText();
   if (!outcome.error_message.empty()) {
-    text += ": " + (outcome.error_name.empty() ? "" : outcome.error_name + ": ") +
-            outcome.error_message;
+    fmt::format_to(std::back_inserter(text), ": {}{}",
+                   outcome.error_name.empty() ? "" : fmt::format("{}: ", outcome.error_name),
+                   outcome.error_message);
   } else if (outcome.exit_status != 0) {
-    text += ", exit code " + std::to_string(outcome.exit_status);
+    fmt::format_to(std::back_inserter(text), ", exit code {}", outcome.exit_status);
   }
   if (log) {
-    log("guest " + std::to_string(guest->id()) + " of the handler ended, " + text + " answered=" +
-        std::to_string(guest->answered()) + " cpu_ms=" + std::to_string(outcome.usage.cpu_ms) +
-        " peak_memory_bytes=" + std::to_string(outcome.usage.peak_memory_bytes) +
-        " requests=" + std::to_string(outcome.usage.net.requests) +
-        " denied=" + std::to_string(outcome.usage.net.denied));
+    log(fmt::format(
+        "guest {} of the handler ended, {} answered={} cpu_ms={} peak_memory_bytes={} requests={} "
+        "denied={}",
+        guest->id(), text, guest->answered(), outcome.usage.cpu_ms, outcome.usage.peak_memory_bytes,
+        outcome.usage.net.requests, outcome.usage.net.denied));
   }
   if (code == next_ && !code->proven) {
     next_ = nullptr;
@@ -247,9 +249,9 @@ void HandlerPool::Send(const HandlerRequestPtr& request) {
   if (waiting_.size() > options_.waiting) {
     waiting_.pop_back();
     return std::exchange(request->client, nullptr)
-        ->OnFailure({503, "connection_limit_reached",
-                     std::to_string(options_.waiting) +
-                         " requests wait already for the handler (--queue)"});
+        ->OnFailure(
+            {503, "connection_limit_reached",
+             fmt::format("{} requests wait already for the handler (--queue)", options_.waiting)});
   }
   if (waiting_.size() > 1) return;
   waited_.SetAfter(options_.queue_patience);
@@ -342,7 +344,7 @@ void HandlerPool::LogBadResponse(const std::string& line) {
   if (!log || Clock::now() - bad_response_logged_ < kLogEvery) return;
   bad_response_logged_ = Clock::now();
   const uint64_t n = std::exchange(bad_responses_, 0);
-  log(line + (n == 1 ? "" : "; " + std::to_string(n - 1) + " more before it"));
+  log(n == 1 ? line : fmt::format("{}; {} more before it", line, n - 1));
 }
 
 // Whole lines, one call each.
