@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/format.h"
 #include "supervisor/child_process.h"
 #include "supervisor/program_source.h"
 
@@ -80,7 +81,7 @@ class BrokerLink {
   const nlohmann::json& layers() const { return layers_; }
   // Gives a program that is not started yet one more descriptor, by an argument "name=NUMBER".
   void InheritDescriptor(const std::string& name, int fd) {
-    program_.arguments.push_back(name + std::to_string(4 + program_.inherited.size()));
+    program_.arguments.push_back(fmt::format("{}{}", name, 4 + program_.inherited.size()));
     program_.inherited.push_back(fd);
   }
   // The same of what the replay adapter answers from, if there is any.

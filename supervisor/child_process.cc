@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/eintr.h"
+#include "base/format.h"
 
 namespace postern::supervisor {
 namespace {
@@ -42,7 +43,7 @@ struct PassDescriptors : bp::extend::handler {
 }  // namespace
 
 pid_t PidOf(int pidfd) {
-  std::ifstream info("/proc/self/fdinfo/" + std::to_string(pidfd));
+  std::ifstream info(fmt::format("/proc/self/fdinfo/{}", pidfd));
   for (std::string line; std::getline(info, line);) {
     if (line.starts_with("Pid:")) return std::atoi(line.c_str() + 4);
   }
@@ -62,9 +63,10 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(boost::asio::io_contex
   bp::child process(bp::exe = program.executable, bp::args = program.arguments, environment,
                     bp::std_in<bp::null, bp::std_out> bp::null, error, PassDescriptors(fds));
   if (error)
-    return Error{"cannot start " + program.executable + ": " + error.message(), error.value()};
+    return Error{fmt::format("cannot start {}: {}", program.executable, error.message()),
+                 error.value()};
   // Boost.Process reports no error where it cannot make its own pipe: there is just no process.
-  if (!process.valid()) return SystemError("cannot start " + program.executable);
+  if (!process.valid()) return SystemError(fmt::format("cannot start {}", program.executable));
   const pid_t pid = process.id();
   process.detach();  // reaped by ~ChildProcess
   return std::unique_ptr<ChildProcess>(

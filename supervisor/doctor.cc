@@ -8,6 +8,7 @@
 #include <ctime>
 #include <map>
 
+#include "base/format.h"
 #include "supervisor/memory_cgroup.h"
 #include "supervisor/process_layers.h"
 #include "supervisor/programs.h"
@@ -51,11 +52,11 @@ Result<nlohmann::json> ExamineParts() {
           if (const auto* r = std::get_if<channel::Ready>(&m.message))
             report[part] = LayersJson(*r);
           if (const auto* f = std::get_if<channel::StartFailed>(&m.message))
-            failed = std::string(part) + ": " + f->reason;
+            failed = fmt::format("{}: {}", part, f->reason);
           if (report.size() == std::size(kParts) || !failed.empty()) io.stop();
         },
         [&, part] {
-          failed = std::string(part) + " ended unexpectedly";
+          failed = fmt::format("{} ended unexpectedly", part);
           io.stop();
         }};
   };
@@ -115,10 +116,11 @@ json V8() {
 std::string Cell(const json& part, const std::string& layer) {
   for (const std::string on : part["on"]) {
     if (on == layer) return "on";
-    if (on.starts_with(layer + ":")) return "ABI " + on.substr(layer.size() + 1);
+    if (on.starts_with(fmt::format("{}:", layer)))
+      return fmt::format("ABI {}", on.substr(layer.size() + 1));
   }
   for (const std::string missing : part["missing"]) {
-    if (missing.starts_with(layer + ":")) return "off";
+    if (missing.starts_with(fmt::format("{}:", layer))) return "off";
   }
   return "-";
 }
@@ -131,14 +133,14 @@ std::string Padded(std::string text, size_t width) {
 std::string Row(const std::string& first, const std::vector<std::string>& cells) {
   std::string row = Padded(first, 10);
   for (const std::string& cell : cells) row += Padded(cell, 14);
-  return row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
+  return fmt::format("{}\n", row.substr(0, row.find_last_not_of(' ') + 1));
 }
 
 std::string Age(const json& v8) {
   if (!v8.contains("ageDays")) return ", of an unknown date";
   const int64_t days = v8["ageDays"];
   std::string text =
-      ", released " + v8["released"].get<std::string>() + ", " + std::to_string(days) + " days ago";
+      fmt::format(", released {}, {} days ago", v8["released"].get<std::string>(), days);
   if (days > kOldDays)
     text += ": old; flaws found since are known to others (docs/v8.md, Updating)";
   return text;
@@ -146,9 +148,9 @@ std::string Age(const json& v8) {
 
 std::string CgroupLine(const json& cgroup) {
   if (cgroup.contains("version"))
-    return "guests' memory cgroups: version " + std::to_string(cgroup["version"].get<int>()) + "\n";
-  return "guests' memory cgroups: none (" + cgroup["reason"].get<std::string>() +
-         ")\n  it takes: " + cgroup["remedy"].get<std::string>() + "\n";
+    return fmt::format("guests' memory cgroups: version {}\n", cgroup["version"].get<int>());
+  return fmt::format("guests' memory cgroups: none ({})\n  it takes: {}\n",
+                     cgroup["reason"].get<std::string>(), cgroup["remedy"].get<std::string>());
 }
 
 }  // namespace
@@ -167,10 +169,10 @@ Result<json> Examine() {
 std::string DoctorTable(const json& report) {
   const auto text = [](const json& value) { return value.get<std::string>(); };
   const json& v8 = report["v8"];
-  std::string out = "postern " + text(report["postern"]) + ", Linux " + text(report["kernel"]) +
-                    ", user " + std::to_string(report["user"].get<int64_t>()) + "\nV8 " +
-                    text(v8["version"]) + " of Node.js " + text(v8["node"]) + Age(v8) + "\n" +
-                    CgroupLine(report["memoryCgroup"]) + "\n";
+  std::string out = fmt::format("postern {}, Linux {}, user {}\nV8 {} of Node.js {}{}\n{}\n",
+                                text(report["postern"]), text(report["kernel"]),
+                                report["user"].get<int64_t>(), text(v8["version"]),
+                                text(v8["node"]), Age(v8), CgroupLine(report["memoryCgroup"]));
   const json& parts = report["parts"];
   out += Row("layer", {std::begin(kParts), std::end(kParts)});
   for (const char* layer : kLayers) {
@@ -178,7 +180,7 @@ std::string DoctorTable(const json& report) {
     for (const char* part : kParts) cells.push_back(Cell(parts[part], layer));
     out += Row(layer, cells);
   }
-  if (report["missing"].empty()) return out + "\nEvery layer is on.\n";
+  if (report["missing"].empty()) return fmt::format("{}\nEvery layer is on.\n", out);
   // What several layers and parts share is said once.
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> layers_by_reason;
   for (const json& m : report["missing"]) {
@@ -189,7 +191,8 @@ std::string DoctorTable(const json& report) {
   for (const auto& [why, layers] : layers_by_reason) {
     std::string names;
     for (const std::string& layer : layers) names += (names.empty() ? "" : ", ") + layer;
-    out += "\noff: " + names + " (" + why.first + ")\n  it takes: " + why.second + "\n";
+    fmt::format_to(std::back_inserter(out), "\noff: {} ({})\n  it takes: {}\n", names, why.first,
+                   why.second);
   }
   return out;
 }

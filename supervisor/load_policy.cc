@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/eintr.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "policy/file/resolv_conf.h"
@@ -22,16 +23,19 @@ constexpr size_t kMaxFileBytes = 16 << 20;
 Result<std::string> ReadFile(const std::string& path, const std::string& what) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   struct stat st {};
-  if (!fd.valid() || ::fstat(fd.get(), &st) != 0) return SystemError("cannot read " + what + path);
-  if (S_ISDIR(st.st_mode)) return Error{"cannot read " + what + path + ": it is a directory"};
+  if (!fd.valid() || ::fstat(fd.get(), &st) != 0)
+    return SystemError(fmt::format("cannot read {}{}", what, path));
+  if (S_ISDIR(st.st_mode))
+    return Error{fmt::format("cannot read {}{}: it is a directory", what, path)};
   std::string bytes;
   char buffer[64 * 1024];
   for (;;) {
     const ssize_t n = Uninterrupted([&] { return ::read(fd.get(), buffer, sizeof buffer); });
-    if (n < 0) return SystemError("cannot read " + what + path);
+    if (n < 0) return SystemError(fmt::format("cannot read {}{}", what, path));
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));
-    if (bytes.size() > kMaxFileBytes) return Error{"cannot read " + what + path + ": too large"};
+    if (bytes.size() > kMaxFileBytes)
+      return Error{fmt::format("cannot read {}{}: too large", what, path)};
   }
 }
 
@@ -39,7 +43,7 @@ Result<std::string> ReadPem(const std::string& path, const std::string& what,
                             std::string_view label) {
   auto pem = ReadFile(path, what);
   if (pem && pem->find(label) == std::string::npos) {
-    return Error{what + path + " is no PEM file with \"" + std::string(label) + "\""};
+    return Error{fmt::format("{}{} is no PEM file with \"{}\"", what, path, label)};
   }
   return pem;
 }
@@ -49,17 +53,20 @@ Result<std::string> CheckSecret(const std::string& name, std::string value) {
   if (value.ends_with('\n')) value.pop_back();
   if (value.ends_with('\r')) value.pop_back();
   if (value.size() < policy::kMinSecret || value.size() > policy::kMaxSecret) {
-    return Error{"the secret " + name + " has " + std::to_string(value.size()) + " bytes; " +
-                 std::to_string(policy::kMinSecret) + " to " + std::to_string(policy::kMaxSecret) +
-                 " are possible: a shorter one could not be told from ordinary text"};
+    return Error{
+        fmt::format("the secret {} has {} bytes; {} to {} are possible: a shorter one could not be "
+                    "told from ordinary text",
+                    name, value.size(), policy::kMinSecret, policy::kMaxSecret)};
   }
   if (value.size() - static_cast<size_t>(std::count(value.begin(), value.end(), ' ')) <
       policy::kMinSecret) {
-    return Error{"the secret " + name + " has fewer than " + std::to_string(policy::kMinSecret) +
-                 " characters that are not blanks: it could not be told from ordinary text"};
+    return Error{
+        fmt::format("the secret {} has fewer than {} characters that are not blanks: it could not "
+                    "be told from ordinary text",
+                    name, policy::kMinSecret)};
   }
   if (!IsPrintableUtf8(value)) {
-    return Error{"the secret " + name + " has characters that no header field can carry"};
+    return Error{fmt::format("the secret {} has characters that no header field can carry", name)};
   }
   return value;
 }
@@ -98,10 +105,12 @@ Status LoadNamedFiles(policy::PolicyFile& file) {
   }
   for (policy::Rule& rule : file.network.rules) {
     if (rule.tls.certificate_file.empty()) continue;
-    auto certificate = ReadPem(rule.tls.certificate_file, rule.origin + ": the client certificate ",
-                               "BEGIN CERTIFICATE");
+    auto certificate =
+        ReadPem(rule.tls.certificate_file, fmt::format("{}: the client certificate ", rule.origin),
+                "BEGIN CERTIFICATE");
     if (!certificate) return certificate.error();
-    auto key = ReadPem(rule.tls.key_file, rule.origin + ": the client key ", "PRIVATE KEY");
+    auto key =
+        ReadPem(rule.tls.key_file, fmt::format("{}: the client key ", rule.origin), "PRIVATE KEY");
     if (!key) return key.error();
     rule.tls.certificate = *std::move(certificate);
     rule.tls.key = *std::move(key);
@@ -118,25 +127,29 @@ Status LoadSecrets(policy::PolicyFile& file) {
       if (source.kind == Kind::kCredential) {
         const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
         if (directory == nullptr || path.find('/') != std::string::npos)
-          return Error{"the secret " + name + ": no service manager gave the credential " + path +
-                       " (LoadCredential=)"};
-        path = std::string(directory) + "/" + path;
+          return Error{fmt::format(
+              "the secret {}: no service manager gave the credential {} (LoadCredential=)", name,
+              path)};
+        path = fmt::format("{}/{}", directory, path);
       }
-      auto text = ReadFile(path, "the secret " + name + " in ");
+      auto text = ReadFile(path, fmt::format("the secret {} in ", name));
       if (!text) return text.error();
       value = *std::move(text);
     } else if (const char* variable = std::getenv(source.name.c_str())) {
       value = variable;
     } else {
-      return Error{"the secret " + name + ": the variable " + source.name + " is not set here"};
+      return Error{
+          fmt::format("the secret {}: the variable {} is not set here", name, source.name)};
     }
     auto checked = CheckSecret(name, std::move(value));
     if (!checked) return checked.error();
     file.network.secrets[name] = *std::move(checked);
     const std::string placeholder = policy::Placeholder(name);
     if (file.env.emplace(name, placeholder).first->second != placeholder)
-      return Error{name + " is a secret, for which the guest has a placeholder; leave out --env=" +
-                   name + ", and env: " + name + " of the policy"};
+      return Error{
+          fmt::format("{} is a secret, for which the guest has a placeholder; leave out --env={}, "
+                      "and env: {} of the policy",
+                      name, name, name)};
   }
   return Ok{};
 }

@@ -22,7 +22,7 @@ Result<UniqueFd> OpenAudit(const std::string& path) {
   // O_NONBLOCK: a FIFO without a reader is an error, not a wait.
   UniqueFd fd(::open(path.c_str(),
                      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, kPrivate));
-  if (!fd.valid()) return SystemError("cannot open the audit log " + path);
+  if (!fd.valid()) return SystemError(fmt::format("cannot open the audit log {}", path));
   return fd;
 }
 
@@ -30,9 +30,10 @@ Result<UniqueFd> OpenRecord(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, kPrivate));
   struct stat st {};
   if (!fd.valid() || ::fstat(fd.get(), &st) != 0) {
-    return SystemError("cannot open the recording " + path);
+    return SystemError(fmt::format("cannot open the recording {}", path));
   }
-  if (!S_ISREG(st.st_mode)) return Error{"the recording " + path + " must be a regular file"};
+  if (!S_ISREG(st.st_mode))
+    return Error{fmt::format("the recording {} must be a regular file", path)};
   return fd;
 }
 
@@ -48,7 +49,7 @@ Status LogLink::Start(const LogOptions& options, const policy::PolicyFile& polic
   ChildProcess::Program program = LogProgram(processes);
   std::vector<UniqueFd> open;
   const auto give = [&](const char* name, UniqueFd fd) {
-    program.arguments.push_back(name + std::to_string(4 + program.inherited.size()));
+    program.arguments.push_back(fmt::format("{}{}", name, 4 + program.inherited.size()));
     program.inherited.push_back(fd.get());
     open.push_back(std::move(fd));
   };

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/eintr.h"
+#include "base/format.h"
 #include "base/unique_fd.h"
 
 namespace postern::supervisor {
@@ -30,9 +31,9 @@ std::string ReadFile(const std::string& path) {
 
 Status WriteFile(const std::string& path, const std::string& text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd.valid()) return SystemError("cannot open " + path);
+  if (!fd.valid()) return SystemError(fmt::format("cannot open {}", path));
   const ssize_t n = Uninterrupted([&] { return ::write(fd.get(), text.data(), text.size()); });
-  if (n < 0) return SystemError("cannot write " + text + " to " + path);
+  if (n < 0) return SystemError(fmt::format("cannot write {} to {}", text, path));
   return Ok{};
 }
 
@@ -62,7 +63,7 @@ bool Marked(const std::string& directory) {
 bool OwnAlone(const std::string& directory) {
   struct stat st {};
   return ::geteuid() != 0 && ::stat(directory.c_str(), &st) == 0 && st.st_uid == ::geteuid() &&
-         ReadFile(directory + "/cgroup.procs") == std::to_string(::getpid()) + "\n";
+         ReadFile(fmt::format("{}/cgroup.procs", directory)) == fmt::format("{}\n", ::getpid());
 }
 
 // Moves this process into a leaf of `directory`, and gives the controller to its children.
@@ -70,11 +71,11 @@ Status BecomeLeaf(const std::string& directory) {
   const std::string leaf = directory + kOwnLeaf;
   const std::string pid = std::to_string(::getpid());
   if (::mkdir(leaf.c_str(), 0755) != 0 && errno != EEXIST)
-    return SystemError("cannot make " + leaf);
-  if (Status s = WriteFile(leaf + "/cgroup.procs", pid); !s) return s;
-  if (Status s = WriteFile(directory + "/cgroup.subtree_control", "+memory"); !s) {
+    return SystemError(fmt::format("cannot make {}", leaf));
+  if (Status s = WriteFile(fmt::format("{}/cgroup.procs", leaf), pid); !s) return s;
+  if (Status s = WriteFile(fmt::format("{}/cgroup.subtree_control", directory), "+memory"); !s) {
     // Another process is there, most likely: all as it was.
-    if (WriteFile(directory + "/cgroup.procs", pid)) ::rmdir(leaf.c_str());
+    if (WriteFile(fmt::format("{}/cgroup.procs", directory), pid)) ::rmdir(leaf.c_str());
     return s;
   }
   return Ok{};
@@ -112,30 +113,30 @@ bool MemoryCgroup::KilledInside() const {
 Result<MemoryCgroups> MemoryCgroups::Find(const std::string& mounts, const std::string& self) {
   const std::string table = ReadFile(self);
   if (const std::string path = PathOf(table, "memory"); !path.empty()) {
-    const std::string directory = mounts + "/memory" + path;
-    if (!Exists(directory + "/memory.limit_in_bytes"))
-      return Error{"the memory cgroup " + path + " cannot be seen from here"};
+    const std::string directory = fmt::format("{}/memory{}", mounts, path);
+    if (!Exists(fmt::format("{}/memory.limit_in_bytes", directory)))
+      return Error{fmt::format("the memory cgroup {} cannot be seen from here", path)};
     // systemd marks its own hierarchy only, which is one of version 2 beside those of version 1.
-    if (!Marked(directory) && !Marked(mounts + "/unified" + path))
-      return Error{"the memory cgroup " + path + " is not delegated"};
+    if (!Marked(directory) && !Marked(fmt::format("{}/unified{}", mounts, path)))
+      return Error{fmt::format("the memory cgroup {} is not delegated", path)};
     return MemoryCgroups(directory, 1);
   }
   const std::string path = PathOf(table, "");
   if (path.empty()) return Error{"this kernel has no memory cgroups"};
   const std::string directory = mounts + (path == "/" ? "" : path);
-  if (!Exists(directory + "/cgroup.controllers"))
-    return Error{"the cgroup " + path + " cannot be seen from here"};
+  if (!Exists(fmt::format("{}/cgroup.controllers", directory)))
+    return Error{fmt::format("the cgroup {} cannot be seen from here", path)};
   // With DelegateSubgroup= this process is in a leaf of what was delegated; or Find was called
   // before.
   if (path != "/" && (Marked(Parent(directory)) || path.ends_with(kOwnLeaf)) &&
-      HasWord(ReadFile(Parent(directory) + "/cgroup.subtree_control"), "memory"))
+      HasWord(ReadFile(fmt::format("{}/cgroup.subtree_control", Parent(directory))), "memory"))
     return MemoryCgroups(Parent(directory), 2);
-  const bool namespace_root =
-      path == "/" && Exists(directory + "/cgroup.type") && ::access(directory.c_str(), W_OK) == 0;
+  const bool namespace_root = path == "/" && Exists(fmt::format("{}/cgroup.type", directory)) &&
+                              ::access(directory.c_str(), W_OK) == 0;
   if (!namespace_root && !Marked(directory) && !OwnAlone(directory))
-    return Error{"the cgroup " + path + " is not delegated"};
-  if (!HasWord(ReadFile(directory + "/cgroup.controllers"), "memory"))
-    return Error{"the cgroup " + path + " has no memory controller"};
+    return Error{fmt::format("the cgroup {} is not delegated", path)};
+  if (!HasWord(ReadFile(fmt::format("{}/cgroup.controllers", directory)), "memory"))
+    return Error{fmt::format("the cgroup {} has no memory controller", path)};
   if (Status s = BecomeLeaf(directory); !s) return s.error();
   return MemoryCgroups(directory, 2);
 }
@@ -144,14 +145,14 @@ Result<std::unique_ptr<MemoryCgroup>> MemoryCgroups::Confine(pid_t pid, int64_t 
   const std::string id = std::to_string(pid), limit = std::to_string(bytes);
   const std::string directory = directory_ + kGuest + id;
   if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
-    return SystemError("cannot make the cgroup " + directory);
+    return SystemError(fmt::format("cannot make the cgroup {}", directory));
   auto cgroup = std::make_unique<MemoryCgroup>(directory);
   const std::string swap = version_ == 1 ? "/memory.memsw.limit_in_bytes" : "/memory.swap.max";
   Status s =
       WriteFile(directory + (version_ == 1 ? "/memory.limit_in_bytes" : "/memory.max"), limit);
   // Kernels without swap accounting have no such file. Version 1 counts memory and swap together.
   if (s && Exists(directory + swap)) s = WriteFile(directory + swap, version_ == 1 ? limit : "0");
-  if (s) s = WriteFile(directory + "/cgroup.procs", id);
+  if (s) s = WriteFile(fmt::format("{}/cgroup.procs", directory), id);
   if (!s) return s.error();
   return cgroup;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/format.h"
+
 namespace postern::supervisor {
 
 using nlohmann::json;
@@ -17,7 +19,7 @@ std::optional<std::string> MissingLayer(const std::vector<std::string>& required
     const bool has = layer == "memory-cgroup"
                          ? memory_cgroup
                          : std::any_of(on.begin(), on.end(), [&](const std::string& l) {
-                             return l == layer || l.starts_with(layer + ":");
+                             return l == layer || l.starts_with(fmt::format("{}:", layer));
                            });
     if (!has) return layer;
   }

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/eintr.h"
+#include "base/format.h"
 #include "base/text.h"
 #include "har/har.h"
 #include "supervisor/package_files.h"
@@ -26,12 +27,11 @@ Result<std::string> ReadAll(int fd, const std::string& name, int64_t max_bytes) 
   char buffer[64 * 1024];
   for (;;) {
     const ssize_t n = Uninterrupted([&] { return ::read(fd, buffer, sizeof buffer); });
-    if (n < 0) return SystemError("cannot read " + name);
+    if (n < 0) return SystemError(fmt::format("cannot read {}", name));
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));
     if (static_cast<int64_t>(bytes.size()) > max_bytes) {
-      return Error{name + " has more than the " + std::to_string(max_bytes) +
-                   " bytes that it may have"};
+      return Error{fmt::format("{} has more than the {} bytes that it may have", name, max_bytes)};
     }
   }
 }
@@ -41,19 +41,19 @@ std::string Meant(const std::string& target) {
   constexpr std::string_view kFile = "file://";
   const auto begins = [&](std::string_view with) { return target.starts_with(with); };
   if (const size_t path = target.find('/', kFile.size()); begins(kFile) && path != target.npos)
-    return "; write its path: " + PercentDecode(target.substr(path));
+    return fmt::format("; write its path: {}", PercentDecode(target.substr(path)));
   if (begins("http://") || begins("https://"))
     return "; nothing is run over the network: fetch it, and name the file";
   if (begins("npm:") || begins("jsr:")) {
     const std::string name = target.substr(target.find(':') + 1);
-    return "; install it (" + std::string(begins("npm:") ? "npm install " : "npx jsr add ") + name +
-           "), and name its directory in node_modules";
+    return fmt::format("; install it ({}{}), and name its directory in node_modules",
+                       begins("npm:") ? "npm install " : "npx jsr add ", name);
   }
   if (target.find_first_of("(){};'\"`\n") != std::string::npos)
     return "; code is run by: postern eval CODE";
   for (const char* extension : {".mjs", ".js", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".jsx"}) {
     if (fs::is_regular_file(target + extension))
-      return "; did you mean " + target + extension + "?";
+      return fmt::format("; did you mean {}{}?", target, extension);
   }
   return {};
 }
@@ -62,15 +62,16 @@ std::string Meant(const std::string& target) {
 Result<fs::path> FileOf(const std::string& target) {
   struct stat st {};
   if (::stat(target.c_str(), &st) != 0) {
-    const Error missing = SystemError("cannot read " + target);
+    const Error missing = SystemError(fmt::format("cannot read {}", target));
     return Error{missing.message + (missing.errnum == ENOENT ? Meant(target) : ""), missing.errnum};
   }
   if (!S_ISDIR(st.st_mode)) return fs::path(target);
   const fs::path program = ProgramOf(target);
   if (!program.empty()) return program;
-  return Error{target +
-               " is a directory without a program: its package.json has no \"main\" and no "
-               "single \"bin\", and there is no index.js; name a file of it"};
+  return Error{
+      fmt::format("{} is a directory without a program: its package.json has no \"main\" and no "
+                  "single \"bin\", and there is no index.js; name a file of it",
+                  target)};
 }
 
 // The user's mount that shows `place` where it is, the innermost; null for none.
@@ -114,11 +115,11 @@ Status ShowProgram(const fs::path& directory, const std::vector<policy::MountSet
   for (const auto& [link, target] : package.leads_out) {
     if (MountOf(fs::path(link).parent_path(), mounts) != nullptr || IsMounted(link, mounts))
       continue;
-    source.notes.push_back(link + " is a link to " + target +
-                           ", which is not shown to the program" +
-                           (fs::path(target).filename() == "node_modules"
-                                ? "; --mount=" + target + ":" + link + " shows it"
-                                : ""));
+    source.notes.push_back(fmt::format("{} is a link to {}, which is not shown to the program{}",
+                                       link, target,
+                                       fs::path(target).filename() == "node_modules"
+                                           ? fmt::format("; --mount={}:{} shows it", target, link)
+                                           : ""));
   }
   return Ok{};
 }
@@ -132,13 +133,13 @@ bool IsMounted(const std::string& guest, const std::vector<policy::MountSetting>
 
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd.valid()) return SystemError("cannot read " + path);
+  if (!fd.valid()) return SystemError(fmt::format("cannot read {}", path));
   struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) return SystemError("cannot read " + path);
+  if (::fstat(fd.get(), &st) != 0) return SystemError(fmt::format("cannot read {}", path));
   if (S_ISFIFO(st.st_mode))
-    return Error{path + " is a pipe, not a file; a program is read from one by: postern run - < " +
-                 path};
-  if (!S_ISREG(st.st_mode)) return Error{path + " is no regular file"};
+    return Error{fmt::format(
+        "{} is a pipe, not a file; a program is read from one by: postern run - < {}", path, path)};
+  if (!S_ISREG(st.st_mode)) return Error{fmt::format("{} is no regular file", path)};
   return ReadAll(fd.get(), path, max_bytes);
 }
 
@@ -147,28 +148,30 @@ Result<Recording> OpenRecording(const policy::Adapter& adapter) {
   UniqueFd fd(::open(adapter.target.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   struct stat st {};
   if (!fd.valid() || ::fstat(fd.get(), &st) != 0)
-    return SystemError("cannot read the recording " + adapter.target);
+    return SystemError(fmt::format("cannot read the recording {}", adapter.target));
   if (st.st_size > static_cast<off_t>(har::kMaxHarBytes))
-    return Error{adapter.target + " is larger than the " + std::to_string(har::kMaxHarBytes) +
-                 " bytes that a recording may have"};
+    return Error{fmt::format("{} is larger than the {} bytes that a recording may have",
+                             adapter.target, har::kMaxHarBytes)};
   const std::string parent = fs::path(adapter.target).parent_path();
   UniqueFd directory(
       ::open(parent.empty() ? "." : parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.valid()) return SystemError("cannot open the directory of " + adapter.target);
+  if (!directory.valid())
+    return SystemError(fmt::format("cannot open the directory of {}", adapter.target));
   return Recording{std::move(fd), std::move(directory)};
 }
 
 Result<OpenMount> OpenDirectory(const std::string& host, const std::string& guest, bool writable) {
   UniqueFd fd(::open(host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) {
-    const Error cannot = SystemError("cannot mount " + host);
+    const Error cannot = SystemError(fmt::format("cannot mount {}", host));
     const std::string above = fs::path(host).parent_path();
-    const std::string meant =
-        host.starts_with("~")       ? "; the shell leaves ~ as it is there: write $HOME"
-        : host.starts_with("type=") ? "; write --mount=HOST:GUEST"
-        : cannot.errnum == ENOTDIR && fs::is_regular_file(host)
-            ? "; what is mounted is a directory: --mount=" + (above.empty() ? "." : above)
-            : "";
+    const std::string meant = host.starts_with("~")
+                                  ? "; the shell leaves ~ as it is there: write $HOME"
+                              : host.starts_with("type=") ? "; write --mount=HOST:GUEST"
+                              : cannot.errnum == ENOTDIR && fs::is_regular_file(host)
+                                  ? fmt::format("; what is mounted is a directory: --mount={}",
+                                                above.empty() ? "." : above)
+                                  : "";
     return Error{cannot.message + meant, cannot.errnum};
   }
   return OpenMount{guest, std::move(fd), writable};
@@ -209,7 +212,7 @@ Result<ProgramSource> ReadProgramSource(const ProgramOptions& program,
     std::error_code error;
     const fs::path path = fs::canonical(*file, error);
     if (error)
-      return Error{"cannot read the module " + program.target + ": " + error.message(),
+      return Error{fmt::format("cannot read the module {}: {}", program.target, error.message()),
                    error.value()};
     directory = path.parent_path();
     if (Status shown = ShowProgram(directory, mounts, source); !shown) return shown.error();
@@ -220,7 +223,8 @@ Result<ProgramSource> ReadProgramSource(const ProgramOptions& program,
   std::set<std::string> places;
   for (const policy::MountSetting& m : mounts) {
     if (!places.insert(m.guest).second)
-      return Error{"two mounts are at " + (m.guest.empty() ? "/" : m.guest) + "; leave out one"};
+      return Error{
+          fmt::format("two mounts are at {}; leave out one", m.guest.empty() ? "/" : m.guest)};
     auto mount = OpenDirectory(m.host, m.guest, m.writable);
     if (!mount) return mount.error();
     source.mounts.push_back(*std::move(mount));

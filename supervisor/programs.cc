@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "base/format.h"
+
 namespace postern::supervisor {
 namespace {
 
@@ -55,10 +57,10 @@ ChildProcess::Program NetBrokerProgram(const ProcessOptions& options,
   ChildProcess::Program p{.executable = LocateParts().broker, .arguments = {"net"}};
   if (options.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   if (records) p.arguments.emplace_back("--record");
-  if (policy.ca_file) p.arguments.push_back("--ca-file=" + *policy.ca_file);
+  if (policy.ca_file) p.arguments.push_back(fmt::format("--ca-file={}", *policy.ca_file));
   for (const uint16_t port :
        policy::ConnectPorts(policy.network).value_or(std::vector<uint16_t>{})) {
-    p.arguments.push_back("--port=" + std::to_string(port));
+    p.arguments.push_back(fmt::format("--port={}", port));
   }
   return p;
 }
@@ -68,8 +70,8 @@ ChildProcess::Program FilesBrokerProgram(const ProcessOptions& options,
   ChildProcess::Program p{.executable = LocateParts().broker, .arguments = {"files"}};
   if (options.debug_seccomp) p.arguments.emplace_back("--debug-seccomp");
   for (const OpenMount& m : mounts) {
-    p.arguments.push_back(std::to_string(4 + p.inherited.size()) + (m.writable ? "w:" : ":") +
-                          m.guest);
+    p.arguments.push_back(
+        fmt::format("{}{}{}", 4 + p.inherited.size(), m.writable ? "w:" : ":", m.guest));
     p.inherited.push_back(m.directory.get());
   }
   return p;

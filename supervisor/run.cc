@@ -15,6 +15,7 @@
 
 #include "base/eintr.h"
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "base/units.h"
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
@@ -64,9 +65,7 @@ void FillIn(channel::GuestOrder& order, const policy::RunLimits& limits,
 std::string RunName() {
   uint64_t bits = 0;
   if (::getrandom(&bits, sizeof bits, 0) != sizeof bits) bits = static_cast<uint64_t>(::getpid());
-  char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(bits));
-  return text;
+  return fmt::format("{:016x}", bits);
 }
 
 size_t SizeOf(const channel::GuestOrder& order) {
@@ -87,13 +86,14 @@ Run::Run(const RunEnvironment& environment, Job job, std::function<void(run_api:
           environment.net, BrokerPolicy(job_.network), job_.name,
           [this](const std::string& why, bool bad_input) {
             if (bad_input)
-              return FailToRun(job_.network.adapter.target + ": " + why, kExitBadInput);
-            FailToRun("the network broker cannot run: " + why);
+              return FailToRun(fmt::format("{}: {}", job_.network.adapter.target, why),
+                               kExitBadInput);
+            FailToRun(fmt::format("the network broker cannot run: {}", why));
           },
           job_.events),
       files_(environment.files, "{}", {},
              [this](const std::string& why, bool) {
-               FailToRun("the files broker cannot run: " + why);
+               FailToRun(fmt::format("the files broker cannot run: {}", why));
              }),
       wall_(environment.io),
       cpu_(environment.io),
@@ -144,9 +144,9 @@ void Run::LimitMemory() {
   layers = {{"on", nlohmann::json::array()}, {"missing", nlohmann::json::array()}};
   if (cgroup) {
     cgroup_ = *std::move(cgroup);
-    layers["on"] = {"memory-cgroup:" + std::to_string(environment_.cgroups->version())};
+    layers["on"] = {fmt::format("memory-cgroup:{}", environment_.cgroups->version())};
   } else {
-    layers["missing"] = {"memory-cgroup: " + cgroup.error().message};
+    layers["missing"] = {fmt::format("memory-cgroup: {}", cgroup.error().message)};
   }
 }
 
@@ -155,8 +155,8 @@ void Run::LimitWallClock() {
   wall_.async_wait([self = shared_from_this()](const ErrorCode& error) {
     if (error) return;
     self->Kill(run_api::Outcome::Kind::kTimedOut, kExitTimeLimit,
-               "the run took longer than its limit of " + DurationText(self->job_.limits.wall) +
-                   " (--timeout)");
+               fmt::format("the run took longer than its limit of {} (--timeout)",
+                           DurationText(self->job_.limits.wall)));
   });
 }
 
@@ -165,9 +165,9 @@ void Run::WatchCpu() {
   int64_t used = CpuTime(pid_) / 1'000'000 - cpu_before_ms_;
   if (std::exchange(renewed_, false)) cpu_before_ms_ += std::exchange(used, 0);
   if (used >= limit) {
-    return Kill(
-        run_api::Outcome::Kind::kTimedOut, kExitTimeLimit,
-        "the run used more than its limit of " + DurationText(limit) + " of CPU time (--cpu)");
+    return Kill(run_api::Outcome::Kind::kTimedOut, kExitTimeLimit,
+                fmt::format("the run used more than its limit of {} of CPU time (--cpu)",
+                            DurationText(limit)));
   }
   // A guest has one thread: it cannot use the rest sooner than this.
   cpu_.expires_after(std::chrono::milliseconds(std::max<int64_t>(limit - used, 1)));
@@ -184,8 +184,8 @@ void Run::ReadPipes(std::vector<UniqueFd>& fds) {
     self->output_ += static_cast<int64_t>(n);
     if (self->output_ <= self->job_.limits.output) return true;
     self->Kill(run_api::Outcome::Kind::kKilled, 1,
-               "the guest printed more than its limit of " + BytesText(self->job_.limits.output) +
-                   " (limits.output)");
+               fmt::format("the guest printed more than its limit of {} (limits.output)",
+                           BytesText(self->job_.limits.output)));
     return false;
   };
   const auto ended = [self] { self->FinishIfComplete(); };
@@ -334,9 +334,9 @@ void Run::ClassifyResult(const Result<bool>& complete) {
         run_api::Outcome::Kind::kFailed, kExitCannotRun,
         complete ? "the guest ended without a result" : complete.error().message);
   if (outcome_.kind == run_api::Outcome::Kind::kOutOfMemory) {
-    outcome_.SetError(
-        run_api::Outcome::Kind::kOutOfMemory, outcome_.exit_status,
-        "the guest ran out of its " + BytesText(job_.limits.memory) + " of memory (--memory)");
+    outcome_.SetError(run_api::Outcome::Kind::kOutOfMemory, outcome_.exit_status,
+                      fmt::format("the guest ran out of its {} of memory (--memory)",
+                                  BytesText(job_.limits.memory)));
   }
 }
 
@@ -349,16 +349,16 @@ void Run::ClassifySignal(int signal) {
                              "the run used more than its limit of CPU time (--cpu)");
   if (signal == SIGKILL && cgroup_ && cgroup_->KilledInside())
     return outcome_.SetError(run_api::Outcome::Kind::kOutOfMemory, kExitKilled,
-                             "the guest ran out of its memory cgroup's " +
-                                 BytesText(job_.limits.memory + channel::kMemorySlack) +
-                                 " (--memory)");
+                             fmt::format("the guest ran out of its memory cgroup's {} (--memory)",
+                                         BytesText(job_.limits.memory + channel::kMemorySlack)));
   const bool crash = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
                      signal == SIGTRAP || signal == SIGABRT || signal == SIGFPE;
-  outcome_.SetError(run_api::Outcome::Kind::kKilled, 128 + signal,
-                    "the guest was killed by signal " + std::to_string(signal) +
-                        (crash ? ": a fault of V8 or of Postern, which the cage contained; please "
-                                 "report it, with the program that does it"
-                               : ""));
+  outcome_.SetError(
+      run_api::Outcome::Kind::kKilled, 128 + signal,
+      fmt::format("the guest was killed by signal {}{}", signal,
+                  crash ? ": a fault of V8 or of Postern, which the cage contained; please "
+                          "report it, with the program that does it"
+                        : ""));
 }
 
 void Run::Interrupt(int signal) {
@@ -375,7 +375,7 @@ void Run::Interrupt(int signal) {
   grace_.async_wait([self = shared_from_this(), signal, word, grace](const ErrorCode& error) {
     if (error) return;
     self->Kill(run_api::Outcome::Kind::kKilled, 128 + signal,
-               word + ", and did not end within " + DurationText(grace) + " (--grace)");
+               fmt::format("{}, and did not end within {} (--grace)", word, DurationText(grace)));
   });
 }
 

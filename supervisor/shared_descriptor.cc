@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/eintr.h"
+#include "base/format.h"
 
 namespace postern::supervisor {
 namespace {
@@ -32,7 +33,7 @@ SharedDescriptor::SharedDescriptor(boost::asio::io_context& io, int fd, Use use)
   // A terminal or pipe is opened once more where that is allowed: this one may not block.
   if (IsTerminalOrPipe(fd)) {
     own_.reset(
-        ::open(("/proc/self/fd/" + std::to_string(fd)).c_str(),
+        ::open(fmt::format("/proc/self/fd/{}", fd).c_str(),
                (use == Use::kRead ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
     if (own_.valid()) fd_ = own_.get();
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/by_type.h"
+#include "base/format.h"
 #include "channel/spare_fds.h"
 #include "supervisor/process_layers.h"
 
@@ -206,7 +207,7 @@ void SparePool::OnSpareFailed(const std::string& why) {
   const auto pause = std::min(kFirstPause * (1 << std::min(spare_failures_, 10)), kLongestPause);
   ++spare_failures_;
   if (!HasGuests() && spare_failures_ >= kSpareFailuresInARow)
-    FailWaiting("a guest cannot be started: " + why);
+    FailWaiting(fmt::format("a guest cannot be started: {}", why));
   resting_ = true;
   again_.expires_after(pause);
   again_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
