@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -23,9 +24,9 @@ class DescriptorRights {
   // For sending: `fds` are borrowed, and go with `message` while this lives.
   Status Attach(msghdr& message, std::span<const int> fds) {
     if (fds.size() > kMaxFds)
-      return Error{"one message carries at most " + std::to_string(kMaxFds) + " descriptors, not " +
-                       std::to_string(fds.size()),
-                   EINVAL};
+      return Error{
+          fmt::format("one message carries at most {} descriptors, not {}", kMaxFds, fds.size()),
+          EINVAL};
     if (fds.empty()) return Ok{};
     message.msg_control = control_;
     message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/format.h"
 #include "base/ip_address.h"
 
 namespace postern {
@@ -42,13 +43,13 @@ inline std::string TextOf(const sockaddr_storage& address) {
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   if (address.ss_family == AF_UNIX) {
     const auto* un = reinterpret_cast<const sockaddr_un*>(&address);
-    return std::string("unix:") + (un->sun_path[0] == '\0' ? "@" : un->sun_path);
+    return fmt::format("unix:{}", un->sun_path[0] == '\0' ? "@" : un->sun_path);
   }
   const auto ip = IpAddress::From(generic);
   const auto* in = reinterpret_cast<const sockaddr_in*>(&address);  // the port's place is the same
   if (!ip) return "an unknown address";
-  return (ip->v6 ? "[" + ip->ToString() + "]" : ip->ToString()) + ":" +
-         std::to_string(ntohs(in->sin_port));
+  return fmt::format("{}:{}", ip->v6 ? fmt::format("[{}]", ip->ToString()) : ip->ToString(),
+                     ntohs(in->sin_port));
 }
 
 }  // namespace postern

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/characters.h"
+#include "base/format.h"
 
 namespace postern {
 namespace {
@@ -156,12 +157,18 @@ std::string Nearest(std::string_view word, const std::vector<std::string>& names
 
 std::string OutsideMounts(const std::string& path) {
   // What the kernel makes up there is nothing to show to a guest.
+  const std::string prefix = fmt::format("{}/", path);
   for (const char* kernels : {"/dev/", "/proc/", "/sys/"})
-    if ((path + "/").starts_with(kernels)) return path + " is outside what is mounted";
+    if (prefix.starts_with(kernels)) return fmt::format("{} is outside what is mounted", path);
   const std::string above = path.substr(0, path.rfind('/', path.find_last_not_of('/')));
-  return path + " is outside what is mounted; add " +
-         (above.empty() ? "" : "--mount=" + above + ", or ") +
-         "--mount=HOST:" + (above.empty() ? "GUEST" : above) + " for a directory of another name";
+  if (above.empty())
+    return fmt::format(
+        "{} is outside what is mounted; add --mount=HOST:GUEST for a directory of another name",
+        path);
+  return fmt::format(
+      "{} is outside what is mounted; add --mount={}, or --mount=HOST:{} for a directory of "
+      "another name",
+      path, above, above);
 }
 
 std::optional<std::string> WorkingDirectory(const std::string& path) {
@@ -172,11 +179,11 @@ std::optional<std::string> WorkingDirectory(const std::string& path) {
 }
 
 std::string InDirectory(const std::string& directory, const std::string& name) {
-  return directory.ends_with('/') ? directory + name : directory + "/" + name;
+  return directory.ends_with('/') ? directory + name : fmt::format("{}/{}", directory, name);
 }
 
 std::string FileUrl(const std::string& path) {
-  return "file://" + PercentEncode(path, "-._~!$&'()*+,;=:@/");
+  return fmt::format("file://{}", PercentEncode(path, "-._~!$&'()*+,;=:@/"));
 }
 
 std::string CodeUrl(const std::string& directory, const std::string& name,
@@ -185,7 +192,7 @@ std::string CodeUrl(const std::string& directory, const std::string& name,
 }
 
 std::string CodeName(const std::string& name, const std::string& extension) {
-  return extension.empty() ? name : name + "." + extension;
+  return extension.empty() ? name : fmt::format("{}.{}", name, extension);
 }
 
 bool IsCodeExtension(std::string_view extension) {

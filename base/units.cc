@@ -3,6 +3,8 @@
 #include <charconv>
 #include <span>
 
+#include "base/format.h"
+
 namespace postern {
 namespace {
 
@@ -18,7 +20,7 @@ constexpr UnitName kSizes[] = {
     {"GiB", 1 << 30}, {"kB", 1000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}};
 
 Result<int64_t> Parse(std::string_view text, std::span<const UnitName> units, const char* what) {
-  const Error bad{"\"" + std::string(text) + "\" is no " + what};
+  const Error bad{fmt::format("\"{}\" is no {}", text, what)};
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || !(number >= 0)) return bad;
@@ -37,7 +39,7 @@ std::string Text(int64_t value, std::span<const UnitName> units) {
   for (const UnitName& u : units) {
     if (value != 0 && value % u.factor == 0 && u.factor > best->factor) best = &u;
   }
-  return std::to_string(value / best->factor) + std::string(best->suffix);
+  return fmt::format("{}{}", value / best->factor, best->suffix);
 }
 
 }  // namespace
@@ -61,13 +63,13 @@ Result<int64_t> ParseCount(std::string_view text) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < 0) {
-    return Error{"\"" + std::string(text) + "\" is no whole number"};
+    return Error{fmt::format("\"{}\" is no whole number", text)};
   }
   return value;
 }
 
 Result<Rate> ParseRate(std::string_view text) {
-  const Error bad{"\"" + std::string(text) + "\" is no rate; write 100/s, 60/m or 1000/h"};
+  const Error bad{fmt::format("\"{}\" is no rate; write 100/s, 60/m or 1000/h", text)};
   const size_t slash = text.find('/');
   const auto count = ParseCount(text.substr(0, slash));
   if (!count || slash == std::string_view::npos) return bad;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/format.h"
 #include "base/hidden_streams.h"
 
 namespace postern::channel {
@@ -193,12 +194,12 @@ Http2Session::Http2Session(Role role, uint32_t max_streams, Observer& observer)
 
 Status Http2Session::CheckSubmitted(int rc, const char* what) {
   if (rc >= 0) return Ok{};
-  return Error{std::string(what) + ": " + nghttp2_strerror(rc)};
+  return Error{fmt::format("{}: {}", what, nghttp2_strerror(rc))};
 }
 
 Result<int32_t> Http2Session::Request(const Fields& fields, bool has_body) {
   if (const Status fits = CheckFields(fields); !fits) {
-    return Error{"a request has " + fits.error().message};
+    return Error{fmt::format("a request has {}", fits.error().message)};
   }
   const auto nv = ToNv(fields);
   nghttp2_data_provider provider{{0}, Callbacks::ReadBody};
@@ -210,7 +211,7 @@ Result<int32_t> Http2Session::Request(const Fields& fields, bool has_body) {
 
 Status Http2Session::Respond(int32_t stream, const Fields& fields, bool has_body) {
   if (const Status fits = CheckFields(fields); !fits) {
-    return Error{"a response has " + fits.error().message};
+    return Error{fmt::format("a response has {}", fits.error().message)};
   }
   const auto nv = ToNv(fields);
   nghttp2_data_provider provider{{0}, Callbacks::ReadBody};
@@ -221,7 +222,7 @@ Status Http2Session::Respond(int32_t stream, const Fields& fields, bool has_body
 
 Status Http2Session::Inform(int32_t stream, const Fields& fields) {
   if (const Status fits = CheckFields(fields); !fits) {
-    return Error{"a response has " + fits.error().message};
+    return Error{fmt::format("a response has {}", fits.error().message)};
   }
   const auto nv = ToNv(fields);
   return CheckSubmitted(nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream, nullptr,
@@ -269,7 +270,7 @@ Result<size_t> Http2Session::ReceiveSome(std::span<const uint8_t> bytes) {
     const ssize_t n =
         nghttp2_session_mem_recv(session_.get(), rest.data(),
                                  hostile_peer_ ? std::min(rest.size(), kBytesAStep) : rest.size());
-    if (n < 0) return Error{std::string("channel: ") + nghttp2_strerror(static_cast<int>(n))};
+    if (n < 0) return Error{fmt::format("channel: {}", nghttp2_strerror(static_cast<int>(n)))};
     taken += static_cast<size_t>(n);
     // Twice: a frame's own nine bytes, and what compression saved.
     noise_ += static_cast<size_t>(n) - std::min(static_cast<size_t>(n), 2 * useful_bytes_);
@@ -286,7 +287,7 @@ size_t Http2Session::TakeNoise() { return std::exchange(noise_, 0); }
 Result<std::span<const uint8_t>> Http2Session::NextOutput() {
   const uint8_t* data = nullptr;
   const ssize_t n = nghttp2_session_mem_send(session_.get(), &data);
-  if (n < 0) return Error{std::string("channel: ") + nghttp2_strerror(static_cast<int>(n))};
+  if (n < 0) return Error{fmt::format("channel: {}", nghttp2_strerror(static_cast<int>(n)))};
   return std::span<const uint8_t>(data, static_cast<size_t>(n));
 }
 
