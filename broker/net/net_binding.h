@@ -15,6 +15,7 @@
 #include "base/net_usage.h"
 #include "broker/log/event_log.h"
 #include "broker/net/own_addresses.h"
+#include "broker/net/request_record.h"
 #include "broker/net/resolver.h"
 #include "broker/upstream/curl_multi.h"
 #include "broker/upstream/replay.h"
@@ -37,7 +38,7 @@ struct NetShared {
   const Replay* replay = nullptr;  // what the replay adapter answers from
 };
 
-class NetBinding : public channel::Http2Session::Observer {
+class NetBinding : public channel::Http2Session::Observer, public RecordSink {
  public:
   // `run` names the run in logs. `ended` is called once when the channel is over. `events` gets
   // each event as a line of JSON; empty where nobody listens.
@@ -57,7 +58,11 @@ class NetBinding : public channel::Http2Session::Observer {
   const std::string& run() const { return run_; }
   // Whether anybody wants to know what becomes of requests; and telling them.
   bool WantsEvents() const { return shared_.log != nullptr || events_ != nullptr; }
-  void WriteEvent(const std::string& line);
+  void WriteEvent(const std::string& line) override;
+  // Where the log takes entries (NetShared::record).
+  bool ReserveRecording(size_t bytes) override { return shared_.log->ReserveRecording(bytes); }
+  void ReleaseRecording(size_t bytes) override { shared_.log->ReleaseRecording(bytes); }
+  void WriteEntry(har::HarEntry entry) override { shared_.log->WriteEntry(std::move(entry)); }
   Replay::Cursor& replay_cursor() { return replay_cursor_; }
   // Takes one request's token from the bucket of `rate`; else says in how many milliseconds there
   // is one again.

@@ -15,7 +15,6 @@ namespace {
 
 using channel::Failure;
 using channel::Fields;
-using std::chrono::milliseconds;
 
 // Bytes of a paused response that are left when libcurl goes on.
 constexpr size_t kResumeBelow = 64 * 1024;
@@ -26,8 +25,12 @@ Request::Request(NetBinding& guest, int32_t stream)
     : guest_(guest),
       stream_(stream),
       number_(++guest.usage().requests),
-      started_(Clock::now()),
-      total_deadline_(started_ + milliseconds(guest.policy().limits.total_timeout)) {}
+      deadlines_(guest.policy().limits, Clock::now()),
+      record_(guest, {.events = guest.WantsEvents(),
+                      .har = guest.shared().record,
+                      .redact_query = guest.policy().audit_redact_query,
+                      .run = guest.run(),
+                      .number = number_}) {}
 
 Request::~Request() {
   *alive_ = false;
@@ -69,9 +72,13 @@ void Request::Start(Fields fields, bool has_body) {
 }
 
 void Request::Perform() {
-  performed_ = Clock::now();
+  record_.Performing();
+  head_.emplace(ResponseReader::Options{.host_port = target_.url.HostPort(),
+                                        .limits = guest_.policy().limits,
+                                        .secrets = secrets_,
+                                        .raw = raw_});
   if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
-    if (kind_ != Kind::kHttp) {
+    if (target_.kind != RequestKind::kHttp) {
       return Fail({channel::kErrReplayMiss,
                    "a recording holds no TCP stream, no WebSocket and no look-up"});
     }
@@ -84,15 +91,15 @@ void Request::Perform() {
 }
 
 std::optional<std::string> Request::Blocked(const IpAddress& address) const {
-  return policy::AddressBlocked(guest_.policy(), rule_, url_, address,
+  return policy::AddressBlocked(guest_.policy(), rule_, target_.url, address,
                                 guest_.shared().own_addresses.list());
 }
 
 void Request::Resolve() {
-  if (const auto ip = IpAddress::Parse(url_.host)) return Check({*ip});
+  if (const auto ip = IpAddress::Parse(target_.url.host)) return Check({*ip});
   const policy::Adapter& adapter = guest_.policy().adapter;
   if (adapter.kind == policy::AdapterKind::kProxy && adapter.resolve_remote) {
-    if (kind_ != Kind::kLookup) return ResolveProxy();
+    if (target_.kind != RequestKind::kLookup) return ResolveProxy();
     return Fail({channel::kErrDnsConfiguration,
                  "names are looked up by the proxy (resolve: remote), and by nothing here; connect "
                  "by name"});
@@ -102,7 +109,7 @@ void Request::Resolve() {
     if (failure) return Fail(std::move(*failure));
     Check(addresses);
   };
-  const uint64_t id = guest_.resolver().Resolve(url_.host, done);
+  const uint64_t id = guest_.resolver().Resolve(target_.url.host, done);
   if (id != 0) resolving_ = id;
 }
 
@@ -118,26 +125,26 @@ void Request::Check(const std::vector<IpAddress>& addresses) {
   if (addresses_.empty()) {
     ++guest_.usage().denied;
     const std::string change =
-        url_.host_is_ip
-            ? "--allow-net=" + std::string(url_.scheme == "tcp" ? "tcp://" : "") + url_.HostPort()
+        target_.url.host_is_ip
+            ? "--allow-net=" + std::string(target_.url.scheme == "tcp" ? "tcp://" : "") +
+                  target_.url.HostPort()
             : "addresses: [" + first + "] on its rule in a policy";
-    return Fail({channel::kErrAddressBlocked, "the address " + first + " of " + url_.HostPort() +
-                                                  " is blocked (" + why + "); " + change +
-                                                  " would allow it"});
+    return Fail({channel::kErrAddressBlocked, "the address " + first + " of " +
+                                                  target_.url.HostPort() + " is blocked (" + why +
+                                                  "); " + change + " would allow it"});
   }
-  if (kind_ == Kind::kLookup) return SendAddresses();
+  if (target_.kind == RequestKind::kLookup) return SendAddresses();
   if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return ResolveProxy();
   Connect();
 }
 
 // A look-up's answer: one address a line, those that the guest could be connected to.
 void Request::SendAddresses() {
-  resolved_ = Clock::now();
-  status_ = 200;
-  response_fields_ = {{"content-type", "text/plain"}};
+  record_.Resolved();
+  head_->Set(200, "", {{"content-type", "text/plain"}});
   if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
   for (const IpAddress& address : addresses_) body_ += address.ToString() + "\n";
-  KeepForRecording(&har::HarEntry::response_body, body_);
+  record_.KeepResponseBody(body_);
   body_total_ = static_cast<int64_t>(body_.size());
   Complete();
 }
@@ -163,13 +170,13 @@ void Request::ResolveProxy() {
 }
 
 void Request::Connect() {
-  resolved_ = Clock::now();
+  record_.Resolved();
   easy_ = guest_.curl().Acquire();
   if (easy_ == nullptr) return Fail({channel::kErrBrokerResources, "the broker is out of memory"});
   SetUp(easy_);
   EnterPhase(Phase::kConnect);
   running_ = true;
-  const bool connect_only = kind_ != Kind::kHttp;
+  const bool connect_only = target_.kind != RequestKind::kHttp;
   guest_.curl().Add(
       easy_,
       [this, connect_only](CURLcode code) {
@@ -183,23 +190,23 @@ void Request::Connect() {
 void Request::ReplayNow() {
   const std::string* type = channel::FindField(request_fields_, "content-type");
   const auto found =
-      guest_.shared().replay->Find(guest_.replay_cursor(), method_, url_.ToString(),
+      guest_.shared().replay->Find(guest_.replay_cursor(), target_.method, target_.url.ToString(),
                                    {.type = type == nullptr ? "" : *type, .bytes = upload_});
   if (!found) return Fail({channel::kErrReplayMiss, found.error().message});
   const har::HarEntry& e = **found;
   if (e.failure && e.status == 0) return Fail(*e.failure);
-  status_ = e.status;
-  reason_ = e.status_text;
+  Fields fields;
   for (const channel::Field& f : e.response_fields) {
     if (f.name == "content-length") {
-      response_fields_.push_back({channel::kContentLength, f.value});
+      fields.push_back({channel::kContentLength, f.value});
     } else if (Forwarded(f.name)) {
-      response_fields_.push_back(f);
+      fields.push_back(f);
     }
   }
+  head_->Set(e.status, e.status_text, std::move(fields));
   if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
   body_ = e.response_body.bytes;
-  KeepForRecording(&har::HarEntry::response_body, body_);
+  record_.KeepResponseBody(body_);
   guest_.usage().bytes_in += body_.size();
   body_total_ = static_cast<int64_t>(body_.size());
   if (e.failure) return FailBehindBody(*e.failure);
@@ -210,21 +217,21 @@ void Request::ReplayNow() {
 
 void Request::OnUpload(std::span<const uint8_t> data) {
   upload_total_ += static_cast<int64_t>(data.size());
-  if (phase_ == Phase::kDone) {
+  if (deadlines_.phase() == Phase::kDone) {
     guest_.channel().session().Consume(stream_, data.size());
     return;
   }
   const int64_t limit = guest_.policy().limits.request_bytes;
-  if (kind_ == Kind::kHttp && upload_total_ > limit) {
+  if (target_.kind == RequestKind::kHttp && upload_total_ > limit) {
     return Fail({channel::kErrLimitOfRequest, "the request body is larger than the limit of " +
                                                   std::to_string(limit) +
                                                   " bytes (request_bytes)"});
   }
   const std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
-  KeepForRecording(&har::HarEntry::request_body, bytes);
+  record_.KeepRequestBody(bytes);
   if (tunnel_ && responded_) {
     upload_unconsumed_ += data.size();
-    moved_ = Clock::now();
+    deadlines_.Moved(Clock::now());
     return tunnel_->Send(bytes);
   }
   const bool was_empty = upload_.empty();
@@ -237,10 +244,10 @@ void Request::OnUpload(std::span<const uint8_t> data) {
   if (upload_.empty()) ConsumeUpload();  // all of it is held back
   if (OverTotalBytes()) return Fail(TotalBytesFailure());
   if (guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
-    if (phase_ == Phase::kSend) EnterPhase(Phase::kSend);
+    if (deadlines_.phase() == Phase::kSend) EnterPhase(Phase::kSend);
     return ConsumeUpload();  // it is kept as a whole
   }
-  if (phase_ == Phase::kSend && was_empty) EnterPhase(Phase::kSend);
+  if (deadlines_.phase() == Phase::kSend && was_empty) EnterPhase(Phase::kSend);
   UnpauseUpload();
 }
 
@@ -248,7 +255,8 @@ void Request::OnUploadEnd() {
   if (std::exchange(upload_ended_, true)) return;
   if (tunnel_ && responded_) return tunnel_->EndSending();
   if (upload_secrets_) upload_secrets_->Flush(upload_);
-  if (phase_ == Phase::kSend && guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
+  if (deadlines_.phase() == Phase::kSend &&
+      guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
     return ReplayNow();
   }
   UnpauseUpload();
@@ -261,19 +269,22 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
   if (body_at_ == body_.size()) {
     body_.clear();
     body_at_ = 0;
-    if (phase_ == Phase::kDone) {
-      phase_deadline_ = Clock::time_point::max();
+    if (deadlines_.phase() == Phase::kDone) {
+      deadlines_.Stop();
       *end = true;
       if (failure_) {
         trailers->push_back({"proxy-status", channel::FormatProxyStatus(*failure_)});
       } else {
-        TrailersFor(trailers);
+        *trailers = head_->TrailersForGuest();
       }
     }
   }
-  if (n > 0) moved_ = Clock::now();
+  if (n > 0) deadlines_.Moved(Clock::now());
   if (n > 0 && body_at_ < body_.size()) WaitForGuest();  // it does read: its clock begins anew
-  if (n > 0 && body_.empty() && phase_ == Phase::kBody) RunIdleClock();
+  if (n > 0 && body_.empty() && deadlines_.phase() == Phase::kBody) {
+    deadlines_.WaitForOrigin(Clock::now());
+    guest_.WakeAt(deadlines_.next());
+  }
   if (body_paused_ && body_.size() - body_at_ < kResumeBelow) {
     // Not here: this is called while the session writes.
     boost::asio::post(guest_.shared().io, [this, alive = alive_] {
@@ -291,6 +302,65 @@ void Request::ResumeIfDrained() {
   if (!guest_.curl().Reads(easy_)) OnReadsNoMore();  // all of it was there already
 }
 
+// ---- clocks
+
+void Request::EnterPhase(Phase phase) {
+  deadlines_.Enter(phase, Clock::now());
+  guest_.WakeAt(deadlines_.next());
+}
+
+void Request::WaitForGuest() {
+  deadlines_.WaitForGuest(Clock::now());
+  guest_.WakeAt(deadlines_.next());
+}
+
+// Whether it is the guest that has to go on. A replay keeps what came until all is there.
+bool Request::WaitsForUpload() const {
+  return !upload_ended_ &&
+         (upload_.empty() || guest_.policy().adapter.kind == policy::AdapterKind::kReplay);
+}
+
+Request::Clock::time_point Request::CheckDeadline(Clock::time_point now) {
+  if (const auto late = deadlines_.Check(now, WaitsForUpload())) {
+    Fail(LateFailure(*late,
+                     {.host = target_.url.host,
+                      .host_port = target_.url.HostPort(),
+                      .phase = deadlines_.phase(),
+                      .responded = responded_,
+                      .waits_for_guest = deadlines_.waits_for_guest(),
+                      .upload_waits = WaitsForUpload()},
+                     guest_.policy().limits));
+  }
+  return deadlines_.next();
+}
+
+// ---- events
+
+// While the transfer's handle still knows.
+void Request::NoteTransfer() {
+  if (!guest_.WantsEvents()) return;
+  const auto since_start = [&](CURLINFO info) {
+    curl_off_t us = 0;
+    curl_easy_getinfo(easy_, info, &us);
+    return static_cast<double>(us) / 1000;
+  };
+  record_.SetTransferTimes(since_start(CURLINFO_CONNECT_TIME_T),
+                           since_start(CURLINFO_APPCONNECT_TIME_T),
+                           since_start(CURLINFO_STARTTRANSFER_TIME_T));
+}
+
+void Request::LogEnd() {
+  static const Fields kNone;
+  record_.WriteEnd(target_, {.status = head_ ? head_->status() : 0,
+                             .reason = head_ ? head_->reason() : "",
+                             .http_version = head_ ? head_->http_version() : "",
+                             .responded = responded_,
+                             .over = deadlines_.phase() == Phase::kDone,
+                             .bytes_in = body_total_,
+                             .request_fields = request_fields_,
+                             .response_fields = head_ ? head_->fields() : kNone});
+}
+
 // ---- how it ends
 
 void Request::Finished(CURLcode code) {
@@ -300,10 +370,10 @@ void Request::Finished(CURLcode code) {
     FreeLists();
     return Connect();
   }
-  if (code == CURLE_OUT_OF_MEMORY && !responded_ && phase_ >= Phase::kSend) {
+  if (code == CURLE_OUT_OF_MEMORY && !responded_ && deadlines_.phase() >= Phase::kSend) {
     // What libcurl says of a header line of over 100 kB.
     failure_ = Failure{channel::kErrLimitOfHeaders,
-                       "a line of the header section of " + url_.HostPort() +
+                       "a line of the header section of " + target_.url.HostPort() +
                            " is larger than the limit of " +
                            std::to_string(guest_.policy().limits.header_bytes) + " (header_bytes)"};
   }
@@ -311,22 +381,25 @@ void Request::Finished(CURLcode code) {
   if (upload_dropped_ && code == CURLE_READ_ERROR && !failure_) code = JudgeEarlyAnswer();
   if (code != CURLE_OK && !failure_) {
     const bool proxied = !proxy_addresses_.empty();
-    if (proxied && !absolute_form_ && phase_ < Phase::kSend &&
-        ProxyBrokeOff(easy_, code, phase_ == Phase::kTls))
+    if (proxied && !absolute_form_ && deadlines_.phase() < Phase::kSend &&
+        ProxyBrokeOff(easy_, code, deadlines_.phase() == Phase::kTls))
       code = CURLE_PROXY;
     const bool of_proxy = (code == CURLE_COULDNT_CONNECT && proxied) || absolute_form_;
-    failure_ = CurlFailure(easy_, code, of_proxy ? "the proxy" : url_.HostPort(), error_text_,
-                           certificate_names_);
+    failure_ = CurlFailure(easy_, code, of_proxy ? "the proxy" : target_.url.HostPort(),
+                           error_text_, certificate_names_);
   }
   if (code == CURLE_OK) failure_.reset();
   if (code == CURLE_OK && !responded_) {
-    failure_ = Failure{channel::kErrResponseIncomplete, url_.HostPort() + " sent no response"};
+    failure_ =
+        Failure{channel::kErrResponseIncomplete, target_.url.HostPort() + " sent no response"};
   }
   // RFC 9112 section 9.8: else whoever is between could cut a response short.
-  if (!failure_ && !cut_off_ && tls_ended_ && !*tls_ended_ && EndsWithItsConnection()) {
-    failure_ = Failure{
-        channel::kErrResponseIncomplete,
-        url_.HostPort() + " ended the connection before TLS: its response may have been cut short"};
+  if (!failure_ && !cut_off_ && tls_ended_ && !*tls_ended_ &&
+      head_->EndsWithItsConnection(target_.method)) {
+    failure_ =
+        Failure{channel::kErrResponseIncomplete,
+                target_.url.HostPort() +
+                    " ended the connection before TLS: its response may have been cut short"};
   }
   if (!failure_) EndBody();
   if (failure_ && responded_) return FailBehindBody(*std::exchange(failure_, std::nullopt));
@@ -337,10 +410,10 @@ void Request::Finished(CURLcode code) {
 
 // The response is complete here; the guest may still have to read it.
 void Request::Complete() {
-  phase_ = Phase::kDone;
+  deadlines_.Enter(Phase::kDone, Clock::now());
   LogEnd();
   if (body_.empty()) {
-    phase_deadline_ = Clock::time_point::max();
+    deadlines_.Stop();
   } else {
     WaitForGuest();  // for what is left
   }
@@ -352,19 +425,20 @@ void Request::Complete() {
 void Request::FailBehindBody(Failure failure) {
   if (secrets_ != nullptr) failure.details = policy::WithoutSecrets(failure.details, secrets_);
   ++guest_.usage().errors[failure.code];
-  failure_ = logged_failure_ = std::move(failure);
+  record_.SetFailure(failure);
+  failure_ = std::move(failure);
   StopTransfer();
   Complete();
 }
 
 void Request::Fail(Failure failure) {
   if (secrets_ != nullptr) failure.details = policy::WithoutSecrets(failure.details, secrets_);
-  if (phase_ != Phase::kDone) ++guest_.usage().errors[failure.code];
-  phase_deadline_ = Clock::time_point::max();
+  if (deadlines_.phase() != Phase::kDone) ++guest_.usage().errors[failure.code];
+  deadlines_.Stop();
   if (resolving_ != 0) guest_.resolver().Cancel(std::exchange(resolving_, 0));
   StopTransfer();
-  phase_ = Phase::kDone;
-  if (!logged_failure_) logged_failure_ = failure;
+  deadlines_.Enter(Phase::kDone, Clock::now());
+  record_.SetFailure(failure);
   LogEnd();
   auto& session = guest_.channel().session();
   if (responded_) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
@@ -25,31 +26,12 @@ using channel::Failure;
 
 std::string Bracketed(const IpAddress& a) { return a.v6 ? "[" + a.ToString() + "]" : a.ToString(); }
 
-std::string Bracketed(const std::string& host) {
-  return host.find(':') == std::string::npos ? host : "[" + host + "]";
-}
-
 curl_slist* ResolveEntry(curl_slist* list, const std::string& host, uint16_t port,
                          const std::vector<IpAddress>& addresses) {
   std::string entry = "+" + host + ":" + std::to_string(port) + ":";
   for (size_t i = 0; i < addresses.size(); ++i)
     entry += (i == 0 ? "" : ",") + Bracketed(addresses[i]);
   return curl_slist_append(list, entry.c_str());
-}
-
-constexpr std::string_view kUnreserved =
-    "-._~";  // RFC 3986 section 2.3, besides letters and digits
-
-// A secret as the body's own syntax spells it.
-std::string ForBody(const std::string& value, const std::string* type) {
-  const std::string_view kind = type == nullptr ? std::string_view() : *type;
-  if (kind.starts_with("application/x-www-form-urlencoded")) {
-    return PercentEncode(value, kUnreserved);
-  }
-  if (kind.find("json") == std::string_view::npos) return value;
-  std::string out;
-  for (const char c : value) out += (c == '"' || c == '\\' ? "\\" : "") + std::string(1, c);
-  return out;
 }
 
 curl_blob Blob(const std::string& bytes) {
@@ -59,7 +41,7 @@ curl_blob Blob(const std::string& bytes) {
 }  // namespace
 
 void Request::SetUp(CURL* easy) {
-  curl_easy_setopt(easy, CURLOPT_URL, OutgoingUrl().c_str());
+  curl_easy_setopt(easy, CURLOPT_URL, Outgoing().Url().c_str());
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -80,32 +62,21 @@ void Request::SetUp(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
   SetUpDestination(easy);
   SetUpTls(easy);
-  if (kind_ != Kind::kHttp) {
+  if (target_.kind != RequestKind::kHttp) {
     curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-    if (kind_ == Kind::kTcp) curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
+    if (target_.kind == RequestKind::kTcp) curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
     return;
   }
   SetUpHeaders();
   SetUpMethod();
 }
 
-std::string Request::OutgoingUrl() const {
-  std::string query = url_.query;
-  if (rule_ != nullptr && rule_->secret_places.query && !rule_->secrets.empty()) {
-    auto encoded = guest_.policy().secrets;
-    for (auto& [name, value] : encoded) value = PercentEncode(value, kUnreserved);
-    query = policy::SubstituteSecrets(query, encoded, rule_->secrets, false);
-  }
-  return (tls_ ? "https://" : "http://") + Bracketed(url_.host) + ":" + std::to_string(url_.port) +
-         url_.path + query;
-}
-
 void Request::SetUpDestination(CURL* easy) {
   if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return SetUpProxy(easy);
   curl_easy_setopt(easy, CURLOPT_PROXY, "");  // never the environment's
-  if (url_.host_is_ip) return;
-  resolve_list_ = ResolveEntry(nullptr, url_.host, url_.port, addresses_);
+  if (target_.url.host_is_ip) return;
+  resolve_list_ = ResolveEntry(nullptr, target_.url.host, target_.url.port, addresses_);
   curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_list_);
 }
 
@@ -114,8 +85,8 @@ void Request::SetUpDestination(CURL* easy) {
 // name, which it looks up itself, or an address. A name that was looked up and checked here needs a
 // tunnel, in which the checked address and the name both have a place.
 bool Request::AbsoluteForm(const policy::ProxyUrl& proxy) const {
-  return kind_ == Kind::kHttp && !tls_ && proxy.scheme != "socks5h" &&
-         (url_.host_is_ip || addresses_.empty());
+  return target_.kind == RequestKind::kHttp && !target_.tls && proxy.scheme != "socks5h" &&
+         (target_.url.host_is_ip || addresses_.empty());
 }
 
 // Else a tunnel through the proxy to the checked address; TLS and Host carry the name.
@@ -131,6 +102,7 @@ void Request::SetUpProxy(CURL* easy) {
   }
   curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   absolute_form_ = AbsoluteForm(*proxy);
+  head_->set_from_proxy(absolute_form_);
   curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, absolute_form_ ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, nullptr);
@@ -140,9 +112,9 @@ void Request::SetUpProxy(CURL* easy) {
     resolve_list_ = ResolveEntry(nullptr, proxy->host, proxy->port, proxy_addresses_);
     curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_list_);
   }
-  if (url_.host_is_ip || addresses_.empty()) return;
-  const std::string entry = url_.host + ":" + std::to_string(url_.port) + ":" +
-                            Bracketed(addresses_[0]) + ":" + std::to_string(url_.port);
+  if (target_.url.host_is_ip || addresses_.empty()) return;
+  const std::string entry = target_.url.host + ":" + std::to_string(target_.url.port) + ":" +
+                            Bracketed(addresses_[0]) + ":" + std::to_string(target_.url.port);
   connect_to_ = curl_slist_append(nullptr, entry.c_str());
   curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to_);
 }
@@ -153,7 +125,7 @@ void Request::SetUpTls(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, OnTlsStart);
   curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, this);
-  if (rule_ == nullptr || !tls_) return;
+  if (rule_ == nullptr || !target_.tls) return;
   const policy::RuleTls& tls = rule_->tls;
   if (!tls.certificate.empty()) {
     curl_blob certificate = Blob(tls.certificate), key = Blob(tls.key);
@@ -167,46 +139,21 @@ void Request::SetUpTls(CURL* easy) {
   if (!pins.empty()) curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pins.c_str());
 }
 
-// Everything that goes out is written anew from parsed parts.
+OutgoingRequest Request::Outgoing() const {
+  return {.target = target_,
+          .fields = request_fields_,
+          .policy = guest_.policy(),
+          .rule = rule_,
+          .secret_host = secrets_ != nullptr,
+          .recorded = guest_.shared().record};
+}
+
 channel::Fields Request::OutgoingFields() const {
-  const policy::Policy& policy = guest_.policy();
-  channel::Fields out;
-  for (const channel::Field& f : request_fields_) {
-    if (!Forwarded(f.name) || f.name == "accept-encoding") continue;
-    if (secrets_ != nullptr && policy::AsksForAnotherForm(f.name)) continue;
-    const bool traced = rule_ != nullptr && rule_->trace && !policy.trace.empty();
-    if (traced && (f.name == "traceparent" || f.name == "tracestate")) continue;
-    const bool set = rule_ != nullptr &&
-                     std::any_of(rule_->headers.begin(), rule_->headers.end(),
-                                 [&](const policy::SetHeader& h) { return h.name == f.name; });
-    if (set) continue;
-    const bool secrets =
-        rule_ != nullptr && rule_->secret_places.headers && !rule_->secrets.empty();
-    out.push_back(
-        {f.name, secrets ? policy::SubstituteSecrets(f.value, policy.secrets, rule_->secrets, true)
-                         : f.value});
-  }
-  if (rule_ != nullptr && rule_->trace && !policy.trace.empty()) {
-    unsigned char span[8];
-    if (RAND_bytes(span, sizeof span) == 1) {
-      out.push_back(
-          {"traceparent", policy::ChildTraceParent(
-                              policy.trace, {reinterpret_cast<const char*>(span), sizeof span})});
-    }
-  }
-  if (rule_ != nullptr) {
-    for (const policy::SetHeader& h : rule_->headers) {
-      out.push_back({h.name, policy::ExpandSecrets(h.value, policy.secrets)});
-    }
-  }
-  // What is filtered or recorded must not be coded.
-  const bool plain = secrets_ != nullptr || guest_.shared().record;
-  std::string codings;
-  for (const channel::Field& f : request_fields_) {
-    if (f.name == "accept-encoding") codings += (codings.empty() ? "" : ", ") + f.value;
-  }
-  if (plain || !codings.empty()) out.push_back({"accept-encoding", plain ? "identity" : codings});
-  return out;
+  const OutgoingRequest outgoing = Outgoing();
+  std::string span(outgoing.IsTraced() ? 8 : 0, '\0');
+  auto* bytes = reinterpret_cast<unsigned char*>(span.data());
+  if (RAND_bytes(bytes, static_cast<int>(span.size())) != 1) span.clear();
+  return outgoing.Fields(span);
 }
 
 void Request::SetUpHeaders() {
@@ -230,13 +177,15 @@ void Request::SetUpHeaders() {
 }
 
 void Request::SetUpMethod() {
-  const bool sends = has_upload_ || method_ == "POST" || method_ == "PUT" || method_ == "PATCH";
+  const bool sends = has_upload_ || target_.method == "POST" || target_.method == "PUT" ||
+                     target_.method == "PATCH";
   if (!sends) {
-    if (method_ == "HEAD") {
+    if (target_.method == "HEAD") {
       curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L);
     } else {
       curl_easy_setopt(easy_, CURLOPT_HTTPGET, 1L);
-      if (method_ != "GET") curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, method_.c_str());
+      if (target_.method != "GET")
+        curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, target_.method.c_str());
     }
     return;
   }
@@ -247,7 +196,7 @@ void Request::SetUpMethod() {
     std::from_chars(length->data(), length->data() + length->size(), size);
   }
   curl_easy_setopt(easy_, CURLOPT_UPLOAD, 1L);
-  curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, method_.c_str());
+  curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, target_.method.c_str());
   curl_easy_setopt(easy_, CURLOPT_INFILESIZE_LARGE, size);
   curl_easy_setopt(easy_, CURLOPT_READFUNCTION, OnSend);
   curl_easy_setopt(easy_, CURLOPT_READDATA, this);
@@ -256,13 +205,8 @@ void Request::SetUpMethod() {
 // Where a rule says so, placeholders in the body become secrets; what came already as well.
 void Request::PutSecretsInUpload() {
   if (upload_secrets_) return;  // set up for an address before this one
-  if (rule_ == nullptr || !rule_->secret_places.body || rule_->secrets.empty()) return;
-  std::vector<policy::Spelling> placeholders;
-  for (const std::string& name : rule_->secrets) {
-    const auto& value = guest_.policy().secrets.at(name);
-    placeholders.push_back(
-        {policy::Placeholder(name), ForBody(value, FindField(request_fields_, "content-type"))});
-  }
+  std::vector<policy::Spelling> placeholders = Outgoing().BodySecrets();
+  if (placeholders.empty()) return;
   upload_secrets_.emplace(std::move(placeholders));
   const std::string came = std::exchange(upload_, {});
   upload_secrets_->Feed(came, upload_);
@@ -277,7 +221,7 @@ curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_so
   const bool checked = ip && std::find(known.begin(), known.end(), *ip) != known.end();
   if (!checked || (!proxied && self->Blocked(*ip))) {
     self->failure_ = Failure{channel::kErrAddressBlocked,
-                             "an address of " + self->url_.HostPort() + " is blocked"};
+                             "an address of " + self->target_.url.HostPort() + " is blocked"};
     return CURL_SOCKET_BAD;
   }
   const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -309,7 +253,7 @@ CURLcode Request::OnTlsStart(CURL* /*easy*/, void* ssl_context, void* arg) {
 // The origin's; null where there is none.
 SSL* Request::TlsConnection() const {
   curl_tlssessioninfo* info = nullptr;
-  if (tls_) curl_easy_getinfo(easy_, CURLINFO_TLS_SSL_PTR, &info);
+  if (target_.tls) curl_easy_getinfo(easy_, CURLINFO_TLS_SSL_PTR, &info);
   return info != nullptr && info->backend == CURLSSLBACKEND_OPENSSL
              ? static_cast<SSL*>(info->internals)
              : nullptr;
@@ -320,28 +264,30 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
   self->failure_.reset();  // another address of the host answered
   // libcurl sends again what a kept connection ended under. Whether that was carried out already
   // nobody knows (RFC 9110 section 9.2.2).
-  if (std::exchange(self->sent_, self->kind_ == Kind::kHttp) && !IsIdempotent(self->method_)) {
+  if (std::exchange(self->sent_, self->target_.kind == RequestKind::kHttp) &&
+      !IsIdempotent(self->target_.method)) {
     self->failure_ = Failure{channel::kErrConnectionReset,
-                             self->url_.HostPort() + " closed a kept connection; a " +
-                                 self->method_ + " is not sent again"};
+                             self->target_.url.HostPort() + " closed a kept connection; a " +
+                                 self->target_.method + " is not sent again"};
     return CURL_PREREQFUNC_ABORT;
   }
   // A kept connection may have been opened under another rule, which opened more.
   if (const auto ip = IpAddress::Parse(address);
       self->proxy_addresses_.empty() && (!ip || self->Blocked(*ip))) {
-    self->failure_ = Failure{channel::kErrAddressBlocked, "the address " + std::string(address) +
-                                                              " of " + self->url_.HostPort() +
-                                                              " is blocked for this rule"};
+    self->failure_ = Failure{channel::kErrAddressBlocked,
+                             "the address " + std::string(address) + " of " +
+                                 self->target_.url.HostPort() + " is blocked for this rule"};
     return CURL_PREREQFUNC_ABORT;
   }
   if (self->raw_) self->NotePeer(address, port);
   SSL* tls = self->TlsConnection();
   if (tls != nullptr) self->tls_ended_ = WatchCloseNotify(tls);
   if (self->guest_.WantsEvents()) {
-    self->address_ = Bracketed(std::string(address)) + ":" + std::to_string(port);
-    if (tls != nullptr) self->tls_version_ = SSL_get_version(tls);
+    self->record_.SetPeer(fmt::format("{}:{}", Bracketed(std::string(address)), port),
+                          tls != nullptr ? SSL_get_version(tls) : "");
   }
-  const bool sends = self->kind_ == Kind::kHttp && self->has_upload_ && !self->upload_ended_;
+  const bool sends =
+      self->target_.kind == RequestKind::kHttp && self->has_upload_ && !self->upload_ended_;
   self->EnterPhase(sends ? Phase::kSend : Phase::kHeaders);
   return CURL_PREREQFUNC_OK;
 }
@@ -351,7 +297,7 @@ void Request::NotePeer(const std::string& address, int port) {
   if (proxy_addresses_.empty()) {
     peer_ = " " + address + " " + std::to_string(port);
   } else if (!addresses_.empty()) {
-    peer_ = " " + addresses_[0].ToString() + " " + std::to_string(url_.port);
+    peer_ = " " + addresses_[0].ToString() + " " + std::to_string(target_.url.port);
   }
 }
 
@@ -361,7 +307,7 @@ size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
   if (self->upload_dropped_) return 0;
   if (n == 0) {
     if (self->upload_ended_) {
-      if (self->phase_ == Phase::kSend) self->EnterPhase(Phase::kHeaders);
+      if (self->deadlines_.phase() == Phase::kSend) self->EnterPhase(Phase::kHeaders);
       return 0;
     }
     self->upload_paused_ = true;
@@ -378,7 +324,7 @@ size_t Request::OnSend(char* buffer, size_t size, size_t count, void* arg) {
     self->upload_at_ = 0;
     self->ConsumeUpload();
   }
-  if (self->phase_ == Phase::kSend) self->EnterPhase(Phase::kSend);
+  if (self->deadlines_.phase() == Phase::kSend) self->EnterPhase(Phase::kSend);
   self->guest_.channel().FlushSoon();
   return n;
 }

@@ -27,9 +27,8 @@ void Request::OpenTunnel() {
   events.open = [this](Fields response) { OnTunnelOpen(std::move(response)); };
   events.data = [this](std::string_view bytes) { OnTunnelData(bytes); };
   events.sent = [this](size_t n) {
-    bytes_sent_ += static_cast<int64_t>(n);
-    guest_.usage().bytes_out += n;
-    moved_ = Clock::now();
+    CountSent(n);
+    deadlines_.Moved(Clock::now());
     const size_t consumed = std::min(n, upload_unconsumed_);
     upload_unconsumed_ -= consumed;
     guest_.channel().session().Consume(stream_, consumed);
@@ -42,8 +41,9 @@ void Request::OpenTunnel() {
     Complete();
   };
   auto& io = guest_.shared().io;
-  if (kind_ == Kind::kTcp) {
-    tunnel_ = std::make_shared<TcpTunnel>(io, easy_, tls_, url_.HostPort(), std::move(events));
+  if (target_.kind == RequestKind::kTcp) {
+    tunnel_ = std::make_shared<TcpTunnel>(io, easy_, target_.tls, target_.url.HostPort(),
+                                          std::move(events));
   } else {
     Fields fields = OutgoingFields();
     std::erase_if(fields, [this](const channel::Field& f) {
@@ -52,37 +52,36 @@ void Request::OpenTunnel() {
     });
     const Spellings spellings(FindField(request_fields_, channel::kNames));
     for (channel::Field& f : fields) f.name = spellings.Of(f.name);
-    std::string host = url_.Origin();
+    std::string host = target_.url.Origin();
     host.erase(0, host.find("://") + 3);
-    std::string target = url_.path + url_.query;
+    std::string target = target_.url.path + target_.url.query;
     const policy::NetworkLimits& limits = guest_.policy().limits;
     tunnel_ =
-        raw_ ? MakeUpgradeTunnel(io, easy_, tls_, url_.HostPort(), std::move(events),
-                                 {std::move(host), std::move(target), std::move(fields)}, limits)
-             : MakeWebSocketTunnel(io, easy_, tls_, url_.HostPort(), std::move(events),
-                                   std::move(host), std::move(target), std::move(fields), limits);
+        raw_
+            ? MakeUpgradeTunnel(io, easy_, target_.tls, target_.url.HostPort(), std::move(events),
+                                {std::move(host), std::move(target), std::move(fields)}, limits)
+            : MakeWebSocketTunnel(io, easy_, target_.tls, target_.url.HostPort(), std::move(events),
+                                  std::move(host), std::move(target), std::move(fields), limits);
   }
   tunnel_->Start();
 }
 
 void Request::OnTunnelOpen(Fields response) {
-  std::from_chars(response[0].value.data(), response[0].value.data() + response[0].value.size(),
-                  status_);
-  const bool switched =
-      kind_ == Kind::kTcp || !raw_ || FindField(response, channel::kUpgraded) != nullptr;
-  if (kind_ == Kind::kWebSocket && switched) status_ = 101;
+  int status = 0;
+  const std::string& written = response[0].value;
+  std::from_chars(written.data(), written.data() + written.size(), status);
+  const bool switched = target_.kind == RequestKind::kTcp || !raw_ ||
+                        FindField(response, channel::kUpgraded) != nullptr;
+  head_->Set(target_.kind == RequestKind::kWebSocket && switched ? 101 : status, "", {});
   if (raw_) response.push_back({channel::kConnection, "1.1" + peer_});
   if (const Status sent = guest_.channel().session().Respond(stream_, response, true); !sent) {
-    return Fail({channel::kErrLimitOfHeaders,
-                 url_.HostPort() + " answered what a guest cannot get: " + sent.error().message});
+    return Fail(
+        {channel::kErrLimitOfHeaders,
+         target_.url.HostPort() + " answered what a guest cannot get: " + sent.error().message});
   }
   responded_ = true;
-  const auto total = total_deadline_;
-  EnterPhase(Phase::kStream);
-  if (!switched) {  // it is an ordinary response
-    total_deadline_ = total;
-    SetDeadline(total);
-  }
+  deadlines_.EnterStream(switched, Clock::now());  // else it is an ordinary response
+  guest_.WakeAt(deadlines_.next());
   guest_.channel().FlushSoon();
   if (!upload_.empty()) tunnel_->Send(std::exchange(upload_, {}));
   if (tunnel_ && upload_ended_) tunnel_->EndSending();
@@ -91,8 +90,8 @@ void Request::OnTunnelOpen(Fields response) {
 void Request::OnTunnelData(std::string_view bytes) {
   body_total_ += static_cast<int64_t>(bytes.size());
   guest_.usage().bytes_in += bytes.size();
-  KeepForRecording(&har::HarEntry::response_body, bytes);
-  moved_ = Clock::now();
+  record_.KeepResponseBody(bytes);
+  deadlines_.Moved(Clock::now());
   if (OverTotalBytes()) return Fail(TotalBytesFailure());
   if (body_at_ > kBufferedStream) body_.erase(0, std::exchange(body_at_, 0));
   body_ += bytes;
@@ -106,10 +105,10 @@ void Request::OnTunnelData(std::string_view bytes) {
 
 void Request::StartTls(const std::string& host, TcpTunnel::TlsDone done) {
   auto* tcp = dynamic_cast<TcpTunnel*>(tunnel_.get());
-  if (tcp == nullptr || tls_ || phase_ != Phase::kStream) {
+  if (tcp == nullptr || target_.tls || deadlines_.phase() != Phase::kStream) {
     return done(Failure{channel::kErrSocketState, "there is no plain stream"});
   }
-  const LaterTls tls{guest_.shared().tls, host.empty() ? url_.host : host,
+  const LaterTls tls{guest_.shared().tls, host.empty() ? target_.url.host : host,
                      rule_ == nullptr ? nullptr : &rule_->tls};
   tcp->StartTls(tls, [alive = alive_, done = std::move(done)](std::optional<Failure> failure) {
     if (*alive) done(std::move(failure));

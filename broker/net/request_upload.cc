@@ -21,7 +21,7 @@ void Request::ConsumeUpload() {
 }
 
 void Request::CountSent(size_t bytes) {
-  bytes_sent_ += static_cast<int64_t>(bytes);
+  record_.CountSent(bytes);
   guest_.usage().bytes_out += bytes;
 }
 
@@ -33,9 +33,11 @@ void Request::UnpauseUpload() {
 // libcurl tells of a response's end, or of the connection's, when it has sent the whole request:
 // with a body that the guest keeps back, or that the origin does not take, never.
 void Request::OnReadsNoMore() {
-  const bool under_way =
-      phase_ == Phase::kSend || phase_ == Phase::kHeaders || phase_ == Phase::kBody;
-  if (kind_ == Kind::kHttp && has_upload_ && under_way && !body_paused_ && !upload_dropped_)
+  const bool under_way = deadlines_.phase() == Phase::kSend ||
+                         deadlines_.phase() == Phase::kHeaders ||
+                         deadlines_.phase() == Phase::kBody;
+  if (target_.kind == RequestKind::kHttp && has_upload_ && under_way && !body_paused_ &&
+      !upload_dropped_)
     DropUploadUnlessMoved();
 }
 
@@ -71,11 +73,11 @@ CURLcode Request::JudgeEarlyAnswer() {
   if (!responded_) return CURLE_GOT_NOTHING;
   curl_off_t came = 0;
   curl_easy_getinfo(easy_, CURLINFO_SIZE_DOWNLOAD_T, &came);
-  const bool all = content_length_ && *content_length_ == std::to_string(came);
-  if (kept_open_ || all || EndsWithItsConnection()) return CURLE_OK;
-  if (content_length_) return CURLE_PARTIAL_FILE;
+  const bool all = head_->content_length() == std::to_string(came);
+  if (kept_open_ || all || head_->EndsWithItsConnection(target_.method)) return CURLE_OK;
+  if (head_->content_length()) return CURLE_PARTIAL_FILE;
   failure_ = Failure{channel::kErrResponseIncomplete,
-                     url_.HostPort() +
+                     target_.url.HostPort() +
                          " ended the connection before it had the whole request; whether its "
                          "response is complete cannot be told"};
   return CURLE_READ_ERROR;
