@@ -31,18 +31,17 @@ GuestChannel::GuestChannel(boost::asio::io_context& io, channel::Http2Session::R
 }
 
 GuestChannel::~GuestChannel() {
-  *alive_ = false;
+  owner_.Leave();
   --g_channels;
 }
 
 void GuestChannel::FlushSoon() {
   if (flush_queued_ || over_) return;
   flush_queued_ = true;
-  boost::asio::post(io_, [this, alive = alive_] {
-    if (!*alive) return;
+  boost::asio::post(io_, owner_.WhileHere([this] {
     flush_queued_ = false;
     Flush();
-  });
+  }));
 }
 
 void GuestChannel::Readable() {
@@ -56,11 +55,10 @@ void GuestChannel::Readable() {
 
 void GuestChannel::ReadSoon() {
   if (std::exchange(read_queued_, true)) return;
-  boost::asio::post(io_, [this, alive = alive_] {
-    if (!*alive) return;
+  boost::asio::post(io_, owner_.WhileHere([this] {
     read_queued_ = false;
     Readable();
-  });
+  }));
 }
 
 bool GuestChannel::PauseForNoise() {
@@ -75,11 +73,11 @@ bool GuestChannel::PauseForNoise() {
   reader_.Watch(false, false);
   pause_.expires_after(
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause)));
-  pause_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
-    if (error || !*alive || over_) return;
+  pause_.async_wait(owner_.WhileHere([this](const boost::system::error_code& error) {
+    if (error || over_) return;
     reader_.Watch(true, false);
     ReadSoon();
-  });
+  }));
   return true;
 }
 
@@ -95,9 +93,7 @@ void GuestChannel::End() {
   over_ = true;
   reader_.Watch(false, false);
   writer_.Watch(false, false);
-  boost::asio::post(io_, [this, alive = alive_] {
-    if (*alive) ended_();  // destroys this
-  });
+  boost::asio::post(io_, owner_.WhileHere([this] { ended_(); }));  // destroys this
 }
 
 }  // namespace postern::loop

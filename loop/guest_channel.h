@@ -16,6 +16,7 @@
 
 #include "channel/endpoint.h"
 #include "loop/fd_watch.h"
+#include "loop/owner.h"
 
 namespace postern::loop {
 
@@ -52,7 +53,7 @@ class GuestChannel {
   boost::asio::steady_timer pause_;
   double noise_left_;  // bytes that may be noise
   Clock::time_point noise_at_ = Clock::now();
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Owner owner_;
 };
 
 }  // namespace postern::loop

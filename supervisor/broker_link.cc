@@ -50,7 +50,7 @@ BrokerBinding::BrokerBinding(BrokerLink& link, std::string payload, std::string 
 }
 
 BrokerBinding::~BrokerBinding() {
-  *alive_ = false;
+  owner_.Leave();
   if (link_ == nullptr) return;
   link_->guests_.erase(this);
   for (const uint64_t id : bound_) {
@@ -101,9 +101,9 @@ void BrokerBinding::Close(std::function<void()> done) {
     if (!link_->child_->Send(DropGuest{id})) break;
   }
   patience_.expires_after(kUsageWithin);
-  patience_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
-    if (!error && *alive) Complete();
-  });
+  patience_.async_wait(owner_.WhileHere([this](const boost::system::error_code& error) {
+    if (!error) Complete();
+  }));
 }
 
 void BrokerBinding::Complete() {
@@ -115,7 +115,7 @@ void BrokerBinding::Complete() {
 // ---- the process
 
 BrokerLink::~BrokerLink() {
-  *alive_ = false;
+  owner_.Leave();
   for (BrokerBinding* guest : guests_) guest->link_ = nullptr;
 }
 
@@ -158,9 +158,9 @@ bool BrokerLink::IsWaitedFor() const {
 void BrokerLink::AskWhetherItLives() {
   if (!child_->Send(channel::Ping{})) return Replace();
   patience_.expires_after(kPongWithin);
-  patience_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
-    if (!error && *alive && IsWaitedFor()) Replace();
-  });
+  patience_.async_wait(owner_.WhileHere([this](const boost::system::error_code& error) {
+    if (!error && IsWaitedFor()) Replace();
+  }));
 }
 
 bool BrokerLink::SendWaiting() {
@@ -251,11 +251,11 @@ void BrokerLink::OnChannelClosed(const channel::ChannelClosed& closed) {
 
 void BrokerLink::OnGone() {
   // Later: this is called from the child's own callback. By then it may be replaced already.
-  boost::asio::post(io_, [this, alive = alive_, gone = generation_] {
-    if (!*alive || gone != generation_) return;
+  boost::asio::post(io_, owner_.WhileHere([this, gone = generation_] {
+    if (gone != generation_) return;
     Stop();
     if (IsWaitedFor()) Replace();
-  });
+  }));
 }
 
 }  // namespace postern::supervisor

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/format.h"
+#include "loop/owner.h"
 #include "supervisor/child_process.h"
 #include "supervisor/program_source.h"
 
@@ -59,7 +60,7 @@ class BrokerBinding {
   std::map<uint64_t, NetUsage> so_far_;  // of others
   boost::asio::steady_timer patience_;
   std::function<void()> finished_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  loop::Owner owner_;
 };
 
 class BrokerLink {
@@ -119,7 +120,7 @@ class BrokerLink {
   nlohmann::json layers_;
   bool ready_ = false;
   std::vector<std::function<void()>> when_ready_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  loop::Owner owner_;
 };
 
 }  // namespace postern::supervisor

@@ -84,7 +84,7 @@ ChildProcess::ChildProcess(boost::asio::io_context& io, pid_t pid, UniqueFd cont
 }
 
 ChildProcess::~ChildProcess() {
-  *alive_ = false;
+  owner_.Leave();
   // First what it is, which then forks no more; then the session that it made, with whatever it
   // forked: that may be too young to end with its parent.
   ::kill(pid_, SIGKILL);
@@ -113,32 +113,31 @@ Status ChildProcess::Send(const channel::ControlMessage& message, const std::vec
 void ChildProcess::SendWaiting() {
   if (std::exchange(sending_, true)) return;
   control_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
-                      [this, alive = alive_](const boost::system::error_code& error) {
-                        if (error || !*alive) return;
+                      owner_.WhileHere([this](const boost::system::error_code& error) {
+                        if (error) return;
                         sending_ = false;
                         // Where the other side is gone, Listen hears of it.
                         if (outbox_.Flush() && !outbox_.empty()) SendWaiting();
-                      });
+                      }));
 }
 
 void ChildProcess::Listen() {
   control_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                      [this, alive = alive_](const boost::system::error_code& error) {
-                        if (error || !*alive) return;
-                        auto received = channel::ReceiveControl(control_.native_handle());
-                        // Asio may wake this for what it had still to say of another descriptor
-                        // that is closed.
-                        if (!received && received.error().errnum == EAGAIN) return Listen();
-                        if (!received || !*received) {
-                          events_.gone();
-                          return;
-                        }
-                        auto& [message, fds, lost_fds] = **received;
-                        if (std::holds_alternative<channel::Ready>(message) && !fds.empty())
-                          inner_ = std::move(fds[0]);
-                        events_.message(std::move(**received));
-                        if (*alive) Listen();
-                      });
+                      owner_.WhileHere([this](const boost::system::error_code& error) {
+                        if (!error) OnReadable();
+                      }));
+}
+
+void ChildProcess::OnReadable() {
+  auto received = channel::ReceiveControl(control_.native_handle());
+  // Asio may wake this for what it had still to say of another descriptor that is closed.
+  if (!received && received.error().errnum == EAGAIN) return Listen();
+  if (!received || !*received) return events_.gone();
+  auto& [message, fds, lost_fds] = **received;
+  if (std::holds_alternative<channel::Ready>(message) && !fds.empty()) inner_ = std::move(fds[0]);
+  const loop::Owner::Watch watch = owner_.watch();
+  events_.message(std::move(**received));
+  if (!watch.gone()) Listen();
 }
 
 }  // namespace postern::supervisor

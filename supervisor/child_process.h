@@ -11,6 +11,7 @@
 
 #include "base/unique_fd.h"
 #include "channel/control_outbox.h"
+#include "loop/owner.h"
 
 namespace postern::supervisor {
 
@@ -50,6 +51,7 @@ class ChildProcess {
  private:
   ChildProcess(boost::asio::io_context& io, pid_t pid, UniqueFd control, Callbacks events);
   void Listen();
+  void OnReadable();
   void SendWaiting();
 
   pid_t pid_;
@@ -58,7 +60,7 @@ class ChildProcess {
   channel::ControlOutbox outbox_;
   bool sending_ = false;  // what waits goes out when the socket is writable
   Callbacks events_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  loop::Owner owner_;
 };
 
 }  // namespace postern::supervisor

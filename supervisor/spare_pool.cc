@@ -210,11 +210,11 @@ void SparePool::OnSpareFailed(const std::string& why) {
     FailWaiting(fmt::format("a guest cannot be started: {}", why));
   resting_ = true;
   again_.expires_after(pause);
-  again_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
-    if (error || !*alive) return;
+  again_.async_wait(owner_.WhileHere([this](const boost::system::error_code& error) {
+    if (error) return;
     resting_ = false;
     Refill();
-  });
+  }));
 }
 
 // Its guests are gone with it (a pid namespace ends with its first process; PDEATHSIG besides).
@@ -240,12 +240,11 @@ void SparePool::FailWaiting(const std::string& why) {
 // Later: this may be a zygote's own callback.
 void SparePool::SweepSoon() {
   if (std::exchange(sweep_queued_, true)) return;
-  boost::asio::post(io_, [this, alive = alive_] {
-    if (!*alive) return;
+  boost::asio::post(io_, owner_.WhileHere([this] {
     sweep_queued_ = false;
     std::erase_if(zygotes_,
                   [](const ZygoteProcess& z) { return z.gone || (z.retired && z.slots.empty()); });
-  });
+  }));
 }
 
 }  // namespace postern::supervisor

@@ -24,6 +24,7 @@
 
 #include "base/process_exit.h"
 #include "base/result.h"
+#include "loop/owner.h"
 #include "supervisor/child_process.h"
 
 namespace postern::supervisor {
@@ -44,7 +45,7 @@ class SparePool {
   };
   SparePool(boost::asio::io_context& io, Options options)
       : io_(io), options_(std::move(options)), again_(io) {}
-  ~SparePool() { *alive_ = false; }
+  ~SparePool() { owner_.Leave(); }
   SparePool(const SparePool&) = delete;
   SparePool& operator=(const SparePool&) = delete;
 
@@ -109,7 +110,7 @@ class SparePool {
   bool resting_ = false;
   boost::asio::steady_timer again_;
   bool sweep_queued_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  loop::Owner owner_;
 };
 
 }  // namespace postern::supervisor

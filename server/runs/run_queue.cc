@@ -17,10 +17,10 @@ bool RunQueue::Enqueue(const std::string& caller, uint64_t id, Ticket ticket) {
   }
   QueuedRun w{id, std::move(ticket), std::make_unique<boost::asio::steady_timer>(io_)};
   w.timer->expires_after(options_.patience);
-  w.timer->async_wait([this, alive = alive_, id](const boost::system::error_code& error) {
-    if (error || !*alive) return;
+  w.timer->async_wait(owner_.WhileHere([this, id](const boost::system::error_code& error) {
+    if (error) return;
     if (const auto late = Remove(id)) late->ticket.late();
-  });
+  }));
   by_caller_[caller].push_back(std::move(w));
   ++waiting_;
   if (displaced) displaced->ticket.displaced();

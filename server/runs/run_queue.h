@@ -13,6 +13,8 @@
 #include <optional>
 #include <string>
 
+#include "loop/owner.h"
+
 namespace postern::server {
 
 class RunQueue {
@@ -29,7 +31,7 @@ class RunQueue {
   };
 
   RunQueue(boost::asio::io_context& io, const Options& options) : io_(io), options_(options) {}
-  ~RunQueue() { *alive_ = false; }
+  ~RunQueue() { owner_.Leave(); }
 
   // False where too many wait already: none is called. Otherwise `id` names the ticket. Where the
   // queue is full, the newest ticket of the caller with most makes room for one who has at least
@@ -58,7 +60,7 @@ class RunQueue {
   size_t running_ = 0, waiting_ = 0;
   std::map<std::string, std::deque<QueuedRun>> by_caller_;  // none of them empty
   std::string last_;                                        // the caller that was served last
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  loop::Owner owner_;
 };
 
 }  // namespace postern::server
