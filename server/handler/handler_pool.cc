@@ -5,6 +5,7 @@
 
 #include "base/exit_status.h"
 #include "base/format.h"
+#include "supervisor/guest_launcher.h"
 #include "supervisor/programs.h"
 
 namespace postern::server {
@@ -41,7 +42,7 @@ Status HandlerPool::Load(std::shared_ptr<supervisor::PolicyInForce> policy,
   code->entry = std::move(entry);
   code->files = std::make_unique<supervisor::BrokerLink>(
       io_, supervisor::FilesBrokerProgram(code->policy->processes, code->entry.mounts));
-  code->spares = std::make_unique<SparePool>(
+  code->spares = std::make_shared<SparePool>(
       io_, SparePool::Options{.program = supervisor::WorkerProgram(code->policy->processes),
                               .spares = 1});
   if (Status s = code->spares->Start(); !s) return s;
@@ -117,25 +118,15 @@ void HandlerPool::StartGuest(const std::shared_ptr<Code>& code) {
                      guest->OnChannel(std::move(from_guest), std::move(to_guest));
                    },
                .used = [this](const NetUsage& usage) { metrics_.Fetched(usage); }};
-  const auto spare = std::make_shared<uint64_t>(0);
-  const auto run = std::make_shared<Run>(
-      Run::RunEnvironment{io_, code->policy->net, *code->files, cgroups_}, std::move(job),
+  const auto run = supervisor::LaunchGuest(
+      {io_, code->policy->net, *code->files, cgroups_}, std::move(job),
       [guest](const Outcome& outcome) { guest->OnEnded(outcome); },
-      [code, spare] { code->spares->ExpectKill(*spare); });
+      {.spares = code->spares,
+       .keep = code,
+       .spawned = [this, asked = Clock::now()] { metrics_.Spawned(Clock::now() - asked); },
+       .gone = nullptr});
   *run_of = run;
   guests_.push_back({guest, run, code, out, err});
-  code->spares->Acquire(
-      [this, run, spare, asked = Clock::now()](Result<SparePool::WarmSpare> taken) {
-        if (!taken) return run->FailToRun(taken.error().message);
-        metrics_.Spawned(Clock::now() - asked);
-        *spare = taken->id;
-        run->Start(std::move(taken->fds), std::move(taken->pidfd));
-      },
-      // Keeps the run, and with it the guest's cgroup, until its process is gone.
-      [run](const ProcessExit& end) {
-        if (end.lost) return run->FailToRun("the worker ended unexpectedly");
-        run->OnExit(end);
-      });
 }
 
 void HandlerPool::OnReady(const std::shared_ptr<HandlerInstance>& guest,

@@ -75,7 +75,7 @@ class HandlerPool {
     std::shared_ptr<supervisor::PolicyInForce> policy;
     supervisor::ProgramSource entry;
     std::unique_ptr<supervisor::BrokerLink> files;
-    std::unique_ptr<supervisor::SparePool> spares;
+    std::shared_ptr<supervisor::SparePool> spares;
     bool proven = false;             // a guest of it was ready
     int failures = 0;                // guests that ended without a request, one after the other
     Clock::time_point not_before{};  // the next start, after failures

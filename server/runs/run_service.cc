@@ -5,6 +5,7 @@
 
 #include "base/exit_status.h"
 #include "base/format.h"
+#include "supervisor/guest_launcher.h"
 #include "supervisor/programs.h"
 
 namespace postern::server {
@@ -79,7 +80,7 @@ Result<std::shared_ptr<RunService::Pool>> RunService::PoolOf(const std::string& 
       if (oldest != pools_.end()) pools_.erase(oldest);
     }
     auto made = std::make_shared<Pool>();
-    made->spares = std::make_unique<SparePool>(
+    made->spares = std::make_shared<SparePool>(
         io_, SparePool::Options{.program = supervisor::WorkerProgram(policy_->processes),
                                 .spares = options_.spares,
                                 .guests_per_zygote = options_.guests_per_zygote});
@@ -173,31 +174,18 @@ void RunService::Start(const RecordPtr& record) {
   }
   // Kept by the run, also when another takes its place for this caller.
   const std::shared_ptr<Pool> ours = *pool;
-  const auto id = std::make_shared<uint64_t>(0);
-  record->run = std::make_shared<Run>(
-      Run::RunEnvironment{io_, record->policy->net, *record->files, cgroups_, &background_},
-      std::move(job),
-      [this, record](Outcome outcome) { OnEnded(record, std::move(outcome), true); },
-      [ours, id] { ours->spares->ExpectKill(*id); });
   ++ours->running;
-  ours->spares->Acquire(
-      [this, record, id, ours, run = record->run](Result<SparePool::WarmSpare> guest) {
-        if (!guest) {
-          --ours->running;
-          return run->FailToRun(guest.error().message);
-        }
-        metrics_.Spawned(std::chrono::steady_clock::now() - record->started_at);
-        *id = guest->id;
-        if (guest->layers) run->Confinement("worker") = *guest->layers;
-        if (record->started) record->started();
-        run->Start(std::move(guest->fds), std::move(guest->pidfd));
-      },
-      // Keeps the run, and with it the guest's cgroup, until its process is gone.
-      [run = record->run, ours](const ProcessExit& end) {
-        --ours->running;
-        if (end.lost) return run->FailToRun("the worker ended unexpectedly");
-        run->OnExit(end);
-      });
+  record->run = supervisor::LaunchGuest(
+      {io_, record->policy->net, *record->files, cgroups_, &background_}, std::move(job),
+      [this, record](Outcome outcome) { OnEnded(record, std::move(outcome), true); },
+      {.spares = ours->spares,
+       .keep = ours,
+       .spawned =
+           [this, record] {
+             metrics_.Spawned(std::chrono::steady_clock::now() - record->started_at);
+             if (record->started) record->started();
+           },
+       .gone = [ours] { --ours->running; }});
 }
 
 void RunService::OnEnded(const RecordPtr& record, Outcome outcome, bool started) {

@@ -107,7 +107,7 @@ class RunService {
 
  private:
   struct Pool {
-    std::unique_ptr<supervisor::SparePool> spares;
+    std::shared_ptr<supervisor::SparePool> spares;
     size_t running = 0;
     uint64_t used = 0;
   };
