@@ -4,7 +4,10 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
+
+#include "base/format.h"
 
 namespace postern::broker {
 namespace {
@@ -48,7 +51,8 @@ std::string CertificateNames(const X509* certificate) {
     if (one.empty() || ++count > kMostNames) continue;
     text += (text.empty() ? "" : ", ") + one;
   }
-  if (count > kMostNames) text += " and " + std::to_string(count - kMostNames) + " more";
+  if (count > kMostNames)
+    fmt::format_to(std::back_inserter(text), " and {} more", count - kMostNames);
   return text;
 }
 

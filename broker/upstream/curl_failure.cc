@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/format.h"
+
 namespace postern::broker {
 namespace {
 
@@ -19,19 +21,20 @@ Failure ConnectFailure(CURL* easy, const std::string& where) {
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
   switch (error) {
     case ECONNREFUSED:
-      return {channel::kErrConnectionRefused, where + " refused the connection"};
+      return {channel::kErrConnectionRefused, fmt::format("{} refused the connection", where)};
     case ENETUNREACH:
     case EHOSTUNREACH:
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT:
-      return {channel::kErrAddressUnreachable,
-              where + " cannot be reached: " + std::strerror(static_cast<int>(error))};
+      return {channel::kErrAddressUnreachable, fmt::format("{} cannot be reached: {}", where,
+                                                           std::strerror(static_cast<int>(error)))};
     case ETIMEDOUT:
-      return {channel::kErrConnectionTimeout, "connecting to " + where + " took too long"};
+      return {channel::kErrConnectionTimeout, fmt::format("connecting to {} took too long", where)};
     default:
       return {channel::kErrConnectionRefused,
-              "cannot connect to " + where +
-                  (error != 0 ? std::string(": ") + std::strerror(static_cast<int>(error)) : "")};
+              fmt::format(
+                  "cannot connect to {}{}", where,
+                  error != 0 ? fmt::format(": {}", std::strerror(static_cast<int>(error))) : "")};
   }
 }
 
@@ -43,16 +46,17 @@ Failure CertificateFailure(CURL* easy, const std::string& where, std::string_vie
   const bool of_names = verify == X509_V_OK || verify == X509_V_ERR_UNSPECIFIED;
   const std::string why = !of_names       ? X509_verify_cert_error_string(verify)
                           : names.empty() ? std::string(text)
-                                          : "it is for " + names;
-  return {channel::kErrTlsCertificate, "the certificate of " + where + " is not accepted: " + why};
+                                          : fmt::format("it is for {}", names);
+  return {channel::kErrTlsCertificate,
+          fmt::format("the certificate of {} is not accepted: {}", where, why)};
 }
 
 Failure TlsFailure(const std::string& where, std::string_view text) {
   if (Mentions(text, "alert")) {
-    return {channel::kErrTlsAlert, where + " ended the TLS handshake: " + std::string(text)};
+    return {channel::kErrTlsAlert, fmt::format("{} ended the TLS handshake: {}", where, text)};
   }
   return {channel::kErrTlsProtocol,
-          "the TLS handshake with " + where + " failed: " + std::string(text)};
+          fmt::format("the TLS handshake with {} failed: {}", where, text)};
 }
 
 // What an HTTP proxy answered to CONNECT; 0 without one.
@@ -70,27 +74,29 @@ Failure ProxyFailure(CURL* easy, const std::string& where, std::string_view text
   }
   if (status != 0) {
     return {channel::kErrProxy,
-            "the proxy did not connect to " + where + ": it answered " + std::to_string(status) +
-                (status == 403 || status == 405
-                     ? "; names that are checked here are reached by CONNECT: let the proxy allow "
-                       "that to this port, or hand names over to it (resolve: remote)"
-                     : "")};
+            fmt::format(
+                "the proxy did not connect to {}: it answered {}{}", where, status,
+                status == 403 || status == 405
+                    ? "; names that are checked here are reached by CONNECT: let the proxy allow "
+                      "that to this port, or hand names over to it (resolve: remote)"
+                    : "")};
   }
   long code = 0;
   curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &code);
   switch (code) {
     case CURLPX_REPLY_CONNECTION_REFUSED:
-      return {channel::kErrConnectionRefused, where + " refused the proxy's connection"};
+      return {channel::kErrConnectionRefused,
+              fmt::format("{} refused the proxy's connection", where)};
     case CURLPX_REPLY_HOST_UNREACHABLE:
     case CURLPX_REPLY_NETWORK_UNREACHABLE:
-      return {channel::kErrAddressUnreachable, where + " cannot be reached from the proxy"};
+      return {channel::kErrAddressUnreachable,
+              fmt::format("{} cannot be reached from the proxy", where)};
     case CURLPX_NO_AUTH:
     case CURLPX_USER_REJECTED:
       return {channel::kErrProxyAuthentication,
               "the proxy wants other credentials than the policy's"};
     default:
-      return {channel::kErrProxy,
-              "the proxy did not connect to " + where + ": " + std::string(text)};
+      return {channel::kErrProxy, fmt::format("the proxy did not connect to {}: {}", where, text)};
   }
 }
 
@@ -131,38 +137,41 @@ Failure CurlFailure(CURL* easy, CURLcode code, const std::string& where, std::st
     case CURLE_PEER_FAILED_VERIFICATION:
       return CertificateFailure(easy, where, text, names);
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-      return {channel::kErrTlsPin, "the public key of " + where + " is none that its rule pins"};
+      return {channel::kErrTlsPin,
+              fmt::format("the public key of {} is none that its rule pins", where)};
     case CURLE_SSL_CERTPROBLEM:
       return {channel::kErrTlsClientCertificate,
-              "the client certificate for " + where + " cannot be used: " + std::string(text)};
+              fmt::format("the client certificate for {} cannot be used: {}", where, text)};
     case CURLE_PROXY:
     case CURLE_COULDNT_RESOLVE_PROXY:
       return ProxyFailure(easy, where, text);
     case CURLE_SSL_CONNECT_ERROR:
       return TlsFailure(where, text);
     case CURLE_GOT_NOTHING:
-      return {channel::kErrResponseIncomplete, where + " closed the connection without an answer"};
+      return {channel::kErrResponseIncomplete,
+              fmt::format("{} closed the connection without an answer", where)};
     case CURLE_PARTIAL_FILE:
-      return {channel::kErrResponseIncomplete, "the response of " + where + " was cut short"};
+      return {channel::kErrResponseIncomplete,
+              fmt::format("the response of {} was cut short", where)};
     case CURLE_RECV_ERROR:
       if (ConnectStatus(easy) >= 300) return ProxyFailure(easy, where, text);
       if (Mentions(text, "alert")) return TlsFailure(where, text);  // TLS 1.3: after the handshake
       if (Mentions(text, "hunk") || Mentions(text, "hexadecimal")) break;
-      return {channel::kErrConnectionReset, where + " reset the connection"};
+      return {channel::kErrConnectionReset, fmt::format("{} reset the connection", where)};
     case CURLE_SEND_ERROR:
       return {channel::kErrConnectionReset,
-              where + " reset the connection while the request was sent"};
+              fmt::format("{} reset the connection while the request was sent", where)};
     case CURLE_SEND_FAIL_REWIND:
       return {channel::kErrConnectionReset,
-              where + " closed a kept connection; the request's body cannot be sent again"};
+              fmt::format("{} closed a kept connection; the request's body cannot be sent again",
+                          where)};
     case CURLE_OUT_OF_MEMORY:
       return {channel::kErrBrokerResources, "the broker is out of memory"};
     default:
       break;
   }
-  return {channel::kErrHttpProtocol,
-          "the answer of " + where + " is not valid HTTP: " +
-              (text.empty() ? curl_easy_strerror(code) : std::string(text))};
+  return {channel::kErrHttpProtocol, fmt::format("the answer of {} is not valid HTTP: {}", where,
+                                                 text.empty() ? curl_easy_strerror(code) : text)};
 }
 
 }  // namespace postern::broker

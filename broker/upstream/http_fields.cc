@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "channel/postern_fields.h"
 
@@ -69,7 +70,7 @@ std::string PathIn(std::string_view value) {
     value.remove_prefix(scheme + 3);
     value.remove_prefix(std::min(value.find('/'), value.size()));
   }
-  return (value.starts_with('/') ? "" : "/") + std::string(value);
+  return fmt::format("{}{}", value.starts_with('/') ? "" : "/", value);
 }
 
 }  // namespace

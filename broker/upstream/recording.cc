@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "base/eintr.h"
+#include "base/format.h"
 #include "base/unique_fd.h"
 
 namespace postern::broker {
@@ -42,11 +43,11 @@ Result<std::string> ReadToEnd(int fd, const std::string& what, size_t max_bytes)
   char buffer[64 * 1024];
   for (;;) {
     const ssize_t n = Uninterrupted([&] { return ::read(fd, buffer, sizeof buffer); });
-    if (n < 0) return SystemError("cannot read " + what);
+    if (n < 0) return SystemError(fmt::format("cannot read {}", what));
     if (n == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(n));
     if (bytes.size() > max_bytes) {
-      return Error{what + " has more than " + std::to_string(max_bytes) + " bytes"};
+      return Error{fmt::format("{} has more than {} bytes", what, max_bytes)};
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "policy/rules/url.h"
 
@@ -21,7 +22,8 @@ std::string Nearest(const std::string& wanted,
                                          std::string_view(key).substr(0, kCompared));
     if (distance < least) least = distance, nearest = &key;
   }
-  return nearest == nullptr ? "it is empty" : "the nearest one is " + nearest->substr(0, kCompared);
+  return nearest == nullptr ? "it is empty"
+                            : fmt::format("the nearest one is {}", nearest->substr(0, kCompared));
 }
 
 void AddSized(std::string_view text, std::string& out) {
@@ -33,7 +35,7 @@ std::string MultipartFields(std::string_view body) {
   const size_t line_end = std::min(body.find("\r\n"), body.size());
   const std::string_view dashes = body.substr(0, line_end);
   if (dashes.starts_with("--") && dashes.ends_with("--") && line_end + 2 >= body.size()) return {};
-  const std::string delimiter = "\r\n" + std::string(dashes);
+  const std::string delimiter = fmt::format("\r\n{}", dashes);
   std::string fields;
   size_t at = line_end;
   while (body.substr(at).starts_with("\r\n")) {
@@ -84,17 +86,17 @@ Result<Replay> Replay::Parse(std::string_view text, const har::Files& files) {
     const std::string* type = channel::FindField(e.request_fields, "content-type");
     e.request_body.bytes = Comparable({type == nullptr ? "" : *type, e.request_body.bytes});
     const auto url = policy::ParseUrl(e.url);
-    if (url) replay.by_request_[e.method + " " + url->ToString()].push_back(i);
+    if (url) replay.by_request_[fmt::format("{} {}", e.method, url->ToString())].push_back(i);
   }
   return replay;
 }
 
 Result<const har::HarEntry*> Replay::Find(Cursor& cursor, const std::string& method,
                                           const std::string& url, const RequestBody& body) const {
-  const std::string key = method + " " + url;
+  const std::string key = fmt::format("{} {}", method, url);
   const auto found = by_request_.find(key);
   if (found == by_request_.end()) {
-    return Error{"the recording has no " + key + "; " + Nearest(key, by_request_)};
+    return Error{fmt::format("the recording has no {}; {}", key, Nearest(key, by_request_))};
   }
   const std::string comparable = Comparable(body);
   std::vector<size_t> same;
@@ -102,14 +104,15 @@ Result<const har::HarEntry*> Replay::Find(Cursor& cursor, const std::string& met
   for (const size_t i : found->second) {
     const har::HarEntry& e = exchanges_[i];
     if (!e.request_body.missing.empty()) {
-      unknown = "the recording's " + har::EntryName(i + 1, e) + ": " + e.request_body.missing +
-                ", and nothing tells whether it was this request's";
+      unknown =
+          fmt::format("the recording's {}: {}, and nothing tells whether it was this request's",
+                      har::EntryName(i + 1, e), e.request_body.missing);
     } else if (e.request_body.bytes == comparable) {
       same.push_back(i);
     }
   }
   if (same.empty() && !unknown.empty()) return Error{unknown};
-  if (same.empty()) return Error{"the recording has " + key + " with another body only"};
+  if (same.empty()) return Error{fmt::format("the recording has {} with another body only", key)};
   size_t& next = cursor[same.front()];
   const har::HarEntry* e = &exchanges_[same[std::min(next, same.size() - 1)]];
   ++next;

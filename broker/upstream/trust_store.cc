@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/format.h"
+
 namespace postern::broker {
 namespace {
 
@@ -25,7 +27,7 @@ Result<TrustStore> TrustStore::Read(const std::string& path) {
   TrustStore store;
   if (!path.empty()) {
     if (!ReadAll(path, store.pem_))
-      return SystemError("cannot read the certificate authorities in " + path);
+      return SystemError(fmt::format("cannot read the certificate authorities in {}", path));
     return store;
   }
   for (const char* bundle : kSystemBundles) {

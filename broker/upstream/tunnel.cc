@@ -7,6 +7,7 @@
 #include <boost/asio/ssl/stream.hpp>
 
 #include "base/base64.h"
+#include "base/format.h"
 #include "broker/upstream/certificate_names.h"
 
 namespace postern::broker {
@@ -20,7 +21,7 @@ using channel::Failure;
 constexpr size_t kReadBytes = 64 * 1024;
 
 Failure Reset(const std::string& where) {
-  return {channel::kErrConnectionReset, where + " reset the connection"};
+  return {channel::kErrConnectionReset, fmt::format("{} reset the connection", where)};
 }
 
 std::string PinOf(X509* certificate) {
@@ -30,7 +31,7 @@ std::string PinOf(X509* certificate) {
   unsigned char hash[SHA256_DIGEST_LENGTH];
   SHA256(der, static_cast<size_t>(size), hash);
   OPENSSL_free(der);
-  return "sha256/" + EncodeBase64({reinterpret_cast<const char*>(hash), sizeof hash});
+  return fmt::format("sha256/{}", EncodeBase64({reinterpret_cast<const char*>(hash), sizeof hash}));
 }
 
 bool Pinned(SSL* connection, const std::vector<std::string>& pins) {
@@ -50,11 +51,12 @@ Failure HandshakeFailure(SSL* connection, const std::string& where, const error_
     const std::string names = other && certificate != nullptr ? CertificateNames(certificate) : "";
     X509_free(certificate);
     return {channel::kErrTlsCertificate,
-            "the certificate of " + where + " is not accepted: " +
-                (names.empty() ? X509_verify_cert_error_string(verified) : "it is for " + names)};
+            fmt::format("the certificate of {} is not accepted: {}", where,
+                        names.empty() ? X509_verify_cert_error_string(verified)
+                                      : fmt::format("it is for {}", names))};
   }
   return {channel::kErrTlsProtocol,
-          "the TLS handshake with " + where + " failed: " + error.message()};
+          fmt::format("the TLS handshake with {} failed: {}", where, error.message())};
 }
 
 }  // namespace
@@ -171,8 +173,9 @@ std::optional<Failure> TcpTunnel::SetUpTls(const LaterTls& later) {
       tls_->context.use_private_key(asio::buffer(later.rule->key), ssl::context::pem, error);
     }
     if (error) {
-      return Failure{channel::kErrTlsClientCertificate, "the client certificate for " + where() +
-                                                            " cannot be used: " + error.message()};
+      return Failure{channel::kErrTlsClientCertificate,
+                     fmt::format("the client certificate for {} cannot be used: {}", where(),
+                                 error.message())};
     }
   }
   tls_->stream.emplace(stream(), tls_->context);
@@ -208,8 +211,9 @@ void TcpTunnel::StartTls(const LaterTls& later, TlsDone done) {
           if (error) {
             failure = HandshakeFailure(connection, where(), error);
           } else if (!Pinned(connection, pins)) {
-            failure = Failure{channel::kErrTlsPin,
-                              "the public key of " + where() + " is none that its rule pins"};
+            failure =
+                Failure{channel::kErrTlsPin,
+                        fmt::format("the public key of {} is none that its rule pins", where())};
           }
           done(failure);
           if (failure) return End(std::move(failure));

@@ -11,6 +11,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,7 +41,7 @@ constexpr int kMaxInformational = 100;  // responses before the response
 
 // RFC 6455 section 4.2.2, number 5.
 std::string AcceptOf(const std::string& key) {
-  const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  const std::string text = fmt::format("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
   unsigned char hash[SHA_DIGEST_LENGTH];
   SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash);
   return EncodeBase64({reinterpret_cast<const char*>(hash), sizeof hash});
@@ -79,14 +80,15 @@ class UpgradeTunnel : public TcpTunnel {
 
   // Every part was parsed before; here it must fit into a line of its own.
   std::optional<Failure> WriteHead() {
-    head_ = "GET " + request_.target + " HTTP/1.1\r\nHost: " + request_.host +
-            "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+    head_ =
+        fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+                    request_.target, request_.host);
     for (const channel::Field& f : request_.fields) {
       const bool fits = IsToken(f.name) &&
                         f.value.find_first_of(std::string_view("\0\r\n", 3)) == std::string::npos;
       if (!fits) return Failure{channel::kErrNetworkDenied, "a malformed field"};
       if (EqualsIgnoringCase(f.name, "sec-websocket-key")) key_ = f.value;
-      head_ += f.name + ": " + f.value + "\r\n";
+      fmt::format_to(std::back_inserter(head_), "{}: {}\r\n", f.name, f.value);
     }
     head_ += "\r\n";
     if (!key_.empty()) return std::nullopt;
@@ -112,9 +114,10 @@ class UpgradeTunnel : public TcpTunnel {
     if (status < 100) return BadHead();
     if (status < 200 && status != 101) return TakeInformation();
     if (status == 101 && !Agreed(head)) {
-      return End(Failure{channel::kErrWebSocket,
-                         where() + " switched to another protocol than was asked for, or answered "
-                                   "another key"});
+      return End(Failure{
+          channel::kErrWebSocket,
+          fmt::format("{} switched to another protocol than was asked for, or answered another key",
+                      where())});
     }
     channel::Fields response = {{":status", std::to_string(status == 101 ? 200 : status)}};
     if (status == 101) response.push_back({channel::kUpgraded, "on"});
@@ -126,9 +129,9 @@ class UpgradeTunnel : public TcpTunnel {
 
   void TakeInformation() {
     if (++informational_ > kMaxInformational) {
-      return End(Failure{channel::kErrHttpProtocol, where() + " sent more than " +
-                                                        std::to_string(kMaxInformational) +
-                                                        " informational responses"});
+      return End(Failure{
+          channel::kErrHttpProtocol,
+          fmt::format("{} sent more than {} informational responses", where(), kMaxInformational)});
     }
     channel::Fields information = {{":status", std::to_string(parser_->get().result_int())}};
     if (!AddFields(information)) return BadHead();
@@ -189,25 +192,26 @@ class UpgradeTunnel : public TcpTunnel {
     auto& body = parser_->get().body();
     body.data = piece_.data();
     body.size = piece_.size();
-    http::async_read_some(stream(), buffer_, *parser_,
-                          [this, self = shared_from_this()](error_code error, size_t) {
-                            reading_ = false;
-                            if (closed()) return;
-                            if (error == http::error::need_buffer) error = {};
-                            const size_t n = piece_.size() - parser_->get().body().size;
-                            if (n > 0) events().data({piece_.data(), n});
-                            if (closed()) return;
-                            if (error)
-                              return Failed(error, "the response of " + where() + " was cut short");
-                            ReadBody();
-                          });
+    http::async_read_some(
+        stream(), buffer_, *parser_, [this, self = shared_from_this()](error_code error, size_t) {
+          reading_ = false;
+          if (closed()) return;
+          if (error == http::error::need_buffer) error = {};
+          const size_t n = piece_.size() - parser_->get().body().size;
+          if (n > 0) events().data({piece_.data(), n});
+          if (closed()) return;
+          if (error) return Failed(error, fmt::format("the response of {} was cut short", where()));
+          ReadBody();
+        });
   }
 
-  std::string Unanswered() const { return where() + " closed the connection without an answer"; }
+  std::string Unanswered() const {
+    return fmt::format("{} closed the connection without an answer", where());
+  }
 
   void BadHead() {
     End(Failure{channel::kErrHttpProtocol,
-                where() + " answered an upgrade with a malformed header section"});
+                fmt::format("{} answered an upgrade with a malformed header section", where())});
   }
 
   // `early`: the sentence where the connection ended too soon.
@@ -225,14 +229,15 @@ class UpgradeTunnel : public TcpTunnel {
                    "header_bytes");
     }
     if (error == asio::error::connection_reset) {
-      return End(Failure{channel::kErrConnectionReset, where() + " reset the connection"});
+      return End(
+          Failure{channel::kErrConnectionReset, fmt::format("{} reset the connection", where())});
     }
     if (error == asio::error::eof || error == http::error::end_of_stream ||
         error == http::error::partial_message) {
       return End(Failure{channel::kErrResponseIncomplete, std::move(early)});
     }
     End(Failure{channel::kErrHttpProtocol,
-                "the answer of " + where() + " is not valid HTTP: " + error.message()});
+                fmt::format("the answer of {} is not valid HTTP: {}", where(), error.message())});
   }
 
   UpgradeRequest request_;

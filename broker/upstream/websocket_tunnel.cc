@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "broker/upstream/beast_text.h"
 #include "broker/upstream/http_fields.h"
@@ -110,9 +111,10 @@ class WebSocketTunnel : public Tunnel {
       const size_t size = size_t{head[1]} << 24 | head[2] << 16 | head[3] << 8 | head[4];
       const bool known = head[0] == kText || head[0] == kBinary || head[0] == kClose;
       if (!known || size > max_message_ || (head[0] == kClose && size > 125)) {
-        return End(Failure{channel::kErrLimitOfRequest,
-                           "a WebSocket message is larger than the limit of " +
-                               std::to_string(max_message_) + " bytes (message_bytes)"});
+        return End(Failure{
+            channel::kErrLimitOfRequest,
+            fmt::format("a WebSocket message is larger than the limit of {} bytes (message_bytes)",
+                        max_message_)});
       }
       if (incoming_.size() < kHead + size) {
         CountIncoming();
@@ -150,7 +152,7 @@ class WebSocketTunnel : public Tunnel {
   // are any (RFC 6455, 4.1; the WebSockets Standard, "establish a WebSocket connection").
   std::optional<Failure> BadChoice() const {
     const auto failure = [this](const char* what) {
-      return Failure{channel::kErrWebSocket, where() + " chose " + what};
+      return Failure{channel::kErrWebSocket, fmt::format("{} chose {}", where(), what)};
     };
     if (answer_.count("sec-websocket-extensions") > 0) {
       return failure("an extension that was not offered");
@@ -173,20 +175,21 @@ class WebSocketTunnel : public Tunnel {
 
   Failure HandshakeFailure(const error_code& error) const {
     if (error == websocket::error::upgrade_declined) {
-      return {channel::kErrWebSocket, where() + " answered " +
-                                          std::to_string(answer_.result_int()) +
-                                          " instead of switching to WebSocket"};
+      return {channel::kErrWebSocket,
+              fmt::format("{} answered {} instead of switching to WebSocket", where(),
+                          answer_.result_int())};
     }
     if (error == beast::error::timeout) {
       return {channel::kErrResponseTimeout,
-              where() + " did not answer the WebSocket handshake in time (headers_timeout)"};
+              fmt::format("{} did not answer the WebSocket handshake in time (headers_timeout)",
+                          where())};
     }
     if (error == asio::error::eof || error == beast::http::error::end_of_stream) {
       return {channel::kErrResponseIncomplete,
-              where() + " closed the connection without an answer"};
+              fmt::format("{} closed the connection without an answer", where())};
     }
     return {channel::kErrWebSocket,
-            "the WebSocket handshake with " + where() + " failed: " + error.message()};
+            fmt::format("the WebSocket handshake with {} failed: {}", where(), error.message())};
   }
 
   void Read() override {
@@ -213,20 +216,22 @@ class WebSocketTunnel : public Tunnel {
       return End(std::nullopt);
     }
     if (error == websocket::error::message_too_big || error == websocket::error::buffer_overflow) {
-      return End(Failure{channel::kErrLimitOfBody,
-                         "a message of " + where() + " is larger than the limit of " +
-                             std::to_string(max_message_) + " bytes (message_bytes)"});
+      return End(Failure{
+          channel::kErrLimitOfBody,
+          fmt::format("a message of {} is larger than the limit of {} bytes (message_bytes)",
+                      where(), max_message_)});
     }
     if (error == beast::error::timeout) {
-      return End(Failure{channel::kErrBodyTimeout, where() + " answered no ping (idle_timeout)"});
+      return End(Failure{channel::kErrBodyTimeout,
+                         fmt::format("{} answered no ping (idle_timeout)", where())});
     }
     if (error == asio::error::eof || error == asio::error::connection_reset ||
         error == asio::error::operation_aborted) {
       return End(Failure{channel::kErrConnectionReset,
-                         where() + " ended the WebSocket without closing it"});
+                         fmt::format("{} ended the WebSocket without closing it", where())});
     }
     End(Failure{channel::kErrWebSocket,
-                where() + " broke the WebSocket protocol: " + error.message()});
+                fmt::format("{} broke the WebSocket protocol: {}", where(), error.message())});
   }
 
   void Write() {
