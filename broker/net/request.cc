@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cstring>
+#include <iterator>
 
+#include "base/format.h"
 #include "broker/net/net_binding.h"
 #include "broker/upstream/curl_failure.h"
 #include "broker/upstream/http_fields.h"
@@ -126,12 +128,12 @@ void Request::Check(const std::vector<IpAddress>& addresses) {
     ++guest_.usage().denied;
     const std::string change =
         target_.url.host_is_ip
-            ? "--allow-net=" + std::string(target_.url.scheme == "tcp" ? "tcp://" : "") +
-                  target_.url.HostPort()
-            : "addresses: [" + first + "] on its rule in a policy";
-    return Fail({channel::kErrAddressBlocked, "the address " + first + " of " +
-                                                  target_.url.HostPort() + " is blocked (" + why +
-                                                  "); " + change + " would allow it"});
+            ? fmt::format("--allow-net={}{}", target_.url.scheme == "tcp" ? "tcp://" : "",
+                          target_.url.HostPort())
+            : fmt::format("addresses: [{}] on its rule in a policy", first);
+    return Fail({channel::kErrAddressBlocked,
+                 fmt::format("the address {} of {} is blocked ({}); {} would allow it", first,
+                             target_.url.HostPort(), why, change)});
   }
   if (target_.kind == RequestKind::kLookup) return SendAddresses();
   if (guest_.policy().adapter.kind == policy::AdapterKind::kProxy) return ResolveProxy();
@@ -143,7 +145,8 @@ void Request::SendAddresses() {
   record_.Resolved();
   head_->Set(200, "", {{"content-type", "text/plain"}});
   if (!EndOfHeaders()) return Fail(*std::exchange(failure_, std::nullopt));
-  for (const IpAddress& address : addresses_) body_ += address.ToString() + "\n";
+  for (const IpAddress& address : addresses_)
+    fmt::format_to(std::back_inserter(body_), "{}\n", address.ToString());
   record_.KeepResponseBody(body_);
   body_total_ = static_cast<int64_t>(body_.size());
   Complete();
@@ -159,7 +162,7 @@ void Request::ResolveProxy() {
   const auto done = [this](const Resolver::Addresses& addresses, std::optional<Failure> failure) {
     resolving_ = 0;
     if (failure) {
-      failure->details = "the proxy cannot be found: " + failure->details;
+      failure->details = fmt::format("the proxy cannot be found: {}", failure->details);
       return Fail(std::move(*failure));
     }
     proxy_addresses_ = addresses;
@@ -223,9 +226,10 @@ void Request::OnUpload(std::span<const uint8_t> data) {
   }
   const int64_t limit = guest_.policy().limits.request_bytes;
   if (target_.kind == RequestKind::kHttp && upload_total_ > limit) {
-    return Fail({channel::kErrLimitOfRequest, "the request body is larger than the limit of " +
-                                                  std::to_string(limit) +
-                                                  " bytes (request_bytes)"});
+    return Fail(
+        {channel::kErrLimitOfRequest,
+         fmt::format("the request body is larger than the limit of {} bytes (request_bytes)",
+                     limit)});
   }
   const std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
   record_.KeepRequestBody(bytes);
@@ -372,10 +376,11 @@ void Request::Finished(CURLcode code) {
   }
   if (code == CURLE_OUT_OF_MEMORY && !responded_ && deadlines_.phase() >= Phase::kSend) {
     // What libcurl says of a header line of over 100 kB.
-    failure_ = Failure{channel::kErrLimitOfHeaders,
-                       "a line of the header section of " + target_.url.HostPort() +
-                           " is larger than the limit of " +
-                           std::to_string(guest_.policy().limits.header_bytes) + " (header_bytes)"};
+    failure_ = Failure{
+        channel::kErrLimitOfHeaders,
+        fmt::format(
+            "a line of the header section of {} is larger than the limit of {} (header_bytes)",
+            target_.url.HostPort(), guest_.policy().limits.header_bytes)};
   }
   if (cut_off_ && !failure_) code = CURLE_OK;
   if (upload_dropped_ && code == CURLE_READ_ERROR && !failure_) code = JudgeEarlyAnswer();
@@ -390,16 +395,16 @@ void Request::Finished(CURLcode code) {
   }
   if (code == CURLE_OK) failure_.reset();
   if (code == CURLE_OK && !responded_) {
-    failure_ =
-        Failure{channel::kErrResponseIncomplete, target_.url.HostPort() + " sent no response"};
+    failure_ = Failure{channel::kErrResponseIncomplete,
+                       fmt::format("{} sent no response", target_.url.HostPort())};
   }
   // RFC 9112 section 9.8: else whoever is between could cut a response short.
   if (!failure_ && !cut_off_ && tls_ended_ && !*tls_ended_ &&
       head_->EndsWithItsConnection(target_.method)) {
-    failure_ =
-        Failure{channel::kErrResponseIncomplete,
-                target_.url.HostPort() +
-                    " ended the connection before TLS: its response may have been cut short"};
+    failure_ = Failure{
+        channel::kErrResponseIncomplete,
+        fmt::format("{} ended the connection before TLS: its response may have been cut short",
+                    target_.url.HostPort())};
   }
   if (!failure_) EndBody();
   if (failure_ && responded_) return FailBehindBody(*std::exchange(failure_, std::nullopt));

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -24,11 +25,13 @@ namespace {
 
 using channel::Failure;
 
-std::string Bracketed(const IpAddress& a) { return a.v6 ? "[" + a.ToString() + "]" : a.ToString(); }
+std::string Bracketed(const IpAddress& a) {
+  return a.v6 ? fmt::format("[{}]", a.ToString()) : a.ToString();
+}
 
 curl_slist* ResolveEntry(curl_slist* list, const std::string& host, uint16_t port,
                          const std::vector<IpAddress>& addresses) {
-  std::string entry = "+" + host + ":" + std::to_string(port) + ":";
+  std::string entry = fmt::format("+{}:{}:", host, port);
   for (size_t i = 0; i < addresses.size(); ++i)
     entry += (i == 0 ? "" : ",") + Bracketed(addresses[i]);
   return curl_slist_append(list, entry.c_str());
@@ -94,7 +97,7 @@ void Request::SetUpProxy(CURL* easy) {
   const auto proxy = policy::ParseProxyUrl(guest_.policy().adapter.target);
   const std::string host = Bracketed(proxy->host);
   curl_easy_setopt(easy, CURLOPT_PROXY,
-                   (proxy->scheme + "://" + host + ":" + std::to_string(proxy->port)).c_str());
+                   fmt::format("{}://{}:{}", proxy->scheme, host, proxy->port).c_str());
   if (!proxy->user.empty() || !proxy->password.empty()) {
     curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, proxy->user.c_str());
     curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, proxy->password.c_str());
@@ -113,8 +116,8 @@ void Request::SetUpProxy(CURL* easy) {
     curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_list_);
   }
   if (target_.url.host_is_ip || addresses_.empty()) return;
-  const std::string entry = target_.url.host + ":" + std::to_string(target_.url.port) + ":" +
-                            Bracketed(addresses_[0]) + ":" + std::to_string(target_.url.port);
+  const std::string entry = fmt::format("{}:{}:{}:{}", target_.url.host, target_.url.port,
+                                        Bracketed(addresses_[0]), target_.url.port);
   connect_to_ = curl_slist_append(nullptr, entry.c_str());
   curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to_);
 }
@@ -134,7 +137,8 @@ void Request::SetUpTls(CURL* easy) {
   }
   std::string pins;
   for (const std::string& pin : tls.pins) {  // libcurl spells "sha256//"
-    pins += (pins.empty() ? "" : ";") + pin.substr(0, 7) + "/" + pin.substr(7);
+    fmt::format_to(std::back_inserter(pins), "{}{}/{}", pins.empty() ? "" : ";", pin.substr(0, 7),
+                   pin.substr(7));
   }
   if (!pins.empty()) curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pins.c_str());
 }
@@ -161,7 +165,8 @@ void Request::SetUpHeaders() {
   const Spellings spellings(FindField(request_fields_, channel::kNames));
   for (const channel::Field& f : fields) {
     const std::string& name = spellings.Of(f.name);
-    const std::string line = f.value.empty() ? name + ";" : name + ": " + f.value;
+    const std::string line =
+        f.value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, f.value);
     header_list_ = curl_slist_append(header_list_, line.c_str());
   }
   // Without it nothing waits for 100 Continue; with it the guest does, and libcurl need not.
@@ -220,15 +225,16 @@ curl_socket_t Request::OnOpenSocket(void* arg, curlsocktype /*purpose*/, curl_so
   const auto& known = proxied ? self->proxy_addresses_ : self->addresses_;
   const bool checked = ip && std::find(known.begin(), known.end(), *ip) != known.end();
   if (!checked || (!proxied && self->Blocked(*ip))) {
-    self->failure_ = Failure{channel::kErrAddressBlocked,
-                             "an address of " + self->target_.url.HostPort() + " is blocked"};
+    self->failure_ =
+        Failure{channel::kErrAddressBlocked,
+                fmt::format("an address of {} is blocked", self->target_.url.HostPort())};
     return CURL_SOCKET_BAD;
   }
   const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd < 0) {
     self->failure_ =
         Failure{channel::kErrBrokerConnections,
-                std::string("the broker cannot open another connection: ") + std::strerror(errno)};
+                fmt::format("the broker cannot open another connection: {}", std::strerror(errno))};
     return CURL_SOCKET_BAD;
   }
   return fd;
@@ -267,16 +273,16 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
   if (std::exchange(self->sent_, self->target_.kind == RequestKind::kHttp) &&
       !IsIdempotent(self->target_.method)) {
     self->failure_ = Failure{channel::kErrConnectionReset,
-                             self->target_.url.HostPort() + " closed a kept connection; a " +
-                                 self->target_.method + " is not sent again"};
+                             fmt::format("{} closed a kept connection; a {} is not sent again",
+                                         self->target_.url.HostPort(), self->target_.method)};
     return CURL_PREREQFUNC_ABORT;
   }
   // A kept connection may have been opened under another rule, which opened more.
   if (const auto ip = IpAddress::Parse(address);
       self->proxy_addresses_.empty() && (!ip || self->Blocked(*ip))) {
     self->failure_ = Failure{channel::kErrAddressBlocked,
-                             "the address " + std::string(address) + " of " +
-                                 self->target_.url.HostPort() + " is blocked for this rule"};
+                             fmt::format("the address {} of {} is blocked for this rule", address,
+                                         self->target_.url.HostPort())};
     return CURL_PREREQFUNC_ABORT;
   }
   if (self->raw_) self->NotePeer(address, port);
@@ -295,9 +301,9 @@ int Request::OnConnected(void* arg, char* address, char* /*local*/, int port, in
 // Through a proxy it is the origin that was checked, where one was.
 void Request::NotePeer(const std::string& address, int port) {
   if (proxy_addresses_.empty()) {
-    peer_ = " " + address + " " + std::to_string(port);
+    peer_ = fmt::format(" {} {}", address, port);
   } else if (!addresses_.empty()) {
-    peer_ = " " + addresses_[0].ToString() + " " + std::to_string(target_.url.port);
+    peer_ = fmt::format(" {} {}", addresses_[0].ToString(), target_.url.port);
   }
 }
 

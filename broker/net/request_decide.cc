@@ -1,6 +1,7 @@
 // Request's decision: what it is for, whether it may be made, and that it is on record.
 #include <cstdint>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
@@ -39,10 +40,11 @@ std::optional<Failure> Request::Decide(const Fields& fields) {
   secrets_ = guest_.SecretsOf(target_.url.host);
   if (secrets_ != nullptr &&
       (target_.kind == RequestKind::kTcp || target_.kind == RequestKind::kWebSocket)) {
-    return Failure{channel::kErrSecretStream,
-                   "secrets go to " + target_.url.host +
-                       ", and a stream or WebSocket from there cannot be filtered; use fetch() "
-                       "there, or name another host in the secret's rule"};
+    return Failure{
+        channel::kErrSecretStream,
+        fmt::format("secrets go to {}, and a stream or WebSocket from there cannot be filtered; "
+                    "use fetch() there, or name another host in the secret's rule",
+                    target_.url.host)};
   }
   if (secrets_ != nullptr) {
     if (auto failure = CheckSecretsInHead(target_.url, fields, rule_)) return failure;
@@ -59,24 +61,23 @@ bool Request::OverTotalBytes() const {
 }
 
 Failure Request::TotalBytesFailure() const {
-  return {channel::kErrLimitOfConnections, "this run has moved more than its limit of " +
-                                               std::to_string(guest_.policy().limits.total_bytes) +
-                                               " bytes (total_bytes)"};
+  return {channel::kErrLimitOfConnections,
+          fmt::format("this run has moved more than its limit of {} bytes (total_bytes)",
+                      guest_.policy().limits.total_bytes)};
 }
 
 std::optional<Failure> Request::CheckLimits() {
   const policy::NetworkLimits& l = guest_.policy().limits;
   if (number_ > static_cast<uint64_t>(l.requests)) {
-    return Failure{
-        channel::kErrLimitOfConnections,
-        "this guest has used up its " + std::to_string(l.requests) + " requests (requests)"};
+    return Failure{channel::kErrLimitOfConnections,
+                   fmt::format("this guest has used up its {} requests (requests)", l.requests)};
   }
   if (OverTotalBytes()) return TotalBytesFailure();
   if (const auto wait = guest_.TakeToken()) {
     return Failure{channel::kErrRateLimit,
-                   "this guest makes more requests than its rate allows (rate); the next one may "
-                   "be made in " +
-                       std::to_string(*wait) + " ms"};
+                   fmt::format("this guest makes more requests than its rate allows (rate); the "
+                               "next one may be made in {} ms",
+                               *wait)};
   }
   return std::nullopt;
 }
@@ -87,8 +88,8 @@ void Request::Record() {
   guest_.shared().log->WhenRecorded([this, alive = alive_](const std::string& error) {
     if (!*alive || deadlines_.phase() != Phase::kRecord) return;
     if (error.empty()) return Perform();
-    Fail(
-        {channel::kErrAudit, "the request cannot be recorded (audit: {required: true}): " + error});
+    Fail({channel::kErrAudit,
+          fmt::format("the request cannot be recorded (audit: {{required: true}}): {}", error)});
   });
 }
 

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <utility>
 
+#include "base/format.h"
 #include "broker/net/json_line.h"
 #include "channel/postern_fields.h"
 
@@ -28,7 +29,7 @@ std::string TimeText(const timeval& time) {
     ::gmtime_r(&time.tv_sec, &utc);
     std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &utc);
   }
-  return std::string(text).append(std::to_string(1'000'000 + time.tv_usec), 1).append("Z");
+  return fmt::format("{}{:06}Z", text, time.tv_usec);
 }
 
 double Ms(std::chrono::steady_clock::duration d) {

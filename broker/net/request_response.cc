@@ -54,9 +54,9 @@ bool Request::EndOfHeaders() {
   if (cut_off_) head_->DropBody();
   const Fields fields = head_->ForGuest(peer_);
   if (const Status sent = guest_.channel().session().Respond(stream_, fields, true); !sent) {
-    failure_ = Failure{
-        channel::kErrLimitOfHeaders,
-        target_.url.HostPort() + " answered what a guest cannot get: " + sent.error().message};
+    failure_ = Failure{channel::kErrLimitOfHeaders,
+                       fmt::format("{} answered what a guest cannot get: {}",
+                                   target_.url.HostPort(), sent.error().message)};
     return false;
   }
   responded_ = true;
@@ -97,8 +97,9 @@ bool Request::CountBody(size_t bytes) {
   guest_.usage().bytes_in += bytes;
   const int64_t limit = guest_.policy().limits.response_bytes;
   if (body_total_ > limit) {
-    failure_ = TooLarge(channel::kErrLimitOfBody, "the response of " + target_.url.HostPort(),
-                        limit, "response_bytes");
+    failure_ = TooLarge(channel::kErrLimitOfBody,
+                        fmt::format("the response of {}", target_.url.HostPort()), limit,
+                        "response_bytes");
     return false;
   }
   if (OverTotalBytes()) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/format.h"
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 #include "broker/upstream/http_fields.h"
@@ -54,7 +55,7 @@ void Request::OpenTunnel() {
     for (channel::Field& f : fields) f.name = spellings.Of(f.name);
     std::string host = target_.url.Origin();
     host.erase(0, host.find("://") + 3);
-    std::string target = target_.url.path + target_.url.query;
+    std::string target = fmt::format("{}{}", target_.url.path, target_.url.query);
     const policy::NetworkLimits& limits = guest_.policy().limits;
     tunnel_ =
         raw_
@@ -73,11 +74,11 @@ void Request::OnTunnelOpen(Fields response) {
   const bool switched = target_.kind == RequestKind::kTcp || !raw_ ||
                         FindField(response, channel::kUpgraded) != nullptr;
   head_->Set(target_.kind == RequestKind::kWebSocket && switched ? 101 : status, "", {});
-  if (raw_) response.push_back({channel::kConnection, "1.1" + peer_});
+  if (raw_) response.push_back({channel::kConnection, fmt::format("1.1{}", peer_)});
   if (const Status sent = guest_.channel().session().Respond(stream_, response, true); !sent) {
     return Fail(
-        {channel::kErrLimitOfHeaders,
-         target_.url.HostPort() + " answered what a guest cannot get: " + sent.error().message});
+        {channel::kErrLimitOfHeaders, fmt::format("{} answered what a guest cannot get: {}",
+                                                  target_.url.HostPort(), sent.error().message)});
   }
   responded_ = true;
   deadlines_.EnterStream(switched, Clock::now());  // else it is an ordinary response

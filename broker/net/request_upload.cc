@@ -1,4 +1,5 @@
 // Request's body on its way to the origin, and its end where the response does not wait for it.
+#include "base/format.h"
 #include "broker/net/net_binding.h"
 #include "broker/net/request.h"
 
@@ -77,9 +78,9 @@ CURLcode Request::JudgeEarlyAnswer() {
   if (kept_open_ || all || head_->EndsWithItsConnection(target_.method)) return CURLE_OK;
   if (head_->content_length()) return CURLE_PARTIAL_FILE;
   failure_ = Failure{channel::kErrResponseIncomplete,
-                     target_.url.HostPort() +
-                         " ended the connection before it had the whole request; whether its "
-                         "response is complete cannot be told"};
+                     fmt::format("{} ended the connection before it had the whole request; whether "
+                                 "its response is complete cannot be told",
+                                 target_.url.HostPort())};
   return CURLE_READ_ERROR;
 }
 

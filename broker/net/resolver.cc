@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "base/format.h"
+
 namespace postern::broker {
 namespace {
 
@@ -17,22 +19,23 @@ constexpr int kTryMs = 1500;          // c-ares' first patience with a server; i
 channel::Failure DnsFailure(const std::string& name, int status) {
   switch (status) {
     case ARES_ENOTFOUND:
-      return {channel::kErrDns, "the name " + name + " does not exist (NXDOMAIN)"};
+      return {channel::kErrDns, fmt::format("the name {} does not exist (NXDOMAIN)", name)};
     case ARES_ENODATA:
-      return {channel::kErrDns, "the name " + name + " has no address"};
+      return {channel::kErrDns, fmt::format("the name {} has no address", name)};
     case ARES_ESERVFAIL:
-      return {channel::kErrDns, "the resolver failed for " + name + " (SERVFAIL)"};
+      return {channel::kErrDns, fmt::format("the resolver failed for {} (SERVFAIL)", name)};
     case ARES_EREFUSED:
-      return {channel::kErrDns, "the resolver refused to look up " + name + " (REFUSED)"};
+      return {channel::kErrDns, fmt::format("the resolver refused to look up {} (REFUSED)", name)};
     case ARES_EBADNAME:
-      return {channel::kErrDns, name + " is no name that DNS can hold"};
+      return {channel::kErrDns, fmt::format("{} is no name that DNS can hold", name)};
     case ARES_ECONNREFUSED:
       return {channel::kErrDns,
-              "no resolver could look up " + name + ": each was unreachable or failed"};
+              fmt::format("no resolver could look up {}: each was unreachable or failed", name)};
     case ARES_ETIMEOUT:
-      return {channel::kErrDnsTimeout, "the resolver did not answer for " + name};
+      return {channel::kErrDnsTimeout, fmt::format("the resolver did not answer for {}", name)};
     default:
-      return {channel::kErrDns, "looking up " + name + " failed: " + ares_strerror(status)};
+      return {channel::kErrDns,
+              fmt::format("looking up {} failed: {}", name, ares_strerror(status))};
   }
 }
 
@@ -67,12 +70,12 @@ Resolver::Resolver(boost::asio::io_context& io, const policy::Dns& dns,
   for (const std::string& s : servers) {
     // A bare IPv6 address needs brackets in this list.
     const bool bare_v6 = std::count(s.begin(), s.end(), ':') > 1 && !s.starts_with('[');
-    csv += (csv.empty() ? "" : ",") + (bare_v6 ? "[" + s + "]" : s);
+    csv += (csv.empty() ? "" : ",") + (bare_v6 ? fmt::format("[{}]", s) : s);
   }
   if (csv.empty()) {
     setup_error_ = "no DNS server is configured";
   } else if (ares_set_servers_ports_csv(channel_, csv.c_str()) != ARES_SUCCESS) {
-    setup_error_ = "the DNS server list is not usable: " + csv;
+    setup_error_ = fmt::format("the DNS server list is not usable: {}", csv);
   }
 }
 
@@ -103,7 +106,8 @@ uint64_t Resolver::Resolve(const std::string& name, Done done) {
     cache_.erase(hit);
   }
   if (!setup_error_.empty()) {
-    done({}, channel::Failure{channel::kErrDns, "cannot look up " + name + ": " + setup_error_});
+    done({}, channel::Failure{channel::kErrDns,
+                              fmt::format("cannot look up {}: {}", name, setup_error_)});
     return 0;
   }
   const uint64_t id = next_id_++;
@@ -114,7 +118,7 @@ uint64_t Resolver::Resolve(const std::string& name, Done done) {
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = ARES_AI_NOSORT;
-  ares_getaddrinfo(channel_, (name + ".").c_str(), nullptr, &hints, Answered,
+  ares_getaddrinfo(channel_, fmt::format("{}.", name).c_str(), nullptr, &hints, Answered,
                    new Query{self_, name});
   ArmTimer();
   return id;

@@ -219,7 +219,8 @@ channel::Fields ResponseReader::ForGuest(const std::string& peer) const {
   fields.insert(fields.end(), fields_.begin(), fields_.end());
   if (!options_.raw) return fields;
   fields.push_back(
-      {channel::kConnection, (http_version_.size() > 5 ? http_version_.substr(5) : "1.1") + peer});
+      {channel::kConnection,
+       fmt::format("{}{}", http_version_.size() > 5 ? http_version_.substr(5) : "1.1", peer)});
   const std::string names = JoinNames(names_);
   if (names.empty()) return fields;
   fields.push_back({channel::kNames, names});
