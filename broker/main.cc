@@ -16,6 +16,7 @@
 
 #include "base/eintr.h"
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "broker/confine.h"
 #include "broker/files/files_binding.h"
 #include "broker/log/event_log.h"
@@ -97,7 +98,7 @@ Result<Arguments> Parse(int argc, char** argv) {
       a.mounts.push_back({arg.substr(colon + 1), UniqueFd(std::atoi(arg.c_str())),
                           colon > 0 && arg[colon - 1] == 'w'});
     } else {
-      return Error{"unknown argument " + arg};
+      return Error{fmt::format("unknown argument {}", arg)};
     }
   }
   return a;
@@ -277,7 +278,7 @@ int Main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   auto arguments = Parse(argc, argv);
   if (!arguments) {
-    std::fprintf(stderr, "postern-broker: %s\n", arguments.error().message.c_str());
+    PrintError("postern-broker: {}\n", arguments.error().message);
     return 2;
   }
   const Status status = arguments->role == BrokerRole::kNet     ? RunNet(*arguments)

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace postern::broker {
@@ -20,7 +21,7 @@ constexpr int kMaxAncestors = 256;  // of a mount, up to the root
 
 Error Failed(const char* what, const std::string& path) {
   const int errnum = errno;
-  return Error{std::string("cannot ") + what + " " + path + ": " + std::strerror(errnum), errnum};
+  return Error{fmt::format("cannot {} {}: {}", what, path, std::strerror(errnum)), errnum};
 }
 
 // The names of a path but "" and ".".
@@ -53,7 +54,7 @@ UniqueFd Directory(const BrokerMount& mount, const std::string& at) {
 }  // namespace
 
 std::string PathOf(const MountedPath& place) {
-  if (place.relative != ".") return place.mount->guest + "/" + place.relative;
+  if (place.relative != ".") return fmt::format("{}/{}", place.mount->guest, place.relative);
   return place.mount->guest.empty() ? "/" : place.mount->guest;
 }
 
@@ -67,8 +68,8 @@ Result<UniqueFd> OpenBeneath(const MountedPath& place, int flags, const std::str
   UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, place.mount->directory.get(),
                                          place.relative.c_str(), &how, sizeof how)));
   if (!fd.valid()) {
-    if (errno == EXDEV) return Error{path + " leads out of its mount", errno};
-    if (errno == ELOOP) return Error{path + " leads over too many links", errno};
+    if (errno == EXDEV) return Error{fmt::format("{} leads out of its mount", path), errno};
+    if (errno == ELOOP) return Error{fmt::format("{} leads over too many links", path), errno};
     return Failed("open", path);
   }
   return fd;
@@ -84,7 +85,7 @@ Result<std::string> TargetOf(int link, const std::string& path) {
 MountTable::MountTable(std::vector<BrokerMount> mounts) : mounts_(std::move(mounts)) {
   for (BrokerMount& m : mounts_) {
     const auto names = Names(m.guest);
-    m.guest = names.empty() ? "" : "/" + Joined(names, 0);
+    m.guest = names.empty() ? "" : fmt::format("/{}", Joined(names, 0));
     KeepAbove(m.directory.get());
   }
   for (const BrokerMount& outer : mounts_) {
@@ -172,7 +173,7 @@ Result<MountedPath> MountTable::Find(const std::string& path, Last last) const {
 
 Result<MountedPath> MountTable::Walk(const MountedPath& place, Last last,
                                      const std::string& path) const {
-  const Error too_far{path + " leads out of its mount", EXDEV};
+  const Error too_far{fmt::format("{} leads out of its mount", path), EXDEV};
   std::vector<std::string> ahead;  // the next name is the last
   const auto put = [&](const std::vector<std::string>& names, size_t from) {
     ahead.insert(ahead.end(), names.rbegin(), names.rend() - static_cast<std::ptrdiff_t>(from));
@@ -220,7 +221,8 @@ Result<MountedPath> MountTable::Walk(const MountedPath& place, Last last,
       if (ahead.empty() && last == Last::kKeep) break;
       auto target = TargetOf(fd->get(), path);
       if (!target) return target.error();
-      if (++links > kMaxLinks) return Error{path + " leads over too many links", ELOOP};
+      if (++links > kMaxLinks)
+        return Error{fmt::format("{} leads over too many links", path), ELOOP};
       if (target->starts_with('/')) return too_far;  // the host's own path
       real.pop_back();
       put(Names(*target), 0);
@@ -231,7 +233,7 @@ Result<MountedPath> MountTable::Walk(const MountedPath& place, Last last,
       real.clear();
     }
   }
-  if (mount == nullptr) return Error{OutsideMounts("/" + Joined(real, 0)), EACCES};
+  if (mount == nullptr) return Error{OutsideMounts(fmt::format("/{}", Joined(real, 0))), EACCES};
   return MountedPath{mount, Joined(real, 0), true};
 }
 
@@ -257,7 +259,7 @@ Status MountTable::MayChange(int directory, const std::string& path) const {
   struct stat st {};
   if (::fstat(directory, &st) != 0) return Failed("look at", path);
   if (S_ISDIR(st.st_mode) && Stays({st.st_dev, st.st_ino}))
-    return Error{path + " is a mount, or has one in it, and stays as it is", EBUSY};
+    return Error{fmt::format("{} is a mount, or has one in it, and stays as it is", path), EBUSY};
   return Ok{};
 }
 

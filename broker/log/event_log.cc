@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 
+#include "base/format.h"
 #include "channel/endpoint.h"
 
 namespace postern::broker {
@@ -137,7 +138,7 @@ void EventLog::FlushSoon() {
 void EventLog::Flush() {
   const Status sent = broken_.empty() ? SendQueue() : Status(Ok{});
   if (!sent && sent.error().errnum == EAGAIN) return watch_.Watch(true, true);
-  if (!sent) return Fail("the log process is gone: " + sent.error().message);
+  if (!sent) return Fail(fmt::format("the log process is gone: {}", sent.error().message));
   if (!entries_.empty()) return FlushSoon();
   watch_.Watch(broken_.empty(), false);
   if (!broken_.empty()) Fail(broken_);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/by_type.h"
+#include "base/format.h"
 #include "base/printable.h"
 #include "har/har.h"
 
@@ -16,6 +17,8 @@ namespace postern::broker {
 namespace {
 
 using nlohmann::json;
+
+constexpr size_t kMaxHead = 79;  // bytes of a line for people before its URL
 
 // Writes all of `bytes`, waiting where it must. Returns how much was written; less on an error,
 // with its errno in `failure`.
@@ -37,15 +40,9 @@ size_t WriteAll(int fd, std::string_view bytes, int* failure) {
 }
 
 std::string HumanBytes(int64_t n) {
-  char text[32];
-  if (n < 1000) {
-    std::snprintf(text, sizeof text, "%d B", static_cast<int>(n));
-  } else if (n < 1'000'000) {
-    std::snprintf(text, sizeof text, "%.1f kB", static_cast<double>(n) / 1e3);
-  } else {
-    std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(n) / 1e6);
-  }
-  return text;
+  if (n < 1000) return fmt::format("{} B", n);
+  if (n < 1'000'000) return fmt::format("{:.1f} kB", static_cast<double>(n) / 1e3);
+  return fmt::format("{:.1f} MB", static_cast<double>(n) / 1e6);
 }
 
 }  // namespace
@@ -53,8 +50,7 @@ std::string HumanBytes(int64_t n) {
 void LogProcess::Run() {
   if (outputs_.har.valid()) {
     int failure = 0;
-    WriteAll(outputs_.har.get(), std::string(har::Beginning()) + std::string(har::Ending()),
-             &failure);
+    WriteAll(outputs_.har.get(), fmt::format("{}{}", har::Beginning(), har::Ending()), &failure);
     har_end_ = failure == 0 ? static_cast<int64_t>(har::Beginning().size()) : -1;
     if (failure != 0) error_ = std::strerror(failure);
   }
@@ -107,7 +103,7 @@ bool LogProcess::OnEvents() {
 // again, so that no line is ever torn. Whole lines that found no room are lost and counted.
 int LogProcess::WriteAudit(const std::string& lines) {
   const std::string note =
-      unnoted_ == 0 ? "" : R"({"event":"lost","count":)" + std::to_string(unnoted_) + "}\n";
+      unnoted_ == 0 ? "" : fmt::format("{{\"event\":\"lost\",\"count\":{}}}\n", unnoted_);
   const std::string joined = owed_.empty() && note.empty() ? "" : owed_ + note + lines;
   const std::string& text = joined.empty() ? lines : joined;
   const size_t note_at = owed_.size();
@@ -162,15 +158,16 @@ void LogProcess::ForPeople(std::string_view line) try {
   const bool failed = e.contains("error");
   const std::string note = failed ? e["error"].value("message", "") : e.value("address", "");
   const char* colour = failed || status >= 500 ? "31" : status >= 400 ? "33" : "32";
-  char head[80];
-  std::snprintf(head, sizeof head, "%3s %-7s %9.1f ms %9s  ",
-                status == 0 ? "-" : std::to_string(status).c_str(), method.c_str(),
-                e.value("timings", json::object()).value("total", 0.0),
-                HumanBytes(e.value("bytesIn", int64_t{0})).c_str());
-  std::string text = Printable(head + e.value("url", "") + (note.empty() ? "" : "  ") + note);
-  if (outputs_.colour) text = "\x1b[" + std::string(colour) + "m" + text + "\x1b[0m";
+  const std::string head =
+      fmt::format("{:>3} {:<7} {:9.1f} ms {:>9}  ", status == 0 ? "-" : std::to_string(status),
+                  method, e.value("timings", json::object()).value("total", 0.0),
+                  HumanBytes(e.value("bytesIn", int64_t{0})))
+          .substr(0, kMaxHead);
+  std::string text =
+      Printable(fmt::format("{}{}{}{}", head, e.value("url", ""), note.empty() ? "" : "  ", note));
+  if (outputs_.colour) text = fmt::format("\x1b[{}m{}\x1b[0m", colour, text);
   int failure = 0;
-  WriteAll(outputs_.people.get(), text + "\n", &failure);
+  WriteAll(outputs_.people.get(), fmt::format("{}\n", text), &failure);
   if (failure != 0) outputs_.people.reset();  // a convenience: nothing else depends on it
 } catch (const json::exception&) {
   // Not of the net broker's making as we know it: people can do without the line.
