@@ -12,17 +12,13 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "broker/files/file_error.h"
 
 namespace postern::broker {
 namespace {
 
 constexpr int kMaxLinks = 40;       // on the way to one file, as the kernel has it
 constexpr int kMaxAncestors = 256;  // of a mount, up to the root
-
-Error Failed(const char* what, const std::string& path) {
-  const int errnum = errno;
-  return Error{fmt::format("cannot {} {}: {}", what, path, std::strerror(errnum)), errnum};
-}
 
 // The names of a path but "" and ".".
 std::vector<std::string> Names(const std::string& path) {
@@ -70,7 +66,7 @@ Result<UniqueFd> OpenBeneath(const MountedPath& place, int flags, const std::str
   if (!fd.valid()) {
     if (errno == EXDEV) return Error{fmt::format("{} leads out of its mount", path), errno};
     if (errno == ELOOP) return Error{fmt::format("{} leads over too many links", path), errno};
-    return Failed("open", path);
+    return FileError("open", path);
   }
   return fd;
 }
@@ -78,7 +74,7 @@ Result<UniqueFd> OpenBeneath(const MountedPath& place, int flags, const std::str
 Result<std::string> TargetOf(int link, const std::string& path) {
   char target[PATH_MAX];
   const ssize_t n = ::readlinkat(link, "", target, sizeof target);
-  if (n < 0) return Failed("look at", path);
+  if (n < 0) return FileError("look at", path);
   return std::string(target, static_cast<size_t>(n));
 }
 
@@ -216,7 +212,7 @@ Result<MountedPath> MountTable::Walk(const MountedPath& place, Last last,
     }
     if (!fd) return fd.error();
     struct stat st {};
-    if (::fstat(fd->get(), &st) != 0) return Failed("look at", path);
+    if (::fstat(fd->get(), &st) != 0) return FileError("look at", path);
     if (S_ISLNK(st.st_mode)) {
       if (ahead.empty() && last == Last::kKeep) break;
       auto target = TargetOf(fd->get(), path);
@@ -257,7 +253,7 @@ bool MountTable::Stays(Id id) const {
 
 Status MountTable::MayChange(int directory, const std::string& path) const {
   struct stat st {};
-  if (::fstat(directory, &st) != 0) return Failed("look at", path);
+  if (::fstat(directory, &st) != 0) return FileError("look at", path);
   if (S_ISDIR(st.st_mode) && Stays({st.st_dev, st.st_ino}))
     return Error{fmt::format("{} is a mount, or has one in it, and stays as it is", path), EBUSY};
   return Ok{};

@@ -130,9 +130,7 @@ Status EventLog::SendQueue() {
 }
 
 void EventLog::FlushSoon() {
-  boost::asio::post(io_, [this, alive = alive_] {
-    if (*alive) Flush();
-  });
+  boost::asio::post(io_, owner_.WhileHere([this] { Flush(); }));
 }
 
 void EventLog::Flush() {
@@ -153,12 +151,12 @@ void EventLog::Readable() {
   if (logged == nullptr) return;
   const std::string error =
       logged->errnum == 0 ? std::string() : std::strerror(static_cast<int>(logged->errnum));
-  const auto alive = alive_;
+  const loop::Owner::Watch watch = owner_.watch();
   while (!waiting_.empty() && waiting_.front().first <= static_cast<uint64_t>(logged->last)) {
     const Recorded done = std::move(waiting_.front().second);
     waiting_.pop_front();
     done(error);
-    if (!*alive) return;
+    if (watch.gone()) return;
   }
 }
 
@@ -175,10 +173,10 @@ void EventLog::Fail(const std::string& why) {
   heads_ = 0;
   entries_.clear();
   watch_.Watch(false, false);
-  const auto alive = alive_;
+  const loop::Owner::Watch watch = owner_.watch();
   for (const auto& [number, done] : std::exchange(waiting_, {})) {
     done(why);
-    if (!*alive) return;
+    if (watch.gone()) return;
   }
 }
 
@@ -199,10 +197,10 @@ void EventLog::AwaitProgress() {
 
 void EventLog::AllSent() {
   patience_.cancel();
-  const auto alive = alive_;
+  const loop::Owner::Watch watch = owner_.watch();
   for (const auto& done : std::exchange(when_sent_, {})) {
     done();
-    if (!*alive) return;
+    if (watch.gone()) return;
   }
 }
 

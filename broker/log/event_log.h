@@ -20,6 +20,7 @@
 #include "channel/control.h"
 #include "har/har.h"
 #include "loop/fd_watch.h"
+#include "loop/owner.h"
 
 namespace postern::broker {
 
@@ -27,7 +28,7 @@ class EventLog {
  public:
   // `socket`: a connected seqpacket socket.
   EventLog(boost::asio::io_context& io, UniqueFd socket);
-  ~EventLog() { *alive_ = false; }
+  ~EventLog() { owner_.Leave(); }
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 
@@ -79,7 +80,7 @@ class EventLog {
   std::deque<std::pair<uint64_t, Recorded>> waiting_;
   std::vector<std::function<void()>> when_sent_;
   std::string broken_;  // why nothing can be sent any more
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  loop::Owner owner_;
 };
 
 }  // namespace postern::broker

@@ -35,7 +35,7 @@ Request::Request(NetBinding& guest, int32_t stream)
                       .number = number_}) {}
 
 Request::~Request() {
-  *alive_ = false;
+  owner_.Leave();
   if (resolving_ != 0) guest_.resolver().Cancel(resolving_);
   StopTransfer();
   LogEnd();
@@ -291,9 +291,7 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
   }
   if (body_paused_ && body_.size() - body_at_ < kResumeBelow) {
     // Not here: this is called while the session writes.
-    boost::asio::post(guest_.shared().io, [this, alive = alive_] {
-      if (*alive) ResumeIfDrained();
-    });
+    boost::asio::post(guest_.shared().io, owner_.WhileHere([this] { ResumeIfDrained(); }));
   }
   return n;
 }

@@ -33,6 +33,7 @@
 #include "broker/net/response_reader.h"
 #include "broker/upstream/tunnel.h"
 #include "channel/failure.h"
+#include "loop/owner.h"
 #include "policy/decision.h"
 #include "policy/secrets/stream_replacer.h"
 
@@ -184,7 +185,7 @@ class Request {
   std::string certificate_names_;  // of the one that was judged last
   Deadlines deadlines_;
   RequestRecord record_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  loop::Owner owner_;
 };
 
 }  // namespace postern::broker

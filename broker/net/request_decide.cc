@@ -85,12 +85,12 @@ std::optional<Failure> Request::CheckLimits() {
 // With `audit: {required: true}` nothing leaves before its decision is in the file.
 void Request::Record() {
   EnterPhase(Phase::kRecord);
-  guest_.shared().log->WhenRecorded([this, alive = alive_](const std::string& error) {
-    if (!*alive || deadlines_.phase() != Phase::kRecord) return;
+  guest_.shared().log->WhenRecorded(owner_.WhileHere([this](const std::string& error) {
+    if (deadlines_.phase() != Phase::kRecord) return;
     if (error.empty()) return Perform();
     Fail({channel::kErrAudit,
           fmt::format("the request cannot be recorded (audit: {{required: true}}): {}", error)});
-  });
+  }));
 }
 
 }  // namespace postern::broker

@@ -126,10 +126,10 @@ void Request::ReleaseLinesAfterPause() {
     line_timer_ = std::make_unique<boost::asio::steady_timer>(guest_.shared().io);
   }
   line_timer_->expires_after(kLinesAfter);
-  line_timer_->async_wait([this, alive = alive_](const boost::system::error_code& error) {
-    if (error || !*alive || deadlines_.phase() != Phase::kBody) return;
+  line_timer_->async_wait(owner_.WhileHere([this](const boost::system::error_code& error) {
+    if (error || deadlines_.phase() != Phase::kBody) return;
     AppendBody(body_filter_->TakeLines());
-  });
+  }));
 }
 
 void Request::EndBody() {

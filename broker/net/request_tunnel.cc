@@ -111,9 +111,7 @@ void Request::StartTls(const std::string& host, TcpTunnel::TlsDone done) {
   }
   const LaterTls tls{guest_.shared().tls, host.empty() ? target_.url.host : host,
                      rule_ == nullptr ? nullptr : &rule_->tls};
-  tcp->StartTls(tls, [alive = alive_, done = std::move(done)](std::optional<Failure> failure) {
-    if (*alive) done(std::move(failure));
-  });
+  tcp->StartTls(tls, owner_.WhileHere(std::move(done)));
 }
 
 }  // namespace postern::broker

@@ -53,8 +53,8 @@ void Request::DropUploadUnlessMoved() {
     upload_timer_ = std::make_unique<boost::asio::steady_timer>(guest_.shared().io);
   upload_timer_->expires_after(kUploadMovesWithin);
   upload_timer_->async_wait(
-      [this, sent, before = sent(), alive = alive_](const boost::system::error_code& error) {
-        if (error || !*alive || easy_ == nullptr || body_paused_) return;
+      owner_.WhileHere([this, sent, before = sent()](const boost::system::error_code& error) {
+        if (error || easy_ == nullptr || body_paused_) return;
         if (guest_.curl().Reads(easy_)) return;
         if (sent() != before) return DropUploadUnlessMoved();
         kept_open_ = !guest_.curl().PeerEnded(easy_);
@@ -64,7 +64,7 @@ void Request::DropUploadUnlessMoved() {
           return Fail({channel::kErrBrokerResources, "no descriptor is free"});
         upload_dropped_ = true;
         UnpauseUpload();
-      });
+      }));
 }
 
 // libcurl of 8.7 and later says no more of it than that the request, whose length it knows, was cut

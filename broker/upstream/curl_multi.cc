@@ -34,7 +34,7 @@ CurlMulti::CurlMulti(boost::asio::io_context& io, long max_idle_connections)
 }
 
 CurlMulti::~CurlMulti() {
-  *alive_ = false;
+  owner_.Leave();
   while (!running_.empty()) {
     CURL* easy = running_.begin()->first;
     Remove(easy);
@@ -143,17 +143,16 @@ int CurlMulti::OnTimer(CURLM* /*multi*/, long timeout_ms, void* arg) {
   if (timeout_ms == 0) {  // "now", but not from inside this callback: no timer is needed for it
     self->timer_.cancel();
     if (std::exchange(self->kicked_, true)) return 0;
-    boost::asio::post(self->io_, [self, alive = self->alive_] {
-      if (!*alive) return;
+    boost::asio::post(self->io_, self->owner_.WhileHere([self] {
       self->kicked_ = false;
       self->Act(CURL_SOCKET_TIMEOUT, 0);
-    });
+    }));
     return 0;
   }
   self->timer_.expires_after(std::chrono::milliseconds(timeout_ms));
-  self->timer_.async_wait([self, alive = self->alive_](const boost::system::error_code& error) {
-    if (!error && *alive) self->Act(CURL_SOCKET_TIMEOUT, 0);
-  });
+  self->timer_.async_wait(self->owner_.WhileHere([self](const boost::system::error_code& error) {
+    if (!error) self->Act(CURL_SOCKET_TIMEOUT, 0);
+  }));
   return 0;
 }
 
@@ -164,9 +163,9 @@ void CurlMulti::Act(curl_socket_t fd, int events) {
 }
 
 void CurlMulti::CollectDone() {
-  const auto alive = alive_;
+  const loop::Owner::Watch watch = owner_.watch();
   int left = 0;
-  while (*alive) {
+  while (!watch.gone()) {
     const CURLMsg* message = curl_multi_info_read(multi_, &left);
     if (message == nullptr) return;
     if (message->msg != CURLMSG_DONE) continue;

@@ -15,6 +15,7 @@
 
 #include "base/unique_fd.h"
 #include "loop/fd_watch.h"
+#include "loop/owner.h"
 
 namespace postern::broker {
 
@@ -69,7 +70,7 @@ class CurlMulti {
   void Watch(curl_socket_t fd, int what);
   std::map<CURL*, Running> running_;
   std::vector<CURL*> pool_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  loop::Owner owner_;
 };
 
 }  // namespace postern::broker
