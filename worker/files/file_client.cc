@@ -65,14 +65,14 @@ FileClient::FileClient(std::map<std::string, std::string> files, std::vector<std
   });
 }
 
-FileClient::Owner FileClient::OwnerOf(const std::string& path) const {
-  if (files_.contains(path)) return Owner::kOrder;
+FileClient::FileOwner FileClient::OwnerOf(const std::string& path) const {
+  if (files_.contains(path)) return FileOwner::kOrder;
   for (const std::string& mount : mounts_) {
-    if (path == mount || path.starts_with(fmt::format("{}/", mount))) return Owner::kBroker;
+    if (path == mount || path.starts_with(fmt::format("{}/", mount))) return FileOwner::kBroker;
   }
-  if (memory_.Has(path)) return Owner::kMemory;
+  if (memory_.Has(path)) return FileOwner::kMemory;
   // The broker says best why there is nothing.
-  return mounts_.empty() ? Owner::kOrder : Owner::kBroker;
+  return mounts_.empty() ? FileOwner::kOrder : FileOwner::kBroker;
 }
 
 int32_t FileClient::LostChannel(const std::string& why) {
@@ -85,14 +85,14 @@ int32_t FileClient::LostChannel(const std::string& why) {
 
 FileClient::FileReply FileClient::Read(const std::string& path, int64_t offset, int64_t length) {
   switch (OwnerOf(path)) {
-    case Owner::kOrder: {
+    case FileOwner::kOrder: {
       const auto own = files_.find(path);
       if (own == files_.end()) return Failed(ENOENT, fmt::format("there is no file {}", path));
       FileReply answer = From(Ok{});
       answer.bytes = Piece(own->second, offset, length);
       return answer;
     }
-    case Owner::kMemory: {
+    case FileOwner::kMemory: {
       const auto node = memory_.Find(path);
       if (!node) return Failed(node.error().errnum, node.error().message);
       if ((*node)->directory) return Failed(EISDIR, fmt::format("{} is a directory", path));
@@ -100,7 +100,7 @@ FileClient::FileReply FileClient::Read(const std::string& path, int64_t offset, 
       answer.bytes = Piece((*node)->bytes, offset, length);
       return answer;
     }
-    case Owner::kBroker: {
+    case FileOwner::kBroker: {
       return Request({path, channel::ReadFile{.offset = std::max<int64_t>(offset, 0),
                                               .length = length < 0 ? INT64_MAX : length}});
     }
@@ -124,14 +124,14 @@ std::optional<FileClient::FileReply> FileClient::LookAtOwn(const std::string& pa
     return answer;
   };
   switch (OwnerOf(path)) {
-    case Owner::kOrder: {
+    case FileOwner::kOrder: {
       if (const auto own = files_.find(path); own != files_.end())
         return of_order(FileKind::kFile, own->second.size());
       if (HasBelow(path == "/" ? path : fmt::format("{}/", path)))
         return of_order(FileKind::kDirectory, 0);
       return Failed(ENOENT, fmt::format("there is no file {}", path));
     }
-    case Owner::kMemory: {
+    case FileOwner::kMemory: {
       const auto node = memory_.Find(path);
       if (!node) return Failed(node.error().errnum, node.error().message);
       answer.status = {.kind = (*node)->directory ? FileKind::kDirectory : FileKind::kFile,
@@ -143,7 +143,7 @@ std::optional<FileClient::FileReply> FileClient::LookAtOwn(const std::string& pa
                        .device = kMemoryDevice};
       return answer;
     }
-    case Owner::kBroker:
+    case FileOwner::kBroker:
       if (HasBelow(fmt::format("{}/", path))) return of_order(FileKind::kDirectory, 0);
   }
   return std::nullopt;
@@ -166,16 +166,16 @@ FileClient::MountRelation FileClient::RelationTo(const std::string& path) const 
 FileClient::FileReply FileClient::List(const std::string& path, int64_t most) {
   nlohmann::json list = nlohmann::json::array();
   switch (OwnerOf(path)) {
-    case Owner::kBroker:
+    case FileOwner::kBroker:
       return Request({path, channel::ListDirectory{most < 0 ? INT64_MAX : most}});
-    case Owner::kMemory: {
+    case FileOwner::kMemory: {
       const auto names = memory_.List(path);
       if (!names) return Failed(names.error().errnum, names.error().message);
       for (const auto& [name, directory] : *names)
         list.push_back({name, NameOf(directory ? FileKind::kDirectory : FileKind::kFile)});
       break;
     }
-    case Owner::kOrder: {
+    case FileOwner::kOrder: {
       const FileReply there = Stat(path);
       if (!there.ok) return there;
       if (there.status.kind != FileKind::kDirectory)
@@ -214,11 +214,11 @@ FileClient::FileReply FileClient::Write(const std::string& path, std::string byt
                                         int64_t offset, int64_t truncate, uint32_t mode) {
   ++writes_;
   switch (OwnerOf(path)) {
-    case Owner::kOrder:
+    case FileOwner::kOrder:
       return ReadOnly(path);
-    case Owner::kMemory:
+    case FileOwner::kMemory:
       return From(memory_.Write(path, bytes, how, static_cast<size_t>(offset), truncate, mode));
-    case Owner::kBroker:
+    case FileOwner::kBroker:
       return Request({path, channel::WriteFile{.how = how,
                                                .offset = std::max<int64_t>(offset, 0),
                                                .truncate = std::max<int64_t>(truncate, -1),
@@ -231,11 +231,11 @@ FileClient::FileReply FileClient::Write(const std::string& path, std::string byt
 FileClient::FileReply FileClient::MakeDirectory(const std::string& path, bool all, uint32_t mode) {
   ++writes_;
   switch (OwnerOf(path)) {
-    case Owner::kOrder:
+    case FileOwner::kOrder:
       return ReadOnly(path);
-    case Owner::kMemory:
+    case FileOwner::kMemory:
       return From(memory_.MakeDirectory(path, all, mode));
-    case Owner::kBroker:
+    case FileOwner::kBroker:
       return Request({path, channel::MakeDirectory{all, mode}});
   }
   return {};
@@ -244,12 +244,12 @@ FileClient::FileReply FileClient::MakeDirectory(const std::string& path, bool al
 FileClient::FileReply FileClient::Remove(const std::string& path, bool directory, bool all) {
   ++writes_;
   switch (OwnerOf(path)) {
-    case Owner::kOrder:
+    case FileOwner::kOrder:
       return files_.contains(path) ? ReadOnly(path)
                                    : Failed(ENOENT, fmt::format("there is no file {}", path));
-    case Owner::kMemory:
+    case FileOwner::kMemory:
       return From(memory_.Remove(path, directory, all));
-    case Owner::kBroker:
+    case FileOwner::kBroker:
       return Request({path, channel::RemoveFile{directory, all}});
   }
   return {};
@@ -257,13 +257,13 @@ FileClient::FileReply FileClient::Remove(const std::string& path, bool directory
 
 FileClient::FileReply FileClient::Move(const std::string& from, const std::string& to) {
   ++writes_;
-  const Owner owner = OwnerOf(from);
-  if (owner == Owner::kOrder) return ReadOnly(from);
+  const FileOwner owner = OwnerOf(from);
+  if (owner == FileOwner::kOrder) return ReadOnly(from);
   if (owner != OwnerOf(to))
     return Failed(
         EXDEV,
         fmt::format("cannot rename {} to {}: they are in different places; copy it", from, to));
-  if (owner == Owner::kMemory) return From(memory_.Move(from, to));
+  if (owner == FileOwner::kMemory) return From(memory_.Move(from, to));
   return Request({from, channel::MoveFile{to}});
 }
 
@@ -274,11 +274,11 @@ FileClient::FileReply FileClient::SetTimes(const std::string& path, double acces
     return static_cast<int64_t>(std::floor(std::clamp(ms, -kLatest, kLatest))) * 1'000'000;
   };
   switch (OwnerOf(path)) {
-    case Owner::kOrder:
+    case FileOwner::kOrder:
       return ReadOnly(path);
-    case Owner::kMemory:
+    case FileOwner::kMemory:
       return From(memory_.SetTimes(path, accessed, modified));
-    case Owner::kBroker:
+    case FileOwner::kBroker:
       return Request({path, channel::SetFileTimes{nanoseconds(accessed), nanoseconds(modified)}});
   }
   return {};
@@ -331,7 +331,7 @@ FileClient::FileReply FileClient::WaitForReply(int32_t stream) {
 
 void FileClient::ReadAhead(const std::string& path) {
   if (streams_ >= kMostAhead || RelationTo(path) != MountRelation::kBeneath ||
-      OwnerOf(path) != Owner::kBroker)
+      OwnerOf(path) != FileOwner::kBroker)
     return;
   const auto [at, is_new] = ahead_.try_emplace(path);
   if (is_new) at->second = StartRequest({path, channel::ReadFile{.most = kMostBytesAhead}});

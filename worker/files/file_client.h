@@ -44,7 +44,7 @@ class FileClient : public channel::Http2Session::Observer {
   int64_t writes() const { return writes_; }
 
   // Whether a path is one of this guest's memory, where the host's files are not.
-  bool InMemory(const std::string& path) const { return OwnerOf(path) == Owner::kMemory; }
+  bool InMemory(const std::string& path) const { return OwnerOf(path) == FileOwner::kMemory; }
   FileReply Read(const std::string& path, int64_t offset = 0, int64_t length = -1);
   // `follow`: what is looked at is not a link, but what it leads to.
   FileReply Stat(const std::string& path, bool follow = true);
@@ -63,8 +63,8 @@ class FileClient : public channel::Http2Session::Observer {
 
  private:
   // Who has a path: this guest's memory, the order (or nobody), or the broker.
-  enum class Owner { kMemory, kOrder, kBroker };
-  Owner OwnerOf(const std::string& path) const;
+  enum class FileOwner { kMemory, kOrder, kBroker };
+  FileOwner OwnerOf(const std::string& path) const;
   // Whether a file that came with the order begins so.
   bool HasBelow(const std::string& prefix) const;
   struct PendingReply {
