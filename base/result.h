@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -18,9 +19,7 @@ struct Error {
 };
 
 // "what: strerror(errno)". `what` names the thing and, where there is one, the next step.
-inline Error SystemError(std::string what, int errnum = errno) {
-  return Error{std::move(what) + ": " + std::strerror(errnum), errnum};
-}
+Error SystemError(std::string_view what, int errnum = errno);
 
 template <typename T>
 class [[nodiscard]] Result {

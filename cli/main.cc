@@ -88,14 +88,15 @@ int Main(int argc, char** argv) {
   if (settings.command == Settings::Command::kExplain) return ExplainPolicy(settings);
   if (!settings.server.empty()) {
     const RemoteResult result = RunRemotely(settings);
-    if (!result.json.empty()) return PrintAndExit(result.json + "\n", result.exit_status);
+    if (!result.json.empty())
+      return PrintAndExit(fmt::format("{}\n", result.json), result.exit_status);
     if (!result.message.empty()) Say(result.message);
     return result.exit_status;
   }
   const run_api::Outcome outcome = RunGuest(settings);
   int status = outcome.exit_status;
   if (settings.json) {
-    status = PrintAndExit(outcome.ToJson() + "\n", status);
+    status = PrintAndExit(fmt::format("{}\n", outcome.ToJson()), status);
   } else if (!outcome.notice.empty()) {
     Say(outcome.notice);
   }

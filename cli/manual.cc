@@ -78,30 +78,20 @@ std::string Quoted(const std::string& text, char quote) {
   return quote + out + quote;
 }
 
-std::string Bash(const CLI::App& app) {
-  std::string names, cases;
-  for (const CLI::App* c : Commands(app)) {
-    fmt::format_to(std::back_inserter(names), "{} ", c->get_name());
-    std::string options;
-    for (const Written& o : OptionsOf(*c)) options += o.name + (o.value.empty() ? " " : "= ");
-    fmt::format_to(std::back_inserter(cases), "    {}) options=\"{}\" ;;\n", c->get_name(),
-                   options);
-  }
-  std::string alternatives = names.substr(0, names.size() - 1);
-  std::replace(alternatives.begin(), alternatives.end(), ' ', '|');
-  return R"(# bash completion for postern
+// The bash completion, around the names of commands and options.
+constexpr std::string_view kBashHead = R"(# bash completion for postern
 _postern() {
   local cur command='' word options=''
   _get_comp_words_by_ref -n = cur 2>/dev/null || cur=${COMP_WORDS[COMP_CWORD]}
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in )" +
-         alternatives + R"() command=$word; break ;; esac
+    case $word in )";
+constexpr std::string_view kBashCases = R"() command=$word; break ;; esac
   done
   case $command in
-    '') options=")" +
-         names + R"(--help --version" ;;
-)" + cases +
-         R"(  esac
+    '') options=")";
+constexpr std::string_view kBashOptions = R"(--help --version" ;;
+)";
+constexpr std::string_view kBashTail = R"(  esac
   COMPREPLY=()
   if [[ -z $command || $cur == -* ]] && [[ $cur != *=* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$cur"))
@@ -113,6 +103,20 @@ _postern() {
 }
 complete -F _postern postern
 )";
+
+std::string Bash(const CLI::App& app) {
+  std::string names, cases;
+  for (const CLI::App* c : Commands(app)) {
+    fmt::format_to(std::back_inserter(names), "{} ", c->get_name());
+    std::string options;
+    for (const Written& o : OptionsOf(*c)) options += o.name + (o.value.empty() ? " " : "= ");
+    fmt::format_to(std::back_inserter(cases), "    {}) options=\"{}\" ;;\n", c->get_name(),
+                   options);
+  }
+  std::string alternatives = names.substr(0, names.size() - 1);
+  std::replace(alternatives.begin(), alternatives.end(), ' ', '|');
+  return fmt::format("{}{}{}{}{}{}{}", kBashHead, alternatives, kBashCases, names, kBashOptions,
+                     cases, kBashTail);
 }
 
 // A description without what _arguments would read as its own.

@@ -25,28 +25,29 @@ namespace {
 
 constexpr int kExitForbiddenCall = 159;  // 128 + SIGSYS, as a shell would say
 
-// A debugging aid, never on in production: snprintf and dladdr are no guest's business, but they
-// make no system call beyond write. A signal handler: its lines stand in a buffer of a fixed size,
-// and fmt, which may allocate, puts none of them together.
+// A debugging aid, never on in production: fmt and dladdr are no guest's business, but they make no
+// system call beyond write. A signal handler: its lines are formatted into a buffer of a fixed
+// size, for which nothing is allocated.
 void NameTheCall(int /*signal*/, siginfo_t* info, void* context) {
   const auto* regs = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   char line[256];
   const std::string_view name = SyscallName(info->si_syscall);
-  const int n =
-      std::snprintf(line, sizeof line,
-                    "postern: forbidden system call %.*s (%d) args %llx %llx %llx %llx %llx %llx\n",
-                    static_cast<int>(name.size()), name.data(), info->si_syscall, regs[REG_RDI],
-                    regs[REG_RSI], regs[REG_RDX], regs[REG_R10], regs[REG_R8], regs[REG_R9]);
-  if (n > 0 && ::write(2, line, static_cast<size_t>(n)) < 0) ::_exit(kExitForbiddenCall);
+  const auto put = [&](const auto& result) {
+    return ::write(2, line, std::min(result.size, sizeof line)) >= 0;
+  };
+  if (!put(fmt::format_to_n(
+          line, sizeof line,
+          "postern: forbidden system call {} ({}) args {:x} {:x} {:x} {:x} {:x} {:x}\n", name,
+          info->si_syscall, regs[REG_RDI], regs[REG_RSI], regs[REG_RDX], regs[REG_R10],
+          regs[REG_R8], regs[REG_R9])))
+    ::_exit(kExitForbiddenCall);
   void* frames[32];
   const int depth = ::backtrace(frames, 32);
   for (int i = 0; i < depth; ++i) {
     Dl_info where{};
     const bool known = ::dladdr(frames[i], &where) != 0 && where.dli_sname != nullptr;
-    const int size =
-        std::snprintf(line, sizeof line, "  at %p %s\n", frames[i], known ? where.dli_sname : "");
-    if (size > 0 &&
-        ::write(2, line, std::min<size_t>(static_cast<size_t>(size), sizeof line - 1)) < 0)
+    if (!put(fmt::format_to_n(line, sizeof line, "  at {} {}\n",
+                              static_cast<const void*>(frames[i]), known ? where.dli_sname : "")))
       break;
   }
   ::_exit(kExitForbiddenCall);

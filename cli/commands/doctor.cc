@@ -1,6 +1,7 @@
 #include "cli/commands/doctor.h"
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "cli/print.h"
 #include "supervisor/doctor.h"
 
@@ -12,7 +13,8 @@ int Doctor(const Settings& settings) {
     Say(report.error().message);
     return kExitCannotRun;
   }
-  return PrintAndExit(settings.json ? report->dump() + "\n" : supervisor::DoctorTable(*report), 0);
+  return PrintAndExit(
+      settings.json ? fmt::format("{}\n", report->dump()) : supervisor::DoctorTable(*report), 0);
 }
 
 }  // namespace postern::cli

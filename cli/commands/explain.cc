@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/exit_status.h"
+#include "base/format.h"
 #include "cli/commands/check.h"
 #include "cli/print.h"
 #include "policy/explain.h"
@@ -31,7 +32,7 @@ int ExplainPolicy(const Settings& settings) {
   if (settings.json) {
     nlohmann::ordered_json out;
     for (const auto& [name, part] : e->parts) out[name] = part;
-    text = out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    text = fmt::format("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     for (const auto& [name, part] : e->parts) {
       const size_t gap = kNameColumn - std::min(name.size(), kNameColumn);

@@ -309,9 +309,10 @@ void HttpConnection::RespondProblem(
     const std::vector<std::pair<std::string, std::string>>& fields) {
   const nlohmann::json problem = {
       {"status", status}, {"title", StatusText(status)}, {"code", code}, {"detail", detail}};
-  const std::string text =
-      problem.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  Respond(status, "application/problem+json", text, fields);
+  Respond(
+      status, "application/problem+json",
+      fmt::format("{}\n", problem.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)),
+      fields);
 }
 
 void HttpConnection::Start(int status, const channel::Fields& fields, bool has_body) {
@@ -343,7 +344,7 @@ void HttpConnection::Write(std::string piece, std::function<void()> written) {
   if (answered_) return;  // the request was refused meanwhile
   if (head_ || piece.empty()) return Send({}, std::move(written));
   if (framing_ == ResponseFraming::kChunked) {
-    piece = ChunkLine(piece.size()) + piece + "\r\n";
+    piece = fmt::format("{}{}\r\n", ChunkLine(piece.size()), piece);
   }
   Send(std::move(piece), std::move(written));
 }

@@ -33,7 +33,7 @@ std::string Dump(const json& value) {
 
 void Answer(HttpConnection& c, int status, const json& body,
             const std::vector<std::pair<std::string, std::string>>& fields = {}) {
-  c.Respond(status, kJson, Dump(body) + "\n", fields);
+  c.Respond(status, kJson, fmt::format("{}\n", Dump(body)), fields);
 }
 
 void AnswerProblem(HttpConnection& c, const run_api::ApiProblem& problem,
@@ -85,9 +85,9 @@ HttpConnection::SharedText Shared(std::string text) {
 // The outcome goes in as the text that it is: it holds a value that a guest wrote.
 std::vector<HttpConnection::SharedText> RunText(const RunService::RunRecord& run) {
   std::string text = Dump({{"id", run.id}, {"state", StateText(run.state)}});
-  if (!run.outcome) return {Shared(text + "\n")};
+  if (!run.outcome) return {Shared(fmt::format("{}\n", text))};
   text.pop_back();
-  return {Shared(text + ",\"outcome\":"), run.outcome, Shared("}\n")};
+  return {Shared(fmt::format("{},\"outcome\":", text)), run.outcome, Shared("}\n")};
 }
 
 }  // namespace
