@@ -20,6 +20,7 @@
 #include "channel/endpoint.h"
 #include "channel/result_frame.h"
 #include "channel/spare_fds.h"
+#include "supervisor/guest_end.h"
 #include "supervisor/load_policy.h"
 #include "supervisor/read_result.h"
 
@@ -102,7 +103,8 @@ Run::Run(const RunEnvironment& environment, Job job, std::function<void(run_api:
 }
 
 void Run::Start(std::vector<UniqueFd> fds, UniqueFd pidfd) {
-  if (over_ || ending_) return;
+  if (state_ != State::kReady || killed_) return;
+  state_ = State::kRunning;
   if (fds.size() != channel::kSpareFdCount)
     return FailToRun("the worker gave a spare without its pipes");
   pidfd_ = std::move(pidfd);
@@ -129,7 +131,8 @@ void Run::Start(std::vector<UniqueFd> fds, UniqueFd pidfd) {
   const auto order = std::make_shared<UniqueFd>(std::move(fds[channel::kOrderFd]));
   environment_.net.WhenReady([weak = weak_from_this(), order] {
     const auto self = weak.lock();
-    if (self && !self->over_ && !self->ending_) self->SendOrder(std::move(*order));
+    if (self && self->state_ == State::kRunning && !self->killed_)
+      self->SendOrder(std::move(*order));
   });
 }
 
@@ -172,7 +175,7 @@ void Run::WatchCpu() {
   // A guest has one thread: it cannot use the rest sooner than this.
   cpu_.expires_after(std::chrono::milliseconds(std::max<int64_t>(limit - used, 1)));
   cpu_.async_wait([self = shared_from_this()](const ErrorCode& error) {
-    if (!error && !self->over_ && !self->exited_) self->WatchCpu();
+    if (!error && self->state_ != State::kOver && !self->exited_) self->WatchCpu();
   });
 }
 
@@ -245,7 +248,7 @@ void Run::AwaitFirstByte(BrokerBinding& broker, const std::shared_ptr<Descriptor
                          const std::shared_ptr<UniqueFd>& out) {
   pipe->async_wait(Descriptor::wait_read,
                    [self = shared_from_this(), &broker, pipe, out](const ErrorCode& error) {
-                     if (error || self->over_) return;
+                     if (error || self->state_ == State::kOver) return;
                      pollfd p{pipe->native_handle(), POLLIN, 0};
                      // Woken for nothing: Asio may have that of another descriptor that is closed.
                      if (Uninterrupted([&] { return ::poll(&p, 1, 0); }) == 0)
@@ -290,12 +293,9 @@ void Run::OnExit(const ProcessExit& end) {
 }
 
 void Run::FinishIfComplete() {
-  if (over_ || leaving_ || judging_ || !out_ || !out_->over() || !err_->over()) return;
-  if (!ending_) {
-    if (!exited_ || !result_pipe_->over()) return;
-    return ReadResultAndComplete();
-  }
-  CollectUsage();
+  if (state_ != State::kRunning || !out_ || !out_->over() || !err_->over()) return;
+  if (killed_) return CollectUsage();
+  if (exited_ && result_pipe_->over()) ReadResultAndComplete();
 }
 
 // A large result takes as long to check as a guest wishes.
@@ -304,7 +304,7 @@ void Run::ReadResultAndComplete() {
     ClassifyResult(ReadResult(result_, outcome_));
     return CollectUsage();
   }
-  judging_ = true;
+  state_ = State::kReading;
   struct Read {
     run_api::Outcome outcome;
     Result<bool> complete = false;
@@ -313,9 +313,8 @@ void Run::ReadResultAndComplete() {
   environment_.background->Do(
       [read, bytes = std::move(result_)] { read->complete = ReadResult(bytes, read->outcome); },
       [self = shared_from_this(), read] {
-        self->judging_ = false;
-        if (self->over_ || self->leaving_) return;
-        if (!self->ending_) {
+        if (self->state_ != State::kReading) return;
+        if (!self->killed_) {
           self->outcome_.SetResult(std::move(read->outcome));
           self->ClassifyResult(read->complete);
         }
@@ -325,40 +324,14 @@ void Run::ReadResultAndComplete() {
 
 // What the result pipe and the wait status together say.
 void Run::ClassifyResult(const Result<bool>& complete) {
-  if (WIFSIGNALED(wait_status_)) return ClassifySignal(WTERMSIG(wait_status_));
-  if (WEXITSTATUS(wait_status_) == kExitForbiddenCall && job_.debug_seccomp)
-    return outcome_.SetError(run_api::Outcome::Kind::kKilled, kExitForbiddenCall,
-                             "the guest made a forbidden system call");
-  if (!complete || !*complete)
-    return outcome_.SetError(
-        run_api::Outcome::Kind::kFailed, kExitCannotRun,
-        complete ? "the guest ended without a result" : complete.error().message);
-  if (outcome_.kind == run_api::Outcome::Kind::kOutOfMemory) {
-    outcome_.SetError(run_api::Outcome::Kind::kOutOfMemory, outcome_.exit_status,
-                      fmt::format("the guest ran out of its {} of memory (--memory)",
-                                  BytesText(job_.limits.memory)));
-  }
-}
-
-void Run::ClassifySignal(int signal) {
-  if (signal == SIGSYS)
-    return outcome_.SetError(run_api::Outcome::Kind::kKilled, kExitForbiddenCall,
-                             "the guest made a forbidden system call; --debug-seccomp names it");
-  if (signal == SIGXCPU)
-    return outcome_.SetError(run_api::Outcome::Kind::kTimedOut, kExitTimeLimit,
-                             "the run used more than its limit of CPU time (--cpu)");
-  if (signal == SIGKILL && cgroup_ && cgroup_->KilledInside())
-    return outcome_.SetError(run_api::Outcome::Kind::kOutOfMemory, kExitKilled,
-                             fmt::format("the guest ran out of its memory cgroup's {} (--memory)",
-                                         BytesText(job_.limits.memory + channel::kMemorySlack)));
-  const bool crash = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
-                     signal == SIGTRAP || signal == SIGABRT || signal == SIGFPE;
-  outcome_.SetError(
-      run_api::Outcome::Kind::kKilled, 128 + signal,
-      fmt::format("the guest was killed by signal {}{}", signal,
-                  crash ? ": a fault of V8 or of Postern, which the cage contained; please "
-                          "report it, with the program that does it"
-                        : ""));
+  GuestEnd end{.wait_status = wait_status_,
+               .debug_seccomp = job_.debug_seccomp,
+               .killed_in_cgroup = WIFSIGNALED(wait_status_) && cgroup_ && cgroup_->KilledInside(),
+               .memory = job_.limits.memory,
+               .cgroup_memory = job_.limits.memory + channel::kMemorySlack};
+  if (!complete) end.no_result = complete.error().message;
+  if (complete && !*complete) end.no_result = "the guest ended without a result";
+  ClassifyEnd(end, outcome_);
 }
 
 void Run::Interrupt(int signal) {
@@ -366,7 +339,7 @@ void Run::Interrupt(int signal) {
   const int64_t grace = job_.limits.grace;
   const std::string word = signal == SIGINT ? "interrupted" : "terminated";
   const bool told =
-      !interrupted_ && !over_ && !ending_ && grace > 0 &&
+      !interrupted_ && state_ != State::kOver && !killed_ && grace > 0 &&
       heard_.find(number) != std::string::npos &&
       Uninterrupted([&] { return ::write(order_pipe_->native_handle(), &number, 1); }) == 1;
   if (!told) return Kill(run_api::Outcome::Kind::kKilled, 128 + signal, word);
@@ -380,8 +353,7 @@ void Run::Interrupt(int signal) {
 }
 
 void Run::Kill(run_api::Outcome::Kind kind, int status, const std::string& why) {
-  if (over_ || ending_) return;
-  ending_ = true;
+  if (state_ == State::kOver || std::exchange(killed_, true)) return;
   outcome_.SetError(kind, status, why);
   outcome_.usage.wall_ms = MillisecondsSinceBegin();
   if (pid_ > 0) outcome_.usage.cpu_ms = std::max<int64_t>(CpuTime(pid_), 0) / 1'000'000;
@@ -403,7 +375,7 @@ void Run::ResetLimits() {
 }
 
 void Run::FailToRun(const std::string& why, int status) {
-  if (over_) return;
+  if (state_ == State::kOver) return;
   outcome_.SetError(run_api::Outcome::Kind::kRefused, status, why);
   if (pidfd_.valid() && !exited_) {
     if (will_kill_) will_kill_();
@@ -419,7 +391,8 @@ void Run::CountUsage() {
 }
 
 void Run::CollectUsage() {
-  if (over_ || std::exchange(leaving_, true)) return;
+  if (state_ >= State::kCollecting) return;
+  state_ = State::kCollecting;
   net_.Close([self = shared_from_this()] {
     self->CountUsage();
     const std::pair<const char*, const BrokerLink&> brokers[] = {
@@ -432,7 +405,7 @@ void Run::CollectUsage() {
 }
 
 void Run::Complete() {
-  if (std::exchange(over_, true)) return;
+  if (std::exchange(state_, State::kOver) == State::kOver) return;
   stdin_.reset();
   wall_.cancel();
   cpu_.cancel();

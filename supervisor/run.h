@@ -81,6 +81,13 @@ class Run : public std::enable_shared_from_this<Run> {
  private:
   using Descriptor = boost::asio::posix::stream_descriptor;
   using Clock = std::chrono::steady_clock;
+  enum class State {
+    kReady,       // it has no process
+    kRunning,     // until that is gone and all that it said is here
+    kReading,     // its result, which is long
+    kCollecting,  // what it used of its brokers
+    kOver         // `done` is called, or soon
+  };
 
   void LimitMemory();
   void LimitWallClock();
@@ -95,7 +102,6 @@ class Run : public std::enable_shared_from_this<Run> {
   void FinishIfComplete();
   void ClassifyResult(const Result<bool>& complete);
   void ReadResultAndComplete();
-  void ClassifySignal(int signal);
   void CountUsage();
   void CollectUsage();
   void Complete();
@@ -121,9 +127,11 @@ class Run : public std::enable_shared_from_this<Run> {
   int wait_status_ = 0;
   Clock::time_point began_at_{};
   run_api::JsonSize out_size_, err_size_;  // of what is kept
-  bool judging_ = false;
-  bool exited_ = false, ending_ = false, leaving_ = false, over_ = false, renewed_ = false;
-  bool interrupted_ = false;
+  State state_ = State::kReady;
+  bool exited_ = false;       // its process is gone
+  bool killed_ = false;       // its outcome is ours, whatever the guest still says
+  bool interrupted_ = false;  // it was told, and has some time
+  bool renewed_ = false;      // what is limited is counted anew, from the next look on
 };
 
 // Bytes of what an order carries. Files and source alone may be as long as a request's body.

@@ -92,7 +92,9 @@ void HttpConnection::NextRequest() {
   parser_.emplace(static_cast<RequestParser::Sink&>(*this),
                   gathers() ? limits_.body_bytes : kLongestBody);
   (void)std::exchange(request_, {});
-  begun_ = expects_continue_ = complete_ = answering_ = answered_ = paused_ = false;
+  arrival_ = RequestArrival::kAwaited;
+  response_ = ResponseState::kNone;
+  expects_continue_ = paused_ = false;
   fds_.clear();
   read_by_.SetAfter(limits_.idle);
   if (!unread_.empty()) {
@@ -104,30 +106,33 @@ void HttpConnection::NextRequest() {
 }
 
 void HttpConnection::OnTimeout() {
-  if (over_) return;
-  if (lingering_ || !begun_) return Close();
-  const bool slow_body = answering_ && !complete_ && !gathers();
-  if (slow_body && (answered_ || finishing_ || framing_ != ResponseFraming::kNone)) return Close();
-  if (!answering_ && finishing_) RefuseWith(503, "stopping", "the server is stopping");
-  if (!answering_ || slow_body)
+  if (closed()) return;
+  if (connection_ == ConnectionState::kLingering || arrival_ == RequestArrival::kAwaited)
+    return Close();
+  const bool asked = response_ != ResponseState::kNone;
+  const bool slow_body = asked && arrival_ != RequestArrival::kComplete && !gathers();
+  if (slow_body && (finishing_ || response_ != ResponseState::kAsked)) return Close();
+  if (!asked && finishing_) return RefuseWith(503, "stopping", "the server is stopping");
+  if (!asked || slow_body)
     RefuseWith(408, "request_timeout",
                fmt::format("the request did not arrive within {} ms", limits_.request.count()));
 }
 
 // Also while a request is being answered: a client that goes away is noticed.
 void HttpConnection::AwaitReadable() {
-  if (over_ || std::exchange(reading_, true)) return;
+  if (closed() || std::exchange(reading_, true)) return;
   socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const ErrorCode& error) {
     self->reading_ = false;
-    if (self->over_) return;
-    if (self->paused_ && !self->lingering_) return;  // Resume goes on
+    if (self->closed()) return;
+    const bool lingering = self->connection_ == ConnectionState::kLingering;
+    if (self->paused_ && !lingering) return;  // Resume goes on
     if (error) return self->Close();
     if (!self->Receive()) return self->OnClientFin();
-    if (self->lingering_) {
+    if (lingering) {
       self->Drop();
       return self->AwaitReadable();
     }
-    if (!self->complete_) return self->Parse();
+    if (self->arrival_ != RequestArrival::kComplete) return self->Parse();
     // What a client sends ahead waits in the socket.
     if (self->unread_.empty()) self->AwaitReadable();
   });
@@ -136,19 +141,22 @@ void HttpConnection::AwaitReadable() {
 // RFC 9112 section 9.6: a client may close its half when its request is complete. One that went
 // away altogether looks the same over TCP until something is sent to it, which it resets.
 void HttpConnection::OnClientFin() {
-  if (!complete_ || lingering_ || failed_ || (!http11_ && !answered_)) return Close();
+  if (arrival_ != RequestArrival::kComplete || connection_ == ConnectionState::kLingering ||
+      failed_ || (!http11_ && response_ != ResponseState::kDone))
+    return Close();
   keep_alive_ = false;
   socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const ErrorCode&) {
-    if (!self->lingering_) self->Close();
+    if (self->connection_ != ConnectionState::kLingering) self->Close();
   });
   Probe();
 }
 
 // Sends what a client that is there passes over (RFC 9110 section 15.2).
 void HttpConnection::Probe() {
-  if (over_ || answered_) return;
-  if (unwritten_ == 0 && framing_ == ResponseFraming::kNone) Send("HTTP/1.1 100 Continue\r\n\r\n");
-  if (unwritten_ == 0 && framing_ != ResponseFraming::kNone && !filler_.empty()) Write(filler_);
+  if (closed() || response_ == ResponseState::kDone) return;
+  const bool begun = response_ == ResponseState::kBegun;
+  if (unwritten_ == 0 && !begun) Send("HTTP/1.1 100 Continue\r\n\r\n");
+  if (unwritten_ == 0 && begun && !filler_.empty()) Write(filler_);
   probe_.SetAfter(kProbeEvery);
 }
 
@@ -192,7 +200,7 @@ bool HttpConnection::Receive() {
 // What is held from now on is what came ahead.
 void HttpConnection::Release() {
   *held_ -= held_here_;
-  held_here_ = over_ ? 0 : unread_.size();
+  held_here_ = closed() ? 0 : unread_.size();
   *held_ += held_here_;
 }
 
@@ -200,17 +208,20 @@ void HttpConnection::Parse() {
   if (gathers() && *held_ > limits_.held_bytes && held_here_ > kReadBytes)
     return RefuseWith(503, "too_much_at_once",
                       "the server holds as many bytes of requests as it may; try again");
-  if (!std::exchange(begun_, true)) read_by_.SetAfter(limits_.request);
+  if (arrival_ == RequestArrival::kAwaited) {
+    arrival_ = RequestArrival::kBegun;
+    read_by_.SetAfter(limits_.request);
+  }
   const auto self = shared_from_this();
   unread_.erase(0, parser_->Parse(unread_));
-  if (over_) return;
+  if (closed()) return;
   if (parser_->problem()) return Refuse(*parser_->problem());
-  if (!gathers() || answered_) Release();
-  if (complete_) {
+  if (!gathers() || response_ == ResponseState::kDone) Release();
+  if (arrival_ == RequestArrival::kComplete) {
     if (unread_.empty()) AwaitReadable();
     return;
   }
-  if (std::exchange(expects_continue_, false) && framing_ == ResponseFraming::kNone)
+  if (std::exchange(expects_continue_, false) && response_ < ResponseState::kBegun)
     Send("HTTP/1.1 100 Continue\r\n\r\n");
   if (!paused_) AwaitReadable();
 }
@@ -224,22 +235,20 @@ void HttpConnection::OnHead(RequestHead head) {
   http11_ = head.http11;
   keep_alive_ = head.keep_alive && !finishing_;
   head_ = request_.method == "HEAD";
-  framing_ = ResponseFraming::kNone;
   expects_continue_ =
       request_.has_body && EqualsIgnoringCase(request_.Field("expect"), "100-continue");
   if (gathers()) {
     if (request_.has_body && callbacks_.head) callbacks_.head(*this, request_);
-    answering_ = answered_;
     return;
   }
-  answering_ = true;
+  response_ = ResponseState::kAsked;
   request_.fds = std::move(fds_);
   request_.lost_fds = std::exchange(lost_fds_, false);
   callbacks_.request(*this, std::move(request_));
 }
 
 void HttpConnection::OnBody(std::string_view bytes) {
-  if (over_ || answered_) return;
+  if (closed() || response_ == ResponseState::kDone) return;
   if (gathers()) {
     request_.body.append(bytes);
     return;
@@ -249,15 +258,15 @@ void HttpConnection::OnBody(std::string_view bytes) {
 }
 
 void HttpConnection::OnComplete() {
-  if (over_) return;
-  complete_ = true;
+  if (closed()) return;
+  arrival_ = RequestArrival::kComplete;
   read_by_.Clear();
   if (!gathers()) {
-    if (!answered_ && callbacks_.body_end) callbacks_.body_end(*this);
+    if (response_ != ResponseState::kDone && callbacks_.body_end) callbacks_.body_end(*this);
     return;
   }
-  if (answered_) return;  // by its head
-  answering_ = true;
+  if (response_ == ResponseState::kDone) return;  // by its head
+  response_ = ResponseState::kAsked;
   request_.fds = std::move(fds_);
   request_.lost_fds = std::exchange(lost_fds_, false);
   callbacks_.request(*this, std::move(request_));
@@ -273,14 +282,15 @@ void HttpConnection::Refuse(const RequestParser::Problem& problem) {
 }
 
 void HttpConnection::RefuseWith(int status, const std::string& code, const std::string& detail) {
-  if (!answered_ && answering_ && callbacks_.refused) callbacks_.refused(*this, status);
+  const bool with_handler =
+      response_ == ResponseState::kAsked || response_ == ResponseState::kBegun;
+  if (with_handler && callbacks_.refused) callbacks_.refused(*this, status);
   // An answer that has begun is not completed: what the client meant is not known any more.
-  if (!answered_ && framing_ != ResponseFraming::kNone) return Abort();
-  answering_ = true;
-  complete_ = true;  // nothing that follows is read as a request
+  if (response_ == ResponseState::kBegun) return Abort();
+  arrival_ = RequestArrival::kComplete;  // nothing that follows is read as a request
   keep_alive_ = false;
   Drop();
-  if (!answered_) RespondProblem(status, code, detail);
+  if (response_ != ResponseState::kDone) RespondProblem(status, code, detail);
 }
 
 // Of what was received nothing is kept, nor the room for it.
@@ -316,9 +326,9 @@ void HttpConnection::RespondProblem(
 }
 
 void HttpConnection::Start(int status, const channel::Fields& fields, bool has_body) {
-  if (over_ || answered_) return;
+  if (closed() || response_ == ResponseState::kDone) return;
   // What of the request is not there yet will not be read.
-  if (!complete_) keep_alive_ = false;
+  if (arrival_ != RequestArrival::kComplete) keep_alive_ = false;
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", status, StatusText(status));
   head += DateLine();
   bool length = false;
@@ -326,6 +336,7 @@ void HttpConnection::Start(int status, const channel::Fields& fields, bool has_b
     head.append(f.name).append(": ").append(f.value).append("\r\n");
     length = length || EqualsIgnoringCase(f.name, "content-length");
   }
+  response_ = ResponseState::kBegun;
   framing_ = !has_body || head_ || length ? ResponseFraming::kLength
              : http11_                    ? ResponseFraming::kChunked
                                           : ResponseFraming::kUntilClose;
@@ -341,7 +352,7 @@ void HttpConnection::Start(int status, const channel::Fields& fields, bool has_b
 }
 
 void HttpConnection::Write(std::string piece, std::function<void()> written) {
-  if (answered_) return;  // the request was refused meanwhile
+  if (response_ == ResponseState::kDone) return;  // the request was refused meanwhile
   if (head_ || piece.empty()) return Send({}, std::move(written));
   if (framing_ == ResponseFraming::kChunked) {
     piece = fmt::format("{}{}\r\n", ChunkLine(piece.size()), piece);
@@ -350,7 +361,7 @@ void HttpConnection::Write(std::string piece, std::function<void()> written) {
 }
 
 void HttpConnection::Write(SharedText text) {
-  if (answered_ || head_ || text->empty()) return;
+  if (response_ == ResponseState::kDone || head_ || text->empty()) return;
   if (framing_ == ResponseFraming::kChunked) Send(ChunkLine(text->size()));
   Send(Piece{.shared = std::move(text)});
   if (framing_ == ResponseFraming::kChunked) Send("\r\n");
@@ -369,13 +380,13 @@ void HttpConnection::RespondShared(int status, const std::string& type,
 }
 
 void HttpConnection::EndStream() {
-  if (answered_) return;
+  if (response_ == ResponseState::kDone) return;
   if (framing_ == ResponseFraming::kChunked && !head_) Send("0\r\n\r\n");
   Answered();
 }
 
 void HttpConnection::Abort() {
-  if (over_) return;
+  if (closed()) return;
   // A reset: where the end of the connection is the end of the body, nothing else tells.
   const linger at_once{1, 0};
   ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -383,8 +394,8 @@ void HttpConnection::Abort() {
 }
 
 void HttpConnection::Answered() {
-  if (over_) return;
-  answered_ = true;
+  if (closed()) return;
+  response_ = ResponseState::kDone;
   // When all is written: a client that reads nothing gets no further answers.
   Send({}, [self = shared_from_this()] {
     if (!self->keep_alive_ || self->finishing_) return self->Linger();
@@ -397,7 +408,7 @@ void HttpConnection::Answered() {
 void HttpConnection::Linger() {
   ErrorCode ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
-  lingering_ = true;
+  connection_ = ConnectionState::kLingering;
   Drop();
   read_by_.SetAfter(kLingerFor);
   AwaitReadable();
@@ -405,8 +416,8 @@ void HttpConnection::Linger() {
 
 void HttpConnection::Finish() {
   finishing_ = true;
-  if (!answering_ && !begun_) return Close();
-  if (!complete_ && !paused_) read_by_.SetAfter(kFinishWithin);
+  if (idle()) return Close();
+  if (arrival_ != RequestArrival::kComplete && !paused_) read_by_.SetAfter(kFinishWithin);
   if (flushing_) write_by_.SetAfter(kFinishWithin);
 }
 
@@ -415,7 +426,7 @@ void HttpConnection::Send(std::string bytes, std::function<void()> written) {
 }
 
 void HttpConnection::Send(Piece piece) {
-  if (over_) return;
+  if (closed()) return;
   unwritten_ += piece.bytes().size();
   pieces_.push_back(std::move(piece));
   if (std::exchange(flushing_, true)) return;
@@ -440,14 +451,14 @@ ssize_t HttpConnection::SendPieces() {
 
 void HttpConnection::Flush() {
   write_by_.Clear();
-  while (!over_ && !pieces_.empty()) {
+  while (!closed() && !pieces_.empty()) {
     ssize_t n = unwritten_ == 0 ? 0 : SendPieces();
     if (n < 0 && errno != EAGAIN) return Close();
     if (n < 0) {
       write_by_.SetAfter(finishing_ ? kFinishWithin : limits_.write);
       socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const ErrorCode& error) {
         self->write_by_.Clear();
-        if (self->over_) return;
+        if (self->closed()) return;
         if (error) return self->Close();
         self->Flush();
       });
@@ -455,7 +466,7 @@ void HttpConnection::Flush() {
     }
     unwritten_ -= static_cast<size_t>(n);
     written_ += static_cast<size_t>(n);
-    while (!over_ && !pieces_.empty() && written_ >= pieces_.front().bytes().size()) {
+    while (!closed() && !pieces_.empty() && written_ >= pieces_.front().bytes().size()) {
       written_ -= pieces_.front().bytes().size();
       const auto written = std::move(pieces_.front().written);
       pieces_.pop_front();
@@ -466,7 +477,8 @@ void HttpConnection::Flush() {
 }
 
 void HttpConnection::Close() {
-  if (std::exchange(over_, true)) return;
+  if (closed()) return;
+  connection_ = ConnectionState::kClosed;
   read_by_.Clear();
   write_by_.Clear();
   probe_.Clear();

@@ -101,9 +101,12 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void Finish();
   void Close();
 
-  bool closed() const { return over_; }
-  bool idle() const { return !begun_ && !answering_; }  // between two requests
-  size_t unwritten() const { return unwritten_; }       // bytes
+  bool closed() const { return connection_ == ConnectionState::kClosed; }
+  // Between two requests.
+  bool idle() const {
+    return arrival_ == RequestArrival::kAwaited && response_ == ResponseState::kNone;
+  }
+  size_t unwritten() const { return unwritten_; }  // bytes
   // Who it is: a uid, for Unix sockets; an address, for others ("" for Unix sockets).
   std::optional<uid_t> PeerUid() const;
   std::string PeerAddress() const;
@@ -115,7 +118,21 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
     std::function<void()> written;
     std::string_view bytes() const { return shared ? *shared : own; }
   };
-  enum class ResponseFraming { kNone, kLength, kChunked, kUntilClose };
+  enum class ConnectionState {
+    kOpen,
+    kLingering,  // all is written: what still comes in is for nobody
+    kClosed
+  };
+  // What is there of the request that is served, or comes next.
+  enum class RequestArrival { kAwaited, kBegun, kComplete };
+  // Its answer, which may begin before all of the request is there. Never goes back.
+  enum class ResponseState {
+    kNone,
+    kAsked,  // the handler has the request
+    kBegun,  // its head is on the way
+    kDone    // nothing more comes; not all of it may be written yet
+  };
+  enum class ResponseFraming { kLength, kChunked, kUntilClose };
 
   HttpConnection(boost::asio::io_context& io, Socket socket, bool fds,
                  const ConnectionLimits& limits, Callbacks callbacks, std::shared_ptr<size_t> held);
@@ -158,16 +175,15 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   size_t unwritten_ = 0;
   loop::Deadline read_by_, write_by_, probe_;
   std::string filler_;
-  bool begun_ = false;             // a request's first byte is there
-  bool expects_continue_ = false;  // the client waits for 100 Continue
-  bool complete_ = false;          // a request's last byte is there
-  bool answering_ = false;         // the handler has the request
-  bool answered_ = false;
+  ConnectionState connection_ = ConnectionState::kOpen;
+  RequestArrival arrival_ = RequestArrival::kAwaited;
+  ResponseState response_ = ResponseState::kNone;
+  ResponseFraming framing_ = ResponseFraming::kLength;  // once it is begun
+  bool expects_continue_ = false;                       // the client waits for 100 Continue
   bool keep_alive_ = true, http11_ = true, head_ = false;
-  ResponseFraming framing_ = ResponseFraming::kNone;
-  bool reading_ = false, flushing_ = false, finishing_ = false, lingering_ = false, over_ = false;
-  bool paused_ = false;
-  bool failed_ = false;  // reading failed, which is no end
+  bool reading_ = false, flushing_ = false, paused_ = false;
+  bool finishing_ = false;  // no further request is taken
+  bool failed_ = false;     // reading failed, which is no end
 };
 
 // The reason phrase of a status, as in "404 Not Found".

@@ -375,6 +375,18 @@ def test_what_is_no_request(server, data, status):
     assert server.ask("GET", "/v1/health").status == 200
 
 
+@pytest.mark.parametrize("second, status", [(b"NONSENSE\r\n\r\n", b"400"), (b"GET /v1/health HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", b"400"), (b"GET /v1/hea", b"408")])
+def test_what_is_no_request_on_a_kept_connection(serve, second, status):
+    """The answer before it says nothing of it."""
+    with serve("--request-timeout=300ms") as server, socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(server.socket)
+        s.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert s.recv(65536).startswith(b"HTTP/1.1 200 ")
+        s.sendall(second)
+        assert s.recv(65536).startswith(b"HTTP/1.1 " + status)
+
+
 def test_a_slow_client_is_told_and_holds_up_nobody(serve):
     with serve("--request-timeout=300ms") as server:
         with socket.socket(socket.AF_UNIX) as s:
