@@ -231,6 +231,7 @@ function readDataModule(url) {
 /** Promises whose rejection a listener was told of. */
 const told = new WeakSet();
 
+/** @type {import('./native.d.ts').Hooks} */
 const hooks = {
   /** In the zygote, once: what V8 adds to the context after the snapshot. */
   loaded() {
