@@ -111,6 +111,34 @@ bool CanBeNamed(std::string_view method) {
          });
 }
 
+// The flag that would allow it. A client that speaks HTTP on a socket of its own needs no more than
+// fetch does.
+std::string FlagThatAllows(const Url& url, bool http_only) {
+  const std::string where = url.HostPort();
+  if (url.scheme != "tcp") return fmt::format("--allow-net={}", where);
+  if (http_only) return fmt::format("--allow-net=tcp://{}", where);
+  return fmt::format("--allow-net={} for HTTP, or --allow-net=tcp://{}", where, where);
+}
+
+// `rule` allows other methods.
+void DenyMethod(const Rule& rule, const RequestLine& request, Decision& d) {
+  std::string list;
+  for (const std::string& m : rule.methods) list += (list.empty() ? "" : ", ") + m;
+  std::string wanted(request.method);
+  for (const std::string& other : request.other_methods) {
+    const bool is_known =
+        std::find(rule.methods.begin(), rule.methods.end(), wanted) != rule.methods.end();
+    if (is_known) wanted = other;
+  }
+  d.change =
+      CanBeNamed(wanted)
+          ? fmt::format("add {} to the methods of {}", wanted, Quoted(rule))
+          : fmt::format("send a method of HTTP's, in upper case, or leave the methods out of {}",
+                        Quoted(rule));
+  fmt::format_to(std::back_inserter(d.reason), "{} allows {} only, not {}", Quoted(rule), list,
+                 wanted);
+}
+
 }  // namespace
 
 SmallestRule::SmallestRule(const RequestLine& request) {
@@ -238,27 +266,38 @@ Decision Decider::Decide(const RequestLine& request) const {
 // No permission, or no rule: what is nearest, and what would have to change.
 Decision Decider::Denied(const RequestLine& request) const {
   const Url& url = request.url;
-  const std::string where = url.HostPort();
-  const bool stream = url.scheme == "tcp";
-  const bool http_only = stream && AllowsHttp(url);
-  // A client that speaks HTTP on a socket of its own needs no more than fetch does.
-  const std::string flag =
-      !stream     ? fmt::format("--allow-net={}", where)
-      : http_only ? fmt::format("--allow-net=tcp://{}", where)
-                  : fmt::format("--allow-net={} for HTTP, or --allow-net=tcp://{}", where, where);
+  const bool http_only = url.scheme == "tcp" && AllowsHttp(url);
   Decision d;
-  d.reason = fmt::format("network access to {} is denied: ", where);
+  d.reason = fmt::format("network access to {} is denied: ", url.HostPort());
+  d.change = fmt::format("add {}", FlagThatAllows(url, http_only));
   if (!policy_.permission) {
-    d.change = fmt::format("add {}", flag);
     d.reason += "this guest has no network permission";
     return d;
   }
+  const auto [method, path] = NearestRules(request);
+  if (method != nullptr) {
+    DenyMethod(*method, request, d);
+  } else if (path != nullptr) {
+    const std::string shown = url.path.substr(0, kShownPath);
+    d.change = fmt::format("add \"{}\" to the paths of {}", shown, Quoted(*path));
+    fmt::format_to(std::back_inserter(d.reason), "no path of {} is sure to match {}", Quoted(*path),
+                   shown);
+  } else {
+    d.http_only = http_only;
+    d.reason += http_only ? "its rules allow HTTP, and no TCP stream" : "no rule allows it";
+  }
+  return d;
+}
+
+// Of the rules that a request would be allowed by but for its method, and but for its path, the
+// last ones; null where there is none.
+std::pair<const Rule*, const Rule*> Decider::NearestRules(const RequestLine& request) const {
   RequestReader reader(request);
   const Rule* method = nullptr;
   const Rule* path = nullptr;
-  EachCandidate(url, [&](const Rules& rules, bool denies_only) {
+  EachCandidate(request.url, [&](const Rules& rules, bool denies_only) {
     for (const Rule* rule : rules) {
-      if (denies_only || !rule->allow || !rule->target.MatchesSchemeAndPort(url)) continue;
+      if (denies_only || !rule->allow || !rule->target.MatchesSchemeAndPort(request.url)) continue;
       if (reader.AllowPath(*rule)) {
         method = rule;
       } else if (reader.AllowMethod(*rule)) {
@@ -266,33 +305,7 @@ Decision Decider::Denied(const RequestLine& request) const {
       }
     }
   });
-  if (method != nullptr) {
-    std::string list;
-    for (const std::string& m : method->methods) list += (list.empty() ? "" : ", ") + m;
-    std::string wanted(request.method);
-    for (const std::string& other : request.other_methods) {
-      const auto& known = method->methods;
-      const bool is_known = std::find(known.begin(), known.end(), wanted) != known.end();
-      if (is_known) wanted = other;
-    }
-    d.change =
-        CanBeNamed(wanted)
-            ? fmt::format("add {} to the methods of {}", wanted, Quoted(*method))
-            : fmt::format("send a method of HTTP's, in upper case, or leave the methods out of {}",
-                          Quoted(*method));
-    fmt::format_to(std::back_inserter(d.reason), "{} allows {} only, not {}", Quoted(*method), list,
-                   wanted);
-  } else if (path != nullptr) {
-    const std::string shown = url.path.substr(0, kShownPath);
-    d.change = fmt::format("add \"{}\" to the paths of {}", shown, Quoted(*path));
-    fmt::format_to(std::back_inserter(d.reason), "no path of {} is sure to match {}", Quoted(*path),
-                   shown);
-  } else {
-    d.change = fmt::format("add {}", flag);
-    d.http_only = http_only;
-    d.reason += d.http_only ? "its rules allow HTTP, and no TCP stream" : "no rule allows it";
-  }
-  return d;
+  return {method, path};
 }
 
 // Whether a rule allows some HTTP request where a TCP stream leads.

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/format.h"
@@ -78,6 +79,7 @@ class Decider {
   template <typename Visit>
   void EachCandidate(const Url& url, const Visit& visit) const;
   Decision Denied(const RequestLine& request) const;
+  std::pair<const Rule*, const Rule*> NearestRules(const RequestLine& request) const;
   bool AllowsHttp(const Url& stream) const;
 
   const Policy& policy_;

@@ -51,9 +51,8 @@ std::string AddressText(const Policy& policy, const Rule* rule, const Url& url) 
                      opened.empty() ? "" : fmt::format(", and those in {}", Joined(opened)));
 }
 
-}  // namespace
-
-Result<Explanation> Explain(const Policy& policy, std::string_view method, std::string_view text) {
+// What is asked about.
+Result<Url> ReadRequest(std::string_view method, std::string_view text) {
   if (!IsToken(method)) {
     return Error{fmt::format("\"{}\" is no HTTP method{}", method,
                              ParseUrl(method) ? "; the method comes before the URL" : "")};
@@ -71,71 +70,94 @@ Result<Explanation> Explain(const Policy& policy, std::string_view method, std::
   if (!url && text.find("://") == text.npos && ParseUrl(scheme + std::string(text)))
     return Error{fmt::format("{}; write {}{}", url.error().message, scheme, text)};
   if (!url) return url.error();
-  if (url->has_credentials) {
+  if (url->has_credentials)
     return Error{"a URL with user info is refused; send an Authorization header"};
+  return *std::move(url);
+}
+
+// An address that is written out is judged now; one of a name when it is looked up.
+std::optional<std::string> BlockedNow(const Policy& policy, const Decision& decision,
+                                      const Url& url) {
+  const auto ip = IpAddress::Parse(url.host);
+  if (!decision.allow || !ip || policy.adapter.kind == AdapterKind::kReplay) return std::nullopt;
+  return AddressBlocked(policy, decision.rule, url, *ip, {});
+}
+
+// A stream from where secrets go could not be filtered.
+bool IsUnfiltered(const Policy& policy, const Url& url) {
+  const bool stream = url.scheme == "ws" || url.scheme == "wss" || url.scheme == "tcp";
+  return stream && std::any_of(policy.rules.begin(), policy.rules.end(), [&](const Rule& r) {
+           return !r.SecretNames().empty() && r.target.host == url.host;
+         });
+}
+
+void Add(Explanation& out, const char* name, std::string value) {
+  if (!value.empty()) out.parts.emplace_back(name, std::move(value));
+}
+
+// Why it is denied, and what would allow it.
+void AddDenial(Explanation& out, const Policy& policy, const RequestLine& request,
+               const Decision& decision) {
+  Add(out, "reason", decision.reason);
+  Policy permitted = policy;
+  permitted.permission = true;
+  if (!policy.permission && Decider(permitted).Decide(request).allow) {
+    Add(out, "change", "set permission: allow");
+  } else if (decision.change.starts_with("add --allow-net=")) {
+    Add(out, "change",
+        fmt::format("{}add the rule {}, or {}",
+                    policy.permission ? "" : "set permission: allow, and ",
+                    SmallestRule(request).ToYaml(), decision.change.substr(4)));
+  } else {
+    Add(out, "change", decision.change);
   }
+  if (policy.report) Add(out, "mode", "report: the request is let through, and told of at the end");
+}
+
+// How it would be performed.
+void AddHow(Explanation& out, const Policy& policy, const Decision& decision, const Url& url) {
+  Add(out, "addresses", AddressText(policy, decision.rule, url));
+  Add(out, "adapter", AdapterText(policy));
+  const Rule* rule = decision.rule;
+  if (rule == nullptr || !decision.allow) return;
+  std::vector<std::string> names;
+  for (const SetHeader& h : rule->headers) names.push_back(h.name);
+  Add(out, "sets headers", Joined(names));
+  Add(out, "secrets", Joined(rule->SecretNames()));
+  if (!rule->tls.certificate_file.empty())
+    Add(out, "client certificate", rule->tls.certificate_file);
+  Add(out, "pins", Joined(rule->tls.pins));
+}
+
+}  // namespace
+
+Result<Explanation> Explain(const Policy& policy, std::string_view method, std::string_view text) {
+  auto url = ReadRequest(method, text);
+  if (!url) return url.error();
   const RequestLine request{*url,
                             url->scheme == "tcp"   ? "CONNECT"
                             : url->scheme == "dns" ? "LOOKUP"
                                                    : method,
                             {}};
   const Decision decision = Decider(policy).Decide(request);
+  const auto blocked = BlockedNow(policy, decision, *url);
+  const bool unfiltered = decision.allow && IsUnfiltered(policy, *url);
   Explanation out;
-  // An address that is written out is judged now; one of a name when it is looked up.
-  const auto ip = IpAddress::Parse(url->host);
-  const bool judged = decision.allow && ip && policy.adapter.kind != AdapterKind::kReplay;
-  const auto blocked =
-      judged ? AddressBlocked(policy, decision.rule, *url, *ip, {}) : std::optional<std::string>();
-  // A stream from where secrets go could not be filtered.
-  const bool stream = url->scheme == "ws" || url->scheme == "wss" || url->scheme == "tcp";
-  const bool unfiltered = decision.allow && stream &&
-                          std::any_of(policy.rules.begin(), policy.rules.end(), [&](const Rule& r) {
-                            return !r.SecretNames().empty() && r.target.host == url->host;
-                          });
   out.allow = decision.allow && !blocked && !unfiltered;
-  const auto add = [&](const char* name, std::string value) {
-    if (!value.empty()) out.parts.emplace_back(name, std::move(value));
-  };
-  add("decision", out.allow ? "allow" : "deny");
-  add("request", fmt::format("{} {}", request.method, url->ToString()));
+  Add(out, "decision", out.allow ? "allow" : "deny");
+  Add(out, "request", fmt::format("{} {}", request.method, url->ToString()));
   if (decision.rule != nullptr)
-    add("rule", fmt::format("{} ({})", decision.rule->text, decision.rule->origin));
-  if (!decision.allow) {
-    add("reason", decision.reason);
-    Policy permitted = policy;
-    permitted.permission = true;
-    const bool new_rule = decision.change.starts_with("add --allow-net=");
-    if (!policy.permission && Decider(permitted).Decide(request).allow) {
-      add("change", "set permission: allow");
-    } else {
-      add("change", !new_rule
-                        ? decision.change
-                        : fmt::format("{}add the rule {}, or {}",
-                                      policy.permission ? "" : "set permission: allow, and ",
-                                      SmallestRule(request).ToYaml(), decision.change.substr(4)));
-    }
-    if (policy.report) add("mode", "report: the request is let through, and told of at the end");
-  }
+    Add(out, "rule", fmt::format("{} ({})", decision.rule->text, decision.rule->origin));
+  if (!decision.allow) AddDenial(out, policy, request, decision);
   if (unfiltered) {
-    add("reason", fmt::format("secrets go to {}, and a stream or WebSocket from there cannot be "
-                              "filtered: ERR_SECRET_STREAM",
-                              url->host));
-    return out;
-  }
-  if (blocked) {
-    add("reason", fmt::format("{} is blocked ({}): ERR_ADDRESS_BLOCKED", url->host, *blocked));
-    return out;
-  }
-  if (!decision.allow && !policy.report) return out;
-  add("addresses", AddressText(policy, decision.rule, *url));
-  add("adapter", AdapterText(policy));
-  if (const Rule* rule = decision.rule; rule != nullptr && decision.allow) {
-    std::vector<std::string> names;
-    for (const SetHeader& h : rule->headers) names.push_back(h.name);
-    add("sets headers", Joined(names));
-    add("secrets", Joined(rule->SecretNames()));
-    if (!rule->tls.certificate_file.empty()) add("client certificate", rule->tls.certificate_file);
-    add("pins", Joined(rule->tls.pins));
+    Add(out, "reason",
+        fmt::format("secrets go to {}, and a stream or WebSocket from there cannot be filtered: "
+                    "ERR_SECRET_STREAM",
+                    url->host));
+  } else if (blocked) {
+    Add(out, "reason", fmt::format("{} is blocked ({}): ERR_ADDRESS_BLOCKED", url->host, *blocked));
+  } else if (decision.allow || policy.report) {
+    AddHow(out, policy, decision, *url);
   }
   return out;
 }

@@ -81,15 +81,7 @@ bool IsLocalhost(std::string_view host) {
 Result<Target> Target::Parse(std::string_view text) {
   Target t;
   std::string_view rest = text;
-  if (const size_t at = rest.find("://"); at != std::string_view::npos) {
-    t.scheme = rest.substr(0, at);
-    rest.remove_prefix(at + 3);
-    static const char* const kSchemes[] = {"http", "https", "ws", "wss", "tcp"};
-    if (std::find(std::begin(kSchemes), std::end(kSchemes), t.scheme) == std::end(kSchemes)) {
-      return BadRule(text,
-                     fmt::format("scheme \"{}\" is none of http, https, ws, wss, tcp", t.scheme));
-    }
-  }
+  if (Status s = t.TakeScheme(text, rest); !s) return s.error();
   if (rest.find('@') < rest.find('/')) return BadRule(text, "user info has no place in a rule");
   std::string_view range, port;
   const bool is_range = SplitRange(rest, &range, &port) &&
@@ -100,16 +92,8 @@ Result<Target> Target::Parse(std::string_view text) {
     if (!cidr) return BadRule(text, cidr.error().message);
     t.kind = Kind::kRange;
     t.range = *cidr;
-    rest = {};
-  } else if (const size_t slash = rest.find('/'); slash != std::string_view::npos) {
-    if (t.scheme.empty()) {
-      return BadRule(text, fmt::format("a path needs a scheme before it, as in https://{}", rest));
-    }
-    if (t.scheme == "tcp") return BadRule(text, "a tcp rule has no path");
-    if (rest.size() > slash + 1) t.path = rest.substr(slash);
-    rest = rest.substr(0, slash);
-  }
-  if (!is_range) {
+  } else {
+    if (Status s = t.TakePath(text, rest); !s) return s.error();
     if (rest.empty()) return BadRule(text, "the host is missing");
     const auto [host, after] = SplitPort(rest);
     has_port = host.size() != rest.size();
@@ -121,35 +105,68 @@ Result<Target> Target::Parse(std::string_view text) {
     port = after;
     rest = host;
   }
-  if (has_port) {
-    const Result<uint16_t> number = ParsePort(port);
-    if (!number) return BadRule(text, number.error().message);
-    t.port = *number;
-  } else if (t.scheme == "tcp") {
-    return BadRule(text, "a tcp rule needs a port");
-  } else if (!t.scheme.empty()) {
-    t.port = DefaultPort(t.scheme);
-  }
+  if (Status s = t.SetPort(text, has_port, port); !s) return s.error();
   if (is_range) return t;
-  if (rest == "*") {
-    t.kind = Kind::kAnyPublic;
-    return t;
+  if (Status s = t.SetHost(text, rest); !s) return s.error();
+  return t;
+}
+
+Status Target::TakeScheme(std::string_view text, std::string_view& rest) {
+  const size_t at = rest.find("://");
+  if (at == std::string_view::npos) return Ok{};
+  scheme = rest.substr(0, at);
+  rest.remove_prefix(at + 3);
+  static const char* const kSchemes[] = {"http", "https", "ws", "wss", "tcp"};
+  if (std::find(std::begin(kSchemes), std::end(kSchemes), scheme) != std::end(kSchemes))
+    return Ok{};
+  return BadRule(text, fmt::format("scheme \"{}\" is none of http, https, ws, wss, tcp", scheme));
+}
+
+Status Target::TakePath(std::string_view text, std::string_view& rest) {
+  const size_t slash = rest.find('/');
+  if (slash == std::string_view::npos) return Ok{};
+  if (scheme.empty()) {
+    return BadRule(text, fmt::format("a path needs a scheme before it, as in https://{}", rest));
   }
-  const bool below = rest.starts_with("*.");
-  const std::string_view name = below ? rest.substr(2) : rest;
+  if (scheme == "tcp") return BadRule(text, "a tcp rule has no path");
+  if (rest.size() > slash + 1) path = rest.substr(slash);
+  rest = rest.substr(0, slash);
+  return Ok{};
+}
+
+Status Target::SetPort(std::string_view text, bool has_port, std::string_view written) {
+  if (!has_port && scheme == "tcp") return BadRule(text, "a tcp rule needs a port");
+  if (!has_port) {
+    if (!scheme.empty()) port = DefaultPort(scheme);
+    return Ok{};
+  }
+  const Result<uint16_t> number = ParsePort(written);
+  if (!number) return BadRule(text, number.error().message);
+  port = *number;
+  return Ok{};
+}
+
+Status Target::SetHost(std::string_view text, std::string_view written) {
+  if (written == "*") {
+    kind = Kind::kAnyPublic;
+    return Ok{};
+  }
+  const bool below = written.starts_with("*.");
+  const std::string_view name = below ? written.substr(2) : written;
   if (name.find('*') != std::string_view::npos)
     return BadRule(text, "\"*\" stands alone or before the first dot");
   const Result<std::string> canonical = CanonicalHost(name);
   if (!canonical) return BadRule(text, canonical.error().message);
-  t.host = *canonical;
-  if (const auto ip = IpAddress::Parse(t.host)) {
-    if (below) return BadRule(text, "an address has no subdomains");
-    t.kind = Kind::kAddress;
-    t.range = Cidr{*ip, ip->v6 ? 128 : 32};
-  } else {
-    t.kind = below ? Kind::kSubdomains : Kind::kHost;
+  host = *canonical;
+  const auto ip = IpAddress::Parse(host);
+  if (!ip) {
+    kind = below ? Kind::kSubdomains : Kind::kHost;
+    return Ok{};
   }
-  return t;
+  if (below) return BadRule(text, "an address has no subdomains");
+  kind = Kind::kAddress;
+  range = Cidr{*ip, ip->v6 ? 128 : 32};
+  return Ok{};
 }
 
 bool Target::MatchesSchemeAndPort(const Url& url) const {

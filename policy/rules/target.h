@@ -27,6 +27,13 @@ struct Target {
   bool MatchesSchemeAndPort(const Url& url) const;
   // Looks at the host as well.
   bool Matches(const Url& url) const;
+
+ private:
+  // Parts of Parse. `text`: all of it, for messages; `rest`: what is left of it.
+  Status TakeScheme(std::string_view text, std::string_view& rest);
+  Status TakePath(std::string_view text, std::string_view& rest);
+  Status SetPort(std::string_view text, bool has_port, std::string_view written);
+  Status SetHost(std::string_view text, std::string_view written);
 };
 
 // "localhost" and all names below it (RFC 6761 section 6.3).

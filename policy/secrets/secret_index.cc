@@ -103,39 +103,48 @@ SecretIndex::SecretIndex(const std::map<std::string, std::string>& secrets) {
 void SecretIndex::AddValue(uint32_t secret, const std::string& value) {
   using enum Syntax;
   const std::vector<size_t> bounds = Bounds(value);
-  const size_t blocks = bounds.size() - 1;
-  // Texts: blocks end where they end in the value, and have what of the text lies in them; of fewer
-  // than eight characters as many as it takes from before them.
-  std::vector<std::vector<Glyph>> texts = {Canonical(value, {}),
-                                           Canonical(value, {kForm}),
-                                           Canonical(value, {kBackslash}),
-                                           Canonical(value, {kHtml}),
-                                           Canonical(value, {kQuotedPrintable}),
-                                           TwiceUtf8(value),
-                                           Canonical(value, {kForm, kBackslash, kHtml})};
-  for (const std::vector<Glyph>& glyphs : texts) {
-    std::string text;
-    for (const Glyph& g : glyphs) text += static_cast<char>(g.byte);
-    size_t from = 0, until = 0;  // of what lies in the block
-    bool first = true;
-    for (size_t k = 0; k < blocks; ++k, from = until) {
-      while (until < glyphs.size() && glyphs[until].end <= bounds[k + 1]) ++until;
-      if (until < kBlock) continue;
-      const size_t begin = std::min(from, until - kBlock);
-      Add({.secret = secret,
-           .before = static_cast<uint8_t>(std::min<size_t>(begin, kAround)),
-           .after = kAround,
-           .length = static_cast<uint16_t>(text.size()),
-           .first = std::exchange(first, false),
-           .last = k + 1 == blocks},
-          std::string_view(text).substr(begin, until - begin),
-          std::string_view(text).substr(until));
-    }
-  }
+  const std::vector<std::vector<Glyph>> texts = {Canonical(value, {}),
+                                                 Canonical(value, {kForm}),
+                                                 Canonical(value, {kBackslash}),
+                                                 Canonical(value, {kHtml}),
+                                                 Canonical(value, {kQuotedPrintable}),
+                                                 TwiceUtf8(value),
+                                                 Canonical(value, {kForm, kBackslash, kHtml})};
+  for (const std::vector<Glyph>& glyphs : texts) AddText(secret, glyphs, bounds);
   // A short value of few characters but escapes is found as it is written too, as a whole.
   const bool few = std::any_of(texts.begin(), texts.end(),
                                [](const auto& glyphs) { return glyphs.size() < kBlock; });
-  for (const std::string& form : few ? EscapedForms(value) : std::vector<std::string>()) {
+  if (few) AddWholeForms(secret, value);
+  AddBase64(secret, value, 1, bounds);
+  AddBase64(secret, Utf16(value, false), 2, bounds);
+  AddBase64(secret, Utf16(value, true), 2, bounds);
+}
+
+// Blocks end where they end in the value, and have what of the text lies in them; of fewer than
+// eight characters as many as it takes from before them.
+void SecretIndex::AddText(uint32_t secret, const std::vector<Glyph>& glyphs,
+                          const std::vector<size_t>& bounds) {
+  const size_t blocks = bounds.size() - 1;
+  std::string text;
+  for (const Glyph& g : glyphs) text += static_cast<char>(g.byte);
+  size_t from = 0, until = 0;  // of what lies in the block
+  bool first = true;
+  for (size_t k = 0; k < blocks; ++k, from = until) {
+    while (until < glyphs.size() && glyphs[until].end <= bounds[k + 1]) ++until;
+    if (until < kBlock) continue;
+    const size_t begin = std::min(from, until - kBlock);
+    Add({.secret = secret,
+         .before = static_cast<uint8_t>(std::min<size_t>(begin, kAround)),
+         .after = kAround,
+         .length = static_cast<uint16_t>(text.size()),
+         .first = std::exchange(first, false),
+         .last = k + 1 == blocks},
+        std::string_view(text).substr(begin, until - begin), std::string_view(text).substr(until));
+  }
+}
+
+void SecretIndex::AddWholeForms(uint32_t secret, const std::string& value) {
+  for (const std::string& form : EscapedForms(value)) {
     std::string text;
     for (const Glyph& g : Canonical(form, {})) text += static_cast<char>(g.byte);
     if (text.size() > Block::kMaxWidth) continue;
@@ -145,43 +154,42 @@ void SecretIndex::AddValue(uint32_t secret, const std::string& value) {
          .last = true},
         text, {});
   }
-  const auto base64 = [&](std::string_view bytes, size_t scale) {
-    for (size_t k = 0; k < blocks; ++k) {
-      const size_t begin = bounds[k] * scale, end = bounds[k + 1] * scale;
-      for (const std::string_view alphabet : {kBase64, kBase64Url}) {
-        for (size_t place = 0; place < 3; ++place) {
-          const std::string digits =
-              Base64Inside(bytes.substr(begin, end - begin), place, alphabet);
-          const bool last = k + 1 == blocks;
-          const std::string rest =
-              last ? Base64Inside(bytes.substr(begin), place, alphabet) : digits;
-          const bool edge = (place + bytes.size() - begin) * 8 % 6 != 0;
-          Block block = {.secret = secret,
-                         .before = k == 0 ? static_cast<uint8_t>(place != 0) : kBase64Around,
-                         .after = kBase64Around,
-                         .length = static_cast<uint16_t>(bytes.size() * 4 / 3),
-                         .first = k == 0,
-                         .last = last,
-                         .end = static_cast<uint8_t>(edge),
-                         .base64 = true};
-          Add(block, digits, std::string_view(rest).substr(digits.size()));
-          if (scale != 1) continue;
-          block.before = k == 0 ? 3 : kBase64TwiceAround;
-          block.after = kBase64TwiceAround;
-          block.length = static_cast<uint16_t>(bytes.size() * 16 / 9);
-          block.end = 3;
-          for (size_t outer = 0; outer < 3; ++outer) {
-            const std::string twice = Base64Inside(digits, outer, alphabet);
-            Add(block, twice,
-                std::string_view(Base64Inside(rest, outer, alphabet)).substr(twice.size()));
-          }
+}
+
+// `scale`: how many bytes stand for one of the value's.
+void SecretIndex::AddBase64(uint32_t secret, std::string_view bytes, size_t scale,
+                            const std::vector<size_t>& bounds) {
+  const size_t blocks = bounds.size() - 1;
+  for (size_t k = 0; k < blocks; ++k) {
+    const size_t begin = bounds[k] * scale, end = bounds[k + 1] * scale;
+    for (const std::string_view alphabet : {kBase64, kBase64Url}) {
+      for (size_t place = 0; place < 3; ++place) {
+        const std::string digits = Base64Inside(bytes.substr(begin, end - begin), place, alphabet);
+        const bool last = k + 1 == blocks;
+        const std::string rest = last ? Base64Inside(bytes.substr(begin), place, alphabet) : digits;
+        const bool edge = (place + bytes.size() - begin) * 8 % 6 != 0;
+        Block block = {.secret = secret,
+                       .before = k == 0 ? static_cast<uint8_t>(place != 0) : kBase64Around,
+                       .after = kBase64Around,
+                       .length = static_cast<uint16_t>(bytes.size() * 4 / 3),
+                       .first = k == 0,
+                       .last = last,
+                       .end = static_cast<uint8_t>(edge),
+                       .base64 = true};
+        Add(block, digits, std::string_view(rest).substr(digits.size()));
+        if (scale != 1) continue;
+        block.before = k == 0 ? 3 : kBase64TwiceAround;
+        block.after = kBase64TwiceAround;
+        block.length = static_cast<uint16_t>(bytes.size() * 16 / 9);
+        block.end = 3;
+        for (size_t outer = 0; outer < 3; ++outer) {
+          const std::string twice = Base64Inside(digits, outer, alphabet);
+          Add(block, twice,
+              std::string_view(Base64Inside(rest, outer, alphabet)).substr(twice.size()));
         }
       }
     }
-  };
-  base64(value, 1);
-  base64(Utf16(value, false), 2);
-  base64(Utf16(value, true), 2);
+  }
 }
 
 // `characters`: a block, of which the last ones are looked for where it is wider than may be.

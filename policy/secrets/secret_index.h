@@ -29,6 +29,8 @@ inline constexpr size_t kBlock = 8;  // characters
 // A block's last eight characters, the first of them in the highest byte.
 using BlockKey = uint64_t;
 
+struct Glyph;  // unescape.h
+
 class SecretIndex {
  public:
   struct Block {
@@ -70,6 +72,11 @@ class SecretIndex {
   };
 
   void AddValue(uint32_t secret, const std::string& value);
+  void AddText(uint32_t secret, const std::vector<Glyph>& glyphs,
+               const std::vector<size_t>& bounds);
+  void AddWholeForms(uint32_t secret, const std::string& value);
+  void AddBase64(uint32_t secret, std::string_view bytes, size_t scale,
+                 const std::vector<size_t>& bounds);
   void Add(const Block& block, std::string_view characters, std::string_view tail);
   void Finish();
   bool MayHold(BlockKey key) const {
