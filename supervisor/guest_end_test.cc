@@ -10,16 +10,17 @@ namespace {
 
 using run_api::Outcome;
 
-Outcome After(const GuestEnd& end, Outcome outcome = {}) {
+Outcome After(const GuestEnd& end) {
+  Outcome outcome;
   ClassifyEnd(end, outcome);
   return outcome;
 }
 
 TEST(GuestEnd, OneWithAResultIsWhatTheGuestSaid) {
-  Outcome said;
-  said.exit_status = 3;
-  said.value = "42";
-  const Outcome outcome = After({.wait_status = W_EXITCODE(3, 0)}, said);
+  Outcome outcome;
+  outcome.exit_status = 3;
+  outcome.value = "42";
+  ClassifyEnd({.wait_status = W_EXITCODE(3, 0)}, outcome);
   EXPECT_EQ(outcome.kind, Outcome::Kind::kSucceeded);
   EXPECT_EQ(outcome.exit_status, 3);
   EXPECT_EQ(outcome.value, "42");
@@ -37,7 +38,7 @@ TEST(GuestEnd, EachSignalHasItsMeaning) {
   const Case cases[] = {
       {SIGSYS, false, Outcome::Kind::kKilled, 159, "forbidden system call; --debug-seccomp"},
       {SIGXCPU, false, Outcome::Kind::kTimedOut, 124, "CPU time (--cpu)"},
-      {SIGKILL, true, Outcome::Kind::kOutOfMemory, 137, "memory cgroup's 320 MiB"},
+      {SIGKILL, true, Outcome::Kind::kOutOfMemory, 137, "memory cgroup's 320MiB"},
       {SIGKILL, false, Outcome::Kind::kKilled, 137, "killed by signal 9"},
       {SIGSEGV, true, Outcome::Kind::kKilled, 139, "please report it"},
       {SIGILL, false, Outcome::Kind::kKilled, 132, "please report it"},
@@ -71,13 +72,13 @@ TEST(GuestEnd, AForbiddenCallThatWasNamed) {
 }
 
 TEST(GuestEnd, AGuestThatRanOutOfMemoryIsToldItsLimit) {
-  Outcome said;
-  said.kind = Outcome::Kind::kOutOfMemory;
-  said.exit_status = 137;
-  const Outcome outcome = After({.wait_status = W_EXITCODE(137, 0), .memory = 256 << 20}, said);
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::kOutOfMemory;
+  outcome.exit_status = 137;
+  ClassifyEnd({.wait_status = W_EXITCODE(137, 0), .memory = 256 << 20}, outcome);
   EXPECT_EQ(outcome.kind, Outcome::Kind::kOutOfMemory);
   EXPECT_EQ(outcome.exit_status, 137);
-  EXPECT_EQ(outcome.error_message, "the guest ran out of its 256 MiB of memory (--memory)");
+  EXPECT_EQ(outcome.error_message, "the guest ran out of its 256MiB of memory (--memory)");
 }
 
 }  // namespace
