@@ -18,7 +18,7 @@ NetBinding::NetBinding(NetShared& shared, policy::Policy policy, std::string run
       events_(std::move(events)),
       tokens_(static_cast<double>(policy_.limits.rate)),
       tokens_at_(std::chrono::steady_clock::now()),
-      curl_(shared.io, policy_.limits.concurrent),
+      upstream_(shared.io, shared.tls, policy_.limits.concurrent),
       resolver_(shared.io, policy_.dns, policy_.dns.servers),
       timer_(shared.io),
       channel_(shared.io, channel::Http2Session::Role::kBrokerServer,

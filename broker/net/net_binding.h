@@ -17,7 +17,7 @@
 #include "broker/net/own_addresses.h"
 #include "broker/net/request_record.h"
 #include "broker/net/resolver.h"
-#include "broker/upstream/curl_multi.h"
+#include "broker/upstream/curl_exchange.h"
 #include "broker/upstream/replay.h"
 #include "broker/upstream/trust_store.h"
 #include "loop/guest_channel.h"
@@ -49,7 +49,7 @@ class NetBinding : public channel::Http2Session::Observer, public RecordSink {
   const policy::Policy& policy() const { return policy_; }
   const policy::Decider& decider() const { return decider_; }
   NetShared& shared() { return shared_; }
-  CurlMulti& curl() { return curl_; }
+  Upstream& upstream() { return upstream_; }
   Resolver& resolver() { return resolver_; }
   loop::GuestChannel& channel() { return channel_; }
   NetUsage& usage() { return usage_; }
@@ -99,7 +99,7 @@ class NetBinding : public channel::Http2Session::Observer, public RecordSink {
   std::chrono::steady_clock::time_point tokens_at_;
   NetUsage usage_;
   NetUsage reported_;  // of it, to the supervisor
-  CurlMulti curl_;
+  CurlUpstream upstream_;
   Resolver resolver_;
   std::map<int32_t, std::unique_ptr<Request>> requests_;
   boost::asio::steady_timer timer_;

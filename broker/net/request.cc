@@ -6,8 +6,8 @@
 #include <iterator>
 
 #include "base/format.h"
+#include "base/text.h"
 #include "broker/net/net_binding.h"
-#include "broker/upstream/curl_failure.h"
 #include "broker/upstream/http_fields.h"
 #include "channel/postern_fields.h"
 #include "policy/address_guard.h"
@@ -39,24 +39,14 @@ Request::~Request() {
   if (resolving_ != 0) guest_.resolver().Cancel(resolving_);
   StopTransfer();
   LogEnd();
-  FreeLists();
-}
-
-void Request::FreeLists() {
-  for (curl_slist** list : {&header_list_, &resolve_list_, &connect_to_}) {
-    curl_slist_free_all(std::exchange(*list, nullptr));
-  }
 }
 
 void Request::StopTransfer() {
   if (tunnel_) std::exchange(tunnel_, nullptr)->Close();
-  if (easy_ == nullptr) return;
+  if (!exchange_) return;
   NoteTransfer();
-  if (running_) guest_.curl().Remove(easy_);
-  running_ = false;
-  upload_paused_ = false;
   body_paused_ = false;
-  guest_.curl().Release(std::exchange(easy_, nullptr));
+  exchange_.reset();
 }
 
 void Request::Start(Fields fields, bool has_body) {
@@ -69,6 +59,9 @@ void Request::Start(Fields fields, bool has_body) {
   if (auto failure = CheckLimits()) return Fail(std::move(*failure));
   request_fields_ = std::move(fields);
   raw_ = channel::FindField(request_fields_, channel::kRaw) != nullptr;
+  const std::string* expect = channel::FindField(request_fields_, "expect");
+  expects_ =
+      raw_ && has_upload_ && expect != nullptr && EqualsIgnoringCase(*expect, "100-continue");
   if (guest_.shared().log != nullptr && guest_.policy().audit_required) return Record();
   Perform();
 }
@@ -173,21 +166,9 @@ void Request::ResolveProxy() {
 }
 
 void Request::Connect() {
-  record_.Resolved();
-  easy_ = guest_.curl().Acquire();
-  if (easy_ == nullptr) return Fail({channel::kErrBrokerResources, "the broker is out of memory"});
-  SetUp(easy_);
-  EnterPhase(Phase::kConnect);
-  running_ = true;
-  const bool connect_only = target_.kind != RequestKind::kHttp;
-  guest_.curl().Add(
-      easy_,
-      [this, connect_only](CURLcode code) {
-        if (connect_only && code == CURLE_OK) return OpenTunnel();
-        running_ = false;
-        Finished(code);
-      },
-      connect_only, [this] { OnReadsNoMore(); });
+  if (target_.kind == RequestKind::kHttp && has_upload_) PutSecretsInUpload();
+  exchange_ = guest_.upstream().Start(ForUpstream(), *this);
+  if (!exchange_) Fail({channel::kErrBrokerResources, "the broker is out of memory"});
 }
 
 void Request::ReplayNow() {
@@ -252,7 +233,7 @@ void Request::OnUpload(std::span<const uint8_t> data) {
     return ConsumeUpload();  // it is kept as a whole
   }
   if (deadlines_.phase() == Phase::kSend && was_empty) EnterPhase(Phase::kSend);
-  UnpauseUpload();
+  if (exchange_) exchange_->ResumeUpload();
 }
 
 void Request::OnUploadEnd() {
@@ -263,7 +244,7 @@ void Request::OnUploadEnd() {
       guest_.policy().adapter.kind == policy::AdapterKind::kReplay) {
     return ReplayNow();
   }
-  UnpauseUpload();
+  if (exchange_) exchange_->ResumeUpload();
 }
 
 size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
@@ -297,11 +278,9 @@ size_t Request::ReadBody(std::span<uint8_t> out, bool* end, Fields* trailers) {
 }
 
 void Request::ResumeIfDrained() {
-  if (!body_paused_ || easy_ == nullptr) return;
-  body_paused_ = false;
+  if (!exchange_ || !std::exchange(body_paused_, false)) return;
   if (tunnel_) return tunnel_->Pause(false);
-  curl_easy_pause(easy_, upload_paused_ ? CURLPAUSE_SEND : CURLPAUSE_CONT);
-  if (!guest_.curl().Reads(easy_)) OnReadsNoMore();  // all of it was there already
+  exchange_->ResumeBody();
 }
 
 // ---- clocks
@@ -338,17 +317,11 @@ Request::Clock::time_point Request::CheckDeadline(Clock::time_point now) {
 
 // ---- events
 
-// While the transfer's handle still knows.
+// While the exchange is there.
 void Request::NoteTransfer() {
   if (!guest_.WantsEvents()) return;
-  const auto since_start = [&](CURLINFO info) {
-    curl_off_t us = 0;
-    curl_easy_getinfo(easy_, info, &us);
-    return static_cast<double>(us) / 1000;
-  };
-  record_.SetTransferTimes(since_start(CURLINFO_CONNECT_TIME_T),
-                           since_start(CURLINFO_APPCONNECT_TIME_T),
-                           since_start(CURLINFO_STARTTRANSFER_TIME_T));
+  const UpstreamTimes times = exchange_->Times();
+  record_.SetTransferTimes(times.connected, times.secured, times.first_byte);
 }
 
 void Request::LogEnd() {
@@ -365,48 +338,11 @@ void Request::LogEnd() {
 
 // ---- how it ends
 
-void Request::Finished(CURLcode code) {
-  if (addresses_.size() > 1 && !proxy_addresses_.empty() && ProxyCouldNotConnect(easy_, code)) {
-    addresses_.erase(addresses_.begin());  // nothing of the request has left
-    StopTransfer();
-    FreeLists();
-    return Connect();
-  }
-  if (code == CURLE_OUT_OF_MEMORY && !responded_ && deadlines_.phase() >= Phase::kSend) {
-    // What libcurl says of a header line of over 100 kB.
-    failure_ = Failure{
-        channel::kErrLimitOfHeaders,
-        fmt::format(
-            "a line of the header section of {} is larger than the limit of {} (header_bytes)",
-            target_.url.HostPort(), guest_.policy().limits.header_bytes)};
-  }
-  if (cut_off_ && !failure_) code = CURLE_OK;
-  if (upload_dropped_ && code == CURLE_READ_ERROR && !failure_) code = JudgeEarlyAnswer();
-  if (code != CURLE_OK && !failure_) {
-    const bool proxied = !proxy_addresses_.empty();
-    if (proxied && !absolute_form_ && deadlines_.phase() < Phase::kSend &&
-        ProxyBrokeOff(easy_, code, deadlines_.phase() == Phase::kTls))
-      code = CURLE_PROXY;
-    const bool of_proxy = (code == CURLE_COULDNT_CONNECT && proxied) || absolute_form_;
-    failure_ = CurlFailure(easy_, code, of_proxy ? "the proxy" : target_.url.HostPort(),
-                           error_text_, certificate_names_);
-  }
-  if (code == CURLE_OK) failure_.reset();
-  if (code == CURLE_OK && !responded_) {
-    failure_ = Failure{channel::kErrResponseIncomplete,
-                       fmt::format("{} sent no response", target_.url.HostPort())};
-  }
-  // RFC 9112 section 9.8: else whoever is between could cut a response short.
-  if (!failure_ && !cut_off_ && tls_ended_ && !*tls_ended_ &&
-      head_->EndsWithItsConnection(target_.method)) {
-    failure_ = Failure{
-        channel::kErrResponseIncomplete,
-        fmt::format("{} ended the connection before TLS: its response may have been cut short",
-                    target_.url.HostPort())};
-  }
-  if (!failure_) EndBody();
-  if (failure_ && responded_) return FailBehindBody(*std::exchange(failure_, std::nullopt));
-  if (failure_) return Fail(*std::exchange(failure_, std::nullopt));
+void Request::OnEnded(std::optional<Failure> failure) {
+  if (failure_) failure = std::exchange(failure_, std::nullopt);  // why something was refused
+  if (!failure && !EndBody()) failure = std::exchange(failure_, std::nullopt);
+  if (failure && responded_) return FailBehindBody(*std::move(failure));
+  if (failure) return Fail(*std::move(failure));
   StopTransfer();
   Complete();
 }

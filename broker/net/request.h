@@ -7,14 +7,9 @@
 // Its parts are types of their own: RequestTarget what it is for, Deadlines its clocks,
 // OutgoingRequest what leaves, ResponseReader and BodyFilter what comes back, RequestRecord what is
 // kept of it. Request owns one of each and orders them: request.cc has the course of things and the
-// guest's side, request_decide.cc the decision, request_curl.cc what libcurl is told and asks,
-// request_upload.cc the body on its way out, request_response.cc the response, and
-// request_tunnel.cc TCP streams and WebSockets.
+// guest's side, request_decide.cc the decision, request_upstream.cc what the upstream is asked
+// for and asks, request_response.cc the response, and request_tunnel.cc TCP streams and WebSockets.
 #pragma once
-
-#include <curl/curl.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
@@ -32,6 +27,7 @@
 #include "broker/net/request_target.h"
 #include "broker/net/response_reader.h"
 #include "broker/upstream/tunnel.h"
+#include "broker/upstream/upstream.h"
 #include "channel/failure.h"
 #include "loop/owner.h"
 #include "policy/decision.h"
@@ -41,10 +37,10 @@ namespace postern::broker {
 
 class NetBinding;
 
-class Request {
+class Request : private UpstreamObserver {
  public:
   Request(NetBinding& guest, int32_t stream);
-  ~Request();
+  ~Request() override;
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
 
@@ -71,12 +67,10 @@ class Request {
   void SendAddresses();
   void Connect();
   void ReplayNow();
-  void Finished(CURLcode code);
   void Complete();
   void Fail(channel::Failure failure);
   void FailBehindBody(channel::Failure failure);
   void StopTransfer();
-  void FreeLists();
   std::optional<std::string> Blocked(const IpAddress& address) const;
   bool OverTotalBytes() const;
   channel::Failure TotalBytesFailure() const;
@@ -91,42 +85,32 @@ class Request {
   void WaitForGuest();
   bool WaitsForUpload() const;
 
-  // ---- libcurl
-  void SetUp(CURL* easy);
-  void SetUpDestination(CURL* easy);
-  void SetUpProxy(CURL* easy);
-  bool AbsoluteForm(const policy::ProxyUrl& proxy) const;
-  void SetUpTls(CURL* easy);
-  void SetUpMethod();
-  void SetUpHeaders();
+  // ---- the upstream
   OutgoingRequest Outgoing() const;
   channel::Fields OutgoingFields() const;
-  static size_t OnHeader(char* data, size_t size, size_t count, void* self);
-  static size_t OnBody(char* data, size_t size, size_t count, void* self);
-  static size_t OnSend(char* buffer, size_t size, size_t count, void* self);
-  static curl_socket_t OnOpenSocket(void* self, curlsocktype purpose, curl_sockaddr* address);
-  static int OnCertificate(X509_STORE_CTX* chain, void* arg);
-  static CURLcode OnTlsStart(CURL* easy, void* ssl_context, void* self);
-  static int OnConnected(void* self, char* address, char* local, int port, int local_port);
-  SSL* TlsConnection() const;
-  void NotePeer(const std::string& address, int port);
+  UpstreamRequest ForUpstream() const;
+  bool MayConnect(const IpAddress& address) override { return !Blocked(address); }
+  void OnConnecting() override;
+  void OnTlsStart() override { EnterPhase(Phase::kTls); }
+  void OnConnected(const UpstreamPeer& peer) override;
+  size_t ReadUpload(std::span<char> out, bool* end) override;
+  Taken OnHeaderLine(std::string_view line) override;
+  BodyTaken OnBody(std::string_view bytes) override;
+  ResponseShape Shape() const override;
+  void OnConnection() override { OpenTunnel(); }
+  void OnEnded(std::optional<channel::Failure> failure) override;
   void PutSecretsInUpload();
-  void UnpauseUpload();
-  void OnReadsNoMore();
-  void DropUploadUnlessMoved();
-  CURLcode JudgeEarlyAnswer();
   void ConsumeUpload();
   void CountSent(size_t bytes);
 
   // ---- the response
-  bool TakeHeaderLine(std::string_view line);
   bool EndOfHeaders();
   void Inform(const channel::Fields& information);
   bool ReceiveBody(std::string_view data);
   bool CountBody(size_t bytes);
   void AppendBody(std::string_view bytes);
   void ReleaseLinesAfterPause();
-  void EndBody();
+  bool EndBody();
   void ResumeIfDrained();
 
   // ---- events
@@ -140,22 +124,13 @@ class Request {
   const policy::Rule* rule_ = nullptr;  // null in report mode, where none allowed it
   channel::Fields request_fields_;
 
-  CURL* easy_ = nullptr;
-  bool running_ = false;
-  curl_slist* header_list_ = nullptr;
-  curl_slist* resolve_list_ = nullptr;
-  curl_slist* connect_to_ = nullptr;
-  char error_text_[CURL_ERROR_SIZE] = {};
-  std::shared_ptr<Tunnel> tunnel_;
+  std::unique_ptr<UpstreamExchange> exchange_;
+  std::shared_ptr<Tunnel> tunnel_;  // over its connection
   uint64_t resolving_ = 0;
   std::vector<IpAddress> addresses_;        // the checked ones, of the origin
   std::vector<IpAddress> proxy_addresses_;  // with a proxy connections go to these only
-  bool absolute_form_ = false;              // the proxy gets the request itself
 
-  bool has_upload_ = false, upload_ended_ = false, upload_paused_ = false;
-  bool upload_dropped_ = false;  // what the guest still sends is for nobody
-  bool kept_open_ = false;       // then the origin had not ended the connection
-  std::unique_ptr<boost::asio::steady_timer> upload_timer_;
+  bool has_upload_ = false, upload_ended_ = false;
   std::string upload_;
   size_t upload_at_ = 0;
   size_t upload_unconsumed_ = 0;  // bytes of the guest's window that `upload_` stands for
@@ -170,19 +145,16 @@ class Request {
   bool responded_ = false;
   bool expects_ = false;  // 100 before its body is sent
   bool cut_off_ = false;  // what follows the head is not read
-  bool sent_ = false;     // it may have reached the origin
   // For a client that sees the wire (channel/postern_fields.h).
   bool raw_ = false;
   std::string peer_;  // " ADDRESS PORT"
   int informed_ = 0;
-  std::shared_ptr<const bool> tls_ended_;  // whether the origin has said so
 
   std::string body_;
   size_t body_at_ = 0;
   bool body_paused_ = false;
   int64_t body_total_ = 0;
-  std::optional<channel::Failure> failure_;
-  std::string certificate_names_;  // of the one that was judged last
+  std::optional<channel::Failure> failure_;  // why something was refused; told behind the body
   Deadlines deadlines_;
   RequestRecord record_;
   loop::Owner owner_;

@@ -19,35 +19,33 @@ using channel::Failure;
 using channel::Fields;
 
 constexpr int kMaxInformed = 100;  // informational responses that a guest gets of a request
-constexpr size_t kBufferedBody = 256 * 1024;  // bytes of a response held here before libcurl pauses
+constexpr size_t kBufferedBody =
+    256 * 1024;  // bytes of a response held here before the origin waits
 // After how long a pause of the origin whole lines go before their block is full.
 constexpr auto kLinesAfter = std::chrono::milliseconds(5);
 
 }  // namespace
 
-size_t Request::OnHeader(char* data, size_t size, size_t count, void* arg) {
-  auto* self = static_cast<Request*>(arg);
-  return self->TakeHeaderLine({data, size * count}) ? size * count : 0;
-}
-
-bool Request::TakeHeaderLine(std::string_view line) {
+UpstreamObserver::Taken Request::OnHeaderLine(std::string_view line) {
   switch (head_->Take(line)) {
     case ResponseReader::Line::kTaken:
-      return true;
+      return Taken::kTaken;
     case ResponseReader::Line::kEnd:
-      return EndOfHeaders();
+      if (!EndOfHeaders()) return Taken::kRefused;
+      return cut_off_ ? Taken::kEnough : Taken::kTaken;
     case ResponseReader::Line::kRefused:
       failure_ = head_->failure();
   }
-  return false;
+  return Taken::kRefused;
 }
 
+// False where the guest cannot get it: failure_ says why.
 bool Request::EndOfHeaders() {
   if (head_->status() < 200) {  // the deadline runs on
     if (raw_) Inform(head_->ForGuest(peer_));
     return true;
   }
-  if (head_->DropLengthOfChunks()) curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
+  if (head_->DropLengthOfChunks()) exchange_->ForbidReuse();
   // libcurl would repeat a request without Expect that was answered with 417, which is for who
   // asked to decide: what it reads on is for nobody.
   cut_off_ = expects_ && head_->status() == 417;
@@ -64,7 +62,7 @@ bool Request::EndOfHeaders() {
   if (secrets_ != nullptr) body_filter_.emplace(secrets_);
   EnterPhase(Phase::kBody);
   guest_.channel().FlushSoon();
-  return !cut_off_;
+  return true;
 }
 
 void Request::Inform(const Fields& information) {
@@ -74,13 +72,12 @@ void Request::Inform(const Fields& information) {
   guest_.channel().FlushSoon();
 }
 
-size_t Request::OnBody(char* data, size_t size, size_t count, void* arg) {
-  auto* self = static_cast<Request*>(arg);
-  if (self->body_.size() - self->body_at_ >= kBufferedBody) {
-    self->body_paused_ = true;
-    return CURL_WRITEFUNC_PAUSE;
+UpstreamObserver::BodyTaken Request::OnBody(std::string_view bytes) {
+  if (body_.size() - body_at_ >= kBufferedBody) {
+    body_paused_ = true;
+    return BodyTaken::kFull;
   }
-  return self->ReceiveBody({data, size * count}) ? size * count : 0;
+  return ReceiveBody(bytes) ? BodyTaken::kTaken : BodyTaken::kRefused;
 }
 
 bool Request::ReceiveBody(std::string_view data) {
@@ -132,9 +129,12 @@ void Request::ReleaseLinesAfterPause() {
   }));
 }
 
-void Request::EndBody() {
-  if (!body_filter_) return;
-  if (CountBody(body_filter_->Flush())) AppendBody(body_filter_->TakeAll());
+// What the filter still holds. False where that is too much: failure_ says so.
+bool Request::EndBody() {
+  if (!body_filter_) return true;
+  if (!CountBody(body_filter_->Flush())) return false;
+  AppendBody(body_filter_->TakeAll());
+  return true;
 }
 
 }  // namespace postern::broker

@@ -41,10 +41,8 @@ void Request::OpenTunnel() {
     StopTransfer();
     Complete();
   };
-  auto& io = guest_.shared().io;
   if (target_.kind == RequestKind::kTcp) {
-    tunnel_ = std::make_shared<TcpTunnel>(io, easy_, target_.tls, target_.url.HostPort(),
-                                          std::move(events));
+    tunnel_ = exchange_->OpenStream(std::move(events));
   } else {
     Fields fields = OutgoingFields();
     std::erase_if(fields, [this](const channel::Field& f) {
@@ -55,14 +53,10 @@ void Request::OpenTunnel() {
     for (channel::Field& f : fields) f.name = spellings.Of(f.name);
     std::string host = target_.url.Origin();
     host.erase(0, host.find("://") + 3);
-    std::string target = fmt::format("{}{}", target_.url.path, target_.url.query);
-    const policy::NetworkLimits& limits = guest_.policy().limits;
-    tunnel_ =
-        raw_
-            ? MakeUpgradeTunnel(io, easy_, target_.tls, target_.url.HostPort(), std::move(events),
-                                {std::move(host), std::move(target), std::move(fields)}, limits)
-            : MakeWebSocketTunnel(io, easy_, target_.tls, target_.url.HostPort(), std::move(events),
-                                  std::move(host), std::move(target), std::move(fields), limits);
+    tunnel_ = exchange_->OpenWebSocket(
+        std::move(events), !raw_,
+        {std::move(host), target_.url.path + target_.url.query, std::move(fields)},
+        guest_.policy().limits);
   }
   tunnel_->Start();
 }
