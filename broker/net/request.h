@@ -94,7 +94,7 @@ class Request : private UpstreamObserver {
   void OnTlsStart() override { EnterPhase(Phase::kTls); }
   void OnConnected(const UpstreamPeer& peer) override;
   size_t ReadUpload(std::span<char> out, bool* end) override;
-  Taken OnHeaderLine(std::string_view line) override;
+  LineTaken OnHeaderLine(std::string_view line) override;
   BodyTaken OnBody(std::string_view bytes) override;
   ResponseShape Shape() const override;
   void OnConnection() override { OpenTunnel(); }

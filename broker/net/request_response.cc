@@ -26,17 +26,17 @@ constexpr auto kLinesAfter = std::chrono::milliseconds(5);
 
 }  // namespace
 
-UpstreamObserver::Taken Request::OnHeaderLine(std::string_view line) {
+UpstreamObserver::LineTaken Request::OnHeaderLine(std::string_view line) {
   switch (head_->Take(line)) {
     case ResponseReader::Line::kTaken:
-      return Taken::kTaken;
+      return LineTaken::kTaken;
     case ResponseReader::Line::kEnd:
-      if (!EndOfHeaders()) return Taken::kRefused;
-      return cut_off_ ? Taken::kEnough : Taken::kTaken;
+      if (!EndOfHeaders()) return LineTaken::kRefused;
+      return cut_off_ ? LineTaken::kEnough : LineTaken::kTaken;
     case ResponseReader::Line::kRefused:
       failure_ = head_->failure();
   }
-  return Taken::kRefused;
+  return LineTaken::kRefused;
 }
 
 // False where the guest cannot get it: failure_ says why.

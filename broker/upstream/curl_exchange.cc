@@ -10,14 +10,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <iterator>
 #include <utility>
 
 #include "base/format.h"
-#include "base/text.h"
 #include "broker/upstream/certificate_names.h"
 #include "broker/upstream/close_notify.h"
 #include "broker/upstream/curl_failure.h"
+#include "broker/upstream/curl_setup.h"
 #include "broker/upstream/http_fields.h"
 #include "loop/owner.h"
 
@@ -29,44 +28,6 @@ using Kind = UpstreamRequest::Kind;
 
 // How long a request goes on being sent whose response is there, while nothing of it moves.
 constexpr std::chrono::milliseconds kUploadMovesWithin(250);
-// Beyond the policy's own, which says more: libcurl's would come first otherwise.
-constexpr int64_t kConnectTimeoutSlackMs = 60'000;
-
-std::string Bracketed(const IpAddress& a) {
-  return a.v6 ? fmt::format("[{}]", a.ToString()) : a.ToString();
-}
-
-std::string Bracketed(const std::string& host) {
-  return host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
-}
-
-// A list of libcurl's that is freed with its owner.
-class CurlList {
- public:
-  CurlList() = default;
-  ~CurlList() { curl_slist_free_all(list_); }
-  CurlList(const CurlList&) = delete;
-  CurlList& operator=(const CurlList&) = delete;
-
-  void Append(const std::string& line) { list_ = curl_slist_append(list_, line.c_str()); }
-  void Clear() { curl_slist_free_all(std::exchange(list_, nullptr)); }
-  curl_slist* get() const { return list_; }
-
- private:
-  curl_slist* list_ = nullptr;
-};
-
-std::string ResolveEntry(const std::string& host, uint16_t port,
-                         const std::vector<IpAddress>& addresses) {
-  std::string entry = fmt::format("+{}:{}:", host, port);
-  for (size_t i = 0; i < addresses.size(); ++i)
-    entry += (i == 0 ? "" : ",") + Bracketed(addresses[i]);
-  return entry;
-}
-
-curl_blob Blob(const std::string& bytes) {
-  return {const_cast<char*>(bytes.data()), bytes.size(), CURL_BLOB_COPY};
-}
 
 class CurlExchange : public UpstreamExchange {
  public:
@@ -96,12 +57,6 @@ class CurlExchange : public UpstreamExchange {
     curl_easy_setopt(easy_, option, value);
   }
   void SetUp();
-  void SetUpDestination();
-  void SetUpProxy(const UpstreamProxy& proxy);
-  bool UsesAbsoluteForm() const;
-  void SetUpTls();
-  void SetUpHeaders();
-  void SetUpMethod();
   // ---- what libcurl calls
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
@@ -129,7 +84,7 @@ class CurlExchange : public UpstreamExchange {
   UpstreamObserver& observer_;
   CURL* easy_ = nullptr;
   bool running_ = false;
-  CurlList headers_, resolve_, connect_to_;
+  CurlLists lists_;
   char error_text_[CURL_ERROR_SIZE] = {};
   bool absolute_form_ = false;  // the proxy gets the request itself
   bool tls_began_ = false, connected_ = false;
@@ -173,131 +128,21 @@ void CurlExchange::Stop() {
 }
 
 void CurlExchange::SetUp() {
-  Set(CURLOPT_URL, request_.url.c_str());
-  Set(CURLOPT_PATH_AS_IS, 1L);
-  Set(CURLOPT_PROTOCOLS_STR, "http,https");
-  Set(CURLOPT_NOSIGNAL, 1L);
-  Set(CURLOPT_FOLLOWLOCATION, 0L);
-  Set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  // Filtering a piece takes time, which other guests wait.
-  Set(CURLOPT_BUFFERSIZE, (request_.filtered ? 32L : 128L) * 1024);
-  Set(CURLOPT_CONNECTTIMEOUT_MS,
-      static_cast<long>(request_.total_timeout_ms + kConnectTimeoutSlackMs));
+  SetUpTransfer(easy_, request_, lists_);
+  absolute_form_ = UsesAbsoluteForm(request_);
   Set(CURLOPT_ERRORBUFFER, error_text_);
   Set(CURLOPT_HEADERFUNCTION, OnHeader);
   Set(CURLOPT_HEADERDATA, this);
   Set(CURLOPT_WRITEFUNCTION, OnBody);
   Set(CURLOPT_WRITEDATA, this);
+  Set(CURLOPT_READFUNCTION, OnSend);
+  Set(CURLOPT_READDATA, this);
   Set(CURLOPT_OPENSOCKETFUNCTION, OnOpenSocket);
   Set(CURLOPT_OPENSOCKETDATA, this);
   Set(CURLOPT_PREREQFUNCTION, OnConnected);
   Set(CURLOPT_PREREQDATA, this);
-  SetUpDestination();
-  SetUpTls();
-  if (request_.kind != Kind::kHttp) {
-    Set(CURLOPT_CONNECT_ONLY, 1L);
-    Set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-    if (request_.kind == Kind::kTcp) Set(CURLOPT_SSL_ENABLE_ALPN, 0L);
-    return;
-  }
-  SetUpHeaders();
-  SetUpMethod();
-}
-
-void CurlExchange::SetUpDestination() {
-  if (request_.proxy) return SetUpProxy(*request_.proxy);
-  Set(CURLOPT_PROXY, "");  // never the environment's
-  if (request_.host_is_ip) return;
-  resolve_.Append(ResolveEntry(request_.host, request_.port, request_.addresses));
-  Set(CURLOPT_RESOLVE, resolve_.get());
-}
-
-// Whether the request goes to the proxy itself, in absolute form (RFC 9112 section 3.2.2), as many
-// proxies want plain http. The proxy then goes where the target says, and puts that into Host: the
-// name, which it looks up itself, or an address. A name that was looked up and checked here needs a
-// tunnel, in which the checked address and the name both have a place.
-bool CurlExchange::UsesAbsoluteForm() const {
-  return request_.kind == Kind::kHttp && !request_.tls && request_.proxy->url.scheme != "socks5h" &&
-         (request_.host_is_ip || request_.addresses.empty());
-}
-
-// Else a tunnel through the proxy to the checked address; TLS and Host carry the name.
-void CurlExchange::SetUpProxy(const UpstreamProxy& proxy) {
-  const policy::ProxyUrl& url = proxy.url;
-  Set(CURLOPT_PROXY, fmt::format("{}://{}:{}", url.scheme, Bracketed(url.host), url.port).c_str());
-  if (!url.user.empty() || !url.password.empty()) {
-    Set(CURLOPT_PROXYUSERNAME, url.user.c_str());
-    Set(CURLOPT_PROXYPASSWORD, url.password.c_str());
-    Set(CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
-  }
-  Set(CURLOPT_NOPROXY, "");
-  absolute_form_ = UsesAbsoluteForm();
-  Set(CURLOPT_HTTPPROXYTUNNEL, absolute_form_ ? 0L : 1L);
-  Set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  Set(CURLOPT_PROXY_CAINFO, static_cast<char*>(nullptr));
-  Set(CURLOPT_PROXY_CAPATH, static_cast<char*>(nullptr));
-  Set(CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  if (!url.host_is_ip) {
-    resolve_.Append(ResolveEntry(url.host, url.port, proxy.addresses));
-    Set(CURLOPT_RESOLVE, resolve_.get());
-  }
-  if (request_.host_is_ip || request_.addresses.empty()) return;
-  connect_to_.Append(fmt::format("{}:{}:{}:{}", request_.host, request_.port,
-                                 Bracketed(request_.addresses[0]), request_.port));
-  Set(CURLOPT_CONNECT_TO, connect_to_.get());
-}
-
-void CurlExchange::SetUpTls() {
-  Set(CURLOPT_CAINFO, static_cast<char*>(nullptr));
-  Set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
-  Set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   Set(CURLOPT_SSL_CTX_FUNCTION, OnTlsStart);
   Set(CURLOPT_SSL_CTX_DATA, this);
-  if (request_.rule_tls == nullptr || !request_.tls) return;
-  const policy::RuleTls& tls = *request_.rule_tls;
-  if (!tls.certificate.empty()) {
-    curl_blob certificate = Blob(tls.certificate), key = Blob(tls.key);
-    Set(CURLOPT_SSLCERT_BLOB, &certificate);
-    Set(CURLOPT_SSLKEY_BLOB, &key);
-  }
-  std::string pins;
-  for (const std::string& pin : tls.pins) {  // libcurl spells "sha256//"
-    fmt::format_to(std::back_inserter(pins), "{}{}/{}", pins.empty() ? "" : ";", pin.substr(0, 7),
-                   pin.substr(7));
-  }
-  if (!pins.empty()) Set(CURLOPT_PINNEDPUBLICKEY, pins.c_str());
-}
-
-void CurlExchange::SetUpHeaders() {
-  bool accepts = false;
-  for (const channel::Field& f : request_.fields) {
-    headers_.Append(f.value.empty() ? fmt::format("{};", f.name)
-                                    : fmt::format("{}: {}", f.name, f.value));
-    accepts = accepts || EqualsIgnoringCase(f.name, "accept");
-  }
-  // Without it nothing waits for 100 Continue; with it the guest does, and libcurl need not.
-  headers_.Append(request_.expects_continue ? "Expect: 100-continue" : "Expect:");
-  if (request_.expects_continue) Set(CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
-  if (!accepts) headers_.Append("Accept:");
-  Set(CURLOPT_HTTPHEADER, headers_.get());
-}
-
-void CurlExchange::SetUpMethod() {
-  const std::string& method = request_.method;
-  const bool sends = request_.has_body || method == "POST" || method == "PUT" || method == "PATCH";
-  if (!sends) {
-    if (method == "HEAD") return Set(CURLOPT_NOBODY, 1L);
-    Set(CURLOPT_HTTPGET, 1L);
-    if (method != "GET") Set(CURLOPT_CUSTOMREQUEST, method.c_str());
-    return;
-  }
-  Set(CURLOPT_UPLOAD, 1L);
-  Set(CURLOPT_CUSTOMREQUEST, method.c_str());
-  // -1: chunked
-  Set(CURLOPT_INFILESIZE_LARGE,
-      static_cast<curl_off_t>(request_.has_body ? request_.body_size.value_or(-1) : 0));
-  Set(CURLOPT_READFUNCTION, OnSend);
-  Set(CURLOPT_READDATA, this);
 }
 
 // ---- what libcurl calls
@@ -305,9 +150,9 @@ void CurlExchange::SetUpMethod() {
 size_t CurlExchange::OnHeader(char* data, size_t size, size_t count, void* arg) {
   auto* self = static_cast<CurlExchange*>(arg);
   const auto taken = self->observer_.OnHeaderLine({data, size * count});
-  self->enough_ = taken == UpstreamObserver::Taken::kEnough;
-  self->refused_ = taken == UpstreamObserver::Taken::kRefused;
-  return taken == UpstreamObserver::Taken::kTaken ? size * count : 0;
+  self->enough_ = taken == UpstreamObserver::LineTaken::kEnough;
+  self->refused_ = taken == UpstreamObserver::LineTaken::kRefused;
+  return taken == UpstreamObserver::LineTaken::kTaken ? size * count : 0;
 }
 
 size_t CurlExchange::OnBody(char* data, size_t size, size_t count, void* arg) {
@@ -503,9 +348,7 @@ bool CurlExchange::TryNextAddress(CURLcode code) {
     return false;
   request_.addresses.erase(request_.addresses.begin());
   Stop();
-  headers_.Clear();
-  resolve_.Clear();
-  connect_to_.Clear();
+  lists_.Clear();
   failure_.reset();
   tls_began_ = false;
   if (!Start())
@@ -566,10 +409,6 @@ CURLcode CurlExchange::JudgeEarlyAnswer() {
 }
 
 }  // namespace
-
-std::string UpstreamRequest::HostPort() const {
-  return fmt::format("{}:{}", Bracketed(host), port);
-}
 
 std::unique_ptr<UpstreamExchange> CurlUpstream::Start(UpstreamRequest request,
                                                       UpstreamObserver& observer) {

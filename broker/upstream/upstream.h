@@ -83,8 +83,8 @@ class UpstreamObserver {
   // Fills in what there is of the request's body. 0 bytes: none for now, or the end.
   virtual size_t ReadUpload(std::span<char> out, bool* end) = 0;
   // A line of a head or of trailers, with its end. kEnough: the response is complete with it.
-  enum class Taken { kTaken, kEnough, kRefused };
-  virtual Taken OnHeaderLine(std::string_view line) = 0;
+  enum class LineTaken { kTaken, kEnough, kRefused };
+  virtual LineTaken OnHeaderLine(std::string_view line) = 0;
   // kFull: nothing of it is taken, until ResumeBody.
   enum class BodyTaken { kTaken, kFull, kRefused };
   virtual BodyTaken OnBody(std::string_view bytes) = 0;
