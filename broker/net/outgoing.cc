@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "broker/upstream/http_fields.h"
+#include "broker/upstream/upstream.h"
 #include "policy/secrets/placeholder.h"
 #include "policy/secrets/representation.h"
 #include "policy/trace_context.h"
@@ -34,10 +35,6 @@ std::string ForBody(const std::string& value, const std::string* type) {
 }
 
 }  // namespace
-
-std::string Bracketed(const std::string& host) {
-  return host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
-}
 
 std::string OutgoingRequest::Url() const {
   std::string query = target.url.query;

@@ -33,9 +33,6 @@ struct OutgoingRequest {
   bool IsTraced() const;
 };
 
-// "[::1]" for IPv6, else the same.
-std::string Bracketed(const std::string& host);
-
 // Why a guest's request to a host to which secrets go is refused for what it holds of them; nullopt
 // where it is not. How large it may be must not tell how long they are: so it is what the guest
 // made that has bounds, far below what can be sent.

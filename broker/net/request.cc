@@ -31,7 +31,7 @@ Request::Request(NetBinding& guest, int32_t stream)
       record_(guest, {.events = guest.WantsEvents(),
                       .har = guest.shared().record,
                       .redact_query = guest.policy().audit_redact_query,
-                      .run = guest.run(),
+                      .run = guest.WantsEvents() ? guest.run() : "",
                       .number = number_}) {}
 
 Request::~Request() {

@@ -358,13 +358,13 @@ bool CurlExchange::TryNextAddress(CURLcode code) {
 
 std::optional<Failure> CurlExchange::Judge(CURLcode code) {
   const ResponseShape shape = observer_.Shape();
-  const std::string where = request_.HostPort();
+  const auto where = [&] { return request_.HostPort(); };
   if (code == CURLE_OUT_OF_MEMORY && !shape.begun && connected_) {
     // What libcurl says of a header line of over 100 kB.
     return Failure{channel::kErrLimitOfHeaders,
                    fmt::format("a line of the header section of {} is larger than the limit of {} "
                                "(header_bytes)",
-                               where, request_.header_bytes)};
+                               where(), request_.header_bytes)};
   }
   if (enough_) return std::nullopt;
   if (upload_dropped_ && code == CURLE_READ_ERROR && !failure_ && !refused_)
@@ -375,17 +375,17 @@ std::optional<Failure> CurlExchange::Judge(CURLcode code) {
     if (proxied && !absolute_form_ && !connected_ && ProxyBrokeOff(easy_, code, tls_began_))
       code = CURLE_PROXY;
     const bool of_proxy = (code == CURLE_COULDNT_CONNECT && proxied) || absolute_form_;
-    return CurlFailure(easy_, code, of_proxy ? "the proxy" : where, error_text_,
+    return CurlFailure(easy_, code, of_proxy ? "the proxy" : where(), error_text_,
                        certificate_names_);
   }
   if (!shape.begun)
-    return Failure{channel::kErrResponseIncomplete, fmt::format("{} sent no response", where)};
+    return Failure{channel::kErrResponseIncomplete, fmt::format("{} sent no response", where())};
   // RFC 9112 section 9.8: else whoever is between could cut a response short.
   if (tls_ended_ && !*tls_ended_ && shape.ends_with_connection) {
     return Failure{channel::kErrResponseIncomplete,
                    fmt::format("{} ended the connection before TLS: its response may have been cut "
                                "short",
-                               where)};
+                               where())};
   }
   return std::nullopt;
 }

@@ -13,14 +13,6 @@ using Kind = UpstreamRequest::Kind;
 // Beyond the policy's own, which says more: libcurl's would come first otherwise.
 constexpr int64_t kConnectTimeoutSlackMs = 60'000;
 
-std::string Bracketed(const IpAddress& a) {
-  return a.v6 ? fmt::format("[{}]", a.ToString()) : a.ToString();
-}
-
-std::string Bracketed(const std::string& host) {
-  return host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
-}
-
 template <typename Value>
 void Set(CURL* easy, CURLoption option, Value value) {
   curl_easy_setopt(easy, option, value);
@@ -30,7 +22,7 @@ std::string ResolveEntry(const std::string& host, uint16_t port,
                          const std::vector<IpAddress>& addresses) {
   std::string entry = fmt::format("+{}:{}:", host, port);
   for (size_t i = 0; i < addresses.size(); ++i)
-    entry += (i == 0 ? "" : ",") + Bracketed(addresses[i]);
+    entry += (i == 0 ? "" : ",") + Bracketed(addresses[i].ToString());
   return entry;
 }
 
@@ -61,7 +53,7 @@ void SetUpProxy(CURL* easy, const UpstreamRequest& request, CurlLists& lists) {
   }
   if (request.host_is_ip || request.addresses.empty()) return;
   lists.connect_to.Append(fmt::format("{}:{}:{}:{}", request.host, request.port,
-                                      Bracketed(request.addresses[0]), request.port));
+                                      Bracketed(request.addresses[0].ToString()), request.port));
   Set(easy, CURLOPT_CONNECT_TO, lists.connect_to.get());
 }
 
@@ -155,6 +147,10 @@ void SetUpTransfer(CURL* easy, const UpstreamRequest& request, CurlLists& lists)
   }
   SetUpHeaders(easy, request, lists);
   SetUpMethod(easy, request);
+}
+
+std::string Bracketed(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
 }
 
 std::string UpstreamRequest::HostPort() const {

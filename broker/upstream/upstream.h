@@ -20,6 +20,9 @@
 
 namespace postern::broker {
 
+// A host as it stands before a port: "[::1]" for IPv6, else the same.
+std::string Bracketed(const std::string& host);
+
 struct UpstreamProxy {
   policy::ProxyUrl url;
   std::vector<IpAddress> addresses;  // of it; connections go to these only
